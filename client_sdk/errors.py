@@ -1,0 +1,45 @@
+"""Every error hushtally raises, by who erred."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class HushtallyError(Exception):
+    """Base of all errors of this package; its text is one clear line."""
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One mistake in a survey: where it is and what was required."""
+
+    place: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}" if self.place else self.message
+
+
+class SurveyError(HushtallyError):
+    """The survey is wrong; `problems` names every mistake, each with its place."""
+
+    def __init__(self, problems: Sequence[Problem] | str) -> None:
+        self.problems = (Problem("", problems),) if isinstance(problems, str) else tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class MechanismError(HushtallyError):
+    """A mechanism was asked for a domain, epsilon or parameter that it does not have."""
+
+
+class RuleError(HushtallyError):
+    """An expression over signals is outside the language of rules."""
+
+
+class BatchError(HushtallyError):
+    """What came over the wire is not a batch of reports."""
+
+
+class ClientError(HushtallyError):
+    """The app constructed or called the client in a way it cannot work."""

@@ -1,0 +1,47 @@
+"""The automatic choice: the mechanism with the least variance for a domain and an epsilon."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from client_sdk.channel import Channel
+from client_sdk.errors import MechanismError
+from client_sdk.mechanisms.affine import Affine
+from client_sdk.mechanisms.base import SYMBOLS_AUTO, Design, nearest_sizes
+from client_sdk.mechanisms.direct import Direct
+
+FAMILIES: tuple[type[Design], ...] = (Direct, Affine)  # on a tie the earlier one
+TIE = 1e-9
+
+
+def choose(
+    domain: int,
+    epsilon: float,
+    most_symbols: int = SYMBOLS_AUTO,
+    families: Iterable[type[Design]] = FAMILIES,
+) -> Design:
+    """The design of least mean variance with at most `most_symbols` symbols; on a tie the one with fewer symbols.
+
+    domain >= 2; epsilon in [0.01, 8]. Raises MechanismError where no family has a member that small.
+    """
+    families = tuple(families)
+    found = [one for family in families for one in family.candidates(domain, epsilon, most_symbols)]
+    if not found:
+        names = " or ".join(family.name for family in families)
+        raise MechanismError(f"{names} has no form for {domain:,} values within {most_symbols:,} symbols")
+    least = min(one.mean_variance() for one in found)
+    tied = [one for one in found if one.mean_variance() <= least * (1 + TIE)]
+    return min(tied, key=lambda one: one.symbols)
+
+
+def optimal_mean_variance(domain: int, epsilon: float) -> float:
+    """The yardstick: n times the mean variance of subset selection at its best integer size. Ye & Barg 2018."""
+    e = math.exp(epsilon)
+    sizes = nearest_sizes(domain / (e + 1), domain - 1)
+    return min(float(_subset_channel(domain, w, e).respondents_variance(1 / domain, 1)) for w in sizes)
+
+
+def _subset_channel(d: int, w: int, e: float) -> Channel:
+    total = w * e + d - w
+    return Channel(w * e / total, (e * w * (w - 1) + (d - w) * w) / ((d - 1) * total))

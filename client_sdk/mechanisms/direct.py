@@ -1,0 +1,46 @@
+"""Direct encoding: say the truth or one of the other values (k-ary randomized response)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from client_sdk.mechanisms.base import Design, Weights
+from client_sdk.randomness import Randomness
+
+
+@dataclass(frozen=True)
+class Direct(Design):
+    """The symbol is a value: the true one with weight e^epsilon, any other with weight 1. Warner 1965; Kairouz 2016.
+
+    Optimal for two values, and for few values at a large epsilon.
+    """
+
+    name: ClassVar[str] = "direct"
+
+    @classmethod
+    def candidates(cls, domain: int, epsilon: float, most_symbols: int) -> Iterator[Self]:
+        if domain <= most_symbols:
+            yield cls(domain, Weights.of(epsilon))
+
+    @property
+    def symbols(self) -> int:
+        return self.domain
+
+    symbols_per_value = 1
+    symbols_per_pair = 0
+
+    @property
+    def parameters(self) -> Mapping[str, object]:
+        return {}
+
+    def draw_supporting(self, value: int, randomness: Randomness) -> int:
+        return value
+
+    def draw_other(self, value: int, randomness: Randomness) -> int:
+        other = randomness.below(self.domain - 1)
+        return other + (other >= value)
+
+    def supports(self, symbol: int, value: int) -> bool:
+        return symbol == value
