@@ -2,7 +2,36 @@
 
 from client_sdk.mechanisms.affine import Affine
 from client_sdk.mechanisms.auto import choose, optimal_mean_variance
-from client_sdk.mechanisms.base import Design, Mechanism, Weights
+from client_sdk.mechanisms.base import (
+    EPSILON_RANGE,
+    MOST_VALUES,
+    SYMBOLS_AUTO,
+    SYMBOLS_NAMED,
+    Mechanism,
+    Tilted,
+    Weights,
+)
+from client_sdk.mechanisms.design import Design
 from client_sdk.mechanisms.direct import Direct
+from client_sdk.mechanisms.permanent import Permanent, PermanentMechanism
+from client_sdk.mechanisms.registry import NAMES, build, describe
 
-__all__ = ["Affine", "Design", "Direct", "Mechanism", "Weights", "choose", "optimal_mean_variance"]
+__all__ = [
+    "EPSILON_RANGE",
+    "MOST_VALUES",
+    "NAMES",
+    "SYMBOLS_AUTO",
+    "SYMBOLS_NAMED",
+    "Affine",
+    "Design",
+    "Direct",
+    "Mechanism",
+    "Permanent",
+    "PermanentMechanism",
+    "Tilted",
+    "Weights",
+    "build",
+    "choose",
+    "describe",
+    "optimal_mean_variance",
+]

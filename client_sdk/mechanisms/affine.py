@@ -9,7 +9,8 @@ from itertools import islice
 from typing import ClassVar, Self
 
 from client_sdk.errors import MechanismError
-from client_sdk.mechanisms.base import Design, Weights, nearest_sizes
+from client_sdk.mechanisms.base import Weights
+from client_sdk.mechanisms.design import Design, nearest_sizes
 from client_sdk.mechanisms.primes import is_prime, primes_from
 from client_sdk.randomness import Randomness
 

@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from functools import cache
 
 from client_sdk.channel import Channel
 from client_sdk.errors import MechanismError
 from client_sdk.mechanisms.affine import Affine
-from client_sdk.mechanisms.base import SYMBOLS_AUTO, Design, nearest_sizes
+from client_sdk.mechanisms.base import SYMBOLS_AUTO
+from client_sdk.mechanisms.design import Design, least, nearest_sizes
 from client_sdk.mechanisms.direct import Direct
 
 FAMILIES: tuple[type[Design], ...] = (Direct, Affine)  # on a tie the earlier one
-TIE = 1e-9
 
 
+@cache
 def choose(
     domain: int,
     epsilon: float,
     most_symbols: int = SYMBOLS_AUTO,
-    families: Iterable[type[Design]] = FAMILIES,
+    families: tuple[type[Design], ...] = FAMILIES,
 ) -> Design:
     """The design of least mean variance with at most `most_symbols` symbols; on a tie the one with fewer symbols.
 
     domain >= 2; epsilon in [0.01, 8]. Raises MechanismError where no family has a member that small.
     """
-    families = tuple(families)
     found = [one for family in families for one in family.candidates(domain, epsilon, most_symbols)]
     if not found:
         names = " or ".join(family.name for family in families)
         raise MechanismError(f"{names} has no form for {domain:,} values within {most_symbols:,} symbols")
-    least = min(one.mean_variance() for one in found)
-    tied = [one for one in found if one.mean_variance() <= least * (1 + TIE)]
-    return min(tied, key=lambda one: one.symbols)
+    return least(found)
+
+
+def most_symbols_permanent(domain: int) -> int:
+    """The most symbols of an automatic choice with permanent memory: a symbol sent again must be no pseudonym."""
+    return max(64 * domain, 2048)
 
 
 def optimal_mean_variance(domain: int, epsilon: float) -> float:

@@ -1,10 +1,10 @@
-"""What a mechanism is, and the family whose symbols are the blocks of a 2-design."""
+"""What a mechanism is, and the limits that every one keeps."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from fractions import Fraction
@@ -16,9 +16,11 @@ from client_sdk.errors import MechanismError
 from client_sdk.randomness import Randomness
 
 EPSILON_RANGE = (0.01, 8.0)
+MOST_VALUES = 65_536  # the largest domain: a longer list of segments is a key space, not a question
 SYMBOLS_AUTO = 2**21  # the most symbols of a mechanism that was chosen automatically
 SYMBOLS_NAMED = 2**53 - 1  # of one named by hand: every JSON reader keeps such an integer exact
 ONE = 2**32  # the weight of an unfavoured symbol
+EXACT = Context(prec=50)
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,7 @@ class Weights:
     @cache
     def of(epsilon: float) -> Weights:
         """floor(exp(epsilon) 2^32) : 2^32, so that the epsilon in force is never above the one asked for."""
-        low, high = EPSILON_RANGE
-        if not low <= epsilon <= high:
-            raise MechanismError(f"epsilon must be at least {low} and at most {high:g}, got {epsilon}")
-        return Weights(int(Decimal(repr(float(epsilon))).exp(Context(prec=50)) * ONE), ONE)
+        return Weights(math.floor(exponential(epsilon) * ONE), ONE)
 
     @property
     def ratio(self) -> Fraction:
@@ -45,7 +44,20 @@ class Weights:
     @property
     def epsilon(self) -> float:
         """The epsilon in force: at most the one asked for, and less than 2.4e-10 below it."""
-        return math.log(self.near) - math.log(self.far)
+        return logarithm(self.ratio)
+
+
+def exponential(epsilon: float) -> Decimal:
+    """exp(epsilon) to 50 digits; MechanismError when epsilon is outside EPSILON_RANGE."""
+    low, high = EPSILON_RANGE
+    if not low <= epsilon <= high:
+        raise MechanismError(f"epsilon must be at least {low} and at most {high:g}, got {epsilon}")
+    return Decimal(repr(float(epsilon))).exp(EXACT)
+
+
+def logarithm(ratio: Fraction) -> float:
+    """ln(ratio), rounded once, so that a ratio of at most exp(epsilon) never comes out above epsilon."""
+    return float(EXACT.ln(EXACT.divide(Decimal(ratio.numerator), Decimal(ratio.denominator))))
 
 
 class Mechanism(ABC):
@@ -65,8 +77,13 @@ class Mechanism(ABC):
 
     @property
     @abstractmethod
+    def ratio(self) -> Fraction:
+        """exp(epsilon) as it is sampled: no symbol is more times as likely under one value as under another."""
+
+    @cached_property
     def epsilon(self) -> float:
         """What one report may reveal: the largest log ratio of a symbol's probabilities under two values."""
+        return logarithm(self.ratio)
 
     @property
     @abstractmethod
@@ -83,6 +100,11 @@ class Mechanism(ABC):
     def parameters(self) -> Mapping[str, object]:
         """The parameters that a survey may state by hand; with them and the epsilon the mechanism is fixed."""
 
+    @property
+    @abstractmethod
+    def sampled(self) -> Mapping[str, object]:
+        """The integers that are sampled, JSON-ready (2^53 and above as text); they enter the survey's digest."""
+
     @abstractmethod
     def perturb(self, value: int, randomness: Randomness) -> int:
         """A symbol for `value`. The value never leaves the device; the symbol may."""
@@ -96,70 +118,33 @@ class Mechanism(ABC):
         return float(self.channel.respondents_variance(1 / self.domain, 1))
 
 
-@dataclass(frozen=True)
-class Design(Mechanism):
-    """A mechanism whose every value is supported by equally many symbols, and every pair of values too.
+class Tilted(Mechanism):
+    """A mechanism that tilts one fixed distribution, the blank, towards the symbols that support the true value.
 
-    A symbol that supports the true value has weight `near`, any other `far`. Whoever knows K (symbols), c (symbols
-    per value) and i (symbols per pair of values) of such a 2-design knows its privacy and its channel. Park, Nam &
-    Lee 2023. Subclasses say which symbols support a value and draw uniformly from them or from the rest.
+    A symbol's probability is its probability as a blank times one of two numbers: the larger if it supports the true
+    value. So a report mixed with blanks is the same mechanism with a smaller epsilon, and permanent memory costs
+    nothing (see Permanent).
     """
 
-    domain: int
-    weights: Weights
-
-    def __post_init__(self) -> None:
-        if self.domain < 2:
-            raise MechanismError(f"{self.name} needs a domain of at least 2 values, got {self.domain}")
-
-    @classmethod
     @abstractmethod
-    def candidates(cls, domain: int, epsilon: float, most_symbols: int) -> Iterator[Self]:
-        """The members of the family that may have the least variance, with at most `most_symbols` symbols."""
+    def blank(self, randomness: Randomness) -> int:
+        """A symbol that says nothing about any value."""
 
     @property
     @abstractmethod
-    def symbols_per_value(self) -> int:
-        """How many symbols support a given value (c)."""
-
-    @property
-    @abstractmethod
-    def symbols_per_pair(self) -> int:
-        """How many symbols support two given values at once (i)."""
+    def blank_rate(self) -> Fraction:
+        """How often a blank supports a value."""
 
     @abstractmethod
-    def draw_supporting(self, value: int, randomness: Randomness) -> int:
-        """One of the symbols that support `value`, uniformly."""
-
-    @abstractmethod
-    def draw_other(self, value: int, randomness: Randomness) -> int:
-        """One of the symbols that do not support `value`, uniformly."""
-
-    @property
-    def epsilon(self) -> float:
-        return self.weights.epsilon
+    def tilted(self, epsilon: float) -> Self:
+        """The same blanks and supports, tilted by another epsilon."""
 
     @cached_property
-    def _odds(self) -> tuple[int, int]:
-        supporting = self.weights.near * self.symbols_per_value
-        return supporting, supporting + self.weights.far * (self.symbols - self.symbols_per_value)
-
-    def perturb(self, value: int, randomness: Randomness) -> int:
-        if randomness.coin(*self._odds):
-            return self.draw_supporting(value, randomness)
-        return self.draw_other(value, randomness)
-
-    @cached_property
-    def exact_channel(self) -> Channel:
-        supporting, total = self._odds
-        c, i = self.symbols_per_value, self.symbols_per_pair
-        return Channel(
-            Fraction(supporting, total),
-            Fraction(self.weights.near * i + self.weights.far * (c - i), total),
-        )
+    def ratio(self) -> Fraction:
+        return tilt(self.exact_channel.p, self.blank_rate)
 
 
-def nearest_sizes(ideal: float, most: int) -> range:
-    """The integers on both sides of `ideal` within 1..most: where a variance with one minimum has its least value."""
-    low = min(max(math.floor(ideal), 1), most)
-    return range(low, min(low + 1, most) + 1)
+def tilt(rate: float | Fraction, blank_rate: Fraction) -> Fraction:
+    """How much likelier than as a blank supporting symbols are, over the same for others, when they come at `rate`."""
+    rate = Fraction(rate)
+    return rate * (1 - blank_rate) / ((1 - rate) * blank_rate)

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from client_sdk.mechanisms.base import Design, Weights
+from client_sdk.mechanisms.base import Weights
+from client_sdk.mechanisms.design import Design
 from client_sdk.randomness import Randomness
 
 
