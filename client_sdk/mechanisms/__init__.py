@@ -14,7 +14,9 @@ from client_sdk.mechanisms.base import (
 from client_sdk.mechanisms.design import Design
 from client_sdk.mechanisms.direct import Direct
 from client_sdk.mechanisms.permanent import Permanent, PermanentMechanism
+from client_sdk.mechanisms.projective import Projective
 from client_sdk.mechanisms.registry import NAMES, build, describe
+from client_sdk.mechanisms.subset import Subset
 
 __all__ = [
     "EPSILON_RANGE",
@@ -28,6 +30,8 @@ __all__ = [
     "Mechanism",
     "Permanent",
     "PermanentMechanism",
+    "Projective",
+    "Subset",
     "Tilted",
     "Weights",
     "build",

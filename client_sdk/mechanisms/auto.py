@@ -11,8 +11,10 @@ from client_sdk.mechanisms.affine import Affine
 from client_sdk.mechanisms.base import SYMBOLS_AUTO
 from client_sdk.mechanisms.design import Design, least, nearest_sizes
 from client_sdk.mechanisms.direct import Direct
+from client_sdk.mechanisms.projective import Projective
+from client_sdk.mechanisms.subset import Subset
 
-FAMILIES: tuple[type[Design], ...] = (Direct, Affine)  # on a tie the earlier one
+FAMILIES: tuple[type[Design], ...] = (Direct, Subset, Affine, Projective)  # on a tie the earlier one
 
 
 @cache

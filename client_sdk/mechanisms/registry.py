@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from dataclasses import fields
 
 from client_sdk.errors import MechanismError
-from client_sdk.mechanisms.affine import Affine
-from client_sdk.mechanisms.auto import choose, most_symbols_permanent
+from client_sdk.mechanisms.auto import FAMILIES, choose, most_symbols_permanent
 from client_sdk.mechanisms.base import MOST_VALUES, SYMBOLS_AUTO, Mechanism, Tilted, Weights
 from client_sdk.mechanisms.design import Design
-from client_sdk.mechanisms.direct import Direct
 from client_sdk.mechanisms.permanent import Permanent
 
-DESIGNS: Mapping[str, type[Design]] = {family.name: family for family in (Direct, Affine)}
+DESIGNS: Mapping[str, type[Design]] = {family.name: family for family in FAMILIES}
 NAMES = ("auto", *DESIGNS)
 
 
