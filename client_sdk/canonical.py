@@ -1,0 +1,44 @@
+"""Canonical JSON (RFC 8785) of what has no floats beyond a double: the bytes that a digest is taken of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+
+def canonical_json(value: Any) -> str:
+    """The one JSON text of `value`: keys sorted, no spaces, numbers as ECMAScript writes them.
+
+    value: None, bool, int within +-(2^53 - 1), finite float, str, list, tuple or dict with str keys. Raises ValueError
+    for a number that JSON readers would not keep exactly.
+    """
+    if isinstance(value, dict):
+        keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
+        return "{" + ",".join(f"{canonical_json(key)}:{canonical_json(value[key])}" for key in keys) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(canonical_json, value)) + "]"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _number(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def sha256(value: Any) -> str:
+    """The SHA-256 of the canonical JSON of `value`, as 64 hex digits."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def _number(value: int | float) -> str:
+    if abs(value) >= 2**53 and value == int(value):
+        raise ValueError(f"a number in canonical JSON must be within 2^53, got {value}")
+    if value == int(value):
+        return str(int(value))
+    digits, _, exponent = repr(value).partition("e")
+    if not exponent:
+        # repr leaves positional notation at 1e-4 already, ECMAScript at 1e-6
+        return digits
+    power = int(exponent)
+    if power < -6:
+        return f"{digits}e{power}"
+    sign, digits = ("-", digits[1:]) if digits.startswith("-") else ("", digits)
+    return f"{sign}0.{'0' * (-power - 1)}{digits.replace('.', '')}"

@@ -1,0 +1,201 @@
+"""Reading a table of a survey field by field, collecting every mistake with its place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime
+from difflib import get_close_matches
+from typing import Any
+
+from client_sdk.errors import Problem
+
+IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}", re.ASCII)
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
+
+LARGEST = 1e15  # of any number in a survey: every JSON reader keeps it exactly
+
+_REQUIRED = object()
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """'; did you mean ...?' when a known word is close, else what is known."""
+    known = sorted(known)
+    close = get_close_matches(word, known, n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; known: {', '.join(known)}" if known else ""
+
+
+def shown(value: object) -> str:
+    """A value that came, short enough for an error line."""
+    text = str(value) if isinstance(value, date) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+class Fields:
+    """One table: its fields are taken one by one; `close` complains of those that nobody took.
+
+    A wrong or missing field notes a problem and yields its default (or None), so that reading goes on and all
+    mistakes are found at once.
+    """
+
+    def __init__(self, table: object, place: str, problems: list[Problem]) -> None:
+        self.place = place
+        self.problems = problems
+        self._taken: set[str] = set()
+        self.table: dict[str, Any] = {}
+        if isinstance(table, dict):
+            self.table = table
+        else:
+            self.problem("", f"must be a table, got {shown(table)}")
+
+    def at(self, name: str) -> str:
+        """The place of a field of this table."""
+        return ".".join(filter(None, (self.place, name)))
+
+    def problem(self, name: str, message: str) -> None:
+        """Notes a mistake at the field `name` ('' for the table itself)."""
+        self.problems.append(Problem(self.at(name), message))
+
+    def has(self, name: str) -> bool:
+        """Whether the table has the field."""
+        return name in self.table
+
+    def take(self, name: str, default: Any = _REQUIRED) -> Any:
+        """The raw value of a field."""
+        self._taken.add(name)
+        if name in self.table:
+            return self.table[name]
+        if default is _REQUIRED:
+            self.problem(name, "is missing")
+            return None
+        return default
+
+    def _checked(self, name: str, default: Any, ok: Any, requirement: str) -> Any:
+        value = self.take(name, default)
+        if name not in self.table:
+            return value
+        if ok(value):
+            return value
+        self.problem(name, f"{requirement}, got {shown(value)}")
+        return None if default is _REQUIRED else default
+
+    def text(self, name: str, default: Any = _REQUIRED, *, longest: int = 500) -> Any:
+        """A text of 1..longest printable characters."""
+
+        def ok(value: object) -> bool:
+            return isinstance(value, str) and 0 < len(value) <= longest and value.isprintable() and value.strip() != ""
+
+        return self._checked(name, default, ok, f"must be a text of 1 to {longest} printable characters")
+
+    def identifier(self, name: str) -> Any:
+        """An id: lower-case letters, digits, '_', '-' and '.'."""
+
+        def ok(value: object) -> bool:
+            return isinstance(value, str) and IDENTIFIER.fullmatch(value) is not None
+
+        return self._checked(
+            name, _REQUIRED, ok, "must be 1 to 64 of a-z, 0-9, '_', '-', '.', beginning with a letter or digit"
+        )
+
+    def integer(self, name: str, low: int, high: int, default: Any = _REQUIRED) -> Any:
+        """An integer in low..high."""
+
+        def ok(value: object) -> bool:
+            return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+        return self._checked(name, default, ok, f"must be an integer from {low} to {high:,}")
+
+    def number(self, name: str, low: float, high: float, default: Any = _REQUIRED) -> Any:
+        """A number in low..high, as a float."""
+
+        def ok(value: object) -> bool:
+            return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+        value = self._checked(name, default, ok, f"must be a number, at least {low:g} and at most {high:g}")
+        return value if value is None else float(value)
+
+    def flag(self, name: str) -> bool:
+        """true or false, false where it is missing."""
+        return bool(self._checked(name, False, lambda value: isinstance(value, bool), "must be true or false"))
+
+    def choice(self, name: str, choices: Iterable[str], default: Any = _REQUIRED) -> Any:
+        """One of a few words."""
+        words = list(choices)
+        return self._checked(
+            name, default, lambda value: value in words, f"must be one of {', '.join(map(repr, words))}"
+        )
+
+    def day(self, name: str) -> Any:
+        """A date, as TOML writes it or as text in ISO form."""
+        value = self.take(name)
+        if isinstance(value, str):
+            try:
+                return date.fromisoformat(value)
+            except ValueError:
+                pass
+        elif isinstance(value, date) and not isinstance(value, datetime):
+            return value
+        if value is not None:
+            self.problem(name, f"must be a date like 2026-11-02, got {shown(value)}")
+        return None
+
+    def table_of(self, name: str) -> Iterator[tuple[str, Any]]:
+        """The entries of an optional table whose keys the survey chooses."""
+        value = self._checked(name, {}, lambda value: isinstance(value, dict), "must be a table")
+        return iter(value.items())
+
+    def nested(self, name: str) -> Fields:
+        """A required table, read in its own right."""
+        value = self.take(name)
+        return Fields({} if value is None else value, self.at(name), self.problems)
+
+    def rows(self, name: str, low: int, high: int) -> Iterator[Fields]:
+        """A required list of low..high tables, each read in its own right."""
+        for index, row in enumerate(self._list(name, low, high, "tables") or []):
+            yield Fields(row, f"{self.at(name)}[{index}]", self.problems)
+
+    def texts(self, name: str, low: int, high: int, *, longest: int = 100) -> tuple[str, ...] | None:
+        """A required list of low..high different texts."""
+        values = self._list(name, low, high, "texts")
+        if values is None:
+            return None
+        seen: set[str] = set()
+        sound = True
+        for index, value in enumerate(values):
+            if not (isinstance(value, str) and 0 < len(value) <= longest and value.isprintable()):
+                self.problem(
+                    f"{name}[{index}]", f"must be a text of 1 to {longest} printable characters, got {shown(value)}"
+                )
+                sound = False
+            elif value in seen:
+                self.problem(f"{name}[{index}]", f"{value!r} stands here twice")
+                sound = False
+            else:
+                seen.add(value)
+        return tuple(values) if sound else None
+
+    def numbers(self, name: str, low: int, high: int) -> tuple[float, ...] | None:
+        """A required list of low..high numbers."""
+        values = self._list(name, low, high, "numbers")
+        if values is None:
+            return None
+        for index, value in enumerate(values):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
+                self.problem(f"{name}[{index}]", f"must be a number within ±{LARGEST:g}, got {shown(value)}")
+                return None
+        return tuple(values)
+
+    def _list(self, name: str, low: int, high: int, what: str) -> Any:
+        return self._checked(
+            name,
+            _REQUIRED,
+            lambda value: isinstance(value, list | tuple) and low <= len(value) <= high,
+            f"must be a list of {low} to {high:,} {what}",
+        )
+
+    def close(self) -> None:
+        """Notes every field that nobody took."""
+        for name in self.table.keys() - self._taken:
+            self.problem(str(name), f"unknown field{did_you_mean(str(name), self._taken)}")

@@ -1,0 +1,152 @@
+"""Questions: how the signals of one customer become one value of an ordered domain of segments."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+from client_sdk.mechanisms import Mechanism, describe
+from client_sdk.rules import Rule
+
+Signals = Mapping[str, float | str | None]
+
+
+class Form(ABC):
+    """The shape of a question: its segments, and which of them a customer is in."""
+
+    @property
+    @abstractmethod
+    def segments(self) -> tuple[str, ...]:
+        """The ids of the segments, in the order of the domain."""
+
+    @abstractmethod
+    def value(self, signals: Signals) -> int:
+        """The index of the segment for these signals. Never raises; never leaves the device as it is."""
+
+    @property
+    @abstractmethod
+    def definition(self) -> dict[str, object]:
+        """The fields that state this form in a resolved survey."""
+
+
+@dataclass(frozen=True)
+class Conditions(Form):
+    """Segments by rules: the first whose rule holds; the last one takes the rest."""
+
+    rules: tuple[tuple[str, Rule], ...]
+    rest: str
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        return (*(segment for segment, _ in self.rules), self.rest)
+
+    def value(self, signals: Signals) -> int:
+        for index, (_, rule) in enumerate(self.rules):
+            if rule.holds(signals):
+                return index
+        return len(self.rules)
+
+    @property
+    def definition(self) -> dict[str, object]:
+        stated = [{"id": segment, "when": rule.source} for segment, rule in self.rules]
+        return {"segments": [*stated, {"id": self.rest}]}
+
+
+@dataclass(frozen=True)
+class Categories(Form):
+    """The value of a `top` signal among declared categories; anything else, or nothing, is "other"."""
+
+    signal: str
+    categories: tuple[str, ...]
+
+    OTHER = "other"
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        return (*self.categories, self.OTHER)
+
+    @cached_property
+    def _index(self) -> dict[object, int]:
+        return {category: index for index, category in enumerate(self.categories)}
+
+    def value(self, signals: Signals) -> int:
+        return self._index.get(signals.get(self.signal), len(self.categories))
+
+    @property
+    def definition(self) -> dict[str, object]:
+        return {"one_of": self.signal, "categories": list(self.categories)}
+
+
+@dataclass(frozen=True)
+class Scale(Form):
+    """A number between edges: each segment holds its lower edge; what fails or lies below all is `otherwise`."""
+
+    rule: Rule
+    edges: tuple[float, ...]
+    otherwise: str
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        spans = [f"{low:g}-{high:g}" for low, high in zip(self.edges, self.edges[1:], strict=False)]
+        return (*spans, f"{self.edges[-1]:g}+", self.otherwise)
+
+    def value(self, signals: Signals) -> int:
+        number = self.rule.number(signals)
+        if number is None or number < self.edges[0]:
+            return len(self.edges)
+        return bisect_right(self.edges, number) - 1
+
+    @property
+    def definition(self) -> dict[str, object]:
+        return {"number": self.rule.source, "edges": list(self.edges), "otherwise": self.otherwise}
+
+
+@dataclass(frozen=True)
+class Cross(Form):
+    """The joint table of other questions: one segment for every combination of theirs."""
+
+    questions: tuple[str, ...]
+    forms: tuple[Form, ...]
+
+    @cached_property
+    def segments(self) -> tuple[str, ...]:
+        return tuple(" & ".join(parts) for parts in product(*(form.segments for form in self.forms)))
+
+    def value(self, signals: Signals) -> int:
+        index = 0
+        for form in self.forms:
+            index = index * len(form.segments) + form.value(signals)
+        return index
+
+    @property
+    def definition(self) -> dict[str, object]:
+        return {"cross": list(self.questions)}
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question of a survey: its form, the mechanism that hides the answer, and what one report may reveal."""
+
+    id: str
+    form: Form
+    mechanism: Mechanism
+    epsilon: float
+    epsilon_permanent: float | None = None
+    only_crossed: bool = False
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The ids of the segments, in the order of the domain."""
+        return self.form.segments
+
+    @property
+    def resolved(self) -> dict[str, object]:
+        """The question as the resolved survey states it."""
+        stated: dict[str, object] = {"id": self.id, **self.form.definition, "epsilon": self.epsilon}
+        if self.epsilon_permanent is not None:
+            stated["epsilon_permanent"] = self.epsilon_permanent
+        return stated | {"only_crossed": self.only_crossed, "mechanism": describe(self.mechanism)}

@@ -1,0 +1,135 @@
+"""Reports, batches of them, and their form on the wire: there is no field that could hold a true value or a person."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from client_sdk.canonical import canonical_json
+from client_sdk.errors import BatchError
+from client_sdk.fields import shown
+
+MOST_REPORTS = 1_000  # in one batch
+MOST_BYTES = 262_144  # of one batch
+
+_BATCH_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_BATCH_FIELDS = ("batch", "survey", "version", "digest", "reports")
+_REPORT_FIELDS = ("question", "epoch", "cohort", "symbol")
+
+
+@dataclass(frozen=True)
+class Report:
+    """One randomized answer: `symbol` for `question` in `epoch`, with the declared cohorts in the clear."""
+
+    question: str
+    epoch: str
+    cohort: Mapping[str, str]
+    symbol: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Reports of one survey that travel together; `id` is random and names the delivery, not the device."""
+
+    id: str
+    survey: str
+    version: int
+    digest: str
+    reports: tuple[Report, ...]
+
+    def encode(self) -> bytes:
+        """The body of the request, the same bytes for the same batch."""
+        return canonical_json(
+            {
+                "batch": self.id,
+                "survey": self.survey,
+                "version": self.version,
+                "digest": self.digest,
+                "reports": [vars(report) for report in self.reports],
+            }
+        ).encode()
+
+    @classmethod
+    def decode(cls, body: bytes) -> Batch:
+        """The batch in a request's body; BatchError says what is wrong with it.
+
+        An unknown field anywhere is refused, as is a field given twice: there is no place for an identifier.
+        """
+        try:
+            value = json.loads(
+                body, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_refuse_float
+            )
+        except (ValueError, RecursionError):
+            raise BatchError("the body must be JSON in UTF-8") from None
+        table = _table(value, _BATCH_FIELDS, "the batch")
+        reports = table["reports"]
+        if not isinstance(reports, list) or not 1 <= len(reports) <= MOST_REPORTS:
+            raise BatchError(f"reports must be a list of 1 to {MOST_REPORTS:,}")
+        return cls(
+            id=_batch_id(table["batch"]),
+            survey=_text(table["survey"], "survey"),
+            version=_integer(table["version"], "version"),
+            digest=_text(table["digest"], "digest"),
+            reports=tuple(_report(report, f"reports[{index}]") for index, report in enumerate(reports)),
+        )
+
+
+def _report(value: object, place: str) -> Report:
+    table = _table(value, _REPORT_FIELDS, place)
+    cohort = table["cohort"]
+    if not isinstance(cohort, dict) or not all(isinstance(one, str) for one in cohort.values()):
+        raise BatchError(f"{place}.cohort must be an object of texts")
+    return Report(
+        question=_text(table["question"], f"{place}.question"),
+        epoch=_text(table["epoch"], f"{place}.epoch"),
+        cohort=cohort,
+        symbol=_integer(table["symbol"], f"{place}.symbol"),
+    )
+
+
+def _table(value: object, fields: tuple[str, ...], place: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise BatchError(f"{place} must be an object")
+    unknown = value.keys() - set(fields)
+    if unknown:
+        raise BatchError(f"{place} has an unknown field: {shown(min(unknown))}")
+    missing = [field for field in fields if field not in value]
+    if missing:
+        raise BatchError(f"{place} lacks {', '.join(missing)}")
+    return value
+
+
+def _batch_id(value: object) -> str:
+    if not isinstance(value, str) or not _BATCH_ID.fullmatch(value):
+        raise BatchError("batch must be 32 lower-case hex digits")
+    return value
+
+
+def _text(value: object, place: str) -> str:
+    if not isinstance(value, str) or len(value) > 100:
+        raise BatchError(f"{place} must be a text of at most 100 characters")
+    return value
+
+
+def _integer(value: object, place: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**53:
+        raise BatchError(f"{place} must be an integer from 0 to 2^53 - 1")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        raise ValueError
+    return table
+
+
+def _refuse_constant(_: str) -> None:
+    raise ValueError
+
+
+def _refuse_float(_: str) -> None:
+    raise ValueError

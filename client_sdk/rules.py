@@ -1,0 +1,202 @@
+"""Rules: small expressions over signals, checked when the survey is read and evaluated by pure-eval on the device."""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from pure_eval import CannotEval, Evaluator
+
+from client_sdk.errors import RuleError
+from client_sdk.fields import LARGEST, did_you_mean
+
+LONGEST = 500
+DEEPEST = 20
+MOST_NODES = 150
+
+_FUNCTIONS: dict[str, Any] = {"abs": abs, "len": len, "min": min, "max": max}
+_COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+_ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod)
+
+RESERVED = frozenset({*_FUNCTIONS, "and", "or", "not", "in", "is", "if", "else", "lambda", "for", "await", "None"})
+
+
+class Kind(StrEnum):
+    """What an expression yields."""
+
+    NUMBER = "a number"
+    TEXT = "a name"
+    TRUTH = "true or false"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An expression that was found to be inside the language: cheap, without attributes, powers or free calls.
+
+    It never raises on a device: a rule that fails counts as false, a number that fails as None.
+    """
+
+    source: str
+    _tree: ast.expr = field(repr=False, compare=False)
+
+    @classmethod
+    def parse(cls, source: str, signals: Mapping[str, Kind], kind: Kind) -> Rule:
+        """Reads `source`, an expression of `kind` over the named signals; RuleError says what it may not hold."""
+        tree = _parse(source)
+        found = _Checker(signals).kind(tree, 1)
+        if found is not kind:
+            raise RuleError(f"must be {kind}, is {found}")
+        return cls(source, tree)
+
+    def holds(self, signals: Mapping[str, object]) -> bool:
+        """Whether the condition is true of these signals; false when it cannot be told."""
+        return self._evaluate(signals) is True
+
+    def number(self, signals: Mapping[str, object]) -> float | None:
+        """The number for these signals, or None when there is none."""
+        value = self._evaluate(signals)
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            return None
+        return None if math.isnan(number) else number
+
+    def _evaluate(self, signals: Mapping[str, object]) -> Any:
+        try:
+            return Evaluator({**_FUNCTIONS, **signals})[self._tree]
+        except (CannotEval, ArithmeticError, TypeError, ValueError, RecursionError, MemoryError):
+            return None
+
+
+def _parse(source: str) -> ast.expr:
+    if len(source) > LONGEST:
+        raise RuleError(f"must be at most {LONGEST} characters long, has {len(source):,}")
+    if "\\" in source:
+        raise RuleError("may not hold a backslash")
+    try:
+        return ast.parse(source.strip(), mode="eval").body
+    except SyntaxError as error:
+        raise RuleError(f"is not an expression: {error.msg}") from None
+    except (ValueError, RecursionError, MemoryError):
+        raise RuleError("is not an expression that can be read") from None
+
+
+class _Checker:
+    """Walks an expression once, giving every part a kind and refusing what is outside the language."""
+
+    def __init__(self, signals: Mapping[str, Kind]) -> None:
+        self.signals = signals
+        self.nodes = 0
+
+    def kind(self, node: ast.expr, depth: int) -> Kind:
+        self.nodes += 1
+        if depth > DEEPEST:
+            raise RuleError(f"is nested more than {DEEPEST} deep")
+        if self.nodes > MOST_NODES:
+            raise RuleError(f"has more than {MOST_NODES} parts")
+        match node:
+            case ast.Constant():
+                return self._constant(node)
+            case ast.Name():
+                if node.id not in self.signals:
+                    raise RuleError(f"unknown signal {node.id!r}{did_you_mean(node.id, self.signals)}")
+                return self.signals[node.id]
+            case ast.UnaryOp(op=ast.Not()):
+                return self._all([node.operand], Kind.TRUTH, "not", depth)
+            case ast.UnaryOp(op=ast.USub() | ast.UAdd()):
+                return self._all([node.operand], Kind.NUMBER, "a sign", depth)
+            case ast.BoolOp():
+                return self._all(node.values, Kind.TRUTH, "'and' and 'or'", depth)
+            case ast.BinOp(op=op) if isinstance(op, _ARITHMETIC):
+                return self._all([node.left, node.right], Kind.NUMBER, "arithmetic", depth)
+            case ast.Compare():
+                return self._comparison(node, depth)
+            case ast.Call(func=ast.Name(id=name), keywords=[]) if name in _FUNCTIONS:
+                return self._call(name, node.args, depth)
+        raise RuleError(f"may not hold {_called(node)}")
+
+    def _constant(self, node: ast.Constant) -> Kind:
+        value = node.value
+        if isinstance(value, bool):
+            return Kind.TRUTH
+        if isinstance(value, int | float):
+            if not abs(value) <= LARGEST:
+                raise RuleError(f"may hold numbers within ±{LARGEST:g}, not one beyond")
+            return Kind.NUMBER
+        if isinstance(value, str):
+            return Kind.TEXT
+        raise RuleError(f"may not hold the constant {value!r}")
+
+    def _all(self, nodes: list[ast.expr], kind: Kind, what: str, depth: int) -> Kind:
+        for node in nodes:
+            found = self.kind(node, depth + 1)
+            if found is not kind:
+                raise RuleError(f"{what} takes {kind}, but {_text(node)} is {found}")
+        return kind
+
+    def _comparison(self, node: ast.Compare, depth: int) -> Kind:
+        left, left_kind = node.left, self.kind(node.left, depth + 1)
+        for op, right in zip(node.ops, node.comparators, strict=True):
+            if isinstance(op, ast.In | ast.NotIn):
+                if not isinstance(right, ast.List | ast.Tuple) or not right.elts:
+                    raise RuleError(f"'in' takes a list of constants, not {_text(right)}")
+                if not all(isinstance(one, ast.Constant) for one in right.elts):
+                    raise RuleError(f"'in' takes a list of constants, not {_text(right)}")
+                self._all(right.elts, left_kind, "this 'in'", depth)
+                if len(node.ops) > 1:
+                    raise RuleError("'in' stands alone: combine it with 'and'")
+                continue
+            if not isinstance(op, _COMPARISONS):
+                raise RuleError("may not hold 'is'")
+            right_kind = self.kind(right, depth + 1)
+            if right_kind is not left_kind:
+                raise RuleError(f"compares {left_kind}, {_text(left)}, with {right_kind}, {_text(right)}")
+            if left_kind is not Kind.NUMBER and not isinstance(op, ast.Eq | ast.NotEq):
+                raise RuleError(f"names have no order: {_text(left)} can be compared with == and != only")
+            left = right
+        return Kind.TRUTH
+
+    def _call(self, name: str, arguments: list[ast.expr], depth: int) -> Kind:
+        if len(arguments) != 1:
+            raise RuleError(f"{name} takes one argument, got {len(arguments)}")
+        argument = arguments[0]
+        if name in ("min", "max"):
+            if not isinstance(argument, ast.List) or not argument.elts:
+                raise RuleError(f"{name} takes a list in brackets, like {name}([a, b])")
+            return self._all(argument.elts, Kind.NUMBER, name, depth)
+        if name == "len":
+            self._all([argument], Kind.TEXT, name, depth)
+            return Kind.NUMBER
+        return self._all([argument], Kind.NUMBER, name, depth)
+
+
+def _text(node: ast.expr) -> str:
+    text = ast.unparse(node)
+    return repr(text if len(text) <= 40 else text[:37] + "...")
+
+
+def _called(node: ast.expr) -> str:
+    match node:
+        case ast.BinOp(op=ast.Pow()):
+            return "a power (**)"
+        case ast.BinOp():
+            return f"the operator in {_text(node)}"
+        case ast.Attribute():
+            return f"an attribute ({_text(node)})"
+        case ast.Call():
+            return f"the call {_text(node)}: only {', '.join(_FUNCTIONS)} can be called"
+        case ast.List() | ast.Tuple():
+            return "a list, except after 'in' and in min and max"
+        case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+            return "a comprehension"
+        case ast.Subscript():
+            return f"an index ({_text(node)})"
+        case ast.Lambda():
+            return "a lambda"
+        case ast.IfExp():
+            return "'if' and 'else': give each case a segment of its own"
+    return f"{_text(node)} ({type(node).__name__})"

@@ -1,0 +1,196 @@
+"""A survey: what is asked, why, until when and at what epsilon; frozen data that every party interprets."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from client_sdk.canonical import sha256
+from client_sdk.epochs import EpochLength
+from client_sdk.errors import SurveyError
+from client_sdk.questions import Question
+from client_sdk.signals import Signal
+
+FRESH, PERMANENT = "fresh", "permanent"
+
+
+@dataclass(frozen=True)
+class Privacy:
+    """What a device may spend: see the survey's `[privacy]` table."""
+
+    epsilon: float
+    questions_per_device: int
+    answers_every: int
+    memory: str
+    epsilon_permanent: float | None
+    changes: int | None
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A survey that passed every check. Made by `parse`, `load` or `from_resolved`; equal digests, equal surveys."""
+
+    id: str
+    version: int
+    title: str
+    purpose: str
+    owner: str
+    starts: date
+    ends: date
+    epoch: EpochLength
+    retention_days: int
+    min_reports: int
+    privacy: Privacy
+    cohorts: Mapping[str, tuple[str, ...]]
+    signals: Mapping[str, Signal]
+    questions: tuple[Question, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Survey:
+        """Reads a survey in TOML; SurveyError names every mistake at once, each with its place."""
+        try:
+            table = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise SurveyError(f"is not TOML: {error}") from None
+        return cls.from_resolved(table)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Survey:
+        """Reads a survey file; SurveyError if it cannot be read or is wrong."""
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except OSError as error:
+            raise SurveyError(f"cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise SurveyError("is not a text file in UTF-8") from None
+        return cls.parse(text)
+
+    @classmethod
+    def from_resolved(cls, definition: Mapping[str, Any]) -> Survey:
+        """The survey that a definition states: a resolved one (as the collector serves it), or one just written."""
+        from client_sdk.survey_reader import SurveyReader
+
+        return SurveyReader(definition).read()
+
+    @cached_property
+    def resolved(self) -> dict[str, object]:
+        """The whole definition, defaults filled in and every mechanism with its parameters; JSON-ready."""
+        privacy = {name: value for name, value in vars(self.privacy).items() if value is not None}
+        return {
+            "id": self.id,
+            "version": self.version,
+            "title": self.title,
+            "purpose": self.purpose,
+            "owner": self.owner,
+            "starts": self.starts.isoformat(),
+            "ends": self.ends.isoformat(),
+            "epoch": str(self.epoch),
+            "retention_days": self.retention_days,
+            "min_reports": self.min_reports,
+            "privacy": privacy,
+            "cohorts": {name: list(values) for name, values in self.cohorts.items()},
+            "signals": {
+                name: {str(signal.function): signal.source, "days": signal.days}
+                for name, signal in self.signals.items()
+            },
+            "questions": [question.resolved for question in self.questions],
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON of the resolved survey, 64 hex digits."""
+        return sha256(self.resolved)
+
+    @property
+    def name(self) -> str:
+        """Id and version, as people say them."""
+        return f"{self.id} v{self.version}"
+
+    def question(self, id: str) -> Question:
+        """The question with this id; KeyError if there is none."""
+        return self._by_id[id]
+
+    @cached_property
+    def _by_id(self) -> dict[str, Question]:
+        return {question.id: question for question in self.questions}
+
+    @cached_property
+    def asked(self) -> tuple[Question, ...]:
+        """The questions that devices answer: all but those that are only crossed."""
+        return tuple(question for question in self.questions if not question.only_crossed)
+
+    @property
+    def permanent(self) -> bool:
+        """Whether the randomized answer to a value is kept and reused."""
+        return self.privacy.memory == PERMANENT
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs the survey has."""
+        return self.epoch.spanned(self.starts, self.ends)
+
+    @property
+    def answers(self) -> int:
+        """The most times that one device answers."""
+        return math.ceil(self.epochs / self.privacy.answers_every)
+
+    @property
+    def lifetime_epsilon(self) -> float:
+        """What all reports of one device together may reveal; with permanent memory, about what was answered."""
+        if self.permanent:
+            spent = [question.epsilon_permanent or 0.0 for question in self.asked]
+            times = 1 + (self.privacy.changes or 0)
+        else:
+            spent = [question.epsilon for question in self.asked]
+            times = self.answers
+        return times * sum(sorted(spent, reverse=True)[: self.privacy.questions_per_device])
+
+    @property
+    def longest_window(self) -> int:
+        """The days of events that a device has to keep."""
+        return max((signal.days for signal in self.signals.values()), default=1)
+
+    def runs(self, day: date) -> bool:
+        """Whether `day` lies within the survey."""
+        return self.starts <= day <= self.ends
+
+    def erased_on(self, epoch: str) -> date:
+        """The day on which the counts of an epoch are deleted."""
+        return self.epoch.end(self.epoch.first_day(epoch)) + timedelta(days=self.retention_days + 1)
+
+    def cohort_problem(self, cohort: object) -> str | None:
+        """What is wrong with `cohort` as a choice of one declared value for every declared cohort; None if nothing."""
+        if not isinstance(cohort, Mapping) or cohort.keys() != self.cohorts.keys():
+            names = ", ".join(self.cohorts) or "none"
+            return f"must give exactly the declared cohorts ({names})"
+        for name, value in cohort.items():
+            if value not in self.cohorts[name]:
+                return f"{name} must be one of {', '.join(self.cohorts[name])}"
+        return None
+
+    def all_cohorts(self) -> list[dict[str, str]]:
+        """Every combination of cohort values."""
+        return [dict(zip(self.cohorts, values, strict=True)) for values in product(*self.cohorts.values())]
+
+
+def differences(ours: object, theirs: object, place: str = "") -> list[str]:
+    """Where two resolved surveys differ, one line each, like `questions[0].epsilon: 1 here, 2 there`."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        pairs = [(f"{place}.{key}".lstrip("."), ours.get(key), theirs.get(key)) for key in ours | theirs]
+    elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        pairs = [(f"{place}[{index}]", *both) for index, both in enumerate(zip(ours, theirs, strict=True))]
+    else:
+        return [] if ours == theirs else [f"{place}: {_brief(ours)} here, {_brief(theirs)} there"]
+    return [line for where, left, right in pairs for line in differences(left, right, where)]
+
+
+def _brief(value: object) -> str:
+    text = "nothing" if value is None else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
