@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
+from itertools import pairwise, product
 
 from client_sdk.mechanisms import Mechanism, describe
 from client_sdk.rules import Rule
@@ -91,7 +91,7 @@ class Scale(Form):
 
     @property
     def segments(self) -> tuple[str, ...]:
-        spans = [f"{low:g}-{high:g}" for low, high in zip(self.edges, self.edges[1:], strict=False)]
+        spans = [f"{low:g}-{high:g}" for low, high in pairwise(self.edges)]
         return (*spans, f"{self.edges[-1]:g}+", self.otherwise)
 
     def value(self, signals: Signals) -> int:

@@ -127,9 +127,5 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return table
 
 
-def _refuse_constant(_: str) -> None:
-    raise ValueError
-
-
-def _refuse_float(_: str) -> None:
+def _refuse(_: str) -> None:
     raise ValueError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, timedelta
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -252,7 +253,7 @@ class SurveyReader:
         rule = self._rule(row, "number", Kind.NUMBER)
         edges = row.numbers("edges", 1, MOST_SEGMENTS - 1)
         otherwise = row.identifier("otherwise") if row.has("otherwise") else "other"
-        if edges and any(low >= high for low, high in zip(edges, edges[1:], strict=False)):
+        if edges and any(low >= high for low, high in pairwise(edges)):
             row.problem("edges", f"must rise, got {shown(list(edges))}")
             return None
         if rule is None or edges is None or otherwise is None:
