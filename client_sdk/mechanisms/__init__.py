@@ -15,8 +15,10 @@ from client_sdk.mechanisms.design import Design
 from client_sdk.mechanisms.direct import Direct
 from client_sdk.mechanisms.permanent import Permanent, PermanentMechanism
 from client_sdk.mechanisms.projective import Projective
+from client_sdk.mechanisms.rappor import Rappor
 from client_sdk.mechanisms.registry import NAMES, build, describe
 from client_sdk.mechanisms.subset import Subset
+from client_sdk.mechanisms.unary import Optimized, Symmetric, Unary
 
 __all__ = [
     "EPSILON_RANGE",
@@ -28,11 +30,15 @@ __all__ = [
     "Design",
     "Direct",
     "Mechanism",
+    "Optimized",
     "Permanent",
     "PermanentMechanism",
     "Projective",
+    "Rappor",
     "Subset",
+    "Symmetric",
     "Tilted",
+    "Unary",
     "Weights",
     "build",
     "choose",

@@ -9,10 +9,12 @@ from itertools import islice
 from typing import ClassVar, Self
 
 from client_sdk.errors import MechanismError
-from client_sdk.mechanisms.base import Weights
+from client_sdk.mechanisms.base import SYMBOLS_NAMED, Weights
 from client_sdk.mechanisms.design import Design, nearest_sizes
 from client_sdk.mechanisms.primes import is_prime, primes_from
 from client_sdk.randomness import Randomness
+
+MOST_RESIDUES = math.isqrt(SYMBOLS_NAMED)
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,8 @@ class Affine(Design):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (self.r >= self.domain and is_prime(self.r)):
-            raise MechanismError(f"affine needs a prime r of at least {self.domain}, got {self.r}")
+        if not (self.domain <= self.r <= MOST_RESIDUES and is_prime(self.r)):
+            raise MechanismError(f"affine needs a prime r from {self.domain:,} to {MOST_RESIDUES:,}, got {self.r:,}")
         if not 1 <= self.w < self.r:
             raise MechanismError(f"affine needs 1 <= w < r = {self.r}, got w = {self.w}")
 

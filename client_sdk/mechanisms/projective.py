@@ -34,7 +34,7 @@ class Projective(Design):
         super().__post_init__()
         if not (self.r <= MOST_VECTORS and is_prime(self.r)):
             raise MechanismError(f"projective needs a prime r, got {self.r}")
-        if not (2 <= self.t <= MOST_VECTORS and self.r**self.t <= MOST_VECTORS):
+        if not (2 <= self.t < MOST_VECTORS.bit_length() and self.r**self.t <= MOST_VECTORS):
             raise MechanismError(
                 f"projective needs t >= 2 and r^t of at most {MOST_VECTORS:,}, got r = {self.r}, t = {self.t}"
             )
