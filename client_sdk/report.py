@@ -59,9 +59,7 @@ class Batch:
         An unknown field anywhere is refused, as is a field given twice: there is no place for an identifier.
         """
         try:
-            value = json.loads(
-                body, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_refuse_float
-            )
+            value = json.loads(body, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_refuse)
         except (ValueError, RecursionError):
             raise BatchError("the body must be JSON in UTF-8") from None
         table = _table(value, _BATCH_FIELDS, "the batch")

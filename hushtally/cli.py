@@ -1,0 +1,66 @@
+"""The `hushtally` command: its subcommands load when they are called, and say which extra they need."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module, metadata
+
+from client_sdk.errors import HushtallyError
+
+try:
+    import click
+except ImportError:  # the base install is the SDK alone
+    sys.exit("the hushtally command needs click; install it with: pip install 'hushtally[all]'")
+
+# command -> where it lives and the extra that brings what it needs
+COMMANDS = {
+    "demo": ("simulations.demo_cli:demo", "simulations"),
+    "survey": ("hushtally.survey_cli:survey", "collector"),
+    "serve": ("collector.cli:serve", "collector"),
+    "estimate": ("aggregator.cli:estimate", "aggregator"),
+    "tune": ("simulations.cli:tune", "simulations"),
+}
+
+
+class Commands(click.Group):
+    """A group whose subcommands are imported when they are needed, so that each works with its own extra alone."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        place, extra = COMMANDS[cmd_name]
+        module, _, name = place.partition(":")
+        try:
+            command: click.Command = getattr(import_module(module), name)
+        except ModuleNotFoundError as error:
+            return _missing(cmd_name, extra, error.name or "a package")
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except HushtallyError as error:
+            raise click.ClickException(str(error)) from None
+
+
+def _missing(command: str, extra: str, package: str) -> click.Command:
+    """Stands in for a command whose extra is not installed."""
+
+    @click.command(command, short_help=f"(needs the extra: pip install 'hushtally[{extra}]')", add_help_option=False)
+    @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+    def stand_in(arguments: tuple[str, ...]) -> None:
+        raise click.ClickException(
+            f"{command} needs {package}, which is not installed; run: pip install 'hushtally[{extra}]'"
+        )
+
+    stand_in.context_settings["ignore_unknown_options"] = True
+    return stand_in
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(metadata.version("hushtally"), prog_name="hushtally")
+def main() -> None:
+    """Count how customers behave without holding anyone's behaviour."""

@@ -1,0 +1,66 @@
+"""`hushtally survey`: what is wrong with a survey file, and what it asks and reveals."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import click
+
+from client_sdk.epochs import EpochLength
+from client_sdk.errors import SurveyError
+from client_sdk.explain import explain_survey
+from client_sdk.survey import Survey
+
+
+EXAMPLE_STARTS, EXAMPLE_ENDS = date(2026, 11, 2), date(2027, 5, 2)
+
+
+def example(today: date) -> str:
+    """The example survey, moved so that it starts in the week of `today`."""
+    text = (Path(__file__).parent / "example.toml").read_text(encoding="utf-8")
+    starts = EpochLength.WEEK.start(today)
+    ends = starts + (EXAMPLE_ENDS - EXAMPLE_STARTS)
+    return text.replace(str(EXAMPLE_STARTS), str(starts), 1).replace(str(EXAMPLE_ENDS), str(ends), 1)
+
+
+@click.group()
+def survey() -> None:
+    """Check a survey file, explain it, or begin a new one."""
+
+
+def load(path: str) -> Survey:
+    """The survey at `path`; a ClickException with one line for every mistake, each beginning with the file."""
+    try:
+        return Survey.load(path)
+    except SurveyError as error:
+        raise click.ClickException("\n".join(f"{path}: {problem}" for problem in error.problems)) from None
+
+
+@survey.command()
+@click.argument("file")
+def check(file: str) -> None:
+    """Say what is wrong with FILE, every mistake with its place."""
+    found = load(file)
+    click.echo(f"{file}: {found.name} is sound; digest {found.digest}")
+
+
+@survey.command()
+@click.argument("file")
+def explain(file: str) -> None:
+    """Say in plain language what FILE asks and what it reveals."""
+    click.echo(explain_survey(load(file)))
+
+
+@survey.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def new(file: Path) -> None:
+    """Write an example survey to FILE, to be changed to one's needs."""
+    try:
+        with file.open("x", encoding="utf-8") as out:
+            out.write(example(date.today()))
+    except FileExistsError:
+        raise click.ClickException(f"{file} is there already") from None
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be written: {error.strerror}") from None
+    click.echo(f"wrote {file}; next: hushtally survey check {file}", err=True)
