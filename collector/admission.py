@@ -1,0 +1,159 @@
+"""Admission: which reports of a batch count, and why the others do not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from client_sdk.canonical import canonical_json
+from client_sdk.errors import BatchError, SurveyError
+from client_sdk.fields import shown
+from client_sdk.report import MOST_BYTES, Batch, Report
+from client_sdk.survey import Survey
+from collector.cell import Cell
+from collector.refusal import Refusal, Refused
+
+
+class Reason(StrEnum):
+    """Why a report is not counted; a closed list."""
+
+    UNKNOWN_QUESTION = "unknown_question"
+    COHORT_MISMATCH = "cohort_mismatch"
+    SYMBOL_OUT_OF_RANGE = "symbol_out_of_range"
+    MALFORMED_EPOCH = "malformed_epoch"
+    EPOCH_OUTSIDE_SURVEY = "epoch_outside_survey"
+    EPOCH_CLOSED = "epoch_closed"
+    EPOCH_NOT_OPEN = "epoch_not_open"
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same report may count later: only a device whose clock is ahead can hope."""
+        return self is Reason.EPOCH_NOT_OPEN
+
+
+@dataclass(frozen=True)
+class Admission:
+    """What becomes of one batch.
+
+    counts: how often each symbol came, by cell; rejected: (index of the report, reason), ascending; expires: the last
+    day on which a report of the batch can be accepted, None when none ever can, so that its id need not be kept.
+    """
+
+    batch: str
+    counts: Mapping[Cell, Counter[int]]
+    rejected: tuple[tuple[int, Reason], ...]
+    expires: date | None
+
+    @property
+    def accepted(self) -> int:
+        """How many reports count."""
+        return sum(symbols.total() for symbols in self.counts.values())
+
+    @property
+    def answer(self) -> str:
+        """What the sender is told, in canonical JSON: the same text however often the batch comes."""
+        rejected = [
+            {"index": index, "reason": str(reason), "retryable": reason.retryable} for index, reason in self.rejected
+        ]
+        return canonical_json({"accepted": self.accepted, "rejected": rejected})
+
+
+def read(body: bytes) -> Batch:
+    """The batch in a request's body; Refusal when it is too large or is none."""
+    if len(body) > MOST_BYTES:
+        raise too_large()
+    try:
+        return Batch.decode(body)
+    except BatchError as error:
+        raise Refusal(Refused.MALFORMED, str(error)) from None
+
+
+def too_large() -> Refusal:
+    """The refusal of a body that is longer than any batch."""
+    return Refusal(Refused.TOO_LARGE, f"the body must have at most {MOST_BYTES:,} bytes")
+
+
+def admit(batch: Batch, surveys: Collection[Survey], today: date) -> Admission:
+    """Sorts the reports of a batch into those that count and those that do not.
+
+    today: the collector's own day in UTC; the devices' clocks are not asked. Raises Refusal for a survey that is not
+    among `surveys`, or that has another digest there.
+    """
+    survey = _collected(batch, surveys)
+    counts: dict[Cell, Counter[int]] = {}
+    rejected: list[tuple[int, Reason]] = []
+    expires: date | None = None
+    for index, report in enumerate(batch.reports):
+        reason = _rejection(report, survey, today)
+        if reason is not None:
+            rejected.append((index, reason))
+        if reason is None or reason.retryable:
+            last = last_day(survey, survey.epoch.first_day(report.epoch))
+            expires = last if expires is None else max(expires, last)
+        if reason is None:
+            cohort = canonical_json(dict(report.cohort))
+            cell = Cell(survey.id, survey.version, report.question, cohort, report.epoch)
+            counts.setdefault(cell, Counter())[report.symbol] += 1
+    return Admission(batch.id, counts, tuple(rejected), expires)
+
+
+def last_day(survey: Survey, day: date) -> date:
+    """The last day on which the epoch that `day` lies in is accepted: the end of the next epoch."""
+    return survey.epoch.end(survey.epoch.next(day))
+
+
+def require_collectable(surveys: Collection[Survey], today: date) -> None:
+    """SurveyError unless every survey can still receive reports and none is named twice."""
+    seen = set()
+    for survey in surveys:
+        last = last_day(survey, survey.ends)
+        if today > last:
+            raise SurveyError(
+                f"survey {survey.name} must still be running to be collected, but it ended on {survey.ends} "
+                f"and its last reports were due by {last}"
+            )
+        if survey.name in seen:
+            raise SurveyError(f"survey {survey.name} must be named once, but it is named twice")
+        seen.add(survey.name)
+
+
+def _collected(batch: Batch, surveys: Collection[Survey]) -> Survey:
+    for survey in surveys:
+        if (survey.id, survey.version, survey.digest) == (batch.survey, batch.version, batch.digest):
+            return survey
+    known = ", ".join(f"{survey.name} (digest {survey.digest})" for survey in surveys)
+    raise Refusal(
+        Refused.UNKNOWN_SURVEY,
+        f"survey {shown(batch.survey)} version {batch.version} with digest {batch.digest!r} is not collected here; "
+        f"collected: {known or 'nothing'}",
+    )
+
+
+def _rejection(report: Report, survey: Survey, today: date) -> Reason | None:
+    # what will never count is found first, so that only a sound report is called retryable
+    try:
+        question = survey.question(report.question)
+    except KeyError:
+        return Reason.UNKNOWN_QUESTION
+    if question.only_crossed:
+        return Reason.UNKNOWN_QUESTION
+    if survey.cohort_problem(report.cohort) is not None:
+        return Reason.COHORT_MISMATCH
+    if not 0 <= report.symbol < question.mechanism.symbols:
+        return Reason.SYMBOL_OUT_OF_RANGE
+    return _epoch_rejection(report.epoch, survey, today)
+
+
+def _epoch_rejection(label: str, survey: Survey, today: date) -> Reason | None:
+    try:
+        first = survey.epoch.first_day(label)
+    except ValueError:
+        return Reason.MALFORMED_EPOCH
+    if not survey.runs(first):
+        return Reason.EPOCH_OUTSIDE_SURVEY
+    if first > today:
+        return Reason.EPOCH_NOT_OPEN
+    return Reason.EPOCH_CLOSED if today > last_day(survey, first) else None

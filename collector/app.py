@@ -1,0 +1,125 @@
+"""The collector as a Flask application: the wire around admission and the writer."""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from flask import Blueprint, Flask, Response, request
+from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
+
+from client_sdk.canonical import canonical_json
+from client_sdk.report import MOST_BYTES
+from client_sdk.survey import Survey
+from collector.admission import admit, read, require_collectable, too_large
+from collector.refusal import Refusal, Refused
+from collector.sqlite_store import SqliteStore
+from collector.writer import Writer
+
+_JSON = "application/json"
+_PROBLEM = "application/problem+json"
+
+_log = logging.getLogger("hushtally.collector")
+
+
+def today_in_utc() -> date:
+    """The day by this machine's clock, in UTC."""
+    return datetime.now(UTC).date()
+
+
+def create_app(surveys: Sequence[Survey], database: str | Path, *, clock: Callable[[], date] = today_in_utc) -> Flask:
+    """The collector of these surveys, counting into the SQLite file `database`.
+
+    Its `extensions["hushtally"]` is the Writer: close it to drain and to let go of the database. Raises SurveyError
+    for a survey that has ended and StoreError for a database that cannot be used, or that has another definition of
+    one of the surveys.
+    """
+    require_collectable(surveys, clock())
+    store = SqliteStore(database)
+    try:
+        store.register(surveys)
+    except BaseException:
+        store.close()
+        raise
+    writer = Writer(store, clock)
+    app = Flask("collector", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
+    app.extensions["hushtally"] = writer
+    app.register_blueprint(_reports(surveys, writer, clock))
+    app.register_blueprint(_descriptions(surveys))
+    app.register_blueprint(_health(writer))
+    app.register_error_handler(Refusal, _refusal)
+    app.register_error_handler(RequestEntityTooLarge, lambda _: _refusal(too_large()))
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+    return app
+
+
+def _reports(surveys: Sequence[Survey], writer: Writer, clock: Callable[[], date]) -> Blueprint:
+    blueprint = Blueprint("reports", __name__)
+
+    @blueprint.post("/v1/reports")
+    def count() -> Response:
+        if request.mimetype != _JSON:
+            raise Refusal(Refused.UNSUPPORTED_CONTENT, f"Content-Type must be {_JSON}")
+        if request.headers.get("Content-Encoding", "identity") != "identity":
+            raise Refusal(Refused.UNSUPPORTED_CONTENT, "the body must not be compressed")
+        batch = read(request.get_data(cache=False))
+        return Response(writer.add(admit(batch, surveys, clock())), mimetype=_JSON)
+
+    return blueprint
+
+
+def _descriptions(surveys: Sequence[Survey]) -> Blueprint:
+    blueprint = Blueprint("surveys", __name__, url_prefix="/v1/surveys")
+    bodies = {
+        (survey.id, survey.version): canonical_json({"survey": survey.resolved, "digest": survey.digest})
+        for survey in surveys
+    }
+
+    @blueprint.get("/<id>/<int:version>")
+    def describe(id: str, version: int) -> Response:
+        try:
+            return Response(bodies[id, version], mimetype=_JSON)
+        except KeyError:
+            raise NotFound("no such survey is collected here") from None
+
+    return blueprint
+
+
+def _health(writer: Writer) -> Blueprint:
+    blueprint = Blueprint("health", __name__)
+
+    @blueprint.get("/healthz")
+    def check() -> Response:
+        writer.check()
+        return Response(canonical_json({"status": "ok"}), mimetype=_JSON)
+
+    return blueprint
+
+
+def _refusal(error: Refusal) -> Response:
+    response = Response(json.dumps(error.problem), error.kind.status, mimetype=_PROBLEM)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def _http_error(error: HTTPException) -> Response:
+    response = Response(status=error.code, headers=error.get_headers())  # Allow and the like stay
+    response.data = json.dumps(
+        {"type": "about:blank", "title": error.name, "status": error.code, "detail": error.description}
+    ).encode()
+    response.content_type = _PROBLEM
+    return response
+
+
+def _unexpected(error: Exception) -> Response:
+    # the place without the error's own text, which might quote a request
+    _log.error("unexpected %s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)).rstrip())
+    problem = {"type": "about:blank", "title": "Internal Server Error", "status": 500}
+    return Response(json.dumps(problem), 500, mimetype=_PROBLEM)

@@ -1,0 +1,66 @@
+"""`hushtally serve`: the collector as one process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from client_sdk.errors import HushtallyError, SurveyError
+from client_sdk.survey import Survey
+from collector.admission import require_collectable
+from collector.app import create_app, today_in_utc
+from collector.server import Server, address, listen
+
+
+@click.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65_535), help="0: any that is free.")
+@click.option(
+    "--database",
+    default="./hushtally.db",
+    show_default=True,
+    envvar="HUSHTALLY_DATABASE",
+    type=click.Path(path_type=Path),
+    help="The SQLite file to count into.",
+)
+@click.option(
+    "--threads", default=32, show_default=True, type=click.IntRange(1, 1_000), help="Requests answered at a time."
+)
+def serve(files: tuple[Path, ...], host: str, port: int, database: Path, threads: int) -> None:
+    """Collect reports for the surveys in FILE..., until told to stop.
+
+    Stopped by SIGTERM or SIGINT, it answers what it has begun. TLS is for the proxy in front.
+    """
+    try:
+        _serve(_load(files), host, port, database, threads)
+    except HushtallyError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _serve(surveys: Sequence[Survey], host: str, port: int, database: Path, threads: int) -> None:
+    require_collectable(surveys, today_in_utc())
+    # the port first: a second server by mistake shall not touch the database
+    with listen(host, port) as listening:
+        app = create_app(surveys, database)
+        try:
+            server = Server(app, listening, threads)
+            names = ", ".join(survey.name for survey in surveys)
+            click.echo(f"hushtally: collecting {names} at {address(listening)}", err=True)
+            server.run()
+        finally:
+            app.extensions["hushtally"].close()
+
+
+def _load(files: Sequence[Path]) -> list[Survey]:
+    surveys, mistakes = [], []
+    for file in files:
+        try:
+            surveys.append(Survey.load(file))
+        except SurveyError as error:
+            mistakes += [f"{file}: {problem}" for problem in error.problems]
+    if mistakes:
+        raise SurveyError("\n".join(mistakes))
+    return surveys

@@ -1,0 +1,99 @@
+"""The embedded server: waitress, stopped by a signal only after what it began is finished."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+from types import FrameType
+
+from flask import Flask
+from waitress import create_server, wasyncore  # type: ignore[import-untyped]
+
+from client_sdk.errors import HushtallyError
+from client_sdk.report import MOST_BYTES
+
+GRACE = 10.0  # seconds that requests may still take after the signal
+TICK = 1.0  # seconds between looks at idle connections
+
+
+class ServerError(HushtallyError):
+    """The server cannot listen where it was told to."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that takes connections at host:port (port 0: any that is free); ServerError if it cannot."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family, backlog=1024)
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "that is no name of a host"
+        raise ServerError(f"cannot listen at {host}:{port}: {why}") from None
+
+
+def address(listening: socket.socket) -> str:
+    """The address of a listening socket, as people write it in a browser."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class Server:
+    """Serves an application on a socket until SIGTERM or SIGINT; then finishes the requests that it has begun."""
+
+    def __init__(self, app: Flask, listening: socket.socket, threads: int) -> None:
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # more requests than threads is what groups are for
+        self._map: dict[int, object] = {}
+        self._stopping = threading.Event()
+        self._server = create_server(
+            app.wsgi_app,
+            map=self._map,
+            sockets=[listening],
+            threads=threads,
+            ident=None,
+            max_request_body_size=4 * MOST_BYTES,
+            log_socket_errors=False,
+        )
+
+    def run(self) -> None:
+        """Serves. Only in the main thread, where signals arrive; returns when all is finished."""
+        with self._signals():
+            while not self._stopping.is_set():
+                self._loop(TICK)
+            self._drain()
+
+    def _drain(self) -> None:
+        self._server.accepting = False
+        self._server.del_channel()
+        self._server.socket.close()
+        give_up = monotonic() + GRACE
+        while self._busy() and monotonic() < give_up:
+            self._loop(0.1)
+        self._server.task_dispatcher.shutdown()
+        wasyncore.close_all(self._map)
+
+    def _busy(self) -> bool:
+        """Closes the connections that wait for nothing; whether there are others."""
+        for channel in list(self._server.active_channels.values()):
+            if not channel.requests and channel.request is None and not channel.total_outbufs_len:
+                channel.handle_close()
+        return bool(self._server.active_channels)
+
+    def _loop(self, timeout: float) -> None:
+        wasyncore.loop(timeout=timeout, map=self._map, count=1, use_poll=True)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            self._stopping.set()
+            self._server.pull_trigger()
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,236 @@
+"""The store in one SQLite file."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from itertools import groupby
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from client_sdk.canonical import canonical_json
+from client_sdk.survey import Survey, differences
+from collector.admission import Admission
+from collector.cell import Cell
+from collector.store import StoreError
+
+APPLICATION_ID = 0x68757368  # "hush"
+
+_SCHEMA = (
+    """CREATE TABLE surveys (
+        id TEXT NOT NULL, version INTEGER NOT NULL, digest TEXT NOT NULL, definition TEXT NOT NULL,
+        PRIMARY KEY (id, version)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE cells (
+        cell INTEGER NOT NULL PRIMARY KEY,
+        survey TEXT NOT NULL, version INTEGER NOT NULL, question TEXT NOT NULL,
+        cohort TEXT NOT NULL, epoch TEXT NOT NULL,
+        UNIQUE (survey, version, question, cohort, epoch)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE counts (
+        cell INTEGER NOT NULL, symbol INTEGER NOT NULL, count INTEGER NOT NULL,
+        PRIMARY KEY (cell, symbol)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE batches (
+        id BLOB NOT NULL PRIMARY KEY, answer TEXT NOT NULL, expires TEXT NOT NULL
+    ) WITHOUT ROWID""",
+)
+# two cells with one key break the primary key, which is not the conflict that is passed over
+_ADD_CELL = """INSERT INTO cells VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (survey, version, question, cohort, epoch) DO NOTHING"""
+_ADD_COUNT = """INSERT INTO counts VALUES (?, ?, ?)
+    ON CONFLICT (cell, symbol) DO UPDATE SET count = count + excluded.count"""
+
+
+def _create(database: Database) -> None:
+    for statement in _SCHEMA:
+        database.execute(statement)
+
+
+# the step at index n takes a database from user_version n to n + 1
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (_create,)
+
+
+class SqliteStore:
+    """A Store in the SQLite file at `path`, made there if nothing is; any thread may use it, one at a time.
+
+    patience: how many seconds to wait for another program's transaction. Raises StoreError, and leaves the file as it
+    is, when it is not one of ours, comes from a newer version, is locked or cannot be opened.
+    """
+
+    def __init__(self, path: str | Path, *, patience: float = 5.0) -> None:
+        self.path = Path(path)
+        self._lock = threading.RLock()
+        self._require_ours(*_header(self.path))
+        with self._errors():
+            connection = sqlite3.connect(self.path, timeout=patience, isolation_level=None, check_same_thread=False)
+        try:
+            self._open(connection)
+        except BaseException:
+            connection.close()
+            raise
+
+    def _open(self, connection: sqlite3.Connection) -> None:
+        with self._errors():
+            self._database = Database(connection, execute_plugins=False)
+            for pragma in ("secure_delete = ON", "synchronous = FULL"):
+                connection.execute(f"PRAGMA {pragma}")
+        with self._transaction():
+            self._migrate()
+        with self._errors():
+            connection.execute("PRAGMA journal_mode = WAL")
+
+    def _migrate(self) -> None:
+        application = self._pragma("application_id")
+        version = self._pragma("user_version")
+        # SQLite may know more than the header: the rest of a write can stand in the write-ahead log
+        self._require_ours(application or APPLICATION_ID, version)
+        for step in MIGRATIONS[version:]:
+            step(self._database)
+        self._database.conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        self._database.conn.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+    def _require_ours(self, application: int, version: int) -> None:
+        if application != APPLICATION_ID:
+            raise StoreError(f"{self.path} must be a database of hushtally, but it is another program's")
+        if version > len(MIGRATIONS):
+            raise StoreError(
+                f"{self.path} must be a database of version {len(MIGRATIONS)} or older, but a newer hushtally "
+                f"made it (version {version}); update hushtally"
+            )
+
+    def _pragma(self, name: str) -> int:
+        (value,) = self._database.conn.execute(f"PRAGMA {name}").fetchone()
+        return int(value)
+
+    def register(self, surveys: Sequence[Survey]) -> None:
+        """See Store."""
+        with self._transaction():
+            for survey in surveys:
+                self._register(survey)
+
+    def _register(self, survey: Survey) -> None:
+        known = self._database.execute(
+            "SELECT digest, definition FROM surveys WHERE id = ? AND version = ?", (survey.id, survey.version)
+        ).fetchone()
+        if known is None:
+            row = (survey.id, survey.version, survey.digest, canonical_json(survey.resolved))
+            self._database.execute("INSERT INTO surveys VALUES (?, ?, ?, ?)", row)
+        elif known[0] != survey.digest:
+            changes = "; ".join(differences(survey.resolved, json.loads(known[1])))
+            raise StoreError(
+                f"survey {survey.name} must be the one in {self.path}, but they differ: {changes}; "
+                f"give a changed survey a new version"
+            )
+
+    def surveys(self) -> list[Survey]:
+        """See Store."""
+        with self._errors():
+            rows = list(self._database.query("SELECT definition FROM surveys ORDER BY id, version"))
+        return [Survey.from_resolved(json.loads(row["definition"])) for row in rows]
+
+    def add(self, admissions: Sequence[Admission]) -> list[str]:
+        """See Store."""
+        answers: dict[str, str] = {}
+        counts: dict[Cell, Counter[int]] = defaultdict(Counter)
+        batches: list[tuple[bytes, str, str]] = []
+        with self._transaction():
+            for admission in admissions:
+                if admission.batch in answers:
+                    continue
+                id = bytes.fromhex(admission.batch)
+                known = self._database.conn.execute("SELECT answer FROM batches WHERE id = ?", (id,)).fetchone()
+                answer = answers[admission.batch] = known[0] if known else admission.answer
+                if known is None and admission.expires is not None:
+                    batches.append((id, answer, admission.expires.isoformat()))
+                    for cell, symbols in admission.counts.items():
+                        counts[cell].update(symbols)
+            self._write(counts, batches)
+        return [answers[admission.batch] for admission in admissions]
+
+    def _write(self, counts: dict[Cell, Counter[int]], batches: list[tuple[bytes, str, str]]) -> None:
+        connection = self._database.conn
+        connection.executemany(
+            _ADD_CELL,
+            [(cell.key, cell.survey, cell.version, cell.question, cell.cohort, cell.epoch) for cell in counts],
+        )
+        connection.executemany(
+            _ADD_COUNT,
+            sorted((cell.key, symbol, count) for cell, symbols in counts.items() for symbol, count in symbols.items()),
+        )
+        connection.executemany("INSERT INTO batches VALUES (?, ?, ?)", sorted(batches))
+
+    def tallies(self) -> Iterator[tuple[Cell, Counter[int]]]:
+        """See Store."""
+        with self._errors():
+            rows = list(self._database.query("SELECT * FROM cells JOIN counts USING (cell) ORDER BY cell, symbol"))
+        for _, group in groupby(rows, key=lambda row: row["cell"]):
+            found = list(group)
+            cell = Cell(**{field: found[0][field] for field in ("survey", "version", "question", "cohort", "epoch")})
+            yield cell, Counter({row["symbol"]: row["count"] for row in found})
+
+    def purge(self, today: date) -> None:
+        """See Store. The file holds none of it afterwards: its pages are overwritten and the log is emptied."""
+        surveys = {(survey.id, survey.version): survey for survey in self.surveys()}
+        with self._transaction():
+            connection = self._database.conn
+            expired = connection.execute("DELETE FROM batches WHERE expires < ?", (today.isoformat(),)).rowcount
+            erased = [
+                (cell,)
+                for cell, id, version, epoch in connection.execute("SELECT cell, survey, version, epoch FROM cells")
+                if today >= surveys[id, version].erased_on(epoch)
+            ]
+            connection.executemany("DELETE FROM counts WHERE cell = ?", erased)
+            connection.executemany("DELETE FROM cells WHERE cell = ?", erased)
+        if erased or expired:
+            with self._errors():
+                self._database.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        """See Store."""
+        with self._errors():
+            self._database.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._errors():
+            # immediate: another process on this file waits here, before either has read what the other changes
+            self._database.conn.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._database.conn.execute("COMMIT")
+            except BaseException:
+                self._database.rollback()
+                raise
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise StoreError(f"database {self.path}: {error}") from None
+
+
+def _header(path: Path) -> tuple[int, int]:
+    """The application id and the version that a file states, read without SQLite, which could change it."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except FileNotFoundError:
+        if path.parent.is_dir():
+            return APPLICATION_ID, 0
+        raise StoreError(f"database {path}: there is no directory {path.parent}") from None
+    except OSError as error:
+        raise StoreError(f"database {path}: {error.strerror}") from None
+    if not header:
+        return APPLICATION_ID, 0
+    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
+        return 0, 0
+    return int.from_bytes(header[68:72], "big"), int.from_bytes(header[60:64], "big")

@@ -1,0 +1,140 @@
+"""The writer: one thread that counts what many requests bring, many batches to a transaction."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import date
+from queue import Empty, Full, Queue
+
+from collector.admission import Admission
+from collector.refusal import Refusal, Refused
+from collector.store import Store, StoreError
+
+MOST_WAITING = 1_000  # batches in memory; more are told to come later
+MOST_IN_GROUP = 1_000  # batches in one transaction
+PATIENCE = 30.0  # seconds that a request waits for its transaction
+RETRY_AFTER = 5  # seconds
+TIDY_EVERY = 60.0  # seconds between looks at the calendar while nothing comes
+
+_log = logging.getLogger("hushtally.collector")
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A batch whose request waits for the answer; without a batch, a request that asks whether the store answers."""
+
+    admission: Admission | None
+    answer: Future[str] = field(default_factory=Future)
+
+
+class Writer:
+    """Hands batches to the store, which it owns. A request that got its answer can rely on it: it is durable.
+
+    While one transaction commits, the batches of other requests gather for the next: under load a commit is shared,
+    without load nobody waits for company.
+    """
+
+    def __init__(self, store: Store, clock: Callable[[], date], *, most_waiting: int = MOST_WAITING) -> None:
+        self._store = store
+        self._clock = clock
+        self._tidied: date | None = None
+        self._closing = False
+        self._lock = threading.Lock()
+        self._queue: Queue[_Waiting | None] = Queue(most_waiting)
+        self._tidy()
+        self._thread = threading.Thread(target=self._run, name="hushtally-writer", daemon=True)
+        self._thread.start()
+
+    def add(self, admission: Admission) -> str:
+        """The answer to a batch, once it is durable; Refusal (unavailable) if it could not be counted."""
+        return self._ask(_Waiting(admission))
+
+    def check(self) -> None:
+        """Refusal (unavailable) unless the writer works and the store answers."""
+        self._ask(_Waiting(None))
+
+    def close(self) -> None:
+        """Counts what was handed in, then lets go of the store. What comes later is refused."""
+        with self._lock:
+            first, self._closing = not self._closing, True
+        if first:
+            self._queue.put(None)
+        self._thread.join()
+
+    def _ask(self, waiting: _Waiting) -> str:
+        with self._lock:
+            if self._closing or not self._thread.is_alive():
+                raise _unavailable("the collector is stopping")
+            try:
+                self._queue.put_nowait(waiting)
+            except Full:
+                raise _unavailable("too many batches are waiting") from None
+        try:
+            return waiting.answer.result(PATIENCE)
+        except TimeoutError:
+            # it may yet be counted: the same batch id will then get the same answer
+            raise _unavailable("the database takes too long") from None
+
+    def _run(self) -> None:
+        try:
+            while (group := self._group()) is not None:
+                self._tidy()
+                if group:
+                    self._write(group)
+        finally:
+            self._store.close()
+
+    def _group(self) -> list[_Waiting] | None:
+        """What waits, in order; None once all was taken and the writer is closing."""
+        group: list[_Waiting] = []
+        try:
+            waiting = self._queue.get(timeout=TIDY_EVERY)
+            while waiting is not None:
+                group.append(waiting)
+                if len(group) == MOST_IN_GROUP:
+                    return group
+                waiting = self._queue.get_nowait()
+        except Empty:
+            return group
+        if group:
+            self._queue.put_nowait(None)
+            return group
+        return None
+
+    def _write(self, group: list[_Waiting]) -> None:
+        batches = [waiting for waiting in group if waiting.admission is not None]
+        try:
+            answers = self._store.add([waiting.admission for waiting in batches if waiting.admission is not None])
+        except Exception as error:
+            _log.error("a transaction failed: %s", _told(error))
+            for waiting in group:
+                waiting.answer.set_exception(_unavailable("the database refused to count"))
+            return
+        for waiting, answer in zip(batches, answers, strict=True):
+            waiting.answer.set_result(answer)
+        for waiting in group:
+            if waiting.admission is None:
+                waiting.answer.set_result("")
+
+    def _tidy(self) -> None:
+        today = self._clock()
+        if today == self._tidied:
+            return
+        try:
+            self._store.purge(today)
+            self._tidied = today
+        except Exception as error:
+            _log.error("what is over could not be erased yet: %s", _told(error))
+
+
+def _told(error: Exception) -> str:
+    # another error's text might quote a report
+    return str(error) if isinstance(error, StoreError) else type(error).__name__
+
+
+def _unavailable(detail: str) -> Refusal:
+    return Refusal(Refused.UNAVAILABLE, detail, retry_after=RETRY_AFTER)
