@@ -1,0 +1,100 @@
+"""`hushtally estimate`: what the collected reports say about the customers."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from aggregator.database import Database
+from aggregator.errors import SelectionError
+from aggregator.estimate import CONFIDENCE_RANGE, POPULATIONS
+from aggregator.formats import PIPED_WIDTH, print_tables, to_csv, to_json
+from aggregator.intervals import Population
+from aggregator.summary import Row, summarize
+from client_sdk.errors import HushtallyError, SurveyError
+from client_sdk.survey import Survey
+
+NAME = re.compile(r"([^/@]+?)(?:@(\d{1,9}))?")
+
+
+@click.command("estimate")
+@click.argument("survey")
+@click.option("--question", "questions", multiple=True, metavar="ID", help="Only this question; may be repeated.")
+@click.option("--epoch", "epochs", multiple=True, metavar="EPOCH", help="Only this epoch; may be repeated.")
+@click.option("--by", multiple=True, metavar="COHORT", help="Apart for every value of a cohort; may be repeated.")
+@click.option("--confidence", type=click.FloatRange(*CONFIDENCE_RANGE), default=0.95, show_default=True)
+@click.option(
+    "--population",
+    type=click.Choice(POPULATIONS),
+    default="customers",
+    show_default=True,
+    help="Whose shares: of all customers, or of just those who answered.",
+)
+@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
+@click.option(
+    "--database",
+    envvar="HUSHTALLY_DATABASE",
+    default="./hushtally.db",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="The collector's database (HUSHTALLY_DATABASE).",
+)
+def estimate(
+    survey: str,
+    questions: tuple[str, ...],
+    epochs: tuple[str, ...],
+    by: tuple[str, ...],
+    confidence: float,
+    population: Population,
+    form: str,
+    database: Path,
+) -> None:
+    """The share of customers in every segment, with intervals.
+
+    SURVEY is a survey file, or the id (or id@version) of a survey in the database.
+    """
+    try:
+        with Database.open(database) as opened:
+            found, held = find_survey(survey, opened)
+            tallies = opened.tallies(found) if held else {}
+        rows = summarize(
+            found, tallies, by, confidence, population, questions or None, (epochs or None) if tallies else None
+        )
+    except SelectionError as error:
+        raise click.BadParameter(str(error), param_hint=f"--{error.what}") from None
+    except HushtallyError as error:
+        raise click.ClickException(str(error)) from None
+    if not rows:
+        click.echo(f"nothing collected yet for {found.name} in {database}", err=True)
+    _show(rows, form, confidence, population)
+
+
+def find_survey(name: str, database: Database) -> tuple[Survey, bool]:
+    """The survey that a file or an id names, and whether the database holds it.
+
+    SurveyError for a file that is wrong; DatabaseError for an id that is not there, or a file that differs from the
+    survey of the same name that is.
+    """
+    match = NAME.fullmatch(name)
+    if Path(name).is_file() or name.endswith(".toml") or not match:
+        try:
+            survey = Survey.load(name)
+        except SurveyError as error:
+            raise SurveyError("\n".join(f"{name}: {problem}" for problem in error.problems)) from None
+        return survey, database.agree(survey)
+    return database.survey(match[1], int(match[2]) if match[2] else None), True
+
+
+def _show(rows: list[Row], form: str, confidence: float, population: str) -> None:
+    if form == "json":
+        click.echo(to_json(rows), nl=False)
+    elif form == "csv":
+        click.echo(to_csv(rows), nl=False)
+    else:
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console.width = PIPED_WIDTH
+        print_tables(rows, console, confidence, population)

@@ -1,0 +1,157 @@
+"""The collector's database, read and never written."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import sqlite_utils
+
+from aggregator.errors import DatabaseError
+from aggregator.tally import Cell, Tally
+from client_sdk.errors import SurveyError
+from client_sdk.fields import did_you_mean
+from client_sdk.survey import Survey, differences
+
+APPLICATION_ID = 0x68757368
+SCHEMA_VERSION = 1
+
+TALLIES = """
+    SELECT cell, symbol, count FROM counts
+    WHERE cell IN (SELECT cell FROM cells WHERE survey = ? AND version = ?)
+    ORDER BY cell, symbol
+"""
+ROW = np.dtype([("cell", np.int64), ("symbol", np.int64), ("count", np.int64)])
+
+
+class Database:
+    """An open database of a collector, which may be running. Made by `open`; close it, or use it as a context."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self.path = path
+        self._connection = connection
+        with self._reading():
+            self._sql = sqlite_utils.Database(connection, execute_plugins=False)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """Opens a database for reading; DatabaseError if it is missing, no database, not ours or too new."""
+        path = Path(path)
+        if not path.is_file():
+            raise DatabaseError(f"{path}: there is no such database")
+        try:
+            connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        except sqlite3.Error as error:
+            raise DatabaseError(f"{path}: cannot be opened: {error}") from None
+        try:
+            database = cls(connection, path)
+            database._check()
+        except BaseException:
+            connection.close()
+            raise
+        return database
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _check(self) -> None:
+        application = self._rows("PRAGMA application_id")[0][0]
+        version = self._rows("PRAGMA user_version")[0][0]
+        if application != APPLICATION_ID or version < 1:
+            raise DatabaseError(f"{self.path}: is not a database of hushtally")
+        if version > SCHEMA_VERSION:
+            raise DatabaseError(
+                f"{self.path}: was written by a newer hushtally (schema {version}, this one reads {SCHEMA_VERSION})"
+            )
+
+    def surveys(self) -> list[tuple[str, int]]:
+        """Id and version of every survey it holds, sorted."""
+        return [(str(id), int(version)) for id, version in self._rows("SELECT id, version FROM surveys ORDER BY 1, 2")]
+
+    def survey(self, id: str, version: int | None = None) -> Survey:
+        """The survey as the collector stored it, of the newest version unless one is named.
+
+        DatabaseError if it is not there or its definition does not have its digest.
+        """
+        versions = [held for name, held in self.surveys() if name == id]
+        if not versions:
+            known = did_you_mean(id, {name for name, _ in self.surveys()}) or "; it holds no survey"
+            raise DatabaseError(f"{self.path}: has no survey {id!r}{known}")
+        if version is not None and version not in versions:
+            raise DatabaseError(
+                f"{self.path}: has no version {version} of {id!r}; known: {', '.join(map(str, versions))}"
+            )
+        number = versions[-1] if version is None else version
+        [(digest, definition)] = self._rows(
+            "SELECT digest, definition FROM surveys WHERE id = ? AND version = ?", id, number
+        )
+        try:
+            survey = Survey.from_resolved(json.loads(definition))
+        except (ValueError, TypeError, SurveyError):
+            raise DatabaseError(f"{self.path}: the definition of {id} v{number} cannot be read") from None
+        if survey.digest != digest:
+            raise DatabaseError(f"{self.path}: the definition of {id} v{number} does not have its digest")
+        return survey
+
+    def agree(self, survey: Survey) -> bool:
+        """Whether it holds this very survey; False if it holds no such id and version at all.
+
+        DatabaseError, with what differs, if it holds another survey of the same id and version.
+        """
+        if (survey.id, survey.version) not in self.surveys():
+            return False
+        held = self.survey(survey.id, survey.version)
+        if held.digest != survey.digest:
+            differing = differences(survey.resolved, held.resolved)
+            more = f" (and {len(differing) - 3} more)" if len(differing) > 3 else ""
+            raise DatabaseError(
+                f"{survey.name} is not the survey of the same name in {self.path}: {'; '.join(differing[:3])}{more}"
+            )
+        return True
+
+    def tallies(self, survey: Survey) -> dict[Cell, Tally]:
+        """The tally of every cell of the survey that has reports, all of one moment."""
+        with self._reading():
+            self._connection.execute("BEGIN")
+            try:
+                rows = np.fromiter(self._sql.execute(TALLIES, [survey.id, survey.version]), dtype=ROW)
+                cells = dict(self._cells(survey))
+            finally:
+                self._connection.rollback()
+        begins = np.flatnonzero(np.diff(rows["cell"], prepend=-1))
+        found: dict[Cell, Tally] = {}
+        for begin, end in zip(begins, [*begins[1:], rows.size], strict=True):
+            cell = cells[int(rows["cell"][begin])]
+            found[cell] = Tally.of(rows["symbol"][begin:end], rows["count"][begin:end])
+        return found
+
+    def _cells(self, survey: Survey) -> Iterator[tuple[int, Cell]]:
+        sql = "SELECT cell, question, cohort, epoch FROM cells WHERE survey = ? AND version = ?"
+        for number, question, cohort, epoch in self._rows(sql, survey.id, survey.version):
+            yield number, Cell.of(question, json.loads(cohort), epoch)
+
+    def _rows(self, sql: str, *arguments: object) -> list[Any]:
+        with self._reading():
+            return self._sql.execute(sql, arguments).fetchall()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise DatabaseError(f"{self.path}: cannot be read: {error}") from None

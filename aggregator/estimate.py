@@ -1,0 +1,72 @@
+"""From the counts of one question to its shares, each with its uncertainty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+
+from aggregator.consistency import consistent
+from aggregator.errors import EstimateError
+from aggregator.intervals import Floats, Population, share_interval, simultaneous
+from aggregator.support import support_counts
+from aggregator.tally import Tally
+from client_sdk.mechanisms import Mechanism
+from client_sdk.questions import Question
+
+CONFIDENCE_RANGE = (0.5, 0.9999)
+POPULATIONS: tuple[str, ...] = get_args(Population)
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """The share of customers in every segment of a question; float arrays of shape (domain,) in the domain's order.
+
+    estimate is unbiased and raw: it may be negative or above one. low..high holds the truth of one segment with the
+    confidence asked for, simultaneous_low..simultaneous_high those of all segments at once. consistent is the closest
+    set of shares that could be true.
+    """
+
+    n: int
+    estimate: Floats
+    standard_error: Floats
+    low: Floats
+    high: Floats
+    simultaneous_low: Floats
+    simultaneous_high: Floats
+    consistent: Floats
+
+
+def estimate(
+    question: Question | Mechanism,
+    tally: Tally,
+    confidence: float = 0.95,
+    population: Population = "customers",
+) -> Estimate:
+    """The shares of a question's segments from the tally of its reports.
+
+    confidence: 0.5 to 0.9999. population: "customers", the larger population that the respondents are a sample of, or
+    "respondents", just them. EstimateError without reports or outside these ranges.
+    """
+    mechanism = question.mechanism if isinstance(question, Question) else question
+    _check(tally, confidence, population)
+    channel, n = mechanism.channel, tally.n
+    supporting = support_counts(mechanism, tally)
+    shares = channel.debias(supporting, n)
+    # A share outside 0..1 would have a variance that no population has, down to none at all.
+    possible = np.clip(shares, 0, 1)
+    variance = channel.variance if population == "customers" else channel.respondents_variance
+    interval = share_interval(channel, supporting, n, confidence, population)
+    together = share_interval(channel, supporting, n, simultaneous(confidence, mechanism.domain), population)
+    return Estimate(n, shares, np.sqrt(variance(possible, n)), *interval, *together, consistent(shares))
+
+
+def _check(tally: Tally, confidence: float, population: str) -> None:
+    low, high = CONFIDENCE_RANGE
+    if not low <= confidence <= high:
+        raise EstimateError(f"confidence must be at least {low} and at most {high}, got {confidence}")
+    if population not in POPULATIONS:
+        raise EstimateError(f"population must be one of {', '.join(POPULATIONS)}, got {population!r}")
+    if not tally.n:
+        raise EstimateError("an estimate needs at least one report")

@@ -1,0 +1,133 @@
+"""A summary as a table to read, JSON or CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
+from itertools import groupby
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from aggregator.summary import Row
+
+MOST_SHOWN = 50  # segments of one table; beyond it the largest are shown
+PIPED_WIDTH = 100
+PICTURE = 24  # characters of the picture of a share and its interval
+LONGEST_SEGMENT = 36
+
+
+def to_json(rows: Iterable[Row]) -> str:
+    """A list of objects with the keys of Row; what is not published is null."""
+    lines = ",\n".join("  " + json.dumps(asdict(row), ensure_ascii=False) for row in rows)
+    return f"[\n{lines}\n]\n" if lines else "[]\n"
+
+
+def to_csv(rows: Iterable[Row]) -> str:
+    """One line for every row under the keys of Row; cohort as "platform=web;plan=free", null as nothing."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    names = [field.name for field in fields(Row)]
+    writer.writerow(names)
+    for row in rows:
+        writer.writerow([_plain(getattr(row, name)) for name in names])
+    return out.getvalue()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return ";".join(f"{name}={one}" for name, one in value.items())
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value
+
+
+def print_tables(rows: Iterable[Row], console: Console, confidence: float, population: str) -> None:
+    """One table for every question, epoch and group; with a picture of the intervals on a terminal."""
+    published = False
+    for _, group in groupby(rows, key=lambda row: (row.question, row.epoch, dict(row.cohort))):
+        shares = list(group)
+        published |= shares[0].published
+        _print_group(shares, console)
+    if published:
+        whom = "customers, of whom these are a sample" if population == "customers" else "just those who answered"
+        console.print(
+            f"Shares of {whom}. interval holds one share with {confidence:.4g} confidence, all at once every share of "
+            "a table together. consistent: the closest shares that could be true.",
+            style="dim",
+        )
+
+
+def _print_group(shares: Sequence[Row], console: Console) -> None:
+    first = shares[0]
+    group = ", ".join(f"{name}={value}" for name, value in first.cohort.items()) or "all customers"
+    console.print(f"[bold]{escape(first.question)}[/bold]  {first.epoch}  {escape(group)}  {first.reports:,} reports")
+    if not first.published:
+        console.print(f"  not published: {first.reason}\n")
+        return
+    shown = sorted(shares, key=_share, reverse=True)[:MOST_SHOWN] if len(shares) > MOST_SHOWN else shares
+    console.print(_table(shown, _picture(shown, console) if console.is_terminal else None))
+    if len(shown) < len(shares):
+        hidden = len(shares) - len(shown)
+        console.print(f"  the largest {len(shown)}; {hidden:,} more with --format csv or --format json")
+    console.print()
+
+
+def _table(shares: Sequence[Row], picture: Callable[[Row], str] | None) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("segment", no_wrap=True, overflow="ellipsis", max_width=LONGEST_SEGMENT)
+    for name in ("estimate", "interval", "all at once", "consistent"):
+        table.add_column(name, justify="right", no_wrap=True)
+    if picture:
+        table.add_column("", no_wrap=True)
+    for row in shares:
+        cells = [
+            escape(row.segment),
+            percent(row.estimate),
+            span(row.low, row.high),
+            span(row.simultaneous_low, row.simultaneous_high),
+            percent(row.consistent),
+        ]
+        table.add_row(*cells, *([picture(row)] if picture else []))
+    return table
+
+
+def percent(share: float | None) -> str:
+    """A share as people read it, with the sign kept; '-' for none."""
+    return "-" if share is None else f"{share:.1%}"
+
+
+def span(low: float | None, high: float | None) -> str:
+    """An interval of shares, cut to what a share can be."""
+    if low is None or high is None:
+        return "-"
+    return f"{_possible(low):.1%} to {_possible(high):.1%}"
+
+
+def _possible(share: float) -> float:
+    return min(max(share, 0.0), 1.0)
+
+
+def _share(row: Row) -> float:
+    return row.estimate or 0.0
+
+
+def _picture(shares: Sequence[Row], console: Console) -> Callable[[Row], str]:
+    """Draws a share as a dot on its interval; one scale for all rows of a table, from 0 to the highest end."""
+    line, dot = ("─", "●") if (console.encoding or "").lower().startswith("utf") else ("-", "o")
+    top = max(_possible(row.high or 0.0) for row in shares) or 1.0
+
+    def column(share: float) -> int:
+        return min(int(_possible(share) / top * PICTURE), PICTURE - 1)
+
+    def draw(row: Row) -> str:
+        low, middle, high = (column(end or 0.0) for end in (row.low, row.estimate, row.high))
+        middle = min(max(middle, low), high)
+        return " " * low + line * (middle - low) + dot + line * (high - middle)
+
+    return draw

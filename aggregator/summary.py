@@ -1,0 +1,152 @@
+"""What is published of a survey: one row for every segment, question, epoch and group of customers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from aggregator.errors import SelectionError
+from aggregator.estimate import estimate
+from aggregator.intervals import Population
+from aggregator.tally import Cell, Tally
+from client_sdk.fields import did_you_mean
+from client_sdk.questions import Question
+from client_sdk.survey import Survey
+
+Group = tuple[str, ...]  # one value of each cohort asked for; () is all customers
+
+
+@dataclass(frozen=True)
+class Row:
+    """One share with its uncertainty; the fields are the stable keys of the JSON and CSV formats.
+
+    cohort: the values that the group has in common, {} for all customers. A row that is not published has no figures
+    but the number of reports, and its reason.
+    """
+
+    survey: str
+    version: int
+    question: str
+    epoch: str
+    cohort: Mapping[str, str]
+    segment: str
+    kind: str
+    reports: int
+    estimate: float | None = None
+    standard_error: float | None = None
+    low: float | None = None
+    high: float | None = None
+    simultaneous_low: float | None = None
+    simultaneous_high: float | None = None
+    consistent: float | None = None
+    published: bool = False
+    reason: str | None = None
+
+
+def summarize(
+    survey: Survey,
+    tallies: Mapping[Cell, Tally],
+    by: Sequence[str] = (),
+    confidence: float = 0.95,
+    population: Population = "customers",
+    questions: Iterable[str] | None = None,
+    epochs: Iterable[str] | None = None,
+) -> list[Row]:
+    """The rows of a survey in a fixed order: question, epoch, cohort, segment, each as the survey declares it.
+
+    tallies: by cell, as `Database.tallies` reads them. by: names of cohorts, one group for every combination of their
+    values that has reports; none: all customers together. questions, epochs: only these; None: all that have reports.
+    SelectionError for one that is not there.
+    """
+    names = _names(survey, by)
+    asked = _questions(survey, questions)
+    wanted = _epochs(tallies, epochs)
+    rows: list[Row] = []
+    for question in asked:
+        groups = _groups(survey, question, tallies, names)
+        for epoch, group in sorted(groups, key=lambda key: _place(survey, names, *key)):
+            if epoch in wanted:
+                tally = Tally.merge(groups[epoch, group])
+                cohort = dict(zip(names, group, strict=True))
+                rows += _rows(survey, question, epoch, cohort, tally, confidence, population)
+    return rows
+
+
+def _rows(
+    survey: Survey,
+    question: Question,
+    epoch: str,
+    cohort: Mapping[str, str],
+    tally: Tally,
+    confidence: float,
+    population: Population,
+) -> Iterator[Row]:
+    def row(segment: str, **figures: float | bool | str) -> Row:
+        about = (survey.id, survey.version, question.id, epoch, cohort, segment, "share", tally.n)
+        return Row(*about, **figures)  # type: ignore[arg-type]
+
+    if tally.n < survey.min_reports:
+        reason = f"fewer than {survey.min_reports} reports: {tally.n}"
+        yield from (row(segment, reason=reason) for segment in question.segments)
+        return
+    found = estimate(question, tally, confidence, population)
+    for index, segment in enumerate(question.segments):
+        yield row(
+            segment,
+            estimate=float(found.estimate[index]),
+            standard_error=float(found.standard_error[index]),
+            low=float(found.low[index]),
+            high=float(found.high[index]),
+            simultaneous_low=float(found.simultaneous_low[index]),
+            simultaneous_high=float(found.simultaneous_high[index]),
+            consistent=float(found.consistent[index]),
+            published=True,
+        )
+
+
+def _groups(
+    survey: Survey, question: Question, tallies: Mapping[Cell, Tally], names: Sequence[str]
+) -> dict[tuple[str, Group], list[Tally]]:
+    groups: dict[tuple[str, Group], list[Tally]] = {}
+    for (of, cohort, epoch), tally in tallies.items():
+        if of == question.id and tally.n:
+            values = dict(cohort)
+            groups.setdefault((epoch, tuple(values[name] for name in names)), []).append(tally)
+    return groups
+
+
+def _place(survey: Survey, names: Sequence[str], epoch: str, group: Group) -> tuple[object, ...]:
+    values = (survey.cohorts[name].index(value) for name, value in zip(names, group, strict=True))
+    return (survey.epoch.first_day(epoch), *values)
+
+
+def _names(survey: Survey, by: Sequence[str]) -> list[str]:
+    for name in by:
+        if name not in survey.cohorts:
+            known = did_you_mean(name, survey.cohorts) or "; it declares none"
+            raise SelectionError("by", f"{survey.name} has no cohort {name!r}{known}")
+    return [name for name in survey.cohorts if name in by]
+
+
+def _questions(survey: Survey, questions: Iterable[str] | None) -> list[Question]:
+    if questions is None:
+        return list(survey.asked)
+    wanted = set(questions)
+    asked = {question.id for question in survey.asked}
+    for id in sorted(wanted - asked):
+        if id in {question.id for question in survey.questions}:
+            raise SelectionError(
+                "question", f"{id!r} is only asked crossed with others; known: {', '.join(sorted(asked))}"
+            )
+        raise SelectionError("question", f"{survey.name} has no question {id!r}{did_you_mean(id, asked)}")
+    return [question for question in survey.asked if question.id in wanted]
+
+
+def _epochs(tallies: Mapping[Cell, Tally], epochs: Iterable[str] | None) -> set[str]:
+    known = {epoch for _, _, epoch in tallies}
+    if epochs is None:
+        return known
+    wanted = set(epochs)
+    for epoch in sorted(wanted - known):
+        raise SelectionError("epoch", f"there are no reports of {epoch!r}{did_you_mean(epoch, known)}")
+    return wanted

@@ -1,0 +1,131 @@
+"""How many reports support each value: every mechanism's `supports`, summed over a tally at once."""
+
+from __future__ import annotations
+
+import math
+from functools import singledispatch
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aggregator.errors import EstimateError
+from aggregator.tally import Integers, Tally
+from client_sdk.mechanisms import Affine, Direct, Mechanism, Permanent, Projective, Subset
+from client_sdk.mechanisms.unary import Unary
+
+Floats = NDArray[np.float64]
+Complexes = NDArray[np.complex128]
+
+BLOCK = 2**20  # cells of one working array: larger ones leave the cache and gain nothing
+
+
+def support_counts(mechanism: Mechanism, tally: Tally) -> Integers:
+    """For each value how many reports of the tally support it; int64 array of shape (domain,).
+
+    Equal to summing mechanism.supports(symbol, value) over the reports. EstimateError for a symbol that the mechanism
+    does not have, or a mechanism whose values share bits (rappor).
+    """
+    if tally.symbols.size and tally.symbols[-1] >= mechanism.symbols:
+        raise EstimateError(
+            f"symbol {tally.symbols[-1]} is not one of {mechanism.name}, which has {mechanism.symbols:,}; "
+            "the counts are not of this question"
+        )
+    return _decode(mechanism, tally)
+
+
+@singledispatch
+def _decode(mechanism: Mechanism, tally: Tally) -> Integers:
+    raise EstimateError(f"{mechanism.name} has no support counts")
+
+
+@_decode.register
+def _permanent(mechanism: Permanent, tally: Tally) -> Integers:
+    return _decode(mechanism.once, tally)
+
+
+@_decode.register
+def _direct(mechanism: Direct, tally: Tally) -> Integers:
+    return tally.histogram(0, mechanism.domain)
+
+
+@_decode.register
+def _affine(mechanism: Affine, tally: Tally) -> Integers:
+    """Symbol m, c supports v iff c is one of the w residues up to m v: the difference of two cumulative sums."""
+    r, w = mechanism.r, mechanism.w
+    values = np.arange(mechanism.domain)
+    supporting = np.zeros(mechanism.domain, dtype=np.int64)
+    rows, columns = np.divmod(tally.symbols, r)
+    came, at = np.unique(rows, return_inverse=True)
+    step = max(BLOCK // r, 1)
+    for start in range(0, came.size, step):
+        block = came[start : start + step]
+        begin, end = np.searchsorted(at, [start, start + step])
+        sums = np.zeros((block.size, w + r), dtype=np.int64)
+        sums[at[begin:end] - start, columns[begin:end] + w] = tally.counts[begin:end]
+        sums[:, :w] = sums[:, r:]
+        np.cumsum(sums, axis=1, out=sums)
+        windows = sums[:, w:] - sums[:, :r]
+        places = (block[:, None] + 1) * values % r
+        supporting += np.take_along_axis(windows, places, axis=1).sum(axis=0)
+    return supporting
+
+
+@_decode.register
+def _subset(mechanism: Subset, tally: Tally) -> Integers:
+    """Unranks every symbol that came, from its largest member down."""
+    supporting = np.zeros(mechanism.domain, dtype=np.int64)
+    rest = tally.symbols.copy()
+    for j in range(mechanism.w, 0, -1):
+        # Beyond the symbols' own range the exact binomial does not matter, and would not fit into 64 bits.
+        ranks = np.array([min(math.comb(a, j), mechanism.symbols) for a in range(mechanism.domain)])
+        members = np.searchsorted(ranks, rest, side="right") - 1
+        rest -= ranks[members]
+        np.add.at(supporting, members, tally.counts)
+    return supporting
+
+
+@_decode.register
+def _unary(mechanism: Unary, tally: Tally) -> Integers:
+    bits = (tally.counts[(tally.symbols >> value & 1).astype(bool)] for value in range(mechanism.domain))
+    return np.array([ones.sum() for ones in bits], dtype=np.int64)
+
+
+@_decode.register
+def _projective(mechanism: Projective, tally: Tally) -> Integers:
+    """One Fourier transform for every number m of coordinates after the symbols' pivot.
+
+    Symbols with m such coordinates u support the values whose last coordinates are (x, y), y of m, where
+    x + <u, y> = 0 mod r: as r [this holds] is the sum over a of exp(-2 pi i a (x + <u, y>) / r), the counts over
+    all u are (1 / r) sum over a of exp(-2 pi i a x / r) F[a y], F the transform of the counts over the grid r^m.
+    """
+    r, t = mechanism.r, mechanism.t
+    digits = _coordinates(mechanism)
+    supporting = np.zeros(mechanism.domain)
+    first = 0
+    for m in range(t):
+        counts = tally.histogram(first, first + r**m)
+        first += r**m
+        grid = np.fft.fftn(counts.reshape((r,) * m)) if m else counts.astype(np.complex128)
+        supporting += _lines(grid.ravel(), digits[t - 1 - m], digits[t - m :], r)
+    return np.rint(supporting / r).astype(np.int64)
+
+
+def _lines(transform: Complexes, x: Integers, y: Integers, r: int) -> Floats:
+    """The sum over a of exp(-2 pi i a x / r) F[a y], of which a and r - a are conjugate; shape of x."""
+    phases = np.exp(-2j * np.pi / r * np.arange(r))
+    weights = r ** np.arange(len(y))[::-1]
+    total = np.full(x.shape, transform[0].real)
+    for a in range(1, r // 2 + 1):
+        terms = (phases[a * x % r] * transform[weights @ (a * y % r)]).real
+        total += terms if 2 * a == r else 2 * terms
+    return total
+
+
+def _coordinates(mechanism: Projective) -> Integers:
+    """The vectors of all values as columns; int64 array of shape (t, domain)."""
+    r, t = mechanism.r, mechanism.t
+    values = np.arange(mechanism.domain)
+    firsts = np.array([(r**m - 1) // (r - 1) for m in range(t)])
+    after = np.searchsorted(firsts, values, side="right") - 1
+    number = r**after + values - firsts[after]
+    return np.array([number // r**place % r for place in reversed(range(t))])

@@ -1,0 +1,126 @@
+"""A real database file with the collector's schema, and a survey small enough to see through."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aggregator.database import APPLICATION_ID
+from aggregator.tally import Cell, Tally
+from client_sdk.canonical import canonical_json
+from client_sdk.survey import Survey
+
+SCHEMA = f"""
+    CREATE TABLE surveys(
+        id TEXT, version INTEGER, digest TEXT, definition TEXT, PRIMARY KEY(id, version)
+    ) WITHOUT ROWID;
+    CREATE TABLE cells(
+        cell INTEGER PRIMARY KEY, survey TEXT, version INTEGER, question TEXT, cohort TEXT, epoch TEXT,
+        UNIQUE(survey, version, question, cohort, epoch)
+    );
+    CREATE TABLE counts(cell INTEGER, symbol INTEGER, count INTEGER, PRIMARY KEY(cell, symbol)) WITHOUT ROWID;
+    PRAGMA application_id = {APPLICATION_ID};
+    PRAGMA user_version = 1;
+"""
+
+SURVEY = """
+id = "shop"
+version = 1
+title = "How people shop"
+purpose = "To decide which offers to build."
+owner = "insights@shop.example"
+starts = 2026-11-02
+ends = 2027-05-02
+epoch = "week"
+min_reports = 500
+
+[privacy]
+epsilon = 1.0
+answers_every = 4
+
+[cohorts]
+platform = ["web", "ios"]
+plan = ["free", "paid"]
+
+[signals]
+orders = { count = "purchase", days = 90 }
+favourite = { top = "purchase.category", days = 90 }
+
+[[questions]]
+id = "frequency"
+segments = [{ id = "none", when = "orders == 0" }, { id = "once", when = "orders == 1" }, { id = "heavy" }]
+
+[[questions]]
+id = "affinity"
+one_of = "favourite"
+categories = ["books", "music", "games"]
+
+[[questions]]
+id = "returned"
+segments = [{ id = "yes", when = "orders > 1" }, { id = "no" }]
+only_crossed = true
+
+[[questions]]
+id = "both"
+cross = ["frequency", "returned"]
+"""
+
+Write = Callable[[Path, Survey, Mapping[Cell, Tally]], Path]
+
+
+@pytest.fixture
+def survey_text() -> str:
+    return SURVEY
+
+
+@pytest.fixture
+def survey() -> Survey:
+    return Survey.parse(SURVEY)
+
+
+@pytest.fixture
+def write_database() -> Write:
+    """Adds a survey and its tallies to a database file, made if need be, as the collector would."""
+
+    def write(path: Path, survey: Survey, tallies: Mapping[Cell, Tally]) -> Path:
+        fresh = not path.exists()
+        connection = sqlite3.connect(path)
+        if fresh:
+            connection.executescript(SCHEMA)
+        stored = (survey.id, survey.version, survey.digest, json.dumps(survey.resolved))
+        connection.execute("INSERT INTO surveys VALUES (?, ?, ?, ?)", stored)
+        for (question, cohort, epoch), tally in tallies.items():
+            where = (survey.id, survey.version, question, canonical_json(dict(cohort)), epoch)
+            number = connection.execute(
+                "INSERT INTO cells(survey, version, question, cohort, epoch) VALUES (?, ?, ?, ?, ?)", where
+            ).lastrowid
+            pairs = zip(tally.symbols.tolist(), tally.counts.tolist(), strict=True)
+            connection.executemany("INSERT INTO counts VALUES (?, ?, ?)", [(number, *pair) for pair in pairs])
+        connection.commit()
+        connection.close()
+        return path
+
+    return write
+
+
+@pytest.fixture
+def tallies(survey: Survey) -> dict[Cell, Tally]:
+    """Two epochs of uniform symbols: every cohort of the first has 400 reports or more, of the second 100."""
+    rng = np.random.default_rng(7)
+    found = {}
+    for index, cohort in enumerate(survey.all_cohorts()):
+        for question in survey.asked:
+            for epoch, reports in (("2026-W46", 100), ("2026-W45", 400 + 100 * index)):
+                symbols = rng.integers(0, question.mechanism.symbols, reports)
+                found[Cell.of(question.id, cohort, epoch)] = Tally.of(symbols)
+    return found
+
+
+@pytest.fixture
+def database(tmp_path: Path, write_database: Write, survey: Survey, tallies: dict[Cell, Tally]) -> Path:
+    return write_database(tmp_path / "hushtally.db", survey, tallies)

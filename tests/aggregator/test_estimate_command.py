@@ -1,0 +1,186 @@
+"""The command as people run it: on a real file, with its mistakes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from aggregator.cli import estimate
+from client_sdk.survey import Survey
+
+KEYS = [
+    "survey", "version", "question", "epoch", "cohort", "segment", "kind", "reports", "estimate", "standard_error",
+    "low", "high", "simultaneous_low", "simultaneous_high", "consistent", "published", "reason",
+]  # fmt: skip
+
+
+def run(database: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(estimate, [*arguments, "--database", str(database)])
+
+
+def rows(result: Result) -> list[dict[str, object]]:
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert isinstance(found, list)
+    return found
+
+
+def test_json_has_the_keys_of_the_contract_in_their_order(database: Path) -> None:
+    found = rows(run(database, "shop", "--format", "json"))
+    assert all(list(row) == KEYS for row in found)
+    assert len(found) == 2 * (3 + 4 + 6)
+    first, last = found[0], found[-1]
+    assert (first["question"], first["epoch"], first["segment"], first["cohort"]) == (
+        "frequency",
+        "2026-W45",
+        "none",
+        {},
+    )
+    assert first["published"] is True
+    assert first["reason"] is None
+    assert first["reports"] == 2200
+    assert (last["question"], last["epoch"], last["segment"]) == ("both", "2026-W46", "heavy & no")
+    assert last["published"] is False
+    assert last["reason"] == "fewer than 500 reports: 400"
+    assert last["estimate"] is None
+
+
+def test_csv_is_the_same_with_cohorts_in_one_field_and_nothing_for_null(database: Path) -> None:
+    options = ("shop", "--by", "plan", "--by", "platform")
+    found = rows(run(database, *options, "--format", "json"))
+    result = run(database, *options, "--format", "csv")
+    lines = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert list(lines[0]) == KEYS
+    assert len(lines) == len(found)
+    assert lines[0]["cohort"] == "platform=web;plan=free"
+    assert lines[0]["estimate"] == ""
+    assert lines[0]["published"] == "false"
+    assert lines[3]["published"] == "true"
+    assert float(lines[3]["estimate"]) == found[3]["estimate"]
+
+
+def test_the_table_fits_into_100_columns_when_piped(database: Path) -> None:
+    result = run(database, "shop@1", "--by", "platform")
+    assert result.exit_code == 0
+    assert max(map(len, result.stdout.splitlines())) <= 100
+    assert "frequency  2026-W45  platform=web  900 reports" in result.stdout
+    assert "not published: fewer than 500 reports: 200" in result.stdout
+
+
+def test_a_file_will_do_for_an_id(database: Path, survey_text: str, tmp_path: Path) -> None:
+    file = tmp_path / "shop.toml"
+    file.write_text(survey_text)
+    assert run(database, str(file), "--format", "json").stdout == run(database, "shop", "--format", "json").stdout
+
+
+def test_options_select(database: Path) -> None:
+    found = rows(run(database, "shop", "--question", "affinity", "--epoch", "2026-W45", "--format", "json"))
+    assert [row["segment"] for row in found] == ["books", "music", "games", "other"]
+    options = ("shop", "--question", "affinity", "--epoch", "2026-W45", "--format", "json")
+    for option in (("--confidence", "0.9999"), ("--population", "respondents")):
+        other = rows(run(database, *options, *option))
+        assert other[0]["estimate"] == found[0]["estimate"]
+        assert other[0]["high"] != found[0]["high"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("shpo",), 1, "has no survey 'shpo'; did you mean 'shop'?"),
+        (("shop@3",), 1, "has no version 3 of 'shop'; known: 1"),
+        (("gone.toml",), 1, "gone.toml: cannot be read: No such file or directory"),
+        (("shop", "--question", "frequenzy"), 2, "has no question 'frequenzy'; did you mean 'frequency'?"),
+        (("shop", "--question", "returned"), 2, "is only asked crossed with others; known: affinity, both, frequency"),
+        (("shop", "--epoch", "2026-W44"), 2, "there are no reports of '2026-W44'; did you mean '2026-W46'?"),
+        (("shop", "--by", "platfrom"), 2, "has no cohort 'platfrom'; did you mean 'platform'?"),
+        (("shop", "--confidence", "1"), 2, "1.0 is not in the range 0.5<=x<=0.9999"),
+        (("shop", "--format", "xml"), 2, "'xml' is not one of 'table', 'json', 'csv'"),
+        ((), 2, "Missing argument 'SURVEY'"),
+    ],
+)
+def test_a_mistake_gets_a_clear_line(database: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
+    result = run(database, *arguments)
+    assert result.exit_code == code
+    assert message in result.stderr
+    assert result.stdout == ""
+    if code == 1:
+        assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_file_with_mistakes_names_them_all(database: Path, survey_text: str, tmp_path: Path) -> None:
+    file = tmp_path / "wrong.toml"
+    file.write_text(survey_text.replace("epsilon = 1.0", "epsilon = 80").replace('"purchase"', '"pur chase"'))
+    result = run(database, str(file))
+    assert result.exit_code == 1
+    assert f"{file}: privacy.epsilon" in result.stderr
+    assert f"{file}: signals.orders" in result.stderr
+
+
+def test_a_file_that_is_another_survey_is_refused_with_what_differs(
+    database: Path, survey_text: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "changed.toml"
+    file.write_text(survey_text.replace("min_reports = 500", "min_reports = 5"))
+    result = run(database, str(file))
+    assert result.exit_code == 1
+    assert "shop v1 is not the survey of the same name" in result.stderr
+    assert "min_reports: 5 here, 500 there" in result.stderr
+
+
+@pytest.mark.parametrize(("form", "empty"), [("json", "[]\n"), ("csv", ",".join(KEYS) + "\n"), ("table", "")])
+def test_nothing_collected_yet_is_no_error(
+    database: Path, survey_text: str, tmp_path: Path, form: str, empty: str
+) -> None:
+    file = tmp_path / "next.toml"
+    file.write_text(survey_text.replace("version = 1", "version = 2"))
+    result = run(database, str(file), "--format", form, "--epoch", "2026-W45")
+    assert result.exit_code == 0
+    assert result.stdout == empty
+    assert result.stderr == f"nothing collected yet for shop v2 in {database}\n"
+
+
+def test_a_long_domain_shows_its_largest_segments(tmp_path: Path, survey_text: str, write_database) -> None:  # type: ignore[no-untyped-def]
+    from aggregator.tally import Cell, Tally
+
+    names = ", ".join(f'"c{index}"' for index in range(99))
+    survey = Survey.parse(survey_text.replace('"books", "music", "games"', names))
+    cell = Cell.of("affinity", {"platform": "web", "plan": "free"}, "2026-W45")
+    tally = Tally.of(range(min(survey.question("affinity").mechanism.symbols, 900)))
+    database = write_database(tmp_path / "long.db", survey, {cell: tally})
+    result = run(database, "shop")
+    assert "the largest 50; 50 more with --format csv or --format json" in result.stdout
+    assert len(rows(run(database, "shop", "--format", "json"))) == 100
+
+
+def test_the_database_is_named_by_the_environment_too(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUSHTALLY_DATABASE", str(database))
+    assert CliRunner().invoke(estimate, ["shop"]).exit_code == 0
+
+
+def test_a_database_that_cannot_be_read_says_why(tmp_path: Path, database: Path) -> None:
+    missing = run(tmp_path / "none.db", "shop")
+    text = tmp_path / "text.db"
+    text.write_text("no database at all, but long enough to be taken for one\n" * 20)
+    other = tmp_path / "other.db"
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE t(x)")
+    connection.close()
+    connection = sqlite3.connect(database)
+    connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    for result, message in (
+        (missing, "there is no such database"),
+        (run(text, "shop"), "file is not a database"),
+        (run(other, "shop"), "is not a database of hushtally"),
+        (run(tmp_path, "shop"), "there is no such database"),
+        (run(database, "shop"), "was written by a newer hushtally (schema 2, this one reads 1)"),
+    ):
+        assert result.exit_code == 1
+        assert message in result.stderr
+        assert len(result.stderr.splitlines()) == 1
