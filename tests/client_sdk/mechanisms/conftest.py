@@ -1,0 +1,24 @@
+"""What the tests of the mechanisms share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from client_sdk.randomness import Randomness
+
+
+class Scripted(Randomness):
+    """Gives the words it was handed, in order, and fails when there are no more."""
+
+    def __init__(self, words: Iterable[int]) -> None:
+        self.left = list(words)
+
+    def word(self) -> int:
+        return self.left.pop(0)
+
+
+@pytest.fixture
+def scripted() -> Callable[[Iterable[int]], Scripted]:
+    return Scripted

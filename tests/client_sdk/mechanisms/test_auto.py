@@ -1,0 +1,159 @@
+"""The automatic choice against the reference table, the optimum and an exhaustive search."""
+
+from __future__ import annotations
+
+import math
+from itertools import islice
+from time import process_time
+
+import pytest
+
+from client_sdk.errors import MechanismError
+from client_sdk.mechanisms import Affine, Design, Direct, Projective, Subset, Weights, choose, optimal_mean_variance
+from client_sdk.mechanisms.auto import most_symbols_permanent
+from client_sdk.mechanisms.base import SYMBOLS_AUTO, SYMBOLS_NAMED
+from client_sdk.mechanisms.primes import primes_from
+
+DOMAINS = (8, 16, 32, 64, 128, 256, 1024, 4096, 16384)
+# D: direct, S<w>: subset, A(r,w): affine, P(r,t): projective, with the mean variance over the optimum
+TABLE = {
+    0.25: "S4 1.000 | S7 1.000 | A(37,16) 1.009 | A(67,29) 1.002 | A(131,57) 1.000 | A(257,113) 1.000 "
+    "| A(1031,451) 1.000 | P(2,13) 1.016 | P(2,15) 1.016",
+    0.5: "S3 1.000 | S6 1.000 | A(37,14) 1.009 | A(67,25) 1.002 | A(131,49) 1.000 | A(257,97) 1.000 "
+    "| A(1031,389) 1.000 | P(3,9) 1.010 | P(3,10) 1.009",
+    1.0: "S2 1.000 | S4 1.000 | A(37,10) 1.010 | A(67,18) 1.002 | A(131,35) 1.000 | A(257,69) 1.000 "
+    "| A(1031,277) 1.000 | P(3,9) 1.024 | P(3,10) 1.024",
+    2.0: "D 1.000 | S2 1.000 | S4 1.000 | A(67,8) 1.003 | A(131,16) 1.001 | A(257,31) 1.000 "
+    "| A(1031,123) 1.000 | P(7,6) 1.012 | P(7,6) 1.011",
+    4.0: "D 1.000 | D 1.000 | D 1.000 | D 1.000 | S2 1.000 | A(257,5) 1.000 "
+    "| A(1031,19) 1.000 | P(53,4) 1.007 | P(53,4) 1.002",
+    6.0: "D 1.000 | D 1.000 | D 1.000 | D 1.000 | D 1.000 | D 1.000 "
+    "| A(1031,3) 1.001 | P(383,3) 1.049 | P(397,3) 1.011",
+}
+
+
+def shown(design: Design) -> str:
+    numbers = ",".join(map(str, design.parameters.values()))
+    return {"direct": "D", "subset": f"S{numbers}", "affine": f"A({numbers})", "projective": f"P({numbers})"}[
+        design.name
+    ]
+
+
+@pytest.mark.parametrize("epsilon", TABLE)
+def test_the_reference_table(epsilon: float) -> None:
+    """The same mechanism in every cell, at the same distance from the optimum."""
+    row = []
+    for domain in DOMAINS:
+        design = choose(domain, epsilon)
+        row.append(f"{shown(design)} {design.mean_variance() / optimal_mean_variance(domain, epsilon):.3f}")
+    assert row == TABLE[epsilon].split(" | ")
+
+
+EPSILONS = [step / 4 for step in range(1, 33)]
+
+
+@pytest.mark.parametrize(
+    ("domains", "epsilons", "most"),
+    [
+        ([*range(2, 70), 100, 200, 300, 500, 700, 1000, 1024], EPSILONS, 1.013),
+        ([1025, 1200, 1448, 1449, 2000, 4096, 5000, 8192, 16384], EPSILONS[:16], 1.025),
+    ],
+)
+def test_variance_over_the_optimum(domains: list[int], epsilons: list[float], most: float) -> None:
+    """d <= 1024: at most 1.013 at every epsilon in [.25, 8]; d <= 16384 and epsilon <= 4: at most 1.025."""
+    worst = max(
+        choose(domain, epsilon).mean_variance() / optimal_mean_variance(domain, epsilon)
+        for domain in domains
+        for epsilon in epsilons
+    )
+    assert worst <= most
+
+
+def exhaustive(domain: int, epsilon: float, most_symbols: int) -> list[Design]:
+    weights = Weights.of(epsilon)
+    designs: list[Design] = [Direct(domain, weights)]
+    designs += [Subset(domain, weights, w) for w in range(1, domain) if math.comb(domain, w) <= most_symbols]
+    for r in islice(primes_from(domain), 4):
+        if r * (r - 1) <= most_symbols:
+            designs += [Affine(domain, weights, r, w) for w in range(1, r)]
+    for t in range(2, 27):
+        for r in primes_from(2):
+            points = (r**t - 1) // (r - 1)
+            if r**t > 2**26 or points > most_symbols or r > 50 * domain:
+                break
+            if points >= domain:
+                designs.append(Projective(domain, weights, r, t))
+    return designs
+
+
+@pytest.mark.parametrize("domain", [2, 3, 4, 5, 9, 16, 24, 25, 26, 33, 64])
+@pytest.mark.parametrize("epsilon", [0.1, 0.25, 1.0, 2.5, 5.0, 8.0])
+def test_against_all_members(domain: int, epsilon: float) -> None:
+    """The few candidates hold the best of all members of all families, within both limits on symbols."""
+    for most_symbols in (SYMBOLS_AUTO, most_symbols_permanent(domain)):
+        best = min(design.mean_variance() for design in exhaustive(domain, epsilon, most_symbols))
+        # weights are rounded: an exchange of r and w for their complements may differ by 1e-8
+        assert choose(domain, epsilon, most_symbols).mean_variance() <= best * (1 + 1e-8)
+
+
+@pytest.mark.parametrize("domain", [8, 100, 1000, 4096, 16384, 65536])
+@pytest.mark.parametrize("epsilon", [0.01, 0.25, 1.0, 3.0, 6.0, 8.0])
+def test_projective_candidates_hold_the_best(domain: int, epsilon: float) -> None:
+    """A search by halves over the primes finds what a search over all primes finds."""
+    weights = Weights.of(epsilon)
+    members = [
+        Projective(domain, weights, r, t)
+        for t in range(3, 27)
+        for r in primes_up_to(t)
+        if domain <= (r**t - 1) // (r - 1) <= SYMBOLS_AUTO
+    ]
+    best = min(design.mean_variance() for design in members)
+    found = min(one.mean_variance() for one in Projective.candidates(domain, epsilon, SYMBOLS_AUTO))
+    assert found <= best * (1 + 1e-9)
+
+
+def primes_up_to(t: int) -> list[int]:
+    return [r for r in islice(primes_from(2), 100) if r**t <= 2**26]
+
+
+def test_ties_go_to_fewer_symbols_then_to_the_earlier_family() -> None:
+    """d = 2 is direct at every epsilon; where subset and direct are one mechanism it is called direct."""
+    assert {choose(2, epsilon).name for epsilon in EPSILONS} == {"direct"}
+    assert choose(8, 4.0) == Direct(8, Weights.of(4.0))
+
+
+def test_permanent_memory_limits_the_symbols() -> None:
+    """K <= max(64 d, 2048): a symbol sent again and again is then no pseudonym."""
+    for domain in (2, 16, 64, 300, 1024, 16384, 65536):
+        most = most_symbols_permanent(domain)
+        assert choose(domain, 1.0, most).symbols <= most == max(64 * domain, 2048)
+
+
+def test_choosing_is_fast() -> None:
+    """20 ms for any domain and epsilon, far from the clock's resolution; a survey asks for tens, tune for hundreds."""
+    choose(2, 0.3)  # primes are found once
+    for domain in (64, 1024, 65536):
+        begin = process_time()
+        choose(domain, 0.7654321)
+        assert process_time() - begin < 0.02
+
+
+def test_a_family_may_have_no_form() -> None:
+    with pytest.raises(MechanismError, match="direct or affine has no form for 60 values within 50 symbols"):
+        choose(60, 1.0, 50, (Direct, Affine))
+    with pytest.raises(MechanismError, match="projective has no form for 70,000 values; auto fits"):
+        Nothing.best(70_000, 1.0)
+
+
+class Nothing(Projective):
+    @classmethod
+    def candidates(cls, domain: int, epsilon: float, most_symbols: int):  # type: ignore[no-untyped-def]
+        return iter(())
+
+
+def test_named_by_hand_the_best_form_is_taken() -> None:
+    """Without parameters a family gives its best form within 2^53 symbols, or says that it does not fit."""
+    assert Subset.best(40, 0.25).w == 18
+    assert Affine.best(65_536, 1.0).symbols <= SYMBOLS_NAMED
+    with pytest.raises(MechanismError, match=r"subset of 400 values has about 10\^100 symbols at w = 107, more than"):
+        Subset.best(400, 1.0)

@@ -1,0 +1,307 @@
+"""Every mechanism keeps its epsilon, uses it fully and is unbiased: shown by enumerating the code that ships."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache, partial
+from itertools import product
+from math import inf, prod
+from typing import Any
+
+import pytest
+
+from client_sdk.channel import Channel
+from client_sdk.errors import MechanismError
+from client_sdk.mechanisms import (
+    Direct,
+    Optimized,
+    Permanent,
+    PermanentMechanism,
+    Rappor,
+    Subset,
+    Weights,
+    build,
+)
+from client_sdk.mechanisms.base import logarithm
+from client_sdk.mechanisms.enumeration import distribution, findings, largest_ratio
+from client_sdk.mechanisms.permanent import GAMMA_PARTS
+from client_sdk.randomness import Randomness
+
+SMALL: list[tuple[str, dict[str, object], int]] = [
+    ("direct", {}, 2),
+    ("direct", {}, 5),
+    ("subset", {"w": 1}, 3),
+    ("subset", {"w": 2}, 5),
+    ("subset", {"w": 4}, 6),
+    ("subset", {"w": 3}, 8),
+    ("affine", {"r": 2, "w": 1}, 2),
+    ("affine", {"r": 5, "w": 2}, 4),
+    ("affine", {"r": 7, "w": 3}, 7),
+    ("affine", {"r": 13, "w": 6}, 12),
+    ("projective", {"r": 2, "t": 2}, 3),
+    ("projective", {"r": 5, "t": 2}, 4),
+    ("projective", {"r": 2, "t": 4}, 15),
+    ("projective", {"r": 3, "t": 3}, 12),
+    ("projective", {"r": 5, "t": 3}, 9),
+    ("sue", {}, 2),
+    ("sue", {}, 6),
+    ("oue", {}, 2),
+    ("oue", {}, 6),
+]
+PERMANENT: list[tuple[str, dict[str, object], int]] = [
+    ("direct", {}, 2),
+    ("direct", {}, 4),
+    ("subset", {"w": 2}, 4),
+    ("affine", {"r": 3, "w": 1}, 3),
+    ("projective", {"r": 2, "t": 3}, 5),
+    ("sue", {}, 3),
+    ("oue", {}, 3),
+]
+RAPPORS: list[dict[str, object]] = [
+    {"k": 3, "h": 1, "m": 2, "f": 0.5, "p": 0.25, "q": 0.75},
+    {"k": 3, "h": 2, "m": 1, "f": 0.25, "p": 0.4, "q": 0.6},
+    {"k": 2, "h": 1, "m": 2, "f": 0.3, "p": 0, "q": 1},
+]
+
+
+def rappor(domain: int, parameters: Mapping[str, object]) -> Rappor:
+    mechanism = build("rappor", parameters, domain, 8.0)
+    assert isinstance(mechanism, Rappor)
+    return mechanism
+
+
+@pytest.mark.parametrize("epsilon", [0.01, 0.25, 1.0, 2.7, 8.0])
+@pytest.mark.parametrize(("name", "parameters", "domain"), SMALL)
+def test_one_report(name: str, parameters: dict[str, object], domain: int, epsilon: float) -> None:
+    """The largest log ratio is epsilon to 1e-9 and never above; the mean of debias is the truth, in exact fractions."""
+    assert findings(build(name, parameters, domain, epsilon), epsilon) == []
+
+
+@pytest.mark.parametrize(("epsilon", "lasting"), [(0.25, 0.5), (1.0, 2.0), (1.0, 8.0), (2.0, 2.0), (0.01, 4.0)])
+@pytest.mark.parametrize(("name", "parameters", "domain"), PERMANENT)
+def test_permanent(name: str, parameters: dict[str, object], domain: int, epsilon: float, lasting: float) -> None:
+    """One report tells epsilon, the permanent symbol epsilon_permanent, 3 reports of one answer no more than that."""
+    assert findings(build(name, parameters, domain, epsilon, lasting), epsilon, lasting) == []
+
+
+@pytest.mark.parametrize("parameters", RAPPORS)
+def test_rappor(parameters: dict[str, object]) -> None:
+    """RAPPOR is never above its formulas, in one report, in the permanent symbol and in 3 reports of one answer."""
+    mechanism = rappor(3, parameters)
+    assert findings(mechanism, mechanism.epsilon + 1e-12, mechanism.epsilon_permanent + 1e-12) == []
+    reports = [distribution(partial(mechanism.perturb, value)) for value in range(3)]
+    assert largest_ratio(reports) <= mechanism.ratio
+    draws = [distribution(partial(mechanism.draw, value)) for value in range(3)]
+    assert largest_ratio(draws) <= mechanism.permanent_ratio
+
+
+def test_rappor_reaches_its_formula() -> None:
+    """Two values with h bits each and none in common tell exactly what the formulas say."""
+    mechanism = rappor(8, {"k": 6, "h": 2, "m": 1, "f": 0.5, "p": 0.25, "q": 0.75})
+    bits = [mechanism.bits(0, value) for value in range(8)]
+    pair = next((a, b) for a in range(8) for b in range(a) if (bits[a] | bits[b]).bit_count() == 4)
+    assert largest_ratio([distribution(partial(mechanism.perturb, value)) for value in pair]) == mechanism.ratio
+    assert largest_ratio([distribution(partial(mechanism.draw, value)) for value in pair]) == mechanism.permanent_ratio
+
+
+@pytest.mark.parametrize("parameters", RAPPORS)
+def test_rappor_per_bit(parameters: dict[str, object]) -> None:
+    """Every bit of a report is its channel's: the permanent stage, then the instantaneous one."""
+    mechanism = rappor(3, parameters)
+    permanent = Channel(1 - mechanism.f / 2, mechanism.f / 2)
+    expected = permanent.p * mechanism.q + (1 - permanent.p) * mechanism.p
+    assert mechanism.exact_channel.p == expected
+    for value, place in product(range(3), range(mechanism.k)):
+        rates = {group: Fraction(0) for group in range(mechanism.m)}
+        for symbol, chance in distribution(partial(mechanism.perturb, value)).items():
+            rates[symbol >> mechanism.k] += mechanism.m * chance * (symbol >> place & 1)
+        for group, rate in rates.items():
+            channel = mechanism.exact_channel
+            assert rate == (channel.p if mechanism.bits(group, value) >> place & 1 else channel.q)
+
+
+Tables = tuple[list[dict[int, Fraction]], dict[int, dict[int, Fraction]]]
+
+
+def tables(mechanism: PermanentMechanism, previous: int | None = None) -> Tables:
+    draws = [distribution(partial(mechanism.draw, value, previous=previous)) for value in range(3)]
+    kept = {symbol for one in draws for symbol in one}
+    return draws, {symbol: distribution(partial(mechanism.repeat, symbol)) for symbol in kept}
+
+
+def largest_history_excess(tables: Tables, bound: Fraction) -> Fraction:
+    """The largest ratio of four reports under two histories that change alike, over bound^(distinct answers)."""
+    draws, reports = tables
+
+    @cache
+    def chance(value: int, seen: tuple[int, ...]) -> Fraction:
+        return sum(
+            (p * prod(reports[kept].get(symbol, Fraction(0)) for symbol in seen) for kept, p in draws[value].items()),
+            Fraction(0),
+        )
+
+    alike: dict[tuple[int, ...], list[list[int]]] = {}
+    for history in product(range(3), repeat=4):
+        answers = list(dict.fromkeys(history))
+        alike.setdefault(tuple(map(answers.index, history)), []).append(answers)
+    symbols = {symbol for one in reports.values() for symbol in one}
+    worst = Fraction(0)
+    for pattern, histories in alike.items():
+        distinct = max(pattern) + 1
+        for seen in product(symbols, repeat=4):
+            blocks = [tuple(s for s, k in zip(seen, pattern, strict=True) if k == block) for block in range(distinct)]
+            chances = [prod(map(chance, answers, blocks)) for answers in histories]
+            worst = max(worst, max(chances) / min(chances) / bound**distinct)
+    return worst
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "lasting"), [("direct", {}, 2.0), ("subset", {"w": 2}, 3.0), ("oue", {}, 2.0)]
+)
+def test_histories(name: str, parameters: dict[str, object], lasting: float) -> None:
+    """Two histories of 3 values over 4 epochs that change alike: at most (distinct answers) x epsilon_permanent."""
+    mechanism = build(name, parameters, 3, 1.0, lasting)
+    assert isinstance(mechanism, Permanent)
+    assert largest_history_excess(tables(mechanism), mechanism.permanent_ratio) <= 1
+
+
+def test_rappor_histories() -> None:
+    """The same for RAPPOR, where the hash group is drawn once and then kept."""
+    mechanism = rappor(3, {"k": 2, "h": 1, "m": 2, "f": 0.5, "p": 0.25, "q": 0.75})
+    for group in range(2):
+        assert largest_history_excess(tables(mechanism, group << 2), mechanism.permanent_ratio) <= 1
+
+
+def test_a_change_shows() -> None:
+    """What permanent memory does not protect: a, b, a, b against a, a, a, a tells log ratio 2.6."""
+    mechanism = build("direct", {}, 2, 1.0, 2.0)
+    assert isinstance(mechanism, Permanent)
+    draws, reports = tables_of_two(mechanism)
+    worst = Fraction(0)
+    for seen in product(range(2), repeat=4):
+        same = sum(p * prod(reports[x][s] for s in seen) for x, p in draws[0].items())
+        switching = prod(
+            sum(p * prod(reports[x][s] for s in seen[value::2]) for x, p in draws[value].items()) for value in range(2)
+        )
+        worst = max(worst, switching / same, same / switching)
+    assert round(logarithm(worst), 1) == 2.6
+
+
+def tables_of_two(mechanism: PermanentMechanism) -> Tables:
+    draws = [distribution(partial(mechanism.draw, value)) for value in range(2)]
+    return draws, {symbol: distribution(partial(mechanism.repeat, symbol)) for symbol in range(2)}
+
+
+class LeakedBit(Optimized):
+    """Never clears the true bit."""
+
+    def perturb(self, value: int, randomness: Randomness) -> int:
+        return super().perturb(value, randomness) | 1 << value
+
+
+class TrueValueFirst(Subset):
+    """Sends its members as a list (base d) that starts with the true value when it is among them."""
+
+    @property
+    def symbols(self) -> int:
+        return self.domain**self.w
+
+    def perturb(self, value: int, randomness: Randomness) -> int:
+        members = self.members(Subset(self.domain, self.weights, self.w).perturb(value, randomness))
+        members.sort(key=lambda member: member != value)
+        return sum(member * self.domain**place for place, member in enumerate(members))
+
+    def supports(self, symbol: int, value: int) -> bool:
+        return any(symbol // self.domain**place % self.domain == value for place in range(self.w))
+
+
+class OffBy(Direct):
+    """Says the truth 2% too often, or too rarely."""
+
+    percent = 102
+
+    def perturb(self, value: int, randomness: Randomness) -> int:
+        favourable, outcomes = self._odds
+        truth = randomness.coin(favourable * self.percent, outcomes * 100)
+        return self.draw_supporting(value, randomness) if truth else self.draw_other(value, randomness)
+
+
+class OffByLess(OffBy):
+    percent = 98
+
+
+@dataclass(frozen=True)
+class Redrawn(Permanent):
+    """Draws its noise anew for every report."""
+
+    def draw(self, value: int, randomness: Randomness, previous: int | None = None) -> int:
+        return value
+
+    def repeat(self, permanent: int, randomness: Randomness) -> int:
+        return super().repeat(super().draw(permanent, randomness), randomness)
+
+
+class Undiluted(Permanent):
+    """Sends the permanent symbol a little too often."""
+
+    _kept = GAMMA_PARTS * 3 // 4
+
+
+ONE, TWO = Weights.of(1.0), Weights.of(2.0)
+BROKEN: list[tuple[Any, list[float], list[str]]] = [
+    (LeakedBit.of(3, 1.0), [1.0], ["rule a value out", "supported at the rate 1 "]),
+    (TrueValueFirst(3, ONE, 2), [1.0], ["one report can rule a value out"]),
+    (OffBy(3, ONE), [1.0], ["more than the 1 claimed", "supported at the rate"]),
+    (OffByLess(3, ONE), [1.0], ["less than the 1 claimed: accuracy is given away", "supported at the rate"]),
+    (Redrawn(Direct(3, ONE), Direct(3, TWO)), [1.0, 2.0], ["3 reports of one answer tells", "permanent symbol can"]),
+    (Undiluted(Direct(3, ONE), Direct(3, TWO)), [1.0, 2.0], ["one report tells", "more than the 1 claimed"]),
+    (Direct(3, ONE), [1.0, 2.0], ["there is no permanent memory"]),
+]
+
+
+@pytest.mark.parametrize(("mechanism", "claimed", "messages"), BROKEN)
+def test_broken_mechanisms_are_caught(mechanism: Any, claimed: list[float], messages: list[str]) -> None:
+    """The mistakes that clients of other packages ship are found by the checks above."""
+    found = " ".join(findings(mechanism, *claimed))
+    for message in messages:
+        assert message in found
+
+
+def test_a_symbol_out_of_range_is_caught() -> None:
+    class TooLarge(Direct):
+        def perturb(self, value: int, randomness: Randomness) -> int:
+            return super().perturb(value, randomness) + 1
+
+    assert "value 0: a symbol is outside 0..2" in findings(TooLarge(3, ONE), 1.0)
+
+
+def test_epsilon_from_both_sides() -> None:
+    """A mechanism for 1 passes as one for 1, not for 1 - 1e-9 nor for 1 + 2e-9."""
+    mechanism = build("direct", {}, 3, 1.0)
+    assert findings(mechanism, 1.0) == []
+    assert findings(mechanism, 1.0 - 1e-9) != []
+    assert findings(mechanism, 1.0 + 2e-9) != []
+
+
+def test_distribution_weighs_every_branch() -> None:
+    """Nested and unequal draws: probabilities are exact and add up to one."""
+
+    def draw(randomness: Randomness) -> int:
+        if randomness.coin(1, 3):
+            return randomness.below(2)
+        return 2 + randomness.below(1) + randomness.coin(2, 2) + randomness.coin(0, 2)
+
+    assert distribution(draw) == {0: Fraction(1, 6), 1: Fraction(1, 6), 3: Fraction(2, 3)}
+
+
+def test_only_below_and_coin_can_be_enumerated() -> None:
+    with pytest.raises(MechanismError, match="only draws through `below` and `coin` can be enumerated"):
+        distribution(lambda randomness: randomness.word())
+
+
+def test_an_impossible_outcome_is_an_infinite_ratio() -> None:
+    certain: dict[int, Fraction] = {0: Fraction(1)}
+    assert largest_ratio([certain, {0: Fraction(1, 2), 1: Fraction(1, 2)}]) == inf
+    assert largest_ratio([certain, certain]) == 1
