@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
 import socket
@@ -13,6 +14,8 @@ from types import FrameType
 
 from flask import Flask
 from waitress import create_server, wasyncore  # type: ignore[import-untyped]
+from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
+from waitress.task import ErrorTask  # type: ignore[import-untyped]
 
 from client_sdk.errors import HushtallyError
 from client_sdk.report import MOST_BYTES
@@ -41,6 +44,23 @@ def address(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+class _ProblemTask(ErrorTask):  # type: ignore[misc]
+    """Waitress's own answer to a request that no application could read, as problem details."""
+
+    def execute(self) -> None:
+        error = self.request.error
+        body = json.dumps({"type": "about:blank", "title": error.reason, "status": error.code, "detail": error.body})
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers.append(("Content-Type", "application/problem+json"))
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body.encode())
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    error_task_class = _ProblemTask
+
+
 class Server:
     """Serves an application on a socket until SIGTERM or SIGINT; then finishes the requests that it has begun."""
 
@@ -57,6 +77,7 @@ class Server:
             max_request_body_size=4 * MOST_BYTES,
             log_socket_errors=False,
         )
+        self._server.channel_class = _Channel
 
     def run(self) -> None:
         """Serves. Only in the main thread, where signals arrive; returns when all is finished."""

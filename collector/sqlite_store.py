@@ -66,6 +66,7 @@ class SqliteStore:
 
     def __init__(self, path: str | Path, *, patience: float = 5.0) -> None:
         self.path = Path(path)
+        self._patience = patience
         self._lock = threading.RLock()
         self._require_ours(*_header(self.path))
         with self._errors():
@@ -176,11 +177,11 @@ class SqliteStore:
             yield cell, Counter({row["symbol"]: row["count"] for row in found})
 
     def purge(self, today: date) -> None:
-        """See Store. The file holds none of it afterwards: its pages are overwritten and the log is emptied."""
+        """See Store. After the next `settle` the file holds none of it: freed pages are overwritten."""
         surveys = {(survey.id, survey.version): survey for survey in self.surveys()}
         with self._transaction():
             connection = self._database.conn
-            expired = connection.execute("DELETE FROM batches WHERE expires < ?", (today.isoformat(),)).rowcount
+            connection.execute("DELETE FROM batches WHERE expires < ?", (today.isoformat(),))
             erased = [
                 (cell,)
                 for cell, id, version, epoch in connection.execute("SELECT cell, survey, version, epoch FROM cells")
@@ -188,9 +189,16 @@ class SqliteStore:
             ]
             connection.executemany("DELETE FROM counts WHERE cell = ?", erased)
             connection.executemany("DELETE FROM cells WHERE cell = ?", erased)
-        if erased or expired:
-            with self._errors():
+
+    def settle(self) -> None:
+        """See Store. Empties the write-ahead log; while somebody reads, a later call will."""
+        with self._errors():
+            # with patience, a long reading would hold up the writer
+            self._database.conn.execute("PRAGMA busy_timeout = 0")
+            try:
                 self._database.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                self._database.conn.execute(f"PRAGMA busy_timeout = {round(1000 * self._patience)}")
 
     def close(self) -> None:
         """See Store."""

@@ -39,5 +39,8 @@ class Store(Protocol):
     def purge(self, today: date) -> None:
         """Erases the counts whose retention is over, and the ids of batches that could no longer be accepted."""
 
+    def settle(self) -> None:
+        """Erases the traces of single transactions, as far as nobody is reading; a log tells what came when."""
+
     def close(self) -> None:
         """Lets go of the database."""

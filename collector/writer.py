@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import date
 from queue import Empty, Full, Queue
+from time import monotonic
 
 from collector.admission import Admission
 from collector.refusal import Refusal, Refused
@@ -18,7 +19,7 @@ MOST_WAITING = 1_000  # batches in memory; more are told to come later
 MOST_IN_GROUP = 1_000  # batches in one transaction
 PATIENCE = 30.0  # seconds that a request waits for its transaction
 RETRY_AFTER = 5  # seconds
-TIDY_EVERY = 60.0  # seconds between looks at the calendar while nothing comes
+SETTLE_EVERY = 10.0  # seconds that the store's log may tell of single transactions
 
 _log = logging.getLogger("hushtally.collector")
 
@@ -42,6 +43,7 @@ class Writer:
         self._store = store
         self._clock = clock
         self._tidied: date | None = None
+        self._since: float | None = None  # the first transaction that the store's log may tell of
         self._closing = False
         self._lock = threading.Lock()
         self._queue: Queue[_Waiting | None] = Queue(most_waiting)
@@ -85,6 +87,7 @@ class Writer:
                 self._tidy()
                 if group:
                     self._write(group)
+                self._settle()
         finally:
             self._store.close()
 
@@ -92,7 +95,7 @@ class Writer:
         """What waits, in order; None once all was taken and the writer is closing."""
         group: list[_Waiting] = []
         try:
-            waiting = self._queue.get(timeout=TIDY_EVERY)
+            waiting = self._queue.get(timeout=SETTLE_EVERY)
             while waiting is not None:
                 group.append(waiting)
                 if len(group) == MOST_IN_GROUP:
@@ -114,6 +117,7 @@ class Writer:
             for waiting in group:
                 waiting.answer.set_exception(_unavailable("the database refused to count"))
             return
+        self._since = self._since or monotonic()
         for waiting, answer in zip(batches, answers, strict=True):
             waiting.answer.set_result(answer)
         for waiting in group:
@@ -127,8 +131,18 @@ class Writer:
         try:
             self._store.purge(today)
             self._tidied = today
+            self._since = self._since or monotonic()
         except Exception as error:
             _log.error("what is over could not be erased yet: %s", _told(error))
+
+    def _settle(self) -> None:
+        if self._since is None or monotonic() < self._since + SETTLE_EVERY:
+            return
+        try:
+            self._store.settle()
+            self._since = None
+        except Exception as error:
+            _log.error("the log could not be emptied yet: %s", _told(error))
 
 
 def _told(error: Exception) -> str:

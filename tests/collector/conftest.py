@@ -1,0 +1,162 @@
+"""A survey of days around a fixed one, batches for it, and the collector as a real process."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from client_sdk.report import Batch, Report
+from client_sdk.survey import Survey
+
+ROOT = Path(__file__).parents[2]
+TODAY = date(2026, 11, 24)
+SURVEY = """
+id = "habits"
+version = 1
+title = "Habits"
+purpose = "Tests."
+owner = "tests@shop.example"
+starts = {starts}
+ends = {ends}
+epoch = "day"
+retention_days = 30
+min_reports = 10
+[privacy]
+epsilon = {epsilon}
+questions_per_device = 1
+answers_every = 1
+memory = "fresh"
+[cohorts]
+platform = ["web", "ios"]
+[signals]
+orders = {{ count = "purchase", days = 30 }}
+favourite = {{ top = "purchase.category", days = 30 }}
+[[questions]]
+id = "frequency"
+segments = [ {{ id = "none", when = "orders == 0" }}, {{ id = "some" }} ]
+[[questions]]
+id = "hidden"
+segments = [ {{ id = "few", when = "orders < 5" }}, {{ id = "many" }} ]
+only_crossed = true
+[[questions]]
+id = "both"
+cross = ["frequency", "hidden"]
+[[questions]]
+id = "affinity"
+one_of = "favourite"
+categories = [{categories}]
+"""
+
+
+def survey_text(today: date = TODAY, *, epsilon: float = 1.0, days: int = 10) -> str:
+    """A survey in TOML that runs from `days` before to `days` after `today`."""
+    return SURVEY.format(
+        starts=today - timedelta(days=days),
+        ends=today + timedelta(days=days),
+        epsilon=epsilon,
+        categories=", ".join(f'"c{number}"' for number in range(100)),
+    )
+
+
+@dataclass
+class Batches:
+    """Makes batches for a survey."""
+
+    survey: Survey
+    today: date
+
+    def report(self, question: str = "frequency", symbol: int = 0, days: int = 0, platform: str = "web") -> Report:
+        """A report whose epoch lies `days` after today."""
+        epoch = self.survey.epoch.label(self.today + timedelta(days=days))
+        return Report(question, epoch, {"platform": platform}, symbol)
+
+    def batch(self, *reports: Report, id: str | None = None) -> Batch:
+        """A batch with a random id."""
+        survey = self.survey
+        return Batch(id or secrets.token_hex(16), survey.id, survey.version, survey.digest, reports)
+
+
+@dataclass
+class Process:
+    """A collector as a process of its own."""
+
+    popen: subprocess.Popen[str]
+    url: str
+    port: int
+
+    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, dict[str, Any]]:
+        """One request on a connection of its own: status and JSON body."""
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=20)) as connection:
+            connection.request(method, path, body, {"Content-Type": "application/json"} | headers)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+
+    def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        """Exit code and what it printed on stderr."""
+        self.popen.send_signal(number)
+        _, printed = self.popen.communicate(timeout=20)
+        return self.popen.returncode, printed
+
+
+def command(*arguments: object) -> list[str]:
+    """The command line of a collector."""
+    return [sys.executable, "-c", "from collector.cli import serve; serve()", *map(str, arguments)]
+
+
+@pytest.fixture
+def survey() -> Survey:
+    return Survey.parse(survey_text())
+
+
+@pytest.fixture
+def batches(survey: Survey) -> Batches:
+    return Batches(survey, TODAY)
+
+
+@pytest.fixture
+def live() -> Batches:
+    """Batches for a survey that runs by this machine's clock, as the processes need."""
+    today = datetime.now(UTC).date()
+    return Batches(Survey.parse(survey_text(today)), today)
+
+
+@pytest.fixture
+def start(tmp_path: Path, live: Batches) -> Iterator[Callable[..., Process]]:
+    """Starts collectors of the live survey on tmp_path/counts.db and ends those that still run."""
+    file = tmp_path / "survey.toml"
+    file.write_text(survey_text(live.today))
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+
+    with ExitStack() as stack:
+
+        def start(database: Path = tmp_path / "counts.db") -> Process:
+            popen = stack.enter_context(
+                subprocess.Popen(
+                    command(file, "--port", 0, "--database", database),
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    env=environment,
+                )
+            )
+            stack.callback(popen.kill)
+            assert popen.stderr is not None
+            line = popen.stderr.readline()
+            found = re.fullmatch(r"hushtally: collecting habits v1 at (http://127\.0\.0\.1:(\d+))\n", line)
+            assert found, line + popen.stderr.read()
+            return Process(popen, found[1], int(found[2]))
+
+        yield start

@@ -1,0 +1,173 @@
+"""Which reports count, which do not and why; requests that are refused as a whole."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from client_sdk.errors import SurveyError
+from client_sdk.report import MOST_BYTES, Report
+from client_sdk.survey import Survey
+from collector.admission import Reason, admit, last_day, read, require_collectable
+from collector.cell import Cell
+from collector.refusal import Refusal, Refused
+
+TODAY = date(2026, 11, 24)
+WEB = {"platform": "web"}
+NOW = "2026-11-24"
+
+# what is wrong with the report, the report, the reason; None: it counts
+CASES = [
+    ("the current epoch", Report("frequency", NOW, WEB, 0), None),
+    ("the last symbol", Report("frequency", NOW, WEB, 1), None),
+    ("the previous epoch", Report("frequency", "2026-11-23", WEB, 0), None),
+    ("another cohort", Report("both", NOW, {"platform": "ios"}, 3), None),
+    ("no such question", Report("frequencies", NOW, WEB, 0), Reason.UNKNOWN_QUESTION),
+    ("a question that is only crossed", Report("hidden", NOW, WEB, 0), Reason.UNKNOWN_QUESTION),
+    ("no cohort", Report("frequency", NOW, {}, 0), Reason.COHORT_MISMATCH),
+    ("an undeclared cohort", Report("frequency", NOW, WEB | {"age": "30"}, 0), Reason.COHORT_MISMATCH),
+    ("another cohort's name", Report("frequency", NOW, {"platforms": "web"}, 0), Reason.COHORT_MISMATCH),
+    ("an undeclared value", Report("frequency", NOW, {"platform": "Web"}, 0), Reason.COHORT_MISMATCH),
+    ("the symbol after the last", Report("frequency", NOW, WEB, 2), Reason.SYMBOL_OUT_OF_RANGE),
+    ("a negative symbol", Report("frequency", NOW, WEB, -1), Reason.SYMBOL_OUT_OF_RANGE),
+    ("a huge symbol", Report("frequency", NOW, WEB, 2**53 - 1), Reason.SYMBOL_OUT_OF_RANGE),
+    ("an epoch of another length", Report("frequency", "2026-W48", WEB, 0), Reason.MALFORMED_EPOCH),
+    ("a day that does not exist", Report("frequency", "2026-11-31", WEB, 0), Reason.MALFORMED_EPOCH),
+    ("no epoch", Report("frequency", "", WEB, 0), Reason.MALFORMED_EPOCH),
+    ("before the survey", Report("frequency", "2026-11-13", WEB, 0), Reason.EPOCH_OUTSIDE_SURVEY),
+    ("after the survey", Report("frequency", "2026-12-05", WEB, 0), Reason.EPOCH_OUTSIDE_SURVEY),
+    ("the end of time", Report("frequency", "9999-12-31", WEB, 0), Reason.EPOCH_OUTSIDE_SURVEY),
+    ("two epochs ago", Report("frequency", "2026-11-22", WEB, 0), Reason.EPOCH_CLOSED),
+    ("the next epoch", Report("frequency", "2026-11-25", WEB, 0), Reason.EPOCH_NOT_OPEN),
+    ("a future epoch, and a symbol that will never do", Report("frequency", "2026-11-25", WEB, 2), "final"),
+]
+
+
+@pytest.mark.parametrize(("report", "reason"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_each_report_is_judged(report: Report, reason: Any, survey: Survey, batches: Any) -> None:
+    """A sound report counts in its cell; another is rejected with the first reason that is final, if there is one."""
+    admission = admit(batches.batch(report), [survey], TODAY)
+    if reason is None:
+        cohort = json.dumps(report.cohort, separators=(",", ":"))
+        cell = Cell("habits", 1, report.question, cohort, report.epoch)
+        assert admission.counts == {cell: Counter({report.symbol: 1})}
+        assert admission.rejected == ()
+    else:
+        expected = Reason.SYMBOL_OUT_OF_RANGE if reason == "final" else reason
+        assert admission.counts == {}
+        assert admission.rejected == ((0, expected),)
+        assert json.loads(admission.answer) == {
+            "accepted": 0,
+            "rejected": [{"index": 0, "reason": str(expected), "retryable": expected is Reason.EPOCH_NOT_OPEN}],
+        }
+
+
+def test_every_reason_has_a_case() -> None:
+    """The list of reasons is closed, and each of them occurs."""
+    assert {case[2] for case in CASES} >= set(Reason)
+
+
+def test_equal_reports_share_a_cell(survey: Survey, batches: Any) -> None:
+    """A batch is summed; its bad reports do not spoil the good ones."""
+    report = batches.report
+    admission = admit(batches.batch(report(), report(symbol=5), report(), report(symbol=1)), [survey], TODAY)
+    ((_, symbols),) = admission.counts.items()
+    assert symbols == {0: 2, 1: 1}
+    assert admission.accepted == 3
+    assert admission.answer == (
+        '{"accepted":3,"rejected":[{"index":1,"reason":"symbol_out_of_range","retryable":false}]}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("days", "expires"),
+    [([0], 1), ([-1], 0), ([-1, 0], 1), ([0, 3], 4), ([-2], None), ([-2, -1], 0), ([20], None)],
+)
+def test_a_batch_id_is_kept_while_a_report_could_count(
+    days: list[int], expires: int | None, survey: Survey, batches: Any
+) -> None:
+    """The id expires with the last epoch that is accepted or may yet be; without one it is not kept."""
+    reports = [batches.report(days=day) for day in days]
+    admission = admit(batches.batch(*reports), [survey], TODAY)
+    assert admission.expires == (None if expires is None else TODAY + timedelta(days=expires))
+
+
+@pytest.mark.parametrize(
+    ("length", "first", "last"),
+    [("day", "2026-12-31", "2027-01-01"), ("week", "2026-12-28", "2027-01-10"), ("month", "2026-12-01", "2027-01-31")],
+)
+def test_an_epoch_is_accepted_until_the_next_one_ends(length: str, first: str, last: str, survey: Survey) -> None:
+    survey = replace(survey, epoch=type(survey.epoch)(length))
+    assert last_day(survey, date.fromisoformat(first)) == date.fromisoformat(last)
+
+
+@pytest.mark.parametrize("change", [{"survey": "habit"}, {"version": 2}, {"digest": "0" * 64}, {"digest": "\ud800"}])
+def test_an_unknown_survey_is_named_with_what_is_known(change: dict[str, Any], survey: Survey, batches: Any) -> None:
+    """Another id, version or digest is another survey."""
+    batch = replace(batches.batch(batches.report()), **change)
+    with pytest.raises(Refusal) as caught:
+        admit(batch, [survey], TODAY)
+    assert caught.value.kind is Refused.UNKNOWN_SURVEY
+    assert caught.value.detail == (
+        f"survey {batch.survey!r} version {batch.version} with digest {batch.digest!r} is not collected here; "
+        f"collected: habits v1 (digest {survey.digest})"
+    )
+    assert caught.value.detail.isascii()
+
+
+MALFORMED = [
+    (b"", "the body must be JSON in UTF-8"),
+    (b"\xff", "the body must be JSON in UTF-8"),
+    (b"[" * 100_000, "the body must be JSON in UTF-8"),
+    (b"[]", "the batch must be an object"),
+    (b"{}", "the batch lacks batch, survey, version, digest, reports"),
+    ({"device": "d"}, "the batch has an unknown field: 'device'"),
+    ({"batch": "A" * 32}, "batch must be 32 lower-case hex digits"),
+    ({"version": "1"}, "version must be an integer from 0 to 2^53 - 1"),
+    ({"reports": []}, "reports must be a list of 1 to 1,000"),
+    ({"reports": [{}]}, "reports[0] lacks question, epoch, cohort, symbol"),
+    ({"reports": [{"user": "u"}]}, "reports[0] has an unknown field: 'user'"),
+]
+
+
+@pytest.mark.parametrize(("body", "detail"), MALFORMED)
+def test_a_body_that_is_no_batch_is_refused(body: Any, detail: str, batches: Any) -> None:
+    """400, with the place and what was required."""
+    if isinstance(body, dict):
+        body = json.dumps(json.loads(batches.batch(batches.report()).encode()) | body).encode()
+    with pytest.raises(Refusal) as caught:
+        read(body)
+    assert caught.value.problem == {
+        "type": "urn:hushtally:malformed",
+        "title": "The body is not a batch of reports",
+        "status": 400,
+        "detail": detail,
+    }
+
+
+def test_a_body_above_the_limit_is_refused() -> None:
+    with pytest.raises(Refusal, match="the body must have at most 262,144 bytes") as caught:
+        read(b" " * (MOST_BYTES + 1))
+    assert caught.value.kind.status == 413
+
+
+def test_a_survey_is_collected_until_its_last_reports_are_due(survey: Survey) -> None:
+    """The epoch in which it ended is accepted in the next one, so a restart in between must not lose it."""
+    last = survey.ends + timedelta(days=1)
+    require_collectable([survey], last)
+    with pytest.raises(SurveyError) as caught:
+        require_collectable([survey], last + timedelta(days=1))
+    assert str(caught.value) == (
+        "survey habits v1 must still be running to be collected, but it ended on 2026-12-04 "
+        "and its last reports were due by 2026-12-05"
+    )
+
+
+def test_a_survey_is_named_once(survey: Survey) -> None:
+    with pytest.raises(SurveyError, match="habits v1 must be named once, but it is named twice"):
+        require_collectable([survey, survey], TODAY)
