@@ -1,0 +1,72 @@
+"""The vectors that other clients rely on, read back with the code that ships."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from client_sdk.errors import MechanismError
+from client_sdk.mechanisms import NAMES, PermanentMechanism, Rappor, Weights, build, describe
+
+VECTORS = Path(__file__).parents[2] / "vectors"
+Script = Callable[[Iterable[int]], Any]
+
+
+def load(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((VECTORS / f"{name}.json").read_text(encoding="utf-8"))
+    assert content["format"] == 1
+    return content
+
+
+CASES = [pytest.param(case, id=f"{name}-{n}") for name in NAMES for n, case in enumerate(load(name)["cases"])]
+INVALID = [pytest.param(case, id=f"{name}-{n}") for name in NAMES for n, case in enumerate(load(name)["invalid"])]
+
+
+def replay(scripted: Script, step: dict[str, Any], draw: Callable[[Any], int]) -> int:
+    """What `draw` makes of the step's words; it must take all of them."""
+    randomness = scripted(int(word, 16) for word in step["words"])
+    drawn = draw(randomness)
+    assert randomness.left == []
+    return drawn
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_case(case: dict[str, Any], scripted: Script) -> None:
+    mechanism = build(**case["ask"])
+    assert describe(mechanism) == case["description"]
+    assert case["channel"] == {"p": str(mechanism.exact_channel.p), "q": str(mechanism.exact_channel.q)}
+    for step in case["perturb"]:
+        assert replay(scripted, step, lambda r, s=step: mechanism.perturb(s["value"], r)) == step["symbol"]
+    for step in case["supports"]:
+        assert [value for value in step["of"] if mechanism.supports(step["symbol"], value)] == step["supported"]
+    assert isinstance(mechanism, PermanentMechanism) == ("draw" in case)
+    if isinstance(mechanism, PermanentMechanism):
+        for step in case["draw"]:
+            drawn = replay(scripted, step, lambda r, s=step: mechanism.draw(s["value"], r, s["previous"]))
+            assert drawn == step["permanent"]
+        for step in case["repeat"]:
+            assert replay(scripted, step, lambda r, s=step: mechanism.repeat(s["permanent"], r)) == step["symbol"]
+    if isinstance(mechanism, Rappor):
+        for step in case["bits"]:
+            assert mechanism.bits(step["group"], step["value"]) == step["bits"]
+
+
+@pytest.mark.parametrize("case", INVALID)
+def test_invalid(case: dict[str, Any]) -> None:
+    with pytest.raises(MechanismError) as caught:
+        build(**case["ask"])
+    assert str(caught.value) == case["error"]
+
+
+@pytest.mark.parametrize("step", load("randomness")["below"], ids=lambda step: step["n"])
+def test_below(step: dict[str, Any], scripted: Script) -> None:
+    assert replay(scripted, step, lambda r: r.below(int(step["n"]))) == int(step["drawn"])
+
+
+@pytest.mark.parametrize("step", load("randomness")["weights"], ids=lambda step: str(step["epsilon"]))
+def test_weights(step: dict[str, Any]) -> None:
+    assert Weights.of(step["epsilon"]) == Weights(step["near"], step["far"])

@@ -1,0 +1,194 @@
+"""Write the vectors of the mechanisms: python tests/vectors/generate.py. README.md says what they mean.
+
+They are a contract with clients in other languages: a change to a file that is already published is a new format.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from client_sdk.channel import Channel
+from client_sdk.errors import MechanismError
+from client_sdk.mechanisms import NAMES, Mechanism, PermanentMechanism, Rappor, Weights, build, describe
+from client_sdk.randomness import Randomness
+
+FORMAT = 1
+HERE = Path(__file__).parent
+ALL_VALUES = 16  # a larger domain states the supports of a sample
+DRAWS = 12
+
+RAPPOR = {"k": 32, "h": 1, "m": 64, "f": 0.5, "p": 0.25, "q": 0.75}
+TWO_HASHES = {"k": 8, "h": 2, "m": 1, "f": 0.25, "p": 0.1, "q": 0.999999999}
+
+# what a survey asks for: parameters, domain, epsilon, epsilon_permanent
+ASKED: dict[str, list[tuple[dict[str, Any], int, float, float | None]]] = {
+    "auto": [
+        ({}, domain, epsilon, permanent)
+        for domain in (2, 8, 16, 25, 64, 1024, 16384)
+        for epsilon, permanent in ((0.25, None), (1.0, None), (4.0, None), (1.0, 2.0))
+    ],
+    "direct": [({}, 2, 1.0, None), ({}, 16, 4.0, None), ({}, 65536, 0.01, None), ({}, 3, 1.0, 2.0)],
+    "subset": [({}, 16, 1.0, None), ({"w": 1}, 3, 8.0, None), ({"w": 26}, 52, 0.25, None), ({"w": 3}, 8, 0.5, 2.0)],
+    "affine": [({}, 64, 1.0, None), ({"r": 2, "w": 1}, 2, 1.0, None), ({"r": 1031, "w": 451}, 1024, 0.25, 1.0)],
+    "projective": [
+        ({}, 4096, 0.5, None),
+        ({"r": 2, "t": 15}, 16384, 0.25, None),
+        ({"r": 53, "t": 4}, 16384, 4.0, None),
+        ({"r": 3, "t": 3}, 13, 1.0, 2.0),
+    ],
+    "sue": [({}, 4, 1.0, None), ({}, 52, 2.0, None), ({}, 4, 1.0, 3.0)],
+    "oue": [({}, 4, 1.0, None), ({}, 52, 2.0, None), ({}, 4, 1.0, 3.0)],
+    "rappor": [(RAPPOR, 100, 1.1, 2.2), (RAPPOR, 100, 1.1, None), (TWO_HASHES, 6, 8.0, 8.0)],
+}
+INVALID: dict[str, list[tuple[dict[str, Any], int, float, float | None]]] = {
+    "auto": [
+        ({}, 1, 1.0, None),
+        ({}, 2**40, 1.0, None),
+        ({}, 4, 0.001, None),
+        ({}, 4, 9.0, None),
+        ({"w": 2}, 9, 1.0, None),
+    ],
+    "direct": [({"symbols": 4}, 3, 1.0, None), ({}, 3, 2.0, 1.0), ({}, 3, 2.0, 80.0)],
+    "subset": [
+        ({}, 400, 1.0, None),
+        ({"w": 16}, 16, 1.0, None),
+        ({"w": 0}, 16, 1.0, None),
+        ({"w": 2.5}, 16, 1.0, None),
+    ],
+    "affine": [({"r": 15, "w": 4}, 10, 1.0, None), ({"r": 7, "w": 2}, 8, 1.0, None), ({"r": 7}, 7, 1.0, None)],
+    "projective": [
+        ({"r": 4, "t": 3}, 8, 1.0, None),
+        ({"r": 2, "t": 3}, 8, 1.0, None),
+        ({"r": 2, "t": 27}, 8, 1.0, None),
+    ],
+    "sue": [({}, 53, 1.0, None), ({"f": 0.5}, 5, 1.0, None)],
+    "oue": [({}, 53, 1.0, None)],
+    "rappor": [
+        ({}, 9, 1.0, None),
+        (RAPPOR, 9, 1.0, None),
+        (RAPPOR, 9, 1.1, 2.0),
+        (RAPPOR | {"f": 0}, 9, 1.1, None),
+        (RAPPOR | {"f": 0.1234567891}, 9, 8.0, None),
+        (RAPPOR | {"k": 48}, 9, 1.1, None),
+        (RAPPOR | {"cohorts": 64}, 9, 1.1, None),
+    ],
+}
+BELOW = (1, 2, 3, 10, 2**32, 2**33 + 1, 2**64 - 1, 2**64, 2**64 + 1, 10**30)
+EPSILONS = (0.01, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 8.0)
+
+
+class Recorder(Randomness):
+    """Seeded words, kept as they are taken."""
+
+    def __init__(self, seed: str) -> None:
+        self.random = Random(seed)
+        self.taken: list[str] = []
+
+    def word(self) -> int:
+        word = self.random.getrandbits(64)
+        self.taken.append(f"{word:016x}")
+        return word
+
+    def watch(self, draw: Callable[[Randomness], int]) -> tuple[list[str], int]:
+        """The words that `draw` takes, and what it makes of them."""
+        self.taken = []
+        drawn = draw(self)
+        return self.taken, drawn
+
+
+def asked(name: str, parameters: dict[str, Any], domain: int, epsilon: float, lasting: float | None) -> dict[str, Any]:
+    survey = {"name": name, "parameters": parameters, "domain": domain, "epsilon": epsilon}
+    return survey if lasting is None else survey | {"epsilon_permanent": lasting}
+
+
+def case(survey: dict[str, Any]) -> dict[str, Any]:
+    mechanism = build(**survey)
+    recorder = Recorder(json.dumps(survey, sort_keys=True))
+    values = range(mechanism.domain)
+    some = [recorder.random.randrange(mechanism.domain) for _ in range(DRAWS)]
+    made: dict[str, Any] = {
+        "ask": survey,
+        "description": describe(mechanism),
+        "channel": shown(mechanism.exact_channel),
+    }
+    made["perturb"] = []
+    for value in some:
+        words, symbol = recorder.watch(lambda randomness, value=value: mechanism.perturb(value, randomness))
+        made["perturb"].append({"value": value, "words": words, "symbol": symbol})
+    if isinstance(mechanism, PermanentMechanism):
+        made["draw"], made["repeat"] = memory(mechanism, some, recorder)
+    if isinstance(mechanism, Rappor):
+        made["bits"] = [
+            {"group": v % mechanism.m, "value": v, "bits": mechanism.bits(v % mechanism.m, v)} for v in some
+        ]
+    asked_about = values if len(values) <= ALL_VALUES else sorted(set(some) | {0, len(values) - 1})
+    made["supports"] = [
+        {"symbol": symbol, "of": list(asked_about), "supported": supported(mechanism, symbol, asked_about)}
+        for symbol in sorted({0, mechanism.symbols - 1} | {one["symbol"] for one in made["perturb"]})
+    ]
+    return made
+
+
+def supported(mechanism: Mechanism, symbol: int, values: Any) -> list[int]:
+    return [value for value in values if mechanism.supports(symbol, value)]
+
+
+def memory(
+    mechanism: PermanentMechanism, some: list[int], recorder: Recorder
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    draws, repeats = [], []
+    previous = None
+    for value in some[:6]:
+        words, permanent = recorder.watch(lambda randomness, v=value, p=previous: mechanism.draw(v, randomness, p))
+        draws.append({"value": value, "previous": previous, "words": words, "permanent": permanent})
+        previous = permanent
+        words, symbol = recorder.watch(lambda randomness, p=permanent: mechanism.repeat(p, randomness))
+        repeats.append({"permanent": permanent, "words": words, "symbol": symbol})
+    return draws, repeats
+
+
+def shown(channel: Channel) -> dict[str, str]:
+    return {"p": str(channel.p), "q": str(channel.q)}
+
+
+def refused(survey: dict[str, Any]) -> dict[str, Any]:
+    try:
+        build(**survey)
+    except MechanismError as error:
+        return {"ask": survey, "error": str(error)}
+    raise AssertionError(f"{survey} was accepted")
+
+
+def below(n: int) -> list[dict[str, Any]]:
+    recorder = Recorder(str(n))
+    draws = [recorder.watch(lambda randomness: randomness.below(n)) for _ in range(4)]
+    return [{"n": str(n), "words": words, "drawn": str(drawn)} for words, drawn in draws]
+
+
+def write(name: str, content: dict[str, Any]) -> None:
+    text = json.dumps({"format": FORMAT, **content}, separators=(",", ":"))
+    # one case per line: a difference shows where it is
+    text = text.replace(',{"ask"', ',\n{"ask"').replace(',{"n"', ',\n{"n"').replace(',"invalid"', ',\n"invalid"')
+    (HERE / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    write(
+        "randomness",
+        {
+            "below": [one for n in BELOW for one in below(n)],
+            "weights": [{"epsilon": e, "near": Weights.of(e).near, "far": Weights.of(e).far} for e in EPSILONS],
+        },
+    )
+    for name in NAMES:
+        cases = [case(asked(name, *one)) for one in ASKED[name]]
+        invalid = [refused(asked(name, *one)) for one in INVALID[name]]
+        write(name, {"cases": cases, "invalid": invalid})
+
+
+if __name__ == "__main__":
+    main()
