@@ -133,12 +133,12 @@ class Database:
                 cells = dict(self._cells(survey))
             finally:
                 self._connection.rollback()
-        begins = np.flatnonzero(np.diff(rows["cell"], prepend=-1))
-        found: dict[Cell, Tally] = {}
-        for begin, end in zip(begins, [*begins[1:], rows.size], strict=True):
-            cell = cells[int(rows["cell"][begin])]
-            found[cell] = Tally.of(rows["symbol"][begin:end], rows["count"][begin:end])
-        return found
+        numbers, begins = np.unique(rows["cell"], return_index=True)
+        parts = np.split(rows, begins[1:])
+        return {
+            cells[number]: Tally.of(part["symbol"], part["count"])
+            for number, part in zip(numbers.tolist(), parts, strict=False)
+        }
 
     def _cells(self, survey: Survey) -> Iterator[tuple[int, Cell]]:
         sql = "SELECT cell, question, cohort, epoch FROM cells WHERE survey = ? AND version = ?"

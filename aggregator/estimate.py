@@ -59,7 +59,16 @@ def estimate(
     variance = channel.variance if population == "customers" else channel.respondents_variance
     interval = share_interval(channel, supporting, n, confidence, population)
     together = share_interval(channel, supporting, n, simultaneous(confidence, mechanism.domain), population)
-    return Estimate(n, shares, np.sqrt(variance(possible, n)), *interval, *together, consistent(shares))
+    return Estimate(
+        n,
+        shares,
+        np.sqrt(variance(possible, n)),
+        *interval,
+        # Near counts that are hardly possible an exact interval may be shorter than an approximate one.
+        np.minimum(together.low, interval.low),
+        np.maximum(together.high, interval.high),
+        consistent(shares),
+    )
 
 
 def _check(tally: Tally, confidence: float, population: str) -> None:

@@ -1,0 +1,116 @@
+"""Tallies add up, and the database gives back exactly what the collector stored."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aggregator.database import Database
+from aggregator.errors import DatabaseError, EstimateError
+from aggregator.tally import Cell, Tally
+from client_sdk.survey import Survey
+
+
+def test_every_way_to_make_a_tally_gives_the_same() -> None:
+    expected = Tally.of({3: 2, 2**40: 1})
+    for tally in (Tally.of([3, 2**40, 3]), Tally.of([2**40, 3, 3], [1, 1, 1]), Tally.of([3, 2**40, 5], [2, 1, 0])):
+        assert tally == expected
+    assert expected.symbols.tolist() == [3, 2**40]
+    assert expected.counts.dtype == np.int64
+    assert expected.n == 3
+    assert expected != "a tally"
+    assert Tally.of({}).n == 0
+
+
+def test_tallies_add_up() -> None:
+    rng = np.random.default_rng(2)
+    parts = [rng.integers(0, 50, 200) for _ in range(3)]
+    tallies = [Tally.of(part) for part in parts]
+    assert tallies[0] + tallies[1] + tallies[2] == Tally.of(np.concatenate(parts)) == Tally.merge(tallies)
+    assert Tally.merge([]) == Tally.of({})
+
+
+def test_a_histogram_is_a_window_on_the_symbols() -> None:
+    tally = Tally.of({3: 2, 7: 5})
+    assert tally.histogram(0, 4).tolist() == [0, 0, 0, 2]
+    assert tally.histogram(4, 8).tolist() == [0, 0, 0, 5]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([1, 2], [1]), "every symbol needs its count, got 2 symbols and 1 counts"),
+        (([-1],), "symbols and counts must not be negative"),
+        (([1], [-1]), "symbols and counts must not be negative"),
+    ],
+)
+def test_what_is_no_tally_is_refused(arguments: tuple[list[int], ...], message: str) -> None:
+    with pytest.raises(EstimateError, match=message):
+        Tally.of(*arguments)
+
+
+def test_the_database_gives_back_what_was_stored(database: Path, survey: Survey, tallies: dict[Cell, Tally]) -> None:
+    with Database.open(database) as opened:
+        assert opened.surveys() == [("shop", 1)]
+        assert opened.survey("shop").digest == survey.digest
+        assert opened.agree(survey)
+        assert opened.tallies(survey) == tallies
+
+
+def test_the_newest_version_is_taken_unless_one_is_named(
+    database: Path, survey_text: str, write_database: Callable[..., Path]
+) -> None:
+    newer = Survey.parse(survey_text.replace("version = 1", "version = 12"))
+    write_database(database, newer, {})
+    with Database.open(database) as opened:
+        assert opened.survey("shop").version == 12
+        assert opened.survey("shop", 1).version == 1
+        assert opened.tallies(newer) == {}
+        assert not opened.agree(Survey.parse(survey_text.replace("version = 1", "version = 2")))
+
+
+def test_it_reads_while_a_collector_writes_and_never_writes_itself(database: Path, survey: Survey) -> None:
+    writer = sqlite3.connect(database)
+    writer.execute("PRAGMA journal_mode = wal")
+    writer.execute("UPDATE counts SET count = count + 1")
+    with Database.open(database) as opened:
+        before = opened.tallies(survey)
+        writer.commit()
+        after = opened.tallies(survey)
+        assert sum(t.n for t in after.values()) > sum(t.n for t in before.values())
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            opened._connection.execute("DELETE FROM counts")
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("UPDATE surveys SET definition = '{}'", "the definition of shop v1 cannot be read"),
+        ("UPDATE surveys SET definition = '['", "the definition of shop v1 cannot be read"),
+        ("UPDATE surveys SET digest = 'f00d'", "the definition of shop v1 does not have its digest"),
+        ("DELETE FROM surveys", "has no survey 'shop'; it holds no survey"),
+        ("DROP TABLE surveys", "cannot be read: no such table: surveys"),
+        ("PRAGMA user_version = 0", "is not a database of hushtally"),
+    ],
+)
+def test_a_damaged_database_is_refused(database: Path, sql: str, message: str) -> None:
+    connection = sqlite3.connect(database)
+    connection.execute(sql)
+    connection.commit()
+    connection.close()
+    with pytest.raises(DatabaseError, match=message), Database.open(database) as opened:
+        opened.survey("shop")
+
+
+def test_a_file_that_may_not_be_opened_says_so(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("unable to open database file")
+
+    monkeypatch.setattr(sqlite3, "connect", refuse)
+    with pytest.raises(DatabaseError, match="cannot be opened: unable to open database file"):
+        Database.open(database)
