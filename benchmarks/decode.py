@@ -1,0 +1,101 @@
+"""How long it takes to count the supporting reports of every value, beside the mechanism's own `supports`.
+
+Run: python benchmarks/decode.py. Tallies of 10^6 reports with uniform symbols: as many different ones as can come.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+import tracemalloc
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from aggregator.support import support_counts
+from aggregator.tally import Tally
+from client_sdk.mechanisms import Mechanism, choose
+
+REPORTS = 10**6
+TARGETS = {(64, 0): 0.002, (1024, 0): 0.080, (16_384, 0): 0.060, (16_384, 4): 2.0}  # (domain, from epsilon): seconds
+CELLS = [(domain, epsilon) for domain in (16, 64, 1024, 16_384) for epsilon in (0.25, 0.5, 1.0, 2.0, 4.0, 6.0)]
+CALLS = 20_000  # of `supports`: the slow path is timed on so many and scaled to all
+
+
+def fastest(call: Callable[[], object], times: int = 5) -> float:
+    """Seconds of the fastest of so many calls."""
+    found = []
+    for _ in range(times):
+        begin = time.perf_counter()
+        call()
+        found.append(time.perf_counter() - begin)
+    return min(found)
+
+
+def peak_bytes(call: Callable[[], object]) -> int:
+    """The most memory that a call holds at once."""
+    tracemalloc.start()
+    call()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def slow_seconds(mechanism: Mechanism, tally: Tally) -> float:
+    """What `supports` would take for every symbol that came and every value."""
+    symbols = tally.symbols[:: max(tally.symbols.size * mechanism.domain // CALLS, 1)].tolist()
+    values = range(0, mechanism.domain, max(len(symbols) * mechanism.domain // CALLS, 1))
+    took = fastest(lambda: [mechanism.supports(symbol, value) for symbol in symbols for value in values], 1)
+    return took / (len(symbols) * len(values)) * tally.symbols.size * mechanism.domain
+
+
+def target(domain: int, epsilon: float) -> float | None:
+    """The seconds allowed, where a target is set."""
+    if epsilon > 4:
+        return None
+    return TARGETS.get((domain, 4 if domain > 1024 and epsilon > 2 else 0))
+
+
+def main() -> None:
+    rng = np.random.default_rng(1)
+    table = Table(
+        title=f"decoding a tally of {REPORTS:,} reports; Python {platform.python_version()}, numpy {np.__version__}"
+    )
+    for name in (
+        "d",
+        "epsilon",
+        "mechanism",
+        "symbols",
+        "milliseconds",
+        "target",
+        "met",
+        "slow path, seconds",
+        "ratio",
+    ):
+        table.add_column(name, justify="left" if name == "mechanism" else "right")
+    for domain, epsilon in CELLS:
+        mechanism = choose(domain, epsilon)
+        tally = Tally.of(rng.integers(0, mechanism.symbols, REPORTS))
+        took = fastest(partial(support_counts, mechanism, tally))
+        slow = slow_seconds(mechanism, tally)
+        allowed = target(domain, epsilon)
+        table.add_row(
+            f"{domain:,}",
+            f"{epsilon:g}",
+            " ".join([mechanism.name, *(f"{key}={value}" for key, value in mechanism.parameters.items())]),
+            f"{mechanism.symbols:,}",
+            f"{took * 1e3:.2f}",
+            f"{allowed * 1e3:.0f}" if allowed else "",
+            ("yes" if took <= allowed else "NO") if allowed else "",
+            f"{peak_bytes(partial(support_counts, mechanism, tally)) / 1e6:.1f}",
+            f"{slow:,.3g}",
+            f"{slow / took:,.0f}",
+        )
+    Console(width=120).print(table)
+
+
+if __name__ == "__main__":
+    main()
