@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module, metadata
+from pathlib import Path
 
 from client_sdk.errors import HushtallyError
 
@@ -19,7 +20,11 @@ COMMANDS = {
     "serve": ("collector.cli:serve", "collector"),
     "estimate": ("aggregator.cli:estimate", "aggregator"),
     "tune": ("simulations.cli:tune", "simulations"),
+    "simulate": ("simulations.cli:simulate", "simulations"),
+    "audit": ("simulations.cli:audit", "simulations"),
 }
+
+OWN = ("client_sdk", "collector", "aggregator", "simulations")
 
 
 class Commands(click.Group):
@@ -32,11 +37,17 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         place, extra = COMMANDS[cmd_name]
-        module, _, name = place.partition(":")
+        name, _, attribute = place.partition(":")
         try:
-            command: click.Command = getattr(import_module(module), name)
+            module = import_module(name)
         except ModuleNotFoundError as error:
-            return _missing(cmd_name, extra, error.name or "a package")
+            missing = error.name or "a package"
+            if missing.split(".")[0] in OWN:
+                _refuse_strangers()
+                raise
+            return _missing(cmd_name, extra, missing)
+        _refuse_strangers()
+        command: click.Command = getattr(module, attribute)
         return command
 
     def invoke(self, ctx: click.Context) -> object:
@@ -44,6 +55,16 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except HushtallyError as error:
             raise click.ClickException(str(error)) from None
+
+
+def _refuse_strangers() -> None:
+    """Other projects may use the same plain names for their packages; theirs must not be taken for ours."""
+    home = Path(__file__).parent.parent
+    for name in OWN:
+        module = sys.modules.get(name)
+        if module is not None and module.__file__ and Path(module.__file__).parent.parent != home:
+            where = Path(module.__file__).parent
+            raise click.ClickException(f"the package {name} at {where} is not hushtally's, but is found before it")
 
 
 def _missing(command: str, extra: str, package: str) -> click.Command:

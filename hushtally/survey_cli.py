@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -11,7 +12,6 @@ from client_sdk.epochs import EpochLength
 from client_sdk.errors import SurveyError
 from client_sdk.explain import explain_survey
 from client_sdk.survey import Survey
-
 
 EXAMPLE_STARTS, EXAMPLE_ENDS = date(2026, 11, 2), date(2027, 5, 2)
 
@@ -58,9 +58,24 @@ def new(file: Path) -> None:
     """Write an example survey to FILE, to be changed to one's needs."""
     try:
         with file.open("x", encoding="utf-8") as out:
-            out.write(example(date.today()))
+            _fill(out, file)
     except FileExistsError:
         raise click.ClickException(f"{file} is there already") from None
     except OSError as error:
         raise click.ClickException(f"{file} cannot be written: {error.strerror}") from None
     click.echo(f"wrote {file}; next: hushtally survey check {file}", err=True)
+
+
+def utc_today() -> date:
+    """The day by which surveys begin and end."""
+    return datetime.now(UTC).date()
+
+
+def _fill(out: TextIO, file: Path) -> None:
+    """Writes the example, or leaves no file behind."""
+    try:
+        out.write(example(utc_today()))
+        out.flush()
+    except OSError:
+        file.unlink()
+        raise

@@ -1,0 +1,113 @@
+"""The demonstration: every customer of a real purchase log is a device, and the truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from importlib.resources import files
+from pathlib import Path
+
+from aggregator.database import Database
+from aggregator.summary import Row, summarize
+from client_sdk.client import Client
+from client_sdk.epochs import EpochLength
+from client_sdk.survey import Survey
+from simulations.purchases import LOG_ENDS, Customer, shift_to, true_shares
+
+OWN_FILES = 200  # devices of the demonstration that have a state file to themselves
+THREADS = 6
+
+
+@dataclass(frozen=True)
+class Line:
+    """One published share beside its truth."""
+
+    row: Row
+    truth: float
+
+    @property
+    def covers(self) -> bool:
+        """Whether the interval holds the truth."""
+        low, high = self.row.low, self.row.high
+        return low is not None and high is not None and low <= self.truth <= high
+
+
+class Clock:
+    """A device's clock, set to the days of the log."""
+
+    def __init__(self) -> None:
+        self.now = datetime(1970, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def set(self, day: date) -> None:
+        """Moves to noon of `day`."""
+        self.now = datetime.combine(day, time(12), UTC)
+
+
+def write_survey(path: Path, epsilon: float, today: date) -> Survey:
+    """Writes the demonstration's survey, which begins in the week in which the moved log ends, and reads it back."""
+    starts = EpochLength.WEEK.start(LOG_ENDS + shift_to(today))
+    text = files("simulations").joinpath("data/cdnow.toml").read_text(encoding="utf-8")
+    path.write_text(text.format(starts=starts, ends=starts + timedelta(days=13), epsilon=epsilon), encoding="utf-8")
+    return Survey.load(path)
+
+
+def replay(
+    customers: Sequence[Customer],
+    survey: Survey,
+    url: str,
+    folder: Path,
+    today: date,
+    progress: Callable[[], object] = lambda: None,
+) -> int:
+    """Lets every customer's device record its purchases at their dates and answer; how many were delivered.
+
+    The first OWN_FILES devices have state files of their own in `folder`, all others share one.
+    """
+
+    def live(index: int) -> bool:
+        state = folder / (f"device-{index}.db" if index < OWN_FILES else "devices.db")
+        delivered = live_through(customers[index], survey, url, state, shift_to(today))
+        progress()
+        return delivered
+
+    pool = ThreadPoolExecutor(THREADS)
+    try:
+        return sum(pool.map(live, range(len(customers))))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def live_through(customer: Customer, survey: Survey, url: str, state: Path, shift: timedelta) -> bool:
+    """One device's life: agrees, records each purchase on its day, and answers on the last day of the log."""
+    clock = Clock()
+    clock.set(customer.purchases[0][0] + shift)
+    cohort = {"acquired": customer.acquired}
+    with Client(survey, collector=url, state=state, cohort=cohort, device=customer.id, clock=clock) as client:
+        client.grant_consent()
+        for day, usd in customer.purchases:
+            clock.set(day + shift)
+            client.record("purchase", usd=usd)
+        clock.set(LOG_ENDS + shift)
+        client.tick()
+        return client.flush(timeout=30.0)
+
+
+def compare(survey: Survey, database: Path, customers: Sequence[Customer]) -> list[Line]:
+    """Every share beside its truth: question by question, of all customers, then by the month of the first purchase."""
+    with Database.open(database) as opened:
+        tallies = opened.tallies(survey)
+    groups = {month: [one for one in customers if one.acquired == month] for month in survey.cohorts["acquired"]}
+    lines = []
+    for question in survey.asked:
+        asked = [question.id]
+        for row in summarize(survey, tallies, questions=asked) + summarize(
+            survey, tallies, ["acquired"], questions=asked
+        ):
+            truth = true_shares(groups.get(row.cohort.get("acquired", ""), customers), question.id)
+            lines.append(Line(row, truth.get(row.segment, 0.0)))
+    return lines

@@ -1,0 +1,170 @@
+"""`hushtally demo`: the whole path on a real purchase log, on this machine."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+
+import click
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from aggregator.formats import PIPED_WIDTH, percent, span
+from aggregator.formats import _picture as picture
+from client_sdk.mechanisms.base import EPSILON_RANGE
+from simulations.demo import Line, compare, replay, write_survey
+from simulations.purchases import LOG_ENDS, load_customers, shift_to
+from simulations.server import collector
+
+SURVEY, DATABASE = "cdnow.toml", "hushtally.db"
+ALL = 23_570
+
+
+@click.command()
+@click.option(
+    "--epsilon",
+    type=click.FloatRange(*EPSILON_RANGE),
+    default=1.0,
+    show_default=True,
+    help="What one report may reveal.",
+)
+@click.option(
+    "--customers", type=click.IntRange(1, ALL), default=ALL, show_default=True, help="How many customers take part."
+)
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Draws which customers take part; devices always draw from the system.",
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=0, help="The collector's port; any free one by default."
+)
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A new folder to keep the survey and the database in.",
+)
+def demo(epsilon: float, customers: int, seed: int, port: int, keep: Path | None) -> None:
+    """Let 23,570 real customers answer at random, and compare with the truth.
+
+    Replays a real purchase log (CDNOW, 1997-98): every customer is a device that counts its own purchases, randomizes
+    one answer and sends it to a real collector process on this machine.
+    """
+    console = Console(stderr=True, highlight=False)
+    today = datetime.now(UTC).date()
+    with _folder(keep) as folder, tempfile.TemporaryDirectory(prefix="hushtally-devices-") as devices:
+        survey = write_survey(folder / SURVEY, epsilon, today)
+        people = load_customers(customers, seed)
+        with (
+            collector(folder / SURVEY, folder / DATABASE, port) as url,
+            _progress(console) as progress,
+        ):
+            task = progress.add_task(f"{len(people):,} devices record and answer to {url}", total=len(people))
+            delivered = replay(people, survey, url, Path(devices), today, lambda: progress.advance(task))
+        if delivered < len(people):
+            raise click.ClickException(f"only {delivered:,} of {len(people):,} devices could deliver their answer")
+        lines = compare(survey, folder / DATABASE, people)
+    out = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
+    moved = LOG_ENDS + shift_to(today)
+    out.print(
+        f"{len(people):,} customers of a music shop, their purchases moved so that {LOG_ENDS} falls on {moved}.\n"
+        f"truth: all these customers; estimate: from one randomized report each, epsilon {epsilon:g}, to one of"
+        f" {len(survey.asked)} questions.\n"
+        "acquired: the month of the first purchase, which stands for a registration date.\n"
+    )
+    for question, rows in groupby(lines, key=lambda line: line.row.question):
+        _print(question, list(rows), out)
+    _conclude(lines, out)
+    _next(keep, out)
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    """Where the survey and the database lie: `keep`, made anew, or a folder that goes with the demonstration."""
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="hushtally-demo-") as folder:
+            yield Path(folder)
+        return
+    if keep.exists() and any(keep.iterdir()):
+        raise click.ClickException(f"{keep} must be a new or an empty folder; it holds files")
+    try:
+        keep.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.ClickException(f"{keep} cannot be made: {error.strerror}") from None
+    yield keep
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True)
+
+
+def _print(question: str, lines: Sequence[Line], console: Console) -> None:
+    table = Table(title=f"[bold]{question}[/bold]", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("acquired")
+    table.add_column("segment", no_wrap=True)
+    for name in ("truth", "estimate", "95% interval"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("covers")
+    draw = picture([line.row for line in lines], console) if console.is_terminal else None
+    if draw:
+        table.add_column("", no_wrap=True)
+    for group, part in groupby(lines, key=lambda line: line.row.cohort.get("acquired", "all")):
+        for index, line in enumerate(part):
+            row = line.row
+            cells = [
+                group if index == 0 else f"{row.reports:,} reports" if index == 1 else "",
+                row.segment,
+                percent(line.truth),
+                percent(row.estimate) if row.published else "too few",
+                span(row.low, row.high),
+                ("yes" if line.covers else "no") if row.published else "-",
+            ]
+            table.add_row(*cells, *([draw(row)] if draw else []))
+        table.add_section()
+    console.print(table)
+
+
+def _conclude(lines: Sequence[Line], console: Console) -> None:
+    published = [line for line in lines if line.row.published]
+    if not published:
+        console.print("Too few reports to publish anything; with more --customers there is something to see.\n")
+        return
+    held = sum(line.covers for line in published)
+    console.print(
+        f"[bold]{held} of {len(published)} intervals hold the truth: {held / len(published):.1%}[/bold]"
+        " (95% is promised; those of one question depend on each other).\n"
+    )
+
+
+def _next(keep: Path | None, console: Console) -> None:
+    """Three commands that work as printed, from the folder and the environment that the demonstration ran in."""
+    command = "hushtally" if shutil.which("hushtally") == str(Path(sys.argv[0]).absolute()) else _called()
+    if keep is None:
+        commands = [
+            f"{command} demo --customers 5000 --epsilon 2 --keep demo",
+            f"{command} estimate cdnow --database demo/{DATABASE} --by acquired",
+            f"{command} survey explain demo/{SURVEY}",
+        ]
+    else:
+        commands = [
+            f"{command} estimate cdnow --database {keep / DATABASE} --by acquired",
+            f"{command} survey explain {keep / SURVEY}",
+            f"{command} tune {keep / SURVEY} --devices 50000",
+        ]
+    console.print("Next:", *commands, sep="\n  ", soft_wrap=True)
+
+
+def _called() -> str:
+    script = Path(sys.argv[0])
+    return f"{sys.executable} -m hushtally" if script.name == "__main__.py" else str(script)
