@@ -10,8 +10,8 @@ from typing import Any
 def canonical_json(value: Any) -> str:
     """The one JSON text of `value`: keys sorted, no spaces, numbers as ECMAScript writes them.
 
-    value: None, bool, int within +-(2^53 - 1), finite float, str, list, tuple or dict with str keys. Raises ValueError
-    for a number that JSON readers would not keep exactly.
+    value: None, bool, int or float within +-(2^53 - 1), str, list, tuple or dict with str keys. Raises ValueError for a
+    number that JSON readers would not keep exactly.
     """
     if isinstance(value, dict):
         keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
@@ -29,8 +29,8 @@ def sha256(value: Any) -> str:
 
 
 def _number(value: int | float) -> str:
-    if abs(value) >= 2**53 and value == int(value):
-        raise ValueError(f"a number in canonical JSON must be within 2^53, got {value}")
+    if not abs(value) < 2**53:
+        raise ValueError("a number in canonical JSON must be within +-(2^53 - 1)")
     if value == int(value):
         return str(int(value))
     digits, _, exponent = repr(value).partition("e")

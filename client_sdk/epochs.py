@@ -20,8 +20,8 @@ class EpochLength(StrEnum):
             return day.isoformat()
         if self is EpochLength.WEEK:
             year, week, _ = day.isocalendar()
-            return f"{year}-W{week:02}"
-        return f"{day.year}-{day.month:02}"
+            return f"{year:04}-W{week:02}"
+        return f"{day.year:04}-{day.month:02}"
 
     def first_day(self, label: str) -> date:
         """The first day of the epoch with this label; ValueError for a label that is not one of this length."""

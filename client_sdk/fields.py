@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import date, datetime
 from difflib import get_close_matches
 from typing import Any
@@ -14,6 +15,8 @@ IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}", re.ASCII)
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 
 LARGEST = 1e15  # of any number in a survey: every JSON reader keeps it exactly
+EARLIEST, LATEST = date(2000, 1, 1), date(2999, 12, 31)  # of any day: what is reckoned from one is a date too
+MOST_LEVELS = 16
 
 _REQUIRED = object()
 
@@ -31,6 +34,27 @@ def shown(value: object) -> str:
     """A value that came, short enough for an error line."""
     text = str(value) if isinstance(value, date) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def shown_key(name: str) -> str:
+    """A key as a place names it: in quotes and short if it could make an error more than one line."""
+    return name if name.isprintable() and len(name) <= 64 else shown(name)
+
+
+def unreadable(definition: object) -> Problem | None:
+    """What no error line could even show: an integer beyond 64 bits, or tables within tables without end."""
+    level: list[tuple[str, object]] = [("", definition)]
+    for _ in range(MOST_LEVELS):
+        inner: list[tuple[str, object]] = []
+        for place, value in level:
+            if isinstance(value, int) and value.bit_length() > 63:
+                return Problem(place, "must be an integer of at most 64 bits")
+            if isinstance(value, dict):
+                inner += ((f"{place}.{shown_key(str(key))}".lstrip("."), one) for key, one in value.items())
+            elif isinstance(value, list | tuple):
+                inner += ((f"{place}[{index}]", one) for index, one in enumerate(value))
+        level = inner
+    return Problem(level[0][0], f"must be nested at most {MOST_LEVELS} deep") if level else None
 
 
 class Fields:
@@ -52,7 +76,7 @@ class Fields:
 
     def at(self, name: str) -> str:
         """The place of a field of this table."""
-        return ".".join(filter(None, (self.place, name)))
+        return ".".join(filter(None, (self.place, shown_key(name) if name else "")))
 
     def problem(self, name: str, message: str) -> None:
         """Notes a mistake at the field `name` ('' for the table itself)."""
@@ -131,15 +155,17 @@ class Fields:
         """A date, as TOML writes it or as text in ISO form."""
         value = self.take(name)
         if isinstance(value, str):
-            try:
-                return date.fromisoformat(value)
-            except ValueError:
-                pass
-        elif isinstance(value, date) and not isinstance(value, datetime):
-            return value
-        if value is not None:
+            with suppress(ValueError):
+                value = date.fromisoformat(value)
+        if name not in self.table:
+            return None
+        if not isinstance(value, date) or isinstance(value, datetime):
             self.problem(name, f"must be a date like 2026-11-02, got {shown(value)}")
-        return None
+            return None
+        if not EARLIEST <= value <= LATEST:
+            self.problem(name, f"must be a date from {EARLIEST} to {LATEST}, got {value}")
+            return None
+        return value
 
     def table_of(self, name: str) -> Iterator[tuple[str, Any]]:
         """The entries of an optional table whose keys the survey chooses."""
@@ -149,7 +175,7 @@ class Fields:
     def nested(self, name: str) -> Fields:
         """A required table, read in its own right."""
         value = self.take(name)
-        return Fields({} if value is None else value, self.at(name), self.problems)
+        return Fields(value if self.has(name) else {}, self.at(name), self.problems)
 
     def rows(self, name: str, low: int, high: int) -> Iterator[Fields]:
         """A required list of low..high tables, each read in its own right."""
@@ -185,7 +211,7 @@ class Fields:
             if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
                 self.problem(f"{name}[{index}]", f"must be a number within ±{LARGEST:g}, got {shown(value)}")
                 return None
-        return tuple(values)
+        return tuple(value + 0 for value in values)  # -0.0 and 0 are one number, and must have one name
 
     def _list(self, name: str, low: int, high: int, what: str) -> Any:
         return self._checked(
@@ -197,5 +223,6 @@ class Fields:
 
     def close(self) -> None:
         """Notes every field that nobody took."""
-        for name in self.table.keys() - self._taken:
-            self.problem(str(name), f"unknown field{did_you_mean(str(name), self._taken)}")
+        for name in self.table:
+            if name not in self._taken:
+                self.problem(name or "''", f"unknown field{did_you_mean(name, self._taken)}")

@@ -91,8 +91,13 @@ class Scale(Form):
 
     @property
     def segments(self) -> tuple[str, ...]:
-        spans = [f"{low:g}-{high:g}" for low, high in pairwise(self.edges)]
-        return (*spans, f"{self.edges[-1]:g}+", self.otherwise)
+        return (*self.spans, self.otherwise)
+
+    @property
+    def spans(self) -> tuple[str, ...]:
+        """The names of the segments between the edges, and of the last one, which has no end."""
+        between = (f"{low:.15g}-{high:.15g}" for low, high in pairwise(self.edges))
+        return (*between, f"{self.edges[-1]:.15g}+")
 
     def value(self, signals: Signals) -> int:
         number = self.rule.number(signals)

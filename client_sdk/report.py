@@ -59,7 +59,9 @@ class Batch:
         An unknown field anywhere is refused, as is a field given twice: there is no place for an identifier.
         """
         try:
-            value = json.loads(body, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_refuse)
+            # decoded here: json.loads would also take UTF-16, UTF-32 and a byte order mark
+            text = body.decode("utf-8")
+            value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_refuse)
         except (ValueError, RecursionError):
             raise BatchError("the body must be JSON in UTF-8") from None
         table = _table(value, _BATCH_FIELDS, "the batch")
@@ -107,8 +109,8 @@ def _batch_id(value: object) -> str:
 
 
 def _text(value: object, place: str) -> str:
-    if not isinstance(value, str) or len(value) > 100:
-        raise BatchError(f"{place} must be a text of at most 100 characters")
+    if not isinstance(value, str) or len(value) > 100 or not value.isprintable():
+        raise BatchError(f"{place} must be a text of at most 100 printable characters")
     return value
 
 
@@ -119,11 +121,13 @@ def _integer(value: object, place: str) -> int:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    table = dict(pairs)
-    if len(table) < len(pairs):
-        raise ValueError
+    table: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in table:
+            raise BatchError(f"the field {shown(key)} is given twice")
+        table[key] = value
     return table
 
 
-def _refuse(_: str) -> None:
-    raise ValueError
+def _refuse(number: str) -> None:
+    raise BatchError(f"a number must be an integer, got {shown(number)}")

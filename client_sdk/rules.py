@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import keyword
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,9 +22,14 @@ MOST_NODES = 150
 
 _FUNCTIONS: dict[str, Any] = {"abs": abs, "len": len, "min": min, "max": max}
 _COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+_LEAVES = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod)
 
-RESERVED = frozenset({*_FUNCTIONS, "and", "or", "not", "in", "is", "if", "else", "lambda", "for", "await", "None"})
+RESERVED = frozenset({*_FUNCTIONS, *keyword.kwlist})
+
+_TEXT = re.compile(r"'[^']*'|\"[^\"]*\"")
+_NUMBER = re.compile(r"(?<!\w)\.?\d[\w.]*", re.ASCII)
+_PLAIN_NUMBER = re.compile(r"[\d_]*\.?[\d_]*(?:[eE]\d*)?", re.ASCII)
 
 
 class Kind(StrEnum):
@@ -47,7 +54,7 @@ class Rule:
     def parse(cls, source: str, signals: Mapping[str, Kind], kind: Kind) -> Rule:
         """Reads `source`, an expression of `kind` over the named signals; RuleError says what it may not hold."""
         tree = _parse(source)
-        found = _Checker(signals).kind(tree, 1)
+        found = _Checker(signals).kind(tree)
         if found is not kind:
             raise RuleError(f"must be {kind}, is {found}")
         return cls(source, tree)
@@ -75,14 +82,47 @@ class Rule:
 def _parse(source: str) -> ast.expr:
     if len(source) > LONGEST:
         raise RuleError(f"must be at most {LONGEST} characters long, has {len(source):,}")
-    if "\\" in source:
-        raise RuleError("may not hold a backslash")
+    _check_spelling(source)
     try:
-        return ast.parse(source.strip(), mode="eval").body
+        tree = ast.parse(source.strip(), mode="eval").body
     except SyntaxError as error:
         raise RuleError(f"is not an expression: {error.msg}") from None
     except (ValueError, RecursionError, MemoryError):
         raise RuleError("is not an expression that can be read") from None
+    _check_size(tree)
+    return tree
+
+
+def _check_spelling(source: str) -> None:
+    """Refuses what Python reads but people misread, and what only some versions of it read without a warning."""
+    if not source.isprintable():
+        raise RuleError("must be one line of printable characters")
+    if "\\" in source:
+        raise RuleError("may not hold a backslash")
+    if "'''" in source or '"""' in source:
+        raise RuleError("may not hold three quotes in a row")
+    bare = _TEXT.sub("", source)
+    if not bare.isascii():
+        strange = next(one for one in bare if not one.isascii())
+        raise RuleError(f"may hold letters beyond ASCII in quotes only, not {strange!r}")
+    if "#" in bare:
+        raise RuleError("may not hold a comment")
+    for number in _NUMBER.findall(bare):
+        if not _PLAIN_NUMBER.fullmatch(number):
+            raise RuleError(f"numbers are written like 12, 0.5 or 1e6, not {number!r}")
+
+
+def _check_size(tree: ast.expr) -> None:
+    """Bounds the expression before anything walks it by recursion."""
+    level: list[ast.AST] = [tree]
+    parts = 0
+    for _ in range(DEEPEST):
+        parts += sum(isinstance(node, ast.expr) for node in level)
+        level = [child for node in level for child in ast.iter_child_nodes(node) if not isinstance(child, _LEAVES)]
+    if level:
+        raise RuleError(f"is nested more than {DEEPEST} deep")
+    if parts > MOST_NODES:
+        raise RuleError(f"has more than {MOST_NODES} parts")
 
 
 class _Checker:
@@ -90,14 +130,8 @@ class _Checker:
 
     def __init__(self, signals: Mapping[str, Kind]) -> None:
         self.signals = signals
-        self.nodes = 0
 
-    def kind(self, node: ast.expr, depth: int) -> Kind:
-        self.nodes += 1
-        if depth > DEEPEST:
-            raise RuleError(f"is nested more than {DEEPEST} deep")
-        if self.nodes > MOST_NODES:
-            raise RuleError(f"has more than {MOST_NODES} parts")
+    def kind(self, node: ast.expr) -> Kind:
         match node:
             case ast.Constant():
                 return self._constant(node)
@@ -106,17 +140,17 @@ class _Checker:
                     raise RuleError(f"unknown signal {node.id!r}{did_you_mean(node.id, self.signals)}")
                 return self.signals[node.id]
             case ast.UnaryOp(op=ast.Not()):
-                return self._all([node.operand], Kind.TRUTH, "not", depth)
+                return self._all([node.operand], Kind.TRUTH, "not")
             case ast.UnaryOp(op=ast.USub() | ast.UAdd()):
-                return self._all([node.operand], Kind.NUMBER, "a sign", depth)
+                return self._all([node.operand], Kind.NUMBER, "a sign")
             case ast.BoolOp():
-                return self._all(node.values, Kind.TRUTH, "'and' and 'or'", depth)
+                return self._all(node.values, Kind.TRUTH, "'and' and 'or'")
             case ast.BinOp(op=op) if isinstance(op, _ARITHMETIC):
-                return self._all([node.left, node.right], Kind.NUMBER, "arithmetic", depth)
+                return self._all([node.left, node.right], Kind.NUMBER, "arithmetic")
             case ast.Compare():
-                return self._comparison(node, depth)
+                return self._comparison(node)
             case ast.Call(func=ast.Name(id=name), keywords=[]) if name in _FUNCTIONS:
-                return self._call(name, node.args, depth)
+                return self._call(name, node.args)
         raise RuleError(f"may not hold {_called(node)}")
 
     def _constant(self, node: ast.Constant) -> Kind:
@@ -131,28 +165,28 @@ class _Checker:
             return Kind.TEXT
         raise RuleError(f"may not hold the constant {value!r}")
 
-    def _all(self, nodes: list[ast.expr], kind: Kind, what: str, depth: int) -> Kind:
+    def _all(self, nodes: list[ast.expr], kind: Kind, what: str) -> Kind:
         for node in nodes:
-            found = self.kind(node, depth + 1)
+            found = self.kind(node)
             if found is not kind:
                 raise RuleError(f"{what} takes {kind}, but {_text(node)} is {found}")
         return kind
 
-    def _comparison(self, node: ast.Compare, depth: int) -> Kind:
-        left, left_kind = node.left, self.kind(node.left, depth + 1)
+    def _comparison(self, node: ast.Compare) -> Kind:
+        left, left_kind = node.left, self.kind(node.left)
         for op, right in zip(node.ops, node.comparators, strict=True):
             if isinstance(op, ast.In | ast.NotIn):
                 if not isinstance(right, ast.List | ast.Tuple) or not right.elts:
                     raise RuleError(f"'in' takes a list of constants, not {_text(right)}")
                 if not all(isinstance(one, ast.Constant) for one in right.elts):
                     raise RuleError(f"'in' takes a list of constants, not {_text(right)}")
-                self._all(right.elts, left_kind, "this 'in'", depth)
+                self._all(right.elts, left_kind, "this 'in'")
                 if len(node.ops) > 1:
                     raise RuleError("'in' stands alone: combine it with 'and'")
                 continue
             if not isinstance(op, _COMPARISONS):
                 raise RuleError("may not hold 'is'")
-            right_kind = self.kind(right, depth + 1)
+            right_kind = self.kind(right)
             if right_kind is not left_kind:
                 raise RuleError(f"compares {left_kind}, {_text(left)}, with {right_kind}, {_text(right)}")
             if left_kind is not Kind.NUMBER and not isinstance(op, ast.Eq | ast.NotEq):
@@ -160,18 +194,18 @@ class _Checker:
             left = right
         return Kind.TRUTH
 
-    def _call(self, name: str, arguments: list[ast.expr], depth: int) -> Kind:
+    def _call(self, name: str, arguments: list[ast.expr]) -> Kind:
         if len(arguments) != 1:
             raise RuleError(f"{name} takes one argument, got {len(arguments)}")
         argument = arguments[0]
         if name in ("min", "max"):
             if not isinstance(argument, ast.List) or not argument.elts:
                 raise RuleError(f"{name} takes a list in brackets, like {name}([a, b])")
-            return self._all(argument.elts, Kind.NUMBER, name, depth)
+            return self._all(argument.elts, Kind.NUMBER, name)
         if name == "len":
-            self._all([argument], Kind.TEXT, name, depth)
+            self._all([argument], Kind.TEXT, name)
             return Kind.NUMBER
-        return self._all([argument], Kind.NUMBER, name, depth)
+        return self._all([argument], Kind.NUMBER, name)
 
 
 def _text(node: ast.expr) -> str:

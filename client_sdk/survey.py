@@ -59,13 +59,17 @@ class Survey:
             table = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise SurveyError(f"is not TOML: {error}") from None
+        except (ValueError, RecursionError):
+            raise SurveyError(
+                "is not TOML that can be read: it is nested too deep or holds too long a number"
+            ) from None
         return cls.from_resolved(table)
 
     @classmethod
     def load(cls, path: str | Path) -> Survey:
         """Reads a survey file; SurveyError if it cannot be read or is wrong."""
         try:
-            text = Path(path).read_text(encoding="utf-8")
+            text = Path(path).read_text(encoding="utf-8-sig")
         except OSError as error:
             raise SurveyError(f"cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:

@@ -10,7 +10,7 @@ from typing import Any
 
 from client_sdk.epochs import EpochLength
 from client_sdk.errors import MechanismError, Problem, RuleError, SurveyError
-from client_sdk.fields import NAME, Fields, did_you_mean, shown
+from client_sdk.fields import NAME, Fields, did_you_mean, shown, shown_key, unreadable
 from client_sdk.mechanisms import build
 from client_sdk.mechanisms.base import EPSILON_RANGE
 from client_sdk.questions import Categories, Conditions, Cross, Form, Question, Scale
@@ -31,8 +31,12 @@ class SurveyReader:
     """Reads one definition; `read` gives the survey or raises SurveyError with all problems."""
 
     def __init__(self, definition: Mapping[str, Any]) -> None:
+        definition = dict(definition) if isinstance(definition, Mapping) else definition
+        hopeless = unreadable(definition)
+        if hopeless:
+            raise SurveyError([hopeless])
         self.problems: list[Problem] = []
-        self.top = Fields(dict(definition), "", self.problems)
+        self.top = Fields(definition, "", self.problems)
         self.signals: dict[str, Signal] = {}
         self.kinds: dict[str, Kind] = {}
 
@@ -131,9 +135,9 @@ class SurveyReader:
         if len(entries) > MOST_SIGNALS:
             self.top.problem("signals", f"must be at most {MOST_SIGNALS}, got {len(entries)}")
         for name, value in entries[:MOST_SIGNALS]:
-            table = Fields(value, f"signals.{name}", self.problems)
-            if not NAME.fullmatch(name) or name in RESERVED or name in ("True", "False"):
-                table.problem("", "a signal's name must be letters, digits and '_', and no word of the rule language")
+            table = Fields(value, f"signals.{shown_key(name)}", self.problems)
+            if not NAME.fullmatch(name) or name in RESERVED:
+                table.problem("", "a signal's name must be letters, digits and '_', and no word of Python")
             signal = self._signal(table)
             if signal:
                 self.signals[name] = signal
@@ -185,31 +189,39 @@ class SurveyReader:
                 )
         questions = [self._question(id, row, forms[id], privacy) for id, row in zip(ids, rows, strict=True)]
         sound = tuple(question for question in questions if question)
-        self._asked(sound, rows, privacy)
+        self._asked(rows, privacy)
         return sound
 
-    def _asked(self, questions: tuple[Question, ...], rows: list[Fields], privacy: Privacy) -> None:
-        asked = sum(not question.only_crossed for question in questions)
-        if len(questions) == len(rows) and (privacy.questions_per_device or 0) > asked:
+    def _asked(self, rows: list[Fields], privacy: Privacy) -> None:
+        # told from the rows, as a question that is wrong elsewhere is still asked or crossed
+        hidden = [row for row in rows if row.table.get("only_crossed") is True]
+        asked = len(rows) - len(hidden)
+        if rows and (privacy.questions_per_device or 0) > asked:
             self.top.problem(
                 "privacy.questions_per_device",
-                f"must be at most the {asked} questions that are asked, got {privacy.questions_per_device}",
+                f"must be at most the number of questions that are asked, {asked}, got {privacy.questions_per_device}",
             )
-        crossed = {part for one in questions if isinstance(one.form, Cross) for part in one.form.questions}
-        for question, row in zip(questions, rows, strict=False):
-            if question.only_crossed and question.id not in crossed:
+        crosses = [row.table.get("cross") for row in rows]
+        crossed = [name for names in crosses if isinstance(names, list | tuple) for name in names]
+        for row in hidden:
+            if row.table.get("id") not in crossed:
                 row.problem("only_crossed", "is true, but no question crosses this one")
 
     def _form(self, row: Fields) -> Form | None:
         named = [form for form in FORMS if row.has(form)]
         if len(named) != 1:
             row.problem("", f"must have exactly one of {', '.join(FORMS)}, got {', '.join(named) or 'none'}")
-            for name in ("segments", "one_of", "categories", "number", "edges", "otherwise"):
-                row.take(name, None)
+            self._skip_form(row)
             return None
         if named[0] == "segments":
             return self._conditions(row)
         return self._categories(row) if named[0] == "one_of" else self._scale(row)
+
+    @staticmethod
+    def _skip_form(row: Fields) -> None:
+        """Takes the fields of a form that is not read, so that one mistake is said once."""
+        for name in ("segments", "one_of", "categories", "number", "edges", "otherwise"):
+            row.take(name, None)
 
     def _conditions(self, row: Fields) -> Form | None:
         rules: list[tuple[str, Rule]] = []
@@ -221,7 +233,8 @@ class SurveyReader:
             id = segment.identifier("id")
             if id in seen:
                 segment.problem("id", f"{id!r} is taken by segments[{seen[id]}]")
-            seen.setdefault(id, index)
+            elif id is not None:
+                seen[id] = index
             if segment.has("when"):
                 rule = self._rule(segment, "when", Kind.TRUTH)
                 if rule:
@@ -259,8 +272,11 @@ class SurveyReader:
         if rule is None or edges is None or otherwise is None:
             return None
         form = Scale(rule, edges, otherwise)
-        if len(set(form.segments)) < len(form.segments):
+        if len(set(form.spans)) < len(form.spans):
             row.problem("edges", "are too close together to be told apart by their names")
+            return None
+        if otherwise in form.spans:
+            row.problem("otherwise", f"{otherwise!r} is the name of a segment between edges")
             return None
         return form
 
@@ -268,6 +284,7 @@ class SurveyReader:
         names = row.texts("cross", 2, 8)
         if [form for form in FORMS if row.has(form)] != ["cross"]:
             row.problem("", "a question with 'cross' takes its segments from the crossed questions alone")
+            self._skip_form(row)
         sound = names is not None
         for index, name in enumerate(names or ()):
             if name not in forms:
@@ -284,7 +301,11 @@ class SurveyReader:
         if size > MOST_SEGMENTS:
             row.problem("cross", f"must have at most {MOST_SEGMENTS:,} combinations, got {size:,}")
             return None
-        return Cross(names, tuple(parts))
+        form = Cross(names, tuple(parts))
+        if len(set(form.segments)) < size:
+            row.problem("cross", "has two combinations of the same name: leave ' & ' out of the categories")
+            return None
+        return form
 
     def _rule(self, row: Fields, name: str, kind: Kind) -> Rule | None:
         source = row.take(name)

@@ -24,6 +24,21 @@ def example(today: date) -> str:
     return text.replace(str(EXAMPLE_STARTS), str(starts), 1).replace(str(EXAMPLE_ENDS), str(ends), 1)
 
 
+def utc_today() -> date:
+    """The day by which surveys begin and end."""
+    return datetime.now(UTC).date()
+
+
+def _fill(out: TextIO, file: Path) -> None:
+    """Writes the example, or leaves no file behind."""
+    try:
+        out.write(example(utc_today()))
+        out.flush()
+    except OSError:
+        file.unlink()
+        raise
+
+
 @click.group()
 def survey() -> None:
     """Check a survey file, explain it, or begin a new one."""
@@ -64,18 +79,3 @@ def new(file: Path) -> None:
     except OSError as error:
         raise click.ClickException(f"{file} cannot be written: {error.strerror}") from None
     click.echo(f"wrote {file}; next: hushtally survey check {file}", err=True)
-
-
-def utc_today() -> date:
-    """The day by which surveys begin and end."""
-    return datetime.now(UTC).date()
-
-
-def _fill(out: TextIO, file: Path) -> None:
-    """Writes the example, or leaves no file behind."""
-    try:
-        out.write(example(utc_today()))
-        out.flush()
-    except OSError:
-        file.unlink()
-        raise
