@@ -1,0 +1,66 @@
+"""A survey's definition as it was written, and the surveys it would be with another epsilon."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from client_sdk.errors import Problem, SurveyError
+from client_sdk.survey import PERMANENT, Survey
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What the author of a survey wrote, defaults left out: changing its epsilon changes all that follows from it.
+
+    Questions that name their own epsilon keep it.
+    """
+
+    table: Mapping[str, Any]
+
+    @classmethod
+    def parse(cls, text: str) -> Definition:
+        """The definition in a TOML text; SurveyError unless it is a sound survey."""
+        try:
+            table = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise SurveyError(f"is not TOML: {error}") from None
+        definition = cls(table)
+        definition.survey  # noqa: B018 - read now, so that a mistake is found where the file is known
+        return definition
+
+    @classmethod
+    def load(cls, path: str | Path) -> Definition:
+        """The definition in a file; SurveyError, every line beginning with the path, if it is not a sound survey."""
+        try:
+            return cls.parse(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SurveyError([Problem(str(path), f"cannot be read: {error.strerror}")]) from None
+        except UnicodeDecodeError:
+            raise SurveyError([Problem(str(path), "is not a text file in UTF-8")]) from None
+        except SurveyError as error:
+            raise SurveyError([Problem(str(path), str(problem)) for problem in error.problems]) from None
+
+    @cached_property
+    def survey(self) -> Survey:
+        """The survey as it was written."""
+        return Survey.from_resolved(self.table)
+
+    def at(self, epsilon: float, **privacy: object) -> Survey:
+        """The survey with another epsilon, and other fields of its privacy table (None leaves one out).
+
+        Permanent memory keeps its epsilon_permanent, raised to epsilon where it would be below. SurveyError where a
+        question cannot have that epsilon.
+        """
+        table = {**self.table["privacy"], "epsilon": epsilon, **privacy}
+        questions = self.table["questions"]
+        if table.get("memory") == PERMANENT:
+            table["epsilon_permanent"] = max(table["epsilon_permanent"], epsilon)
+        else:
+            questions = [{name: one[name] for name in one if name != "epsilon_permanent"} for one in questions]
+        stated = {name: value for name, value in table.items() if value is not None}
+        return Survey.from_resolved({**self.table, "privacy": stated, "questions": questions})

@@ -1,0 +1,9 @@
+"""What can go wrong in a simulation."""
+
+from __future__ import annotations
+
+from client_sdk.errors import HushtallyError
+
+
+class SimulationError(HushtallyError):
+    """A simulation was asked for what the survey, the population or the arguments do not allow."""

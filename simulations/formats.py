@@ -1,0 +1,131 @@
+"""What simulations find, as JSON, CSV or a table to read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from aggregator.formats import PIPED_WIDTH, percent
+from simulations.outlook import Outlook
+from simulations.tune import Tuning, sure
+
+
+def to_json(rows: Iterable[Any]) -> str:
+    """A list of objects, one for every dataclass of `rows`, with its fields as keys."""
+    lines = ",\n".join("  " + json.dumps(asdict(row), ensure_ascii=False) for row in rows)
+    return f"[\n{lines}\n]\n" if lines else "[]\n"
+
+
+def to_csv(rows: Sequence[Any]) -> str:
+    """One line for every dataclass of `rows` under the names of its fields; a mapping as "a=1;b=2", None as nothing."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    if rows:
+        names = [field.name for field in fields(rows[0])]
+        writer.writerow(names)
+        writer.writerows([_plain(getattr(row, name)) for name in names] for row in rows)
+    return out.getvalue()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return ";".join(f"{name}={one}" for name, one in value.items())
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value
+
+
+def console() -> Console:
+    """The console of results: as wide as the terminal, or of one fixed width in a pipe."""
+    return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
+
+
+def half(share: float) -> str:
+    """Half the length of an interval as people read it, in percentage points."""
+    return f"±{100 * share:.2f}" if share < 0.1 else f"±{100 * share:.1f}"
+
+
+def print_tuning(tuning: Tuning, out: Console) -> None:
+    """What is revealed at every epsilon, what every question can be told at it, and the kinds of memory compared."""
+    first = next(iter(tuning.outlooks.values()))
+    out.print(_overview(tuning))
+    for index, question in enumerate(first):
+        out.print(
+            f"\n[bold]{escape(question.question)}[/bold]  {question.segments:,} segments,"
+            f" {question.reports:,} reports an epoch"
+        )
+        out.print(_of_question([rows[index] for rows in tuning.outlooks.values()]))
+    if tuning.alternatives:
+        out.print(f"\n[bold]memory and answers_every[/bold] at epsilon {tuning.alternatives[0][0].epsilon:g}")
+        out.print(_memories(tuning))
+
+
+def _overview(tuning: Tuning) -> Table:
+    table = _table(["epsilon", "interval", "devices needed", "lifetime", "one report", "all reports"])
+    for epsilon, rows in tuning.outlooks.items():
+        table.add_row(
+            f"{epsilon:g}",
+            _half_width(max(rows, key=lambda row: row.half_width)),
+            f"{max(row.devices_for_target for row in rows):,}",
+            f"{rows[0].lifetime_epsilon:g}",
+            sure(max(row.belief_one_report for row in rows)),
+            sure(rows[0].belief_lifetime),
+            style="bold" if epsilon == tuning.recommended else None,
+        )
+    return table
+
+
+def _of_question(rows: Sequence[Outlook]) -> Table:
+    table = _table(["epsilon", "interval", "told from 0", "shown", "devices needed", "as plain"])
+    table.add_column("mechanism", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            f"{row.question_epsilon:g}",
+            _half_width(row),
+            "none" if row.detectable_share is None else percent(row.detectable_share),
+            "-" if row.power_displayed is None else f"{row.power_displayed:.0%}",
+            f"{row.devices_for_target:,}",
+            f"{row.plain_equivalent:,.0f}",
+            row.mechanism,
+            style="bold" if row.recommended else None,
+        )
+    return table
+
+
+def _memories(tuning: Tuning) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("memory")
+    for name in ("every", "interval", "lifetime", "all reports"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("protects")
+    for rows in tuning.alternatives:
+        table.add_row(
+            rows[0].memory,
+            f"{rows[0].answers_every}",
+            _half_width(max(rows, key=lambda row: row.half_width)),
+            f"{rows[0].lifetime_epsilon:g}",
+            sure(rows[0].belief_lifetime),
+            rows[0].protects,
+        )
+    return table
+
+
+def _table(names: Sequence[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _half_width(row: Outlook) -> str:
+    return half(row.half_width) if row.published else "too few"

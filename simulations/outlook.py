@@ -1,0 +1,178 @@
+"""Outlooks: what one question of a survey can be told, and what it reveals, with so many devices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from aggregator.intervals import simultaneous
+from client_sdk.explain import largest_belief
+from client_sdk.mechanisms import Mechanism
+from client_sdk.questions import Question
+from client_sdk.survey import Survey
+from simulations.errors import SimulationError
+from simulations.planning import (
+    CONFIDENCE,
+    detectable_share,
+    half_widths,
+    one_sided,
+    plain_equivalent,
+    power,
+    reports_for_half_width,
+)
+from simulations.population import Population
+
+PRIOR = 0.1  # how sure an observer is beforehand, in the figures about one person
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What is to be reached with what: devices that hold the app, the share of them that takes part, and the target.
+
+    target: half the length of the interval of every segment, per epoch, as a share. epochs: look at so many, from the
+    survey's first; all of them by default. ceiling: the most that a device may reveal in all of them.
+    """
+
+    devices: int
+    participation: float = 1.0
+    target: float = 0.01
+    epochs: int | None = None
+    ceiling: float = math.inf
+    confidence: float = CONFIDENCE
+
+    def __post_init__(self) -> None:
+        if self.devices < 1:
+            raise SimulationError(f"devices must be at least 1, got {self.devices}")
+        if not 0 < self.participation <= 1:
+            raise SimulationError(f"participation must be above 0 and at most 1, got {self.participation:g}")
+        if not 0 < self.target < 1:
+            raise SimulationError(f"target must be above 0 and below 1, got {self.target:g}")
+        if not 0.5 < self.confidence < 1:
+            raise SimulationError(f"confidence must be above 0.5 and below 1, got {self.confidence:g}")
+
+    def reports(self, survey: Survey) -> int:
+        """The reports to be expected per question and epoch; SimulationError if there is none."""
+        reports = round(self.devices * self.participation * reports_per_device(survey))
+        if not reports:
+            raise SimulationError(
+                f"devices must be more than {self.devices:,}: not one report per question and {survey.epoch} would come"
+            )
+        return reports
+
+    def devices_for(self, survey: Survey, reports: int) -> int:
+        """The devices that send so many reports per question and epoch."""
+        return math.ceil(reports / (self.participation * reports_per_device(survey)))
+
+
+def reports_per_device(survey: Survey) -> float:
+    """How many reports on one question a taking-part device sends per epoch, on average."""
+    privacy = survey.privacy
+    return privacy.questions_per_device / len(survey.asked) / privacy.answers_every
+
+
+def lifetime_epsilon(survey: Survey, epochs: int | None = None) -> float:
+    """What all reports of a device together may reveal in the first so many epochs of a survey (None: in all).
+
+    With permanent memory an epoch can bring one new answer, until the changes are used up.
+    """
+    if epochs is None:
+        return survey.lifetime_epsilon
+    most = 1 + (survey.privacy.changes or 0) if survey.permanent else survey.answers
+    answers = min(math.ceil(epochs / survey.privacy.answers_every), most)
+    return survey.lifetime_epsilon * answers / most
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What one question can be told by one form of the survey; the fields are the stable keys of JSON and CSV.
+
+    epsilon: of the survey's privacy table; question_epsilon: of the question, which may have its own. reports: per
+    epoch. half_width: the widest of half_widths, of the intervals per segment, as shares. detectable_share: the
+    smallest that is told from zero (lower end of the one-sided interval above it) with power 0.8, None if none is;
+    power_displayed and power_simultaneous: what the two-sided and the simultaneous interval have there.
+    devices_for_target: so that half_width is the target and enough reports come to be published. plain_equivalent:
+    answers without privacy that are as precise. lifetime_epsilon: of a device, all its questions. belief: how sure an
+    observer can be about one segment who was 10% sure, from one report and from all.
+    """
+
+    survey: str
+    version: int
+    epsilon: float
+    memory: str
+    answers_every: int
+    recommended: bool
+    question: str
+    question_epsilon: float
+    mechanism: str
+    segments: int
+    symbols: int
+    reports: int
+    published: bool
+    half_width: float
+    detectable_share: float | None
+    power_displayed: float | None
+    power_simultaneous: float | None
+    devices_for_target: int
+    plain_equivalent: float
+    lifetime_epsilon: float
+    belief_one_report: float
+    belief_lifetime: float
+    protects: str
+    half_widths: Mapping[str, float]
+
+
+def outlook(survey: Survey, question: Question, demand: Demand, population: Population) -> Outlook:
+    """What `question` of the survey can be told with the demand's devices."""
+    channel, n = question.mechanism.channel, demand.reports(survey)
+    shares = population.shares(question)
+    halves = half_widths(channel, shares, n, demand.confidence)
+    widest = int(np.argmax(halves))
+    needed = reports_for_half_width(channel, float(shares[widest]), demand.target, demand.confidence)
+    least = detectable_share(channel, n, confidence=one_sided(demand.confidence))
+    together = simultaneous(demand.confidence, len(shares))
+    lifetime = lifetime_epsilon(survey, demand.epochs)
+    return Outlook(
+        survey=survey.id,
+        version=survey.version,
+        epsilon=survey.privacy.epsilon,
+        memory=survey.privacy.memory,
+        answers_every=survey.privacy.answers_every,
+        recommended=False,
+        question=question.id,
+        question_epsilon=question.epsilon,
+        mechanism=named(question.mechanism),
+        segments=len(shares),
+        symbols=question.mechanism.symbols,
+        reports=n,
+        published=n >= survey.min_reports,
+        half_width=float(halves[widest]),
+        detectable_share=least,
+        power_displayed=None if least is None else power(channel, least, n, demand.confidence),
+        power_simultaneous=None if least is None else power(channel, least, n, together),
+        devices_for_target=demand.devices_for(survey, max(needed, survey.min_reports)),
+        plain_equivalent=plain_equivalent(channel, float(shares[widest]), n),
+        lifetime_epsilon=lifetime,
+        belief_one_report=largest_belief(PRIOR, question.epsilon),
+        belief_lifetime=largest_belief(PRIOR, lifetime),
+        protects=protection(survey),
+        half_widths=dict(zip(question.segments, halves.tolist(), strict=True)),
+    )
+
+
+def protection(survey: Survey) -> str:
+    """What the survey's kind of memory protects, and what it does not."""
+    if survey.permanent:
+        return (
+            f"what was answered, with up to {survey.privacy.changes} changes; not whether and when an answer changed,"
+            " from whoever can link a device's reports"
+        )
+    answers = "the one answer" if survey.answers == 1 else f"all {survey.answers} answers together"
+    return f"whatever the customer did, in {answers}"
+
+
+def named(mechanism: Mechanism) -> str:
+    """A mechanism and its parameters in a few words, like "affine r=67 w=18"."""
+    return " ".join([mechanism.name, *(f"{name}={value}" for name, value in mechanism.parameters.items())])

@@ -1,0 +1,146 @@
+"""Tuning: which epsilon gives which accuracy with so many devices, and which one to take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from client_sdk.errors import SurveyError
+from client_sdk.survey import FRESH, PERMANENT, Survey
+from simulations.definition import Definition
+from simulations.errors import SimulationError
+from simulations.outlook import PRIOR, Demand, Outlook, outlook
+from simulations.population import Population
+from simulations.remedies import Remedy, points, remedies, round_up
+
+GRID = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
+EVERY = (1, 2, 4, 8, 13, 26)  # answers_every to compare
+CHANGES = 3  # of a permanent memory to compare with
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The outlooks of a survey by epsilon of its privacy table, and what to do.
+
+    outlooks: one for every question, at every possible epsilon of the grid, ascending. alternatives: the same at one
+    epsilon with other kinds of memory and answers_every. recommended: the epsilon to take, None if none meets the
+    demand; then remedies name what would. reason: all this in words.
+    """
+
+    outlooks: Mapping[float, Sequence[Outlook]]
+    alternatives: Sequence[Sequence[Outlook]]
+    recommended: float | None
+    remedies: Sequence[Remedy]
+    reason: str
+
+    @property
+    def rows(self) -> list[Outlook]:
+        """All outlooks, then the alternatives."""
+        return [row for rows in (*self.outlooks.values(), *self.alternatives) for row in rows]
+
+
+def tune(definition: Definition, demand: Demand, population: Population, grid: Iterable[float] = GRID) -> Tuning:
+    """Looks at a survey at every epsilon of the grid and recommends the least that meets the demand.
+
+    Questions that name their own epsilon keep it. SimulationError when no epsilon of the grid is possible or the
+    devices are too few for a report per question and epoch.
+    """
+    surveys = _surveys(definition, grid)
+    outlooks = {epsilon: _outlooks(survey, demand, population) for epsilon, survey in surveys.items()}
+    meeting = [epsilon for epsilon, rows in outlooks.items() if _meets(rows, demand)]
+    if meeting:
+        best = meeting[0]
+        outlooks[best] = [replace(row, recommended=True) for row in outlooks[best]]
+        others = _alternatives(definition, best, demand, population)
+        return Tuning(outlooks, others, best, (), _reason(surveys[best], outlooks, demand))
+    own = min(surveys, key=lambda epsilon: abs(epsilon - definition.survey.privacy.epsilon))
+    found = remedies(surveys[own], demand, population)
+    others = _alternatives(definition, own, demand, population)
+    return Tuning(outlooks, others, None, found, _no_reason(own, outlooks, found, demand))
+
+
+def _surveys(definition: Definition, grid: Iterable[float]) -> dict[float, Survey]:
+    surveys, refused = {}, "it is empty"
+    for epsilon in sorted(set(grid)):
+        try:
+            surveys[epsilon] = definition.at(epsilon)
+        except SurveyError as error:
+            refused = str(error.problems[0])
+    if not surveys:
+        raise SimulationError(f"no epsilon of the grid is possible: {refused}")
+    return surveys
+
+
+def _outlooks(survey: Survey, demand: Demand, population: Population) -> list[Outlook]:
+    return [outlook(survey, question, demand, population) for question in survey.asked]
+
+
+def _meets(rows: Sequence[Outlook], demand: Demand) -> bool:
+    return all(
+        row.published and row.half_width <= demand.target and row.lifetime_epsilon <= demand.ceiling for row in rows
+    )
+
+
+def _alternatives(
+    definition: Definition, epsilon: float, demand: Demand, population: Population
+) -> list[list[Outlook]]:
+    """The survey at one epsilon with fresh memory and several answers_every, and with permanent memory."""
+    privacy = definition.survey.privacy
+    lasting = privacy.epsilon_permanent or min(2 * epsilon, 8.0)
+    changes = CHANGES if privacy.changes is None else privacy.changes
+    fresh = {"memory": FRESH, "epsilon_permanent": None, "changes": None}
+    permanent = {"memory": PERMANENT, "epsilon_permanent": lasting, "changes": changes}
+    every = [one for one in EVERY if one <= definition.survey.epochs] + [privacy.answers_every]
+    found = []
+    for memory, answers_every in [(fresh, one) for one in sorted(set(every))] + [(permanent, 1)]:
+        try:
+            survey = definition.at(epsilon, answers_every=answers_every, **memory)
+            found.append(_outlooks(survey, demand, population))
+        except (SurveyError, SimulationError):
+            continue  # a mechanism without permanent memory, or too few devices to answer so seldom
+    return found
+
+
+def _reason(survey: Survey, outlooks: Mapping[float, Sequence[Outlook]], demand: Demand) -> str:
+    epsilon = survey.privacy.epsilon
+    rows = outlooks[epsilon]
+    words = (
+        f"epsilon {epsilon:g}: every segment within {points(max(row.half_width for row in rows))} each {survey.epoch}"
+    )
+    below = [one for one in outlooks if one < epsilon]
+    if below:
+        needed = max(row.devices_for_target for row in outlooks[below[-1]])
+        words += f"; {below[-1]:g} would need {round_up(needed):,} devices"
+    return f"{words}. {_revealed(rows[0])}"
+
+
+def _revealed(row: Outlook) -> str:
+    return (
+        f"A device reveals at most epsilon {row.lifetime_epsilon:g} in all: whoever keeps all its reports and was"
+        f" {PRIOR:.0%} sure of something about its owner can be {sure(row.belief_lifetime)} sure."
+    )
+
+
+def _no_reason(own: float, outlooks: Mapping[float, Sequence[Outlook]], found: Sequence[Remedy], demand: Demand) -> str:
+    allowed = [epsilon for epsilon, rows in outlooks.items() if rows[0].lifetime_epsilon <= demand.ceiling]
+    if not allowed:
+        least = min(rows[0].lifetime_epsilon for rows in outlooks.values())
+        return f"no epsilon stays below {demand.ceiling:g} in all: at least {least:g} is revealed; answer more seldom"
+    rows = outlooks[allowed[-1]]
+    worst = max(rows, key=lambda row: row.half_width)
+    reached = f"{worst.question} would be within {points(worst.half_width)}"
+    if not worst.published:
+        reached = f"{worst.question} would have {worst.reports:,} reports, too few to be published"
+    would = "; ".join(
+        f"{remedy.change}{'' if remedy.enough else f' ({round_up(remedy.devices):,} devices then do)'}"
+        for remedy in found
+    )
+    return (
+        f"no epsilon up to {allowed[-1]:g} meets {points(demand.target)} with {demand.devices:,} devices:"
+        f" {reached}. What would, at epsilon {own:g}: {would}."
+    )
+
+
+def sure(belief: float) -> str:
+    """A belief as people read it, never rounded up to certainty."""
+    return f"{belief:.0%}" if belief < 0.995 else f"{min(belief, 0.9999):.2%}" if belief < 0.9999 else "over 99.99%"

@@ -1,0 +1,160 @@
+"""`hushtally tune` as people run it, and the function behind it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from client_sdk.survey import Survey
+from hushtally.cli import main
+from simulations.definition import Definition
+from simulations.outlook import Demand
+from simulations.population import Population, Shape
+from simulations.tune import GRID, tune
+
+ANYONE = Population(Shape("zipf", 1.0), {})
+PERMANENT = 'memory = "permanent"\nepsilon_permanent = 2.0\nchanges = 3'
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["tune", *arguments])
+
+
+def test_recommends_the_least_epsilon_that_meets_the_target(example: Path) -> None:
+    """Every smaller epsilon of the grid misses it, and the devices that it would need meet it."""
+    found = tune(Definition.load(example), Demand(500_000), ANYONE)
+    assert found.recommended is not None
+    assert found.reason.startswith(f"epsilon {found.recommended:g}: every segment within ")
+    for epsilon, rows in found.outlooks.items():
+        assert all(row.half_width <= 0.01 for row in rows) == (epsilon >= found.recommended)
+    below = max(epsilon for epsilon in GRID if epsilon < found.recommended)
+    needed = max(row.devices_for_target for row in found.outlooks[below])
+    enough = tune(Definition.load(example), Demand(needed), ANYONE)
+    assert enough.recommended is not None
+    assert enough.recommended <= below
+
+
+def test_says_what_would_meet_a_target_that_cannot_be_met(example: Path) -> None:
+    found = tune(Definition.load(example), Demand(50_000), ANYONE)
+    assert found.recommended is None
+    for what in (
+        "devices",
+        'epoch = "month" with answers_every = 1',
+        "asking 1 question instead of 4",
+        "4 segments in",
+    ):
+        assert what in found.reason
+
+
+def test_each_remedy_with_its_devices_meets_the_target(example: Path) -> None:
+    """Fewer questions and longer epochs, made in the file: the devices named suffice, a tenth less does not."""
+    definition = Definition.load(example)
+    found = tune(definition, Demand(50_000), ANYONE)
+    devices = {remedy.change: remedy.devices for remedy in found.remedies}
+    fewer = [
+        one for one in definition.table["questions"] if one["id"] in ("frequency", "returned", "frequency_x_returned")
+    ]
+    fewer[0] = {**fewer[0], "only_crossed": True}
+    one_question = Definition({**definition.table, "questions": fewer})
+    needed = devices["asking 1 question instead of 4"]
+    assert tune(one_question, Demand(needed), ANYONE, [1.0]).recommended == 1.0
+    assert tune(one_question, Demand(needed * 9 // 10), ANYONE, [1.0]).recommended is None
+
+
+def test_reports_follow_from_devices_participation_questions_and_epochs(example: Path) -> None:
+    """50,000 devices, six in ten take part, one of four questions, every fourth week: 1,875 reports a week."""
+    found = tune(Definition.load(example), Demand(50_000, participation=0.6), ANYONE, [1.0])
+    assert {row.reports for row in found.outlooks[1.0]} == {1_875}
+
+
+def test_the_lifetime_is_the_surveys_own_and_grows_with_the_epochs(example: Path) -> None:
+    survey = Survey.load(example)
+    definition = Definition.load(example)
+    lifetimes = [
+        tune(definition, Demand(50_000, epochs=epochs), ANYONE, [1.0]).outlooks[1.0][0].lifetime_epsilon
+        for epochs in (1, 4, 5, 26, 27)
+    ]
+    assert lifetimes == [1, 1, 2, survey.lifetime_epsilon, survey.lifetime_epsilon]
+
+
+def test_a_ceiling_bounds_what_is_recommended(example: Path) -> None:
+    demand = Demand(500_000, ceiling=10.0)
+    found = tune(Definition.load(example), demand, ANYONE)
+    assert found.recommended is None
+    assert "no epsilon up to 1.25 meets 1 point" in found.reason
+    none = tune(Definition.load(example), Demand(500_000, ceiling=0.1), ANYONE)
+    assert "no epsilon stays below 0.1 in all: at least 1.75 is revealed" in none.reason
+
+
+def test_memory_and_answers_every_stand_side_by_side(example: Path) -> None:
+    """At every fourth week a quarter of the reports come, for about a quarter of the lifetime epsilon."""
+    found = tune(Definition.load(example), Demand(50_000), ANYONE)
+    kinds = [(rows[0].memory, rows[0].answers_every) for rows in found.alternatives]
+    assert kinds == [*(("fresh", every) for every in (1, 2, 4, 8, 13, 26)), ("permanent", 1)]
+    fresh, permanent = found.alternatives[0][0], found.alternatives[-1][0]
+    assert fresh.protects == "whatever the customer did, in all 26 answers together"
+    assert "not whether and when an answer changed" in permanent.protects
+    assert (fresh.lifetime_epsilon, permanent.lifetime_epsilon) == (26, 8)
+    assert fresh.reports == 4 * found.alternatives[2][0].reports
+
+
+def test_permanent_memory_of_the_survey_is_kept(example: Path) -> None:
+    """Its epsilon_permanent stays, and is raised where epsilon would be above it."""
+    text = example.read_text(encoding="utf-8").replace('memory = "fresh"', PERMANENT)
+    found = tune(Definition.parse(text), Demand(50_000), ANYONE, [1.0, 3.0])
+    assert [rows[0].lifetime_epsilon for rows in found.outlooks.values()] == [8, 12]
+
+
+def test_a_question_with_its_own_epsilon_keeps_it(example: Path) -> None:
+    text = example.read_text(encoding="utf-8").replace('id = "basket"', 'id = "basket"\nepsilon = 2.0')
+    found = tune(Definition.parse(text), Demand(50_000), ANYONE, [0.5, 1.0])
+    for epsilon, rows in found.outlooks.items():
+        assert [row.question_epsilon for row in rows] == [epsilon] * 3 + [2.0]
+
+
+def test_too_few_reports_are_no_success(example: Path) -> None:
+    """min_reports counts: at epsilon 4 forty reports would meet a target of 20 points, but are not published."""
+    found = tune(Definition.load(example), Demand(700, target=0.2), ANYONE)
+    assert found.recommended is None
+    assert "too few to be published" in found.reason
+
+
+def test_table_and_recommendation(example: Path) -> None:
+    result = run(str(example), "--devices", "500000")
+    assert result.exit_code == 0, result.output
+    assert "Epsilon 2.5: every segment within 0.84 points each week; 2 would need 560,000 devices." in result.output
+    assert "memory and answers_every" in result.output
+
+
+def test_json_and_csv_hold_the_same_rows(example: Path) -> None:
+    rows = json.loads(run(str(example), "--devices", "50000", "--format", "json").stdout)
+    lines = list(csv.DictReader(io.StringIO(run(str(example), "--devices", "50000", "--format", "csv").stdout)))
+    assert len(rows) == len(lines) == 4 * (len(GRID) + 7)
+    assert list(rows[0]) == list(lines[0])
+    assert [row["half_width"] for row in rows] == [float(line["half_width"]) for line in lines]
+    assert rows[0]["half_widths"].keys() == {"none", "once", "regular", "heavy"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["missing.toml", "--devices", "5"], "missing.toml: cannot be read: No such file or directory"),
+        (["EXAMPLE", "--devices", "0"], "Invalid value for '--devices'"),
+        (["EXAMPLE", "--devices", "3"], "devices must be more than 3: not one report per question and week would come"),
+        (["EXAMPLE", "--devices", "50", "--like", "zip"], "must be uniform, zipf:S or geometric:R, got 'zip'"),
+        (["EXAMPLE", "--devices", "50", "--like", "zipf:x"], "the parameter of zipf must be a number, got 'x'"),
+        (["EXAMPLE", "--devices", "50", "--like", "geometric:2"], "geometric needs a parameter above 0 and at most 1"),
+        (["EXAMPLE", "--devices", "50", "--epsilon", "80"], "Invalid value for '--epsilon'"),
+        (["EXAMPLE"], "Missing option '--devices'"),
+    ],
+)
+def test_mistakes_get_one_clear_line(example: Path, arguments: list[str], said: str) -> None:
+    result = run(*(str(example) if one == "EXAMPLE" else one for one in arguments))
+    assert result.exit_code in (1, 2)
+    assert said in result.output
+    assert "Traceback" not in result.output
