@@ -176,9 +176,7 @@ class _Checker:
         left, left_kind = node.left, self.kind(node.left)
         for op, right in zip(node.ops, node.comparators, strict=True):
             if isinstance(op, ast.In | ast.NotIn):
-                if not isinstance(right, ast.List | ast.Tuple) or not right.elts:
-                    raise RuleError(f"'in' takes a list of constants, not {_text(right)}")
-                if not all(isinstance(one, ast.Constant) for one in right.elts):
+                if not isinstance(right, ast.List | ast.Tuple) or not right.elts or not all(map(_literal, right.elts)):
                     raise RuleError(f"'in' takes a list of constants, not {_text(right)}")
                 self._all(right.elts, left_kind, "this 'in'")
                 if len(node.ops) > 1:
@@ -206,6 +204,13 @@ class _Checker:
             self._all([argument], Kind.TEXT, name)
             return Kind.NUMBER
         return self._all([argument], Kind.NUMBER, name)
+
+
+def _literal(node: ast.expr) -> bool:
+    match node:
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=ast.Constant()) | ast.Constant():
+            return True
+    return False
 
 
 def _text(node: ast.expr) -> str:
