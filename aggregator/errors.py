@@ -13,6 +13,10 @@ class EstimateError(HushtallyError):
     """An estimate was asked for that the counts or the arguments do not allow."""
 
 
+class NotEstimableError(EstimateError):
+    """These reports, sound as they are, cannot tell what was asked: a reason not to publish, and no failure."""
+
+
 class SelectionError(HushtallyError):
     """A question, epoch or cohort was asked for that the survey or its counts do not have."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import get_args
 
@@ -9,13 +10,16 @@ import numpy as np
 
 from aggregator.consistency import consistent
 from aggregator.errors import EstimateError
-from aggregator.intervals import Floats, Population, share_interval, simultaneous
+from aggregator.intervals import Floats, Interval, Population, share_interval, simultaneous
+from aggregator.regression import regress
 from aggregator.support import support_counts
 from aggregator.tally import Tally
-from client_sdk.mechanisms import Mechanism
+from client_sdk.mechanisms import Mechanism, Rappor
 from client_sdk.questions import Question
 
 CONFIDENCE_RANGE = (0.5, 0.9999)
+Decoded = tuple[Floats, Floats, Callable[[float], Interval]]  # shares, standard errors, interval by confidence
+
 POPULATIONS: tuple[str, ...] = get_args(Population)
 
 
@@ -47,28 +51,39 @@ def estimate(
     """The shares of a question's segments from the tally of its reports.
 
     confidence: 0.5 to 0.9999. population: "customers", the larger population that the respondents are a sample of, or
-    "respondents", just them. EstimateError without reports or outside these ranges.
+    "respondents", just them. EstimateError without reports or outside these ranges; NotEstimableError where rappor's
+    bits cannot tell the segments apart.
     """
     mechanism = question.mechanism if isinstance(question, Question) else question
     _check(tally, confidence, population)
+    if isinstance(mechanism, Rappor):
+        shares, standard_error, interval = _regressed(mechanism, tally, population)
+    else:
+        shares, standard_error, interval = _counted(mechanism, tally, population)
+    low, high = interval(confidence)
+    together = interval(simultaneous(confidence, mechanism.domain))
+    # Near counts that are hardly possible an exact interval may be shorter than an approximate one.
+    lowest, highest = np.minimum(together.low, low), np.maximum(together.high, high)
+    return Estimate(tally.n, shares, standard_error, low, high, lowest, highest, consistent(shares))
+
+
+def _counted(mechanism: Mechanism, tally: Tally, population: Population) -> Decoded:
     channel, n = mechanism.channel, tally.n
     supporting = support_counts(mechanism, tally)
     shares = channel.debias(supporting, n)
     # A share outside 0..1 would have a variance that no population has, down to none at all.
     possible = np.clip(shares, 0, 1)
     variance = channel.variance if population == "customers" else channel.respondents_variance
-    interval = share_interval(channel, supporting, n, confidence, population)
-    together = share_interval(channel, supporting, n, simultaneous(confidence, mechanism.domain), population)
-    return Estimate(
-        n,
-        shares,
-        np.sqrt(variance(possible, n)),
-        *interval,
-        # Near counts that are hardly possible an exact interval may be shorter than an approximate one.
-        np.minimum(together.low, interval.low),
-        np.maximum(together.high, interval.high),
-        consistent(shares),
-    )
+
+    def interval(confidence: float) -> Interval:
+        return share_interval(channel, supporting, n, confidence, population)
+
+    return shares, np.sqrt(variance(possible, n)), interval
+
+
+def _regressed(mechanism: Rappor, tally: Tally, population: Population) -> Decoded:
+    found = regress(mechanism, tally, population)
+    return found.shares, found.standard_error, found.interval
 
 
 def _check(tally: Tally, confidence: float, population: str) -> None:

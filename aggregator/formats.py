@@ -57,8 +57,8 @@ def print_tables(rows: Iterable[Row], console: Console, confidence: float, popul
     if published:
         whom = "customers, of whom these are a sample" if population == "customers" else "just those who answered"
         console.print(
-            f"Shares of {whom}. interval holds one share with {confidence:.4g} confidence, all at once every share of "
-            "a table together. consistent: the closest shares that could be true.",
+            f"Shares of {whom}. interval holds one share with {confidence * 100:.6g}% confidence, all at once every "
+            "share of a table together. consistent: the closest shares that could be true.",
             style="dim",
         )
 

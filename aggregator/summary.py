@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from aggregator.errors import SelectionError
+from aggregator.errors import NotEstimableError, SelectionError
 from aggregator.estimate import estimate
 from aggregator.intervals import Population
 from aggregator.tally import Cell, Tally
@@ -89,7 +89,11 @@ def _rows(
         reason = f"fewer than {survey.min_reports} reports: {tally.n}"
         yield from (row(segment, reason=reason) for segment in question.segments)
         return
-    found = estimate(question, tally, confidence, population)
+    try:
+        found = estimate(question, tally, confidence, population)
+    except NotEstimableError as error:
+        yield from (row(segment, reason=str(error)) for segment in question.segments)
+        return
     for index, segment in enumerate(question.segments):
         yield row(
             segment,

@@ -94,7 +94,7 @@ def main() -> None:
             f"{slow:,.3g}",
             f"{slow / took:,.0f}",
         )
-    Console(width=120).print(table)
+    Console(width=140).print(table)
 
 
 if __name__ == "__main__":
