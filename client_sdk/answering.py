@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import date
+from datetime import datetime
+from typing import cast
 
-from client_sdk import consent, events, ledger, outbox, schedule
+from client_sdk import events, ledger, outbox
 from client_sdk.mechanisms import PermanentMechanism
 from client_sdk.questions import Question, Signals
 from client_sdk.randomness import Randomness
 from client_sdk.report import Report
+from client_sdk.schedule import Schedule
 from client_sdk.survey import Survey
 
 
-def due(connection: sqlite3.Connection, device: int, survey: Survey, today: date) -> bool:
-    """Whether the device has an answer to give in the epoch of `today` and has not given it."""
-    if not survey.runs(today) or not consent.granted(connection, device, survey):
+def due(connection: sqlite3.Connection, device: int, survey: Survey, plan: Schedule, now: datetime) -> bool:
+    """Whether the device has an answer to give in the epoch of `now` and has not given it.
+
+    It depends on the schedule and the clock alone, never on what the customer did.
+    """
+    today = now.date()
+    if plan.silent or not plan.reserved or not plan.answers_in(survey, today):
         return False
-    plan = schedule.find(connection, device, survey)
-    if plan is None or not plan.answers_in(survey, today):
-        return False
+    if survey.epoch.start(today).toordinal() < plan.seen:
+        return False  # the clock went back: whether this epoch was answered elsewhere cannot be known
     return not ledger.answered(connection, device, survey, survey.epoch.label(today))
 
 
@@ -27,32 +32,30 @@ def answer(
     connection: sqlite3.Connection,
     device: int,
     survey: Survey,
+    plan: Schedule,
     cohort: dict[str, str],
-    today: date,
+    now: datetime,
     randomness: Randomness,
 ) -> None:
-    """Evaluates, randomizes, charges and enqueues the answers of the epoch of `today`, if they are due.
+    """Evaluates, randomizes, charges and enqueues the answers of the epoch of `now`.
 
-    To be called inside one transaction: either all of it is on the disk, or nothing was drawn. A device without
-    events answers like any other.
+    To be called when they are due, inside one transaction: either all of it is on the disk, or nothing was drawn. A
+    device without events answers like any other.
     """
-    if not due(connection, device, survey, today):
-        return
-    plan = schedule.find(connection, device, survey)
-    assert plan is not None
+    today = now.date()
     epoch = survey.epoch.label(today)
     history = events.find(connection, device)
     signals = {name: signal.value(history, today) for name, signal in survey.signals.items()}
     reports = []
     for id in plan.questions:
         question = survey.question(id)
-        if isinstance(question.mechanism, PermanentMechanism):
-            symbol, cost = _remembered(connection, device, survey, question, question.mechanism, signals, randomness)
+        if survey.permanent:
+            symbol, cost = _remembered(connection, device, survey, question, signals, randomness)
         else:
             symbol, cost = question.mechanism.perturb(question.form.value(signals), randomness), question.epsilon
         ledger.charge(connection, device, survey, id, epoch, cost)
         reports.append(Report(id, epoch, cohort, symbol))
-    outbox.put(connection, device, survey, reports, randomness)
+    outbox.put(connection, device, survey, reports, outbox.moment(survey, now, randomness), randomness)
 
 
 def _remembered(
@@ -60,7 +63,6 @@ def _remembered(
     device: int,
     survey: Survey,
     question: Question,
-    mechanism: PermanentMechanism,
     signals: Signals,
     randomness: Randomness,
 ) -> tuple[int, float]:
@@ -68,6 +70,7 @@ def _remembered(
 
     A value seen before reuses its permanent symbol; once `changes` new answers were followed, the last one stays.
     """
+    mechanism = cast(PermanentMechanism, question.mechanism)  # the registry makes no other with permanent memory
     where = (device, survey.digest, question.id)
     query = "SELECT value, symbol FROM answers WHERE device = ? AND digest = ? AND question = ? ORDER BY used"
     known: dict[int, int] = dict(connection.execute(query, where))

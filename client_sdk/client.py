@@ -5,26 +5,38 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
-from client_sdk import answering, consent, events, ledger, outbox, schedule
-from client_sdk.delivery import Delivery
-from client_sdk.errors import ClientError
-from client_sdk.explain import explain_survey
+from client_sdk import events
+from client_sdk.consent import Receipt
+from client_sdk.device import TICK_SECONDS, Device, Terms, switched_off
+from client_sdk.errors import ClientError, StateError
+from client_sdk.explain import Explanation, explain_survey
 from client_sdk.randomness import Randomness, SystemRandomness
-from client_sdk.state import State, count
+from client_sdk.state import State
+from client_sdk.status import Status
 from client_sdk.survey import Survey
+from client_sdk.ticker import Ticker
 from client_sdk.transport import HttpTransport, Transport, checked_url
 
 logger = logging.getLogger("hushtally")
 
 MOST_WARNINGS = 100  # names that one client warns about
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A failure that was kept out of the app: in which call, and of what kind; no value is in it."""
+
+    during: str
+    kind: str
 
 
 def utc_now() -> datetime:
@@ -33,15 +45,20 @@ def utc_now() -> datetime:
 
 
 class Client:
-    """Counts on this device, and answers the surveys at random.
+    """Counts on this device, and answers surveys at random.
 
     surveys: one survey or several. collector: its URL, https (plain http to loopback only). state: the path of the
     one SQLite file, or ":memory:" for tests. cohort: one declared value for every cohort of the surveys, sent in the
-    clear. device: a local key that keeps several customers apart in one state file; it never leaves. strict: `record`
-    raises for what no survey names. clock, randomness and transport are for tests.
+    clear. device: a local key that keeps several customers apart in one state file; it never leaves.
 
-    Raises ClientError for what cannot work. After construction nothing raises into the app: failures are logged by
-    kind, without any value.
+    max_epsilon, max_lifetime_epsilon: the app's own ceilings for one report and for all surveys together; None: no
+    limit of its own. keep_consent: consent outlives a new version of a survey. durable: every event is on the disk
+    when `record` returns, instead of within a second or 64 events. strict: `record` raises for what no survey names.
+    on_error: told of every failure that is kept out of the app. clock, randomness and transport are for tests.
+
+    Raises ClientError for what the app cannot mean. After construction nothing raises into the app; a state file that
+    cannot be used makes the client silent, and `status` says why. DO_NOT_TRACK=1 and HUSHTALLY_DISABLED=1 in the
+    environment win over all.
     """
 
     def __init__(
@@ -52,40 +69,46 @@ class Client:
         state: str | PathLike[str],
         cohort: Mapping[str, str] | None = None,
         device: str = "",
+        max_epsilon: float | None = None,
+        max_lifetime_epsilon: float | None = None,
+        keep_consent: bool = False,
+        durable: bool = False,
         strict: bool = False,
+        on_error: Callable[[Fault], None] | None = None,
         clock: Callable[[], datetime] = utc_now,
         randomness: Randomness | None = None,
         transport: Transport | None = None,
     ) -> None:
         self._surveys = (surveys,) if isinstance(surveys, Survey) else tuple(surveys)
-        self._cohorts = [_cohort_of(survey, cohort or {}) for survey in self._surveys]
-        self._strict = strict
-        self._clock = clock
-        self._randomness = randomness or SystemRandomness()
-        self._named = events.Named(self._surveys)
-        self._warned: set[str] = set()
+        check_ceilings(self._surveys, max_epsilon, max_lifetime_epsilon)
+        asked = [(survey, _cohort_of(survey, cohort or {})) for survey in self._surveys]
         url = checked_url(collector)
-        self._state = State.at(state)
+        self._all_named = events.Named(self._surveys)
+        self._strict = strict
+        self._on_error = on_error
+        self._warned: set[str] = set()
+        self._unusable: str | None = None
+        self._device: Device | None = None
+        randomness = randomness or SystemRandomness()
+        self._ticker = Ticker(self.tick, randomness)
+        self._started = False
+        terms = Terms(max_lifetime_epsilon, keep_consent, durable)
         try:
-            self._device = self._state.device(device)
-        except sqlite3.Error as error:
-            raise ClientError(f"the state file {state} cannot be used: {error}") from None
-        self._delivery = Delivery(self._state, self._device, self._surveys, url, transport or HttpTransport())
+            self._device = Device(
+                State.at(state), device, asked, url, transport or HttpTransport(), terms, clock, randomness
+            )
+        except (StateError, sqlite3.Error, OSError) as error:
+            self._unusable = f"the state file cannot be used ({type(error).__name__})"
+            logger.error("silent from the start: %s", error)
+            self._tell("constructor", error)
 
     def grant_consent(self) -> None:
         """Notes that the customer agrees to the surveys; before this nothing is recorded and nothing sent."""
-        with self._quietly("grant_consent"), self._state.transaction() as connection:
-            for survey in self._surveys:
-                consent.grant(connection, self._device, survey, self._clock().date())
-                schedule.keep(connection, self._device, survey, self._randomness)
+        self._run("grant_consent", Device.grant, None)
 
     def withdraw_consent(self) -> None:
         """Stops, and erases events, answers and outbox from the file; keeps the fact and the epsilon spent."""
-        with self._quietly("withdraw_consent"):
-            with self._state.transaction() as connection:
-                for survey in self._surveys:
-                    consent.withdraw(connection, self._device, survey, self._clock().date())
-            self._state.erase_deleted()
+        self._run("withdraw_consent", Device.withdraw, None, even_if_off=True)
 
     def record(self, event: str, /, **fields: float | str) -> None:
         """Keeps an event on the device, with the day and those fields that a survey names.
@@ -93,60 +116,61 @@ class Client:
         Anything that no survey names is dropped, counted, and warned about once by name (with strict=True it raises
         ClientError). Field values are numbers within 10^12 or texts of at most 100 characters.
         """
-        with self._quietly("record"):
-            if not self._named.event(event):
-                self._dropped(f"event {event!r}")
-                return
-            kept = {}
-            for field, value in fields.items():
-                if not self._named.field(event, field):
-                    self._dropped(f"field {event}.{field}")
-                elif not events.usable(value):
-                    self._dropped(f"field {event}.{field}", "holds no number within 10^12 and no text of up to 100")
-                else:
-                    kept[field] = value
-            with self._state.lock() as connection:
-                if any(consent.granted(connection, self._device, survey) for survey in self._surveys):
-                    events.add(connection, self._device, self._clock().date(), event, kept)
+        if self._strict:
+            self._check_strictly(event, fields)
+        self._run("record", lambda device: self._record(device, event, fields), None)
 
     def tick(self) -> None:
-        """Makes the answers that are due and tries once to send what waits; to be called now and then."""
-        with self._quietly("tick"):
-            self._answer()
-            self._delivery.send(time.monotonic() + 30.0, self._clock().date(), self._randomness)
+        """Makes the answers that are due and tries once to send those whose time has come; to be called now and then.
+
+        An answer is sent at a random moment of its epoch, so that the time tells nothing.
+        """
+
+        def tick(device: Device) -> None:
+            device.answer()
+            device.send(TICK_SECONDS)
+
+        self._run("tick", tick, None)
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Sends what waits, for at most `timeout` seconds; whether nothing is left."""
-        with self._quietly("flush"):
-            self._delivery.send(time.monotonic() + timeout, self._clock().date(), self._randomness)
-            with self._state.lock() as connection:
-                return not outbox.waiting(connection, self._device)
-        return False
+        """Sends the answers whose time has come, trying for at most `timeout` seconds; whether none of them is left."""
+        return self._run("flush", lambda device: device.send(timeout, wait=True), False)
 
-    def explain(self) -> str:
-        """In plain language: what is asked, why, what leaves the device, and what this device has spent."""
-        with self._quietly("explain"), self._state.lock() as connection:
-            return "\n\n".join(
-                f"{explain_survey(survey)}\n\nOn this device\n"
-                f"  {'agreed' if consent.granted(connection, self._device, survey) else 'not agreed'};"
-                f" spent epsilon {ledger.spent(connection, self._device, survey):g}"
-                f" of at most {survey.lifetime_epsilon:g}"
-                for survey in self._surveys
-            )
-        return "hushtally cannot read its state on this device"
+    def start(self) -> None:
+        """Ticks from a background thread, also in processes forked later, until `close`."""
+        self._started = True
+        self._ticker.wake()
 
-    def status(self) -> dict[str, int]:
-        """Counters of what was delivered, dropped and why, and how many batches wait; no value is in them."""
-        with self._quietly("status"), self._state.lock() as connection:
-            rows = connection.execute("SELECT name, count FROM counters WHERE device = ?", (self._device,))
-            return {"waiting": len(outbox.waiting(connection, self._device)), **dict(rows)}
-        return {}
+    def explain(self) -> Explanation:
+        """In plain language: what is asked, why, what leaves the device, what that tells, what was spent.
+
+        Print it, or build a settings page from its `as_dict()`. Of several surveys one follows the other.
+        """
+        parts = self._run("explain", Device.explain, tuple(map(explain_survey, self._surveys)), even_if_off=True)
+        if len(parts) == 1:
+            return parts[0]
+        return Explanation(
+            " · ".join(part.title for part in parts), tuple(section for part in parts for section in part.sections)
+        )
+
+    def status(self) -> Status:
+        """How each survey stands, what waits, and what was delivered, dropped and why; no value is in it."""
+        off = switched_off() or self._unusable
+        if off:
+            return Status(off, (), 0, {})
+        return self._run("status", Device.status, Status("its state cannot be read", (), 0, {}))
+
+    def receipts(self) -> tuple[Receipt, ...]:
+        """The customer's standing answers: to which survey and version, when, and on which text."""
+        return self._run("receipts", Device.receipts, (), even_if_off=True)
 
     def close(self) -> None:
-        """Lets go of the state file; the client is not used afterwards."""
-        with self._quietly("close"):
-            del self._delivery
-            del self._state
+        """Ends the background thread and writes what is in memory; what waits is kept for the next start."""
+        self._started = False
+        self._ticker.stop(2.0)
+        self._run("close", Device.close, None, even_if_off=True)
+        self._device = None
+        self._unusable = self._unusable or "it was closed"
 
     def __enter__(self) -> Self:
         return self
@@ -156,39 +180,74 @@ class Client:
     ) -> None:
         self.close()
 
-    def _answer(self) -> None:
-        today = self._clock().date()
-        with self._state.lock() as connection:
-            due = [
-                pair
-                for pair in zip(self._surveys, self._cohorts, strict=True)
-                if answering.due(connection, self._device, pair[0], today)
-            ]
-        if not due:
+    def _record(self, device: Device, event: str, fields: Mapping[str, object]) -> None:
+        if not self._all_named.event(event):
+            self._drop(device, f"event {event!r}", "is named by no survey")
             return
-        with self._state.transaction() as connection:
-            events.prune(connection, self._device, today, self._named.days)
-            for survey, cohort in due:
-                answering.answer(connection, self._device, survey, cohort, today, self._randomness)
+        named = device.named()
+        if named is None or not named.event(event):
+            return
+        kept: dict[str, float | str] = {}
+        for field, value in fields.items():
+            if not self._all_named.field(event, field):
+                self._drop(device, f"field {event}.{field}", "is named by no survey")
+            elif not events.usable(value):
+                self._drop(device, f"field {event}.{field}", events.REQUIREMENT)
+            elif named.field(event, field):
+                kept[field] = value  # type: ignore[assignment]
+        device.record(event, kept)
 
-    def _dropped(self, what: str, why: str = "is named by no survey") -> None:
-        if self._strict:
-            raise ClientError(f"{what} {why}")
-        with self._state.lock() as connection:
-            count(connection, self._device, "dropped")
+    def _check_strictly(self, event: str, fields: Mapping[str, object]) -> None:
+        if not self._all_named.event(event):
+            raise ClientError(f"event {event!r} is named by no survey; they name {', '.join(self._all_named.events)}")
+        for field, value in fields.items():
+            if not self._all_named.field(event, field):
+                raise ClientError(f"field {event}.{field} is named by no survey")
+            if not events.usable(value):
+                raise ClientError(f"field {event}.{field} {events.REQUIREMENT}, got {type(value).__name__}")
+
+    def _drop(self, device: Device, what: str, why: str) -> None:
+        device.count("dropped: not named" if why != events.REQUIREMENT else "dropped: not usable")
         if what not in self._warned and len(self._warned) < MOST_WARNINGS:
             self._warned.add(what)
-            logger.warning("%s %s and was dropped", what, why)
+            logger.warning("%s %s; it is dropped", what, why)
 
-    @contextmanager
-    def _quietly(self, doing: str) -> Iterator[None]:
-        """Keeps failures out of the app; only their kind is logged, as their text may hold a value."""
+    def _run(self, doing: str, action: Callable[[Device], T], otherwise: T, *, even_if_off: bool = False) -> T:
+        """Does something on the device; what fails is kept out of the app, and only its kind is told."""
+        device = self._device
+        if device is None or (switched_off() and not even_if_off):
+            return otherwise
         try:
-            yield
-        except ClientError:
-            raise
+            if self._started:
+                self._ticker.wake()
+            return action(device)
         except Exception as error:
             logger.error("%s failed: %s", doing, type(error).__name__)
+            self._tell(doing, error)
+            return otherwise
+
+    def _tell(self, doing: str, error: Exception) -> None:
+        if self._on_error is not None:
+            try:
+                self._on_error(Fault(doing, type(error).__name__))
+            except Exception as another:
+                logger.error("on_error failed: %s", type(another).__name__)
+
+
+def check_ceilings(surveys: Iterable[Survey], max_epsilon: float | None, max_lifetime_epsilon: float | None) -> None:
+    """Raises ClientError for a survey that asks for more than the app allows."""
+    for survey in surveys:
+        for question in survey.asked:
+            if max_epsilon is not None and question.epsilon > max_epsilon:
+                raise ClientError(
+                    f"{survey.name} asks for epsilon {question.epsilon:g} in {question.id!r}; the app allows at most"
+                    f" max_epsilon = {max_epsilon:g}"
+                )
+        if max_lifetime_epsilon is not None and survey.lifetime_epsilon > max_lifetime_epsilon:
+            raise ClientError(
+                f"{survey.name} may cost a device epsilon {survey.lifetime_epsilon:g} in all; the app allows at most"
+                f" max_lifetime_epsilon = {max_lifetime_epsilon:g}"
+            )
 
 
 def _cohort_of(survey: Survey, cohort: Mapping[str, str]) -> dict[str, str]:

@@ -43,3 +43,7 @@ class BatchError(HushtallyError):
 
 class ClientError(HushtallyError):
     """The app constructed or called the client in a way it cannot work."""
+
+
+class StateError(HushtallyError):
+    """The device's state file cannot be used; the client stays silent and says so in its status."""

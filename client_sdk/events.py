@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from datetime import date
 
 from client_sdk.signals import Event
 from client_sdk.survey import Survey
 
+MOST_EVENTS = 10_000  # of one device
 LONGEST_TEXT = 100
 LARGEST_NUMBER = 1e12
+REQUIREMENT = f"must be a number within 10^12 or a text of at most {LONGEST_TEXT} characters"
 
 
 class Named:
@@ -19,13 +21,18 @@ class Named:
 
     def __init__(self, surveys: Iterable[Survey]) -> None:
         self._fields: dict[str, set[str]] = {}
-        self.days = 1
+        self.days = 0
         for survey in surveys:
             self.days = max(self.days, survey.longest_window)
             for signal in survey.signals.values():
                 fields = self._fields.setdefault(signal.event, set())
                 if signal.field is not None:
                     fields.add(signal.field)
+
+    @property
+    def events(self) -> list[str]:
+        """The names of all events that a survey counts."""
+        return sorted(self._fields)
 
     def event(self, name: str) -> bool:
         """Whether a survey counts this event."""
@@ -45,12 +52,14 @@ def usable(value: object) -> bool:
     return isinstance(value, str) and len(value) <= LONGEST_TEXT
 
 
-def add(connection: sqlite3.Connection, device: int, day: date, name: str, fields: Mapping[str, object]) -> None:
-    """Keeps an event with the day on which it happened; the time of day is not kept."""
-    connection.execute(
-        "INSERT INTO events(device, day, name, fields) VALUES (?, ?, ?, ?)",
-        (device, day.toordinal(), name, json.dumps(fields)),
-    )
+def add(connection: sqlite3.Connection, device: int, rows: Sequence[tuple[int, int, str, str]]) -> int:
+    """Keeps events (device, day, name, fields as JSON); returns how many of the oldest went, being too many."""
+    connection.executemany("INSERT INTO events(device, day, name, fields) VALUES (?, ?, ?, ?)", rows)
+    return connection.execute(
+        "DELETE FROM events WHERE device = ? AND id <= "
+        "(SELECT id FROM events WHERE device = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
+        (device, device, MOST_EVENTS),
+    ).rowcount
 
 
 def find(connection: sqlite3.Connection, device: int) -> list[Event]:
@@ -59,6 +68,9 @@ def find(connection: sqlite3.Connection, device: int) -> list[Event]:
     return [Event(name, date.fromordinal(day), json.loads(fields)) for name, day, fields in rows]
 
 
-def prune(connection: sqlite3.Connection, device: int, today: date, days: int) -> None:
-    """Deletes the events that are older than the longest window of any survey."""
-    connection.execute("DELETE FROM events WHERE device = ? AND day <= ?", (device, today.toordinal() - days))
+def prune(connection: sqlite3.Connection, device: int, today: date, named: Named) -> None:
+    """Deletes the events that no survey looks at any more: of other names, or older than the longest window."""
+    connection.execute(
+        f"DELETE FROM events WHERE device = ? AND (day <= ? OR name NOT IN ({','.join('?' * len(named.events))}))",
+        (device, today.toordinal() - named.days, *named.events),
+    )

@@ -3,9 +3,42 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
+from client_sdk.mechanisms import optimal_mean_variance
 from client_sdk.questions import Question
+from client_sdk.status import SurveyStatus
 from client_sdk.survey import Survey
+
+PRIOR = 0.10  # the share of customers for whom the example of what can be concluded is given
+MOST_SHOWN = 8  # segments of a question
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and the lines under it."""
+
+    heading: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A survey in plain language; print it, or build a settings page from `as_dict`."""
+
+    title: str
+    sections: tuple[Section, ...]
+
+    def __str__(self) -> str:
+        parts = [self.title]
+        for section in self.sections:
+            parts.append("\n".join([section.heading, *(f"  {line}" for line in section.lines)]))
+        return "\n\n".join(parts)
+
+    def as_dict(self) -> dict[str, object]:
+        """The same as JSON-ready data: title, and sections with heading and lines."""
+        return asdict(self)
 
 
 def largest_belief(prior: float, epsilon: float) -> float:
@@ -13,41 +46,80 @@ def largest_belief(prior: float, epsilon: float) -> float:
 
     prior in [0, 1]; Bayes with the largest likelihood ratio, exp(epsilon).
     """
-    return prior * math.exp(epsilon) / (prior * math.exp(epsilon) + 1 - prior)
+    return prior / (prior + (1 - prior) * math.exp(-epsilon))
 
 
-def explain_survey(survey: Survey) -> str:
-    """The survey in plain language: what is asked, why, by whom, until when, what leaves a device and what it tells."""
-    return "\n".join(
-        [
-            f"{survey.title} ({survey.name})",
-            "",
-            f"Why      {survey.purpose}",
-            f"Who      {survey.owner}",
-            f"When     {survey.starts} to {survey.ends}, by {survey.epoch}; counts are deleted"
-            f" {survey.retention_days} days after their {survey.epoch} closes",
-            "",
-            "What is asked",
-            *(f"  {line}" for question in survey.asked for line in _question(question)),
-            "",
-            "What leaves the device",
-            *(f"  {line}" for line in _leaving(survey)),
-            "",
-            "What an observer can conclude",
-            *(f"  {line}" for line in _conclusions(survey)),
-        ]
+def explain_survey(survey: Survey, status: SurveyStatus | None = None) -> Explanation:
+    """The survey in plain language; with `status` also how it stands on one device."""
+    about = (
+        f"Why: {survey.purpose}",
+        f"Who: {survey.owner}",
+        f"When: {survey.starts} to {survey.ends}, by {survey.epoch}",
+        f"Counts are deleted {survey.retention_days} days after their {survey.epoch} closes;"
+        f" nothing is published from fewer than {survey.min_reports:,} reports.",
     )
+    sections = [
+        Section("What it is", about),
+        Section("What is asked", tuple(line for question in survey.asked for line in _question(question))),
+        Section("What leaves the device", tuple(_leaving(survey))),
+        Section("What an observer could conclude", tuple(conclusions(survey))),
+    ]
+    if status is not None:
+        sections.append(Section("On this device", tuple(_standing(status))))
+    return Explanation(f"{survey.title} ({survey.name})", tuple(sections))
+
+
+def conclusions(survey: Survey) -> list[str]:
+    """What whoever sees all that leaves a device could conclude, over the whole survey and from one report."""
+    whole = survey.lifetime_epsilon
+    lines = [
+        f"If {PRIOR:.0%} of customers are in a segment, whoever keeps all reports of a device can be at most"
+        f" {_percent(largest_belief(PRIOR, whole))} sure",
+        f"that its owner is one of them: epsilon {whole:g} over the whole survey.",
+        *(
+            f"From one report, {ids}: {_percent(largest_belief(PRIOR, epsilon))} (epsilon {epsilon:g})."
+            for epsilon, ids in _by_epsilon(survey.asked)
+        ),
+    ]
+    if survey.permanent:
+        lines += [
+            "The answer to a value is randomized once and reused: the bound over the whole survey is about what was",
+            "answered. Whether and when an answer changed it does not hide from whoever can link a device's reports.",
+        ]
+    return lines
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share < 0.985 else f"{share:.2%}"
+
+
+def _by_epsilon(questions: Sequence[Question]) -> list[tuple[float, str]]:
+    groups: dict[float, list[str]] = {}
+    for question in questions:
+        groups.setdefault(question.epsilon, []).append(question.id)
+    return [
+        (epsilon, "whatever the question" if len(groups) == 1 else " or ".join(ids)) for epsilon, ids in groups.items()
+    ]
 
 
 def _question(question: Question) -> list[str]:
-    shown = ", ".join(question.segments[:8])
-    more = f" and {len(question.segments) - 8:,} more" if len(question.segments) > 8 else ""
+    shown = ", ".join(question.segments[:MOST_SHOWN])
+    more = f" and {len(question.segments) - MOST_SHOWN:,} more" if len(question.segments) > MOST_SHOWN else ""
+    return [f"{question.id}: one of {shown}{more}", f"  {_mechanism(question)}"]
+
+
+def _mechanism(question: Question) -> str:
+    """What was chosen for a question, and at what cost in accuracy."""
     mechanism = question.mechanism
-    return [
-        f"{question.id}: one of {shown}{more}",
-        f"  {mechanism.name}, epsilon {question.epsilon:g}: one of {mechanism.symbols:,} symbols,"
-        f" p = {mechanism.channel.p:.4f}, q = {mechanism.channel.q:.4f}",
-    ]
+    parameters = ", ".join(f"{name} {value}" for name, value in mechanism.parameters.items())
+    size = math.ceil((mechanism.symbols - 1).bit_length() / 8)
+    cost = mechanism.mean_variance() / optimal_mean_variance(mechanism.domain, question.epsilon)
+    memory = "" if question.epsilon_permanent is None else f", {question.epsilon_permanent:g} for all of one answer"
+    return (
+        f"{mechanism.name}{f' ({parameters})' if parameters else ''}, epsilon {question.epsilon:g}{memory}:"
+        f" p {mechanism.channel.p:.4f}, q {mechanism.channel.q:.4f}, {mechanism.symbols:,} symbols"
+        f" ({size} {'byte' if size == 1 else 'bytes'}), variance {cost:.3f} times the optimum"
+    )
 
 
 def _leaving(survey: Survey) -> list[str]:
@@ -59,24 +131,16 @@ def _leaving(survey: Survey) -> list[str]:
     times = "once" if survey.answers == 1 else f"at most {survey.answers} times"
     cohorts = "; ".join(f"{name} ({', '.join(values)})" for name, values in survey.cohorts.items())
     return [
-        f"A device answers {asked}, in {every}, {times} in all.",
-        "Each answer is one randomized symbol; what was recorded stays on the device.",
+        f"A device answers {asked}, in {every}, {times} in all; which and when is drawn beforehand, whatever its data.",
+        "Each answer is one randomized symbol. What was recorded stays on the device.",
         f"In the clear: {cohorts}." if cohorts else "Nothing is sent in the clear.",
+        "Beside it: the survey, its version and digest, the question, the epoch, and a random number for the delivery.",
     ]
 
 
-def _conclusions(survey: Survey) -> list[str]:
-    one = max(question.epsilon for question in survey.asked)
-    whole = survey.lifetime_epsilon
-    lines = [
-        f"If 10% of customers are in a segment, whoever keeps all reports of a device can be at most"
-        f" {largest_belief(0.1, whole):.0%} sure",
-        f"that its owner is one of them (epsilon {whole:g} over the whole survey); from one report"
-        f" {largest_belief(0.1, one):.0%} (epsilon {one:g}).",
+def _standing(status: SurveyStatus) -> list[str]:
+    return [
+        "The customer agreed." if status.consent else "The customer has not agreed: nothing is recorded or sent.",
+        *([f"Silent: {status.silent}."] if status.silent else []),
+        f"Spent: epsilon {status.spent:g} of at most {status.most:g}.",
     ]
-    if survey.permanent:
-        lines += [
-            "The answer to a value is randomized once and reused: the bound over the whole survey is about what was",
-            "answered. Whether and when an answer changed it does not hide from whoever can link a device's reports.",
-        ]
-    return lines

@@ -61,7 +61,7 @@ class Fields:
     """One table: its fields are taken one by one; `close` complains of those that nobody took.
 
     A wrong or missing field notes a problem and yields its default (or None), so that reading goes on and all
-    mistakes are found at once.
+    mistakes are found at once. What is no table is one mistake: nothing more is said of its fields.
     """
 
     def __init__(self, table: object, place: str, problems: list[Problem]) -> None:
@@ -69,10 +69,12 @@ class Fields:
         self.problems = problems
         self._taken: set[str] = set()
         self.table: dict[str, Any] = {}
+        self.absent = False
         if isinstance(table, dict):
             self.table = table
         else:
             self.problem("", f"must be a table, got {shown(table)}")
+            self.absent = True
 
     def at(self, name: str) -> str:
         """The place of a field of this table."""
@@ -80,7 +82,8 @@ class Fields:
 
     def problem(self, name: str, message: str) -> None:
         """Notes a mistake at the field `name` ('' for the table itself)."""
-        self.problems.append(Problem(self.at(name), message))
+        if not self.absent:
+            self.problems.append(Problem(self.at(name), message))
 
     def has(self, name: str) -> bool:
         """Whether the table has the field."""
@@ -145,11 +148,14 @@ class Fields:
         return bool(self._checked(name, False, lambda value: isinstance(value, bool), "must be true or false"))
 
     def choice(self, name: str, choices: Iterable[str], default: Any = _REQUIRED) -> Any:
-        """One of a few words."""
-        words = list(choices)
-        return self._checked(
-            name, default, lambda value: value in words, f"must be one of {', '.join(map(repr, words))}"
-        )
+        """One of a few words; None for another, as a word that was not meant says nothing about the other fields."""
+        words = list(map(str, choices))
+        value = self.take(name, default)
+        if value in words:
+            return value
+        if self.has(name):
+            self.problem(name, f"must be one of {', '.join(map(repr, words))}, got {shown(value)}")
+        return None
 
     def day(self, name: str) -> Any:
         """A date, as TOML writes it or as text in ISO form."""
@@ -175,7 +181,9 @@ class Fields:
     def nested(self, name: str) -> Fields:
         """A required table, read in its own right."""
         value = self.take(name)
-        return Fields(value if self.has(name) else {}, self.at(name), self.problems)
+        table = Fields(value if self.has(name) else {}, self.at(name), self.problems)
+        table.absent |= not self.has(name)
+        return table
 
     def rows(self, name: str, low: int, high: int) -> Iterator[Fields]:
         """A required list of low..high tables, each read in its own right."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time
 
 from client_sdk.randomness import Randomness
 from client_sdk.report import Batch, Report
@@ -21,28 +21,54 @@ class Waiting:
     body: bytes
 
 
+def moment(survey: Survey, now: datetime, randomness: Randomness) -> float:
+    """When to send an answer made now: uniform in what is left of its epoch, so that the time tells nothing.
+
+    Returns seconds since 1970; a collector still accepts the epoch during the next one.
+    """
+    ends = datetime.combine(survey.epoch.next(now.date()), time(), UTC).timestamp()
+    return now.timestamp() + randomness.below(max(int(ends - now.timestamp()), 1))
+
+
 def put(
-    connection: sqlite3.Connection, device: int, survey: Survey, reports: Sequence[Report], randomness: Randomness
+    connection: sqlite3.Connection,
+    device: int,
+    survey: Survey,
+    reports: Sequence[Report],
+    due: float,
+    randomness: Randomness,
 ) -> None:
-    """Enqueues reports under a new random batch id, to be dropped once their epochs can no longer be accepted."""
+    """Enqueues reports under a new random batch id, to be dropped once their epochs can no longer be accepted.
+
+    At most one batch for every survey and answering epoch waits, none longer than two epochs: it is bounded.
+    """
     batch = Batch(
         f"{randomness.word():016x}{randomness.word():016x}", survey.id, survey.version, survey.digest, tuple(reports)
     )
     last = min(survey.epoch.end(survey.epoch.next(survey.epoch.first_day(report.epoch))) for report in reports)
     connection.execute(
-        "INSERT INTO outbox VALUES (?, ?, ?, ?, ?)", (batch.id, device, survey.digest, last.toordinal(), batch.encode())
+        "INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?)",
+        (batch.id, device, survey.digest, due, last.toordinal(), batch.encode()),
     )
 
 
-def waiting(connection: sqlite3.Connection, device: int) -> list[Waiting]:
-    """The device's batches, in the order of their ids: the order of making is not kept."""
-    rows = connection.execute("SELECT batch, body FROM outbox WHERE device = ? ORDER BY batch", (device,))
+def due(connection: sqlite3.Connection, device: int, now: datetime) -> list[Waiting]:
+    """The device's batches whose time has come, in the order of their random ids."""
+    rows = connection.execute(
+        "SELECT batch, body FROM outbox WHERE device = ? AND due <= ? ORDER BY batch", (device, now.timestamp())
+    )
     return [Waiting(*row) for row in rows]
 
 
-def remove(connection: sqlite3.Connection, batch: str) -> None:
-    """Deletes a batch that was delivered or refused for good."""
-    connection.execute("DELETE FROM outbox WHERE batch = ?", (batch,))
+def waiting(connection: sqlite3.Connection, device: int) -> int:
+    """How many of the device's batches are in the outbox."""
+    (number,) = connection.execute("SELECT count(*) FROM outbox WHERE device = ?", (device,)).fetchone()
+    return int(number)
+
+
+def remove(connection: sqlite3.Connection, batch: str) -> bool:
+    """Deletes a batch that was delivered or refused for good; False if another process already has."""
+    return connection.execute("DELETE FROM outbox WHERE batch = ?", (batch,)).rowcount == 1
 
 
 def drop_expired(connection: sqlite3.Connection, device: int, today: date) -> None:
@@ -51,5 +77,5 @@ def drop_expired(connection: sqlite3.Connection, device: int, today: date) -> No
         "SELECT batch, body FROM outbox WHERE device = ? AND expires < ?", (device, today.toordinal())
     ).fetchall()
     for batch, body in rows:
-        remove(connection, batch)
-        count(connection, device, "expired", len(Batch.decode(body).reports))
+        if remove(connection, batch):
+            count(connection, device, "expired", len(Batch.decode(body).reports))

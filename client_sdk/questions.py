@@ -81,6 +81,11 @@ class Categories(Form):
         return {"one_of": self.signal, "categories": list(self.categories)}
 
 
+def edge_name(edge: float) -> str:
+    """An edge as the names of its segments hold it: every digit that was written."""
+    return f"{edge:.15g}"
+
+
 @dataclass(frozen=True)
 class Scale(Form):
     """A number between edges: each segment holds its lower edge; what fails or lies below all is `otherwise`."""
@@ -96,8 +101,8 @@ class Scale(Form):
     @property
     def spans(self) -> tuple[str, ...]:
         """The names of the segments between the edges, and of the last one, which has no end."""
-        between = (f"{low:.15g}-{high:.15g}" for low, high in pairwise(self.edges))
-        return (*between, f"{self.edges[-1]:.15g}+")
+        names = [edge_name(edge) for edge in self.edges]
+        return (*map("-".join, pairwise(names)), f"{names[-1]}+")
 
     def value(self, signals: Signals) -> int:
         number = self.rule.number(signals)

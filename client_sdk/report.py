@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from client_sdk.canonical import canonical_json
@@ -18,6 +19,23 @@ MOST_BYTES = 262_144  # of one batch
 _BATCH_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _BATCH_FIELDS = ("batch", "survey", "version", "digest", "reports")
 _REPORT_FIELDS = ("question", "epoch", "cohort", "symbol")
+
+
+class Reason(StrEnum):
+    """Why a collector does not count a report; a closed list."""
+
+    UNKNOWN_QUESTION = "unknown_question"
+    COHORT_MISMATCH = "cohort_mismatch"
+    SYMBOL_OUT_OF_RANGE = "symbol_out_of_range"
+    MALFORMED_EPOCH = "malformed_epoch"
+    EPOCH_OUTSIDE_SURVEY = "epoch_outside_survey"
+    EPOCH_CLOSED = "epoch_closed"
+    EPOCH_NOT_OPEN = "epoch_not_open"
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same report may count later: only a device whose clock is ahead can hope."""
+        return self is Reason.EPOCH_NOT_OPEN
 
 
 @dataclass(frozen=True)

@@ -6,39 +6,43 @@ import hashlib
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
-from client_sdk.errors import ClientError
+from client_sdk.errors import StateError
+from client_sdk.forking import Forking
+from client_sdk.identity import Identity
 
 APPLICATION_ID = 0x68757364  # "husd", so that no other database is taken for ours
 VERSION = 1
-BUSY_SECONDS = 5.0
+BUSY_SECONDS = 10.0
 MEMORY = ":memory:"
 
 _SCHEMA = """
-CREATE TABLE file(salt BLOB NOT NULL);
+CREATE TABLE file(salt BLOB NOT NULL, answers INTEGER NOT NULL, identity TEXT);
 CREATE TABLE devices(device INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE);
 CREATE TABLE consents(
-    device INTEGER, survey TEXT, version INTEGER, digest TEXT, granted INTEGER NOT NULL, day INTEGER NOT NULL,
-    PRIMARY KEY(device, survey)) WITHOUT ROWID;
+    device INTEGER, survey TEXT, version INTEGER NOT NULL, digest TEXT NOT NULL, granted INTEGER NOT NULL,
+    at TEXT NOT NULL, shown TEXT, PRIMARY KEY(device, survey)) WITHOUT ROWID;
 CREATE TABLE events(
     id INTEGER PRIMARY KEY, device INTEGER NOT NULL, day INTEGER NOT NULL, name TEXT NOT NULL, fields TEXT NOT NULL);
 CREATE INDEX events_by_device ON events(device, day);
 CREATE TABLE schedules(
-    device INTEGER, digest TEXT, phase INTEGER NOT NULL, questions TEXT NOT NULL,
+    device INTEGER, digest TEXT, survey TEXT NOT NULL, version INTEGER NOT NULL, permanent INTEGER NOT NULL,
+    questions TEXT NOT NULL, phase INTEGER NOT NULL, reserved REAL NOT NULL, seen INTEGER NOT NULL, silent TEXT,
     PRIMARY KEY(device, digest)) WITHOUT ROWID;
 CREATE TABLE answers(
     device INTEGER, digest TEXT, question TEXT, value INTEGER, symbol INTEGER NOT NULL, used INTEGER NOT NULL,
     PRIMARY KEY(device, digest, question, value)) WITHOUT ROWID;
 CREATE TABLE ledger(
-    device INTEGER, survey TEXT, version INTEGER, question TEXT, epoch TEXT, epsilon REAL NOT NULL,
-    PRIMARY KEY(device, survey, version, question, epoch)) WITHOUT ROWID;
+    device INTEGER, survey TEXT, question TEXT, epoch TEXT, digest TEXT NOT NULL, epsilon REAL NOT NULL,
+    PRIMARY KEY(device, survey, question, epoch)) WITHOUT ROWID;
 CREATE TABLE outbox(
-    batch TEXT PRIMARY KEY, device INTEGER NOT NULL, digest TEXT NOT NULL, expires INTEGER NOT NULL,
+    batch TEXT PRIMARY KEY, device INTEGER NOT NULL, digest TEXT NOT NULL, due REAL NOT NULL, expires INTEGER NOT NULL,
     body BLOB NOT NULL) WITHOUT ROWID;
 CREATE INDEX outbox_by_device ON outbox(device);
 CREATE TABLE counters(
@@ -46,10 +50,10 @@ CREATE TABLE counters(
 """
 
 
-class State:
+class State(Forking):
     """An open state file, shared by all clients of this process that name the same path.
 
-    One connection under one lock; a forked child opens its own. Raises ClientError when the file cannot be opened or
+    One connection under one lock; a forked child opens its own. Raises StateError when the file cannot be opened or
     is not ours; later failures come as sqlite3.Error.
     """
 
@@ -61,12 +65,17 @@ class State:
         self._lock = threading.RLock()
         self._pid = 0
         self._connection: sqlite3.Connection | None = None
+        self._identity = None if path == MEMORY else Identity(path)
         try:
-            with self.lock() as connection:
+            with self.transaction() as connection:
                 self._migrate(connection)
+                if self._identity:
+                    self._identity.verify(connection)
                 self._salt: bytes = connection.execute("SELECT salt FROM file").fetchone()[0]
-        except sqlite3.Error as error:
-            raise ClientError(f"the state file {path} cannot be used: {error}") from None
+        except (sqlite3.Error, OSError) as error:
+            self.close()
+            raise StateError(f"the state file {path} cannot be used: {error}") from None
+        super().__init__()
 
     @classmethod
     def at(cls, path: str | os.PathLike[str]) -> State:
@@ -81,7 +90,7 @@ class State:
                     place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                     place.touch(mode=0o600)
                 except OSError as error:
-                    raise ClientError(f"the state file {place} cannot be used: {error.strerror}") from None
+                    raise StateError(f"the state file {place} cannot be used: {error.strerror}") from None
                 state = cls._open[str(place)] = cls(str(place))
             return state
 
@@ -89,8 +98,7 @@ class State:
     def lock(self) -> Iterator[sqlite3.Connection]:
         """The connection, for this thread alone; every statement commits by itself."""
         with self._lock:
-            if self._connection is None or (self._pid != os.getpid() and self.path != MEMORY):
-                # never closed after a fork: closing would drop the parent's locks on the file
+            if self._connection is None:
                 self._connection, self._pid = self._connect(), os.getpid()
             yield self._connection
 
@@ -108,20 +116,44 @@ class State:
                     connection.execute("ROLLBACK")
                 raise
             finally:
-                connection.execute("PRAGMA synchronous = NORMAL")
+                with suppress(sqlite3.Error):
+                    connection.execute("PRAGMA synchronous = NORMAL")
+
+    @contextmanager
+    def answering(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that gives answers, from no other file than the one last written here."""
+        with self.transaction() as connection:
+            if self._identity:
+                self._identity.verify(connection)
+            yield connection
+            if self._identity:
+                self._identity.answered(connection)
+
+    def mark(self) -> None:
+        """To be called before anything is sent: from now on an older copy of the file is known as one."""
+        if self._identity:
+            with self.lock() as connection:
+                self._identity.mark(connection)
 
     def device(self, key: str) -> int:
         """The number of the device with this local key; the key itself is kept as a salted hash only."""
         hashed = hashlib.sha256(self._salt + key.encode()).digest()
         with self.lock() as connection:
-            connection.execute("INSERT OR IGNORE INTO devices(key) VALUES (?)", (hashed,))
-            number: int = connection.execute("SELECT device FROM devices WHERE key = ?", (hashed,)).fetchone()[0]
+            found = connection.execute("SELECT device FROM devices WHERE key = ?", (hashed,)).fetchone()
+            if found is None:
+                connection.execute("INSERT OR IGNORE INTO devices(key) VALUES (?)", (hashed,))
+                found = connection.execute("SELECT device FROM devices WHERE key = ?", (hashed,)).fetchone()
+            number: int = found[0]
             return number
 
     def erase_deleted(self) -> None:
-        """Makes what was deleted unreadable in the file and its log."""
-        with self.lock() as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        """Empties the file's log too, so that nothing that was deleted can be read on the disk."""
+        for _ in range(20):
+            with self.lock() as connection:
+                busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            if not busy:
+                return
+            time.sleep(0.05)
 
     def close(self) -> None:
         """Closes the connection; the next use opens it again (what was in memory is gone)."""
@@ -134,30 +166,36 @@ class State:
         with suppress(AttributeError, sqlite3.Error):
             self.close()
 
+    def after_fork(self) -> None:
+        State._opening = threading.Lock()
+        self._lock = threading.RLock()
+        if self.path != MEMORY:
+            # closing the inherited connection would drop the parent's locks on the file
+            _inherited.append(self._connection)
+            self._connection = None
+
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=64
         )
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA secure_delete = ON")
         return connection
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
-                for statement in filter(str.strip, _SCHEMA.split(";")):
-                    connection.execute(statement)
-                connection.execute("INSERT INTO file(salt) VALUES (?)", (os.urandom(16),))
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {VERSION}")
-            elif _pragma(connection, "application_id") != APPLICATION_ID:
-                raise ClientError(f"the state file {self.path} is a database of something else")
-            elif _pragma(connection, "user_version") > VERSION:
-                raise ClientError(f"the state file {self.path} was written by a newer hushtally")
-        finally:
-            connection.execute("COMMIT")
+        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+            for statement in filter(str.strip, _SCHEMA.split(";")):
+                connection.execute(statement)
+            connection.execute("INSERT INTO file VALUES (?, 0, NULL)", (os.urandom(16),))
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        elif _pragma(connection, "application_id") != APPLICATION_ID:
+            raise StateError(f"the state file {self.path} is a database of something else")
+        elif _pragma(connection, "user_version") > VERSION:
+            raise StateError(f"the state file {self.path} was written by a newer hushtally")
+
+
+_inherited: list[sqlite3.Connection | None] = []
 
 
 def count(connection: sqlite3.Connection, device: int, name: str, by: int = 1) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 from client_sdk.epochs import EpochLength
 from client_sdk.errors import MechanismError, Problem, RuleError, SurveyError
 from client_sdk.fields import NAME, Fields, did_you_mean, shown, shown_key, unreadable
-from client_sdk.mechanisms import build
+from client_sdk.mechanisms import NAMES, build
 from client_sdk.mechanisms.base import EPSILON_RANGE
-from client_sdk.questions import Categories, Conditions, Cross, Form, Question, Scale
+from client_sdk.questions import Categories, Conditions, Cross, Form, Question, Scale, edge_name
 from client_sdk.rules import RESERVED, Kind, Rule
 from client_sdk.signals import Function, Signal
 from client_sdk.survey import FRESH, PERMANENT, Privacy, Survey
@@ -48,7 +48,8 @@ class SurveyReader:
         title = top.text("title", longest=200)
         purpose = top.text("purpose", longest=2_000)
         owner = top.text("owner", longest=200)
-        epoch = EpochLength(top.choice("epoch", list(EpochLength), "week"))
+        word = top.choice("epoch", list(EpochLength), "week")
+        epoch = EpochLength(word) if word else None
         starts, ends = self._span(epoch)
         retention_days = top.integer("retention_days", 1, 3_660, 180)
         min_reports = top.integer("min_reports", 1, 1_000_000_000, 500)
@@ -59,17 +60,18 @@ class SurveyReader:
         top.close()
         if self.problems:
             raise SurveyError(self.problems)
+        assert epoch is not None
         return Survey(
             id, version, title, purpose, owner, starts, ends, epoch, retention_days, min_reports,
             privacy, cohorts, self.signals, questions,
         )  # fmt: skip
 
-    def _span(self, epoch: EpochLength) -> tuple[Any, Any]:
+    def _span(self, epoch: EpochLength | None) -> tuple[Any, Any]:
         starts, ends = self.top.day("starts"), self.top.day("ends")
-        if starts and starts != epoch.start(starts):
+        if epoch and starts and starts != epoch.start(starts):
             nearest = min(epoch.start(starts), epoch.next(starts), key=lambda day: abs(day - starts))
             self.top.problem("starts", f"must be the first day of a {epoch}; the nearest is {nearest}, got {starts}")
-        if ends and ends != epoch.end(ends):
+        if epoch and ends and ends != epoch.end(ends):
             before, after = epoch.start(ends) - timedelta(days=1), epoch.end(ends)
             nearest = min(before, after, key=lambda day: abs(day - ends))
             self.top.problem("ends", f"must be the last day of a {epoch}; the nearest is {nearest}, got {ends}")
@@ -95,7 +97,7 @@ class SurveyReader:
             if permanent and epsilon and permanent < epsilon:
                 table.problem("epsilon_permanent", f"must not be below epsilon ({epsilon:g}), got {permanent:g}")
         else:
-            self._only_permanent(table, "epsilon_permanent", "changes")
+            self._only_permanent(memory, table, "epsilon_permanent", "changes")
         privacy = Privacy(
             epsilon=epsilon,
             questions_per_device=table.integer("questions_per_device", 1, MOST_QUESTIONS, 1),
@@ -108,10 +110,10 @@ class SurveyReader:
         return privacy
 
     @staticmethod
-    def _only_permanent(table: Fields, *names: str) -> None:
+    def _only_permanent(memory: str | None, table: Fields, *names: str) -> None:
         for name in names:
-            if table.has(name):
-                table.take(name)
+            table.take(name, None)
+            if table.has(name) and memory == FRESH:
                 table.problem(name, "goes with memory = 'permanent' only")
 
     def _cohorts(self) -> dict[str, tuple[str, ...]]:
@@ -201,10 +203,11 @@ class SurveyReader:
                 "privacy.questions_per_device",
                 f"must be at most the number of questions that are asked, {asked}, got {privacy.questions_per_device}",
             )
-        crosses = [row.table.get("cross") for row in rows]
-        crossed = [name for names in crosses if isinstance(names, list | tuple) for name in names]
+        crosses = [row.table["cross"] for row in rows if row.has("cross")]
+        told = all(isinstance(names, list | tuple) for names in crosses)
+        crossed = [name for names in crosses if told for name in names]
         for row in hidden:
-            if row.table.get("id") not in crossed:
+            if told and row.table.get("id") not in crossed:
                 row.problem("only_crossed", "is true, but no question crosses this one")
 
     def _form(self, row: Fields) -> Form | None:
@@ -272,7 +275,7 @@ class SurveyReader:
         if rule is None or edges is None or otherwise is None:
             return None
         form = Scale(rule, edges, otherwise)
-        if len(set(form.spans)) < len(form.spans):
+        if len(set(map(edge_name, edges))) < len(edges):
             row.problem("edges", "are too close together to be told apart by their names")
             return None
         if otherwise in form.spans:
@@ -327,7 +330,7 @@ class SurveyReader:
                 row.problem("epsilon_permanent", f"must not be below its epsilon ({epsilon:g}), got {permanent:g}")
                 permanent = None
         else:
-            self._only_permanent(row, "epsilon_permanent")
+            self._only_permanent(privacy.memory, row, "epsilon_permanent")
         only_crossed = row.flag("only_crossed")
         name, parameters = self._mechanism(row)
         row.close()
@@ -343,9 +346,13 @@ class SurveyReader:
 
     def _mechanism(self, row: Fields) -> tuple[str | None, dict[str, object]]:
         value = row.take("mechanism", "auto")
-        if isinstance(value, str):
-            return value, {}
-        if isinstance(value, dict) and isinstance(value.get("name"), str):
-            return value["name"], {key: one for key, one in value.items() if key != "name"}
-        row.problem("mechanism", f"must be a name, or a table with a name and its parameters, got {shown(value)}")
-        return None, {}
+        name, parameters = value, {}
+        if isinstance(value, dict):
+            name, parameters = value.get("name"), {key: one for key, one in value.items() if key != "name"}
+        if not isinstance(name, str):
+            row.problem("mechanism", f"must be a name, or a table with a name and its parameters, got {shown(value)}")
+            return None, {}
+        if name not in NAMES:
+            row.problem("mechanism", f"must be one of {', '.join(NAMES)}, got {shown(name)}")
+            return None, {}
+        return name, parameters

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+import threading
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from client_sdk.errors import ClientError
 
-LARGEST_ANSWER = 65_536  # bytes read of an answer; a batch's is far smaller
-USER_AGENT = "hushtally"
+LARGEST_ANSWER = 65_536  # bytes read of an answer to a batch
+LARGEST_SURVEY = 4_194_304  # bytes read of a survey's definition
 
 
 @dataclass(frozen=True)
@@ -23,36 +24,32 @@ class Answer:
 
 
 class Transport(Protocol):
-    """Sends one body and returns the answer; OSError when there was none."""
+    """Sends one request and returns the answer; OSError when there was none in time."""
 
-    def post(self, url: str, body: bytes, timeout: float) -> Answer:
-        """POSTs JSON to `url` within `timeout` seconds."""
+    def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = LARGEST_ANSWER) -> Answer:
+        """Sends `body` as JSON to `url`; within `timeout` seconds in all; reads at most `most` bytes."""
         ...
 
 
 class HttpTransport:
     """The transport of the standard library: no cookies, no redirects, proxies as the environment names them."""
 
-    def post(self, url: str, body: bytes, timeout: float) -> Answer:
-        # loaded with the first delivery: the import alone costs more than the rest of the SDK
-        from http.client import HTTPException
-        from urllib.error import HTTPError
-        from urllib.request import HTTPRedirectHandler, Request, build_opener
+    def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = LARGEST_ANSWER) -> Answer:
+        # loaded with the first request: the import alone costs more than the rest of the SDK
+        from client_sdk.http_attempt import Attempt
 
-        class NoRedirect(HTTPRedirectHandler):
-            def redirect_request(self, *_: object) -> None:
-                return None
-
-        headers = {"Content-Type": "application/json", "User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
-        request = Request(url, body, headers, method="POST")
+        attempt = Attempt(method, url, body, timeout, most)
+        # a thread of its own, as neither a name look-up nor a dripping answer obeys the timeout of a socket
+        thread = threading.Thread(target=attempt.run, name="hushtally-request", daemon=True)
         try:
-            with build_opener(NoRedirect).open(request, timeout=timeout) as answer:
-                return Answer(answer.status, answer.read(LARGEST_ANSWER))
-        except HTTPError as error:
-            with error:
-                return Answer(error.code, error.read(LARGEST_ANSWER), error.headers.get("Retry-After"))
-        except HTTPException as error:
-            raise ConnectionError(type(error).__name__) from None
+            thread.start()
+        except RuntimeError:
+            raise ConnectionError("the interpreter is shutting down") from None
+        thread.join(timeout)
+        if thread.is_alive():
+            attempt.cancel()
+            raise TimeoutError(f"no answer within {timeout:g} seconds")
+        return attempt.answer()
 
 
 def checked_url(collector: str) -> str:
@@ -60,7 +57,7 @@ def checked_url(collector: str) -> str:
     try:
         parts = urlsplit(collector)
         host, _ = parts.hostname, parts.port
-    except ValueError:
+    except (ValueError, AttributeError, TypeError):
         host = None
     if not host or parts.scheme not in ("https", "http") or parts.query or parts.fragment or parts.username:
         raise ClientError(f"collector must be a URL like https://tally.shop.example, got {collector!r}")

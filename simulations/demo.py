@@ -83,7 +83,7 @@ def replay(
 
 
 def live_through(customer: Customer, survey: Survey, url: str, state: Path, shift: timedelta) -> bool:
-    """One device's life: agrees, records each purchase on its day, and answers on the last day of the log."""
+    """One device's life: agrees, records each purchase on its day, answers on the last day of the log, sends by Sunday."""
     clock = Clock()
     clock.set(customer.purchases[0][0] + shift)
     cohort = {"acquired": customer.acquired}
@@ -94,6 +94,7 @@ def live_through(customer: Customer, survey: Survey, url: str, state: Path, shif
             client.record("purchase", usd=usd)
         clock.set(LOG_ENDS + shift)
         client.tick()
+        clock.set(survey.epoch.next(LOG_ENDS + shift))
         return client.flush(timeout=30.0)
 
 

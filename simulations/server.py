@@ -51,7 +51,8 @@ def collector(survey: Path, database: Path, port: int = 0) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        process.stderr.close()
+        if process.stderr:
+            process.stderr.close()
 
 
 def _url(process: subprocess.Popen[str]) -> str:

@@ -1,0 +1,226 @@
+"""One device in a state file: what it keeps, when it answers, and how it stands."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from client_sdk import answering, consent, events, ledger, outbox, schedule
+from client_sdk.consent import Receipt
+from client_sdk.delivery import Delivery
+from client_sdk.explain import Explanation, explain_survey
+from client_sdk.journal import Journal
+from client_sdk.randomness import Randomness
+from client_sdk.schedule import Schedule
+from client_sdk.state import State, count
+from client_sdk.status import Status, SurveyStatus
+from client_sdk.survey import Survey
+from client_sdk.transport import Transport
+
+CEILING = "it would cost more than the app's ceiling"
+CLOCK = "the clock went back"
+NO_CONSENT = "the customer has not agreed"
+
+TICK_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the app chose: see `Client`."""
+
+    max_lifetime_epsilon: float | None
+    keep_consent: bool
+    durable: bool
+
+
+class Device:
+    """The engine behind a client. Its methods raise; the client keeps that out of the app."""
+
+    def __init__(
+        self,
+        state: State,
+        key: str,
+        surveys: Sequence[tuple[Survey, dict[str, str]]],
+        collector: str,
+        transport: Transport,
+        terms: Terms,
+        clock: Callable[[], datetime],
+        randomness: Randomness,
+    ) -> None:
+        self._state = state
+        self._id = state.device(key)
+        self._surveys = tuple(survey for survey, _ in surveys)
+        self._cohorts = {survey.digest: cohort for survey, cohort in surveys}
+        self._terms = terms
+        self._clock = clock
+        self._randomness = randomness
+        self.delivery = Delivery(state, self._id, self._surveys, collector, transport, randomness)
+        self.journal = Journal(state, self._id, terms.durable, self._permitted)
+        self._named_on: date | None = None
+        self._named = events.Named(())
+        self._agreed = False
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Looks again at what another process may have changed: whether anything may be recorded."""
+        with self._state.lock() as connection:
+            self._agreed = self._permitted(connection)
+
+    def grant(self) -> None:
+        """Notes consent to every survey, with the text that explains it, and draws the schedules."""
+        now = self._clock()
+        with self._state.transaction() as connection:
+            for survey in self._surveys:
+                consent.grant(connection, self._id, survey, now, str(explain_survey(survey)))
+                self._take_up(connection, survey)
+        self._agreed = bool(self._surveys)
+
+    def withdraw(self) -> None:
+        """Erases all but the fact and what was spent, from memory, the file and its log."""
+        self._agreed = False
+        self.journal.clear()
+        with self._state.transaction() as connection:
+            for survey in self._surveys:
+                consent.withdraw(connection, self._id, survey, self._clock())
+                if survey.permanent:
+                    # what was answered is erased, so a new answer could be to the same value a second time
+                    schedule.silence(connection, self._id, survey, schedule.FORGOTTEN)
+        self._state.erase_deleted()
+
+    def named(self) -> events.Named | None:
+        """What may be recorded now, or None before consent."""
+        if not self._agreed:
+            return None
+        today = self._clock().date()
+        if today != self._named_on:
+            self._named_on = today
+            self._named = events.Named(survey for survey in self._surveys if today <= survey.ends)
+        return self._named
+
+    def record(self, name: str, fields: dict[str, float | str]) -> None:
+        """Keeps an event that `named` knows."""
+        self.journal.add(self._clock().date(), name, fields)
+
+    def answer(self) -> None:
+        """Makes the answers that are due, and forgets the surveys that are over."""
+        now = self._clock()
+        self.refresh()
+        with self._state.lock() as connection:
+            work = [survey for survey in self._surveys if self._has_work(connection, survey, now)]
+        if not work:
+            return
+        self.journal.write()
+        with self._state.answering() as connection:
+            live = events.Named(survey for survey in self._surveys if now.date() <= survey.ends)
+            events.prune(connection, self._id, now.date(), live)
+            for survey in work:
+                self._work(connection, survey, now)
+
+    def send(self, seconds: float, *, wait: bool = False) -> bool:
+        """Sends what is due within `seconds`; whether nothing that is due is left."""
+        self.delivery.send(self._clock(), seconds, wait=wait)
+        with self._state.lock() as connection:
+            return not outbox.due(connection, self._id, self._clock())
+
+    def status(self) -> Status:
+        """How everything stands; no value is in it."""
+        self.journal.write()
+        with self._state.lock() as connection:
+            rows = connection.execute("SELECT name, count FROM counters WHERE device = ? ORDER BY name", (self._id,))
+            surveys = tuple(self._standing(connection, survey) for survey in self._surveys)
+            return Status(None, surveys, outbox.waiting(connection, self._id), dict(rows))
+
+    def explain(self) -> tuple[Explanation, ...]:
+        """Every survey in plain language, with how it stands here."""
+        with self._state.lock() as connection:
+            return tuple(explain_survey(survey, self._standing(connection, survey)) for survey in self._surveys)
+
+    def receipts(self) -> tuple[Receipt, ...]:
+        """The standing consents."""
+        with self._state.lock() as connection:
+            found = (consent.receipt(connection, self._id, survey) for survey in self._surveys)
+            return tuple(one for one in found if one)
+
+    def count(self, name: str) -> None:
+        """Adds one to a counter."""
+        with self._state.lock() as connection:
+            count(connection, self._id, name)
+
+    def close(self) -> None:
+        """Writes what is in memory."""
+        self.journal.write()
+
+    def _permitted(self, connection: sqlite3.Connection) -> bool:
+        return any(self._consents(connection, survey) for survey in self._surveys)
+
+    def _consents(self, connection: sqlite3.Connection, survey: Survey) -> bool:
+        return consent.granted(connection, self._id, survey, self._terms.keep_consent)
+
+    def _take_up(self, connection: sqlite3.Connection, survey: Survey) -> Schedule:
+        return schedule.take_up(connection, self._id, survey, self._terms.max_lifetime_epsilon, self._randomness)
+
+    def _has_work(self, connection: sqlite3.Connection, survey: Survey, now: datetime) -> bool:
+        """Whether a tick has anything to write for the survey: at most once an epoch, whatever the customer did."""
+        plan = schedule.find(connection, self._id, survey)
+        if now.date() > survey.ends:
+            return plan is not None and plan.silent != schedule.ENDED
+        if not survey.runs(now.date()) or not self._consents(connection, survey):
+            return False
+        if plan is None or (not plan.reserved and not plan.silent):
+            return plan is None or plan.seen < survey.epoch.start(now.date()).toordinal()
+        return plan.silent is None and (
+            plan.seen < survey.epoch.start(now.date()).toordinal()
+            or answering.due(connection, self._id, survey, plan, now)
+        )
+
+    def _work(self, connection: sqlite3.Connection, survey: Survey, now: datetime) -> None:
+        if now.date() > survey.ends:
+            schedule.silence(connection, self._id, survey, schedule.ENDED)
+            connection.execute("DELETE FROM answers WHERE device = ? AND digest = ?", (self._id, survey.digest))
+            return
+        if not self._consents(connection, survey):
+            return
+        plan = self._take_up(connection, survey)
+        if answering.due(connection, self._id, survey, plan, now) and not self._over_ceiling(connection):
+            cohort = self._cohorts[survey.digest]
+            answering.answer(connection, self._id, survey, plan, cohort, now, self._randomness)
+        schedule.see(connection, self._id, survey, survey.epoch.start(now.date()))
+
+    def _over_ceiling(self, connection: sqlite3.Connection) -> bool:
+        ceiling = self._terms.max_lifetime_epsilon
+        return ceiling is not None and ledger.committed(connection, self._id) > ceiling + ledger.ROUNDING
+
+    def _standing(self, connection: sqlite3.Connection, survey: Survey) -> SurveyStatus:
+        plan = schedule.find(connection, self._id, survey)
+        agreed = self._consents(connection, survey)
+        spent = ledger.spent(connection, self._id, survey)
+        most = plan.reserved if plan and not plan.silent else spent
+        return SurveyStatus(survey.name, agreed, self._silence(connection, survey, plan, agreed), spent, most)
+
+    def _silence(
+        self, connection: sqlite3.Connection, survey: Survey, plan: Schedule | None, agreed: bool
+    ) -> str | None:
+        today = self._clock().date()
+        if plan is not None and plan.silent:
+            return plan.silent
+        if not agreed:
+            return NO_CONSENT
+        if today > survey.ends:
+            return schedule.ENDED
+        if plan is not None and survey.epoch.start(today).toordinal() < plan.seen:
+            return CLOCK
+        if self._over_ceiling(connection) or (plan is not None and not plan.reserved):
+            return CEILING
+        return None
+
+
+def switched_off() -> str | None:
+    """Why nothing may be done on this machine, if the customer or an administrator said so in the environment."""
+    if os.environ.get("HUSHTALLY_DISABLED", "") not in ("", "0"):
+        return "HUSHTALLY_DISABLED is set"
+    if os.environ.get("DO_NOT_TRACK", "") not in ("", "0"):
+        return "DO_NOT_TRACK is set"
+    return None

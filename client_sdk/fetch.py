@@ -1,0 +1,47 @@
+"""Fetching a survey from its collector, for apps that do not bundle it."""
+
+from __future__ import annotations
+
+import json
+
+from client_sdk.client import check_ceilings
+from client_sdk.errors import ClientError, SurveyError
+from client_sdk.survey import Survey
+from client_sdk.transport import LARGEST_SURVEY, HttpTransport, Transport, checked_url
+
+
+def fetch_survey(
+    collector: str,
+    id: str,
+    version: int,
+    *,
+    digest: str | None = None,
+    max_epsilon: float | None = None,
+    max_lifetime_epsilon: float | None = None,
+    timeout: float = 10.0,
+    transport: Transport | None = None,
+) -> Survey:
+    """The survey that a collector serves, if it is the pinned one or stays under the app's ceilings.
+
+    digest: the only one accepted; without it both ceilings must be given, as the collector could ask for anything.
+    Raises ClientError when it cannot be had within `timeout` seconds, is another survey, or asks for too much.
+    """
+    if digest is None and (max_epsilon is None or max_lifetime_epsilon is None):
+        raise ClientError("fetch_survey needs a digest to pin, or both max_epsilon and max_lifetime_epsilon")
+    url = f"{checked_url(collector)}/v1/surveys/{id}/{version}"
+    try:
+        answer = (transport or HttpTransport()).request("GET", url, None, timeout, LARGEST_SURVEY)
+    except OSError as error:
+        raise ClientError(f"{url} cannot be fetched: {type(error).__name__}") from None
+    if answer.status != 200:
+        raise ClientError(f"{url} cannot be fetched: the collector answered {answer.status}")
+    try:
+        survey = Survey.from_resolved(json.loads(answer.body)["survey"])
+    except (ValueError, LookupError, TypeError, RecursionError, SurveyError):
+        raise ClientError(f"what {url} serves is not a survey") from None
+    if (survey.id, survey.version) != (id, version):
+        raise ClientError(f"{url} serves another survey: {survey.name}")
+    if digest is not None and survey.digest != digest:
+        raise ClientError(f"{url} serves digest {survey.digest}, not the pinned {digest}")
+    check_ceilings([survey], max_epsilon, max_lifetime_epsilon)
+    return survey
