@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import socket
 import threading
@@ -33,9 +34,13 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family, backlog=1024)
-    except (OSError, UnicodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "that is no name of a host"
-        raise ServerError(f"cannot listen at {host}:{port}: {why}") from None
+    except socket.gaierror as error:
+        why = error.strerror
+    except UnicodeError:
+        why = "that is no name of a host"
+    except OSError as error:
+        why = os.strerror(error.errno)
+    raise ServerError(f"cannot listen at {host}:{port}: {why}")
 
 
 def address(listening: socket.socket) -> str:

@@ -92,6 +92,8 @@ class SqliteStore:
         version = self._pragma("user_version")
         # SQLite may know more than the header: the rest of a write can stand in the write-ahead log
         self._require_ours(application or APPLICATION_ID, version)
+        if version == len(MIGRATIONS):
+            return
         for step in MIGRATIONS[version:]:
             step(self._database)
         self._database.conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")

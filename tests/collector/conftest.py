@@ -118,6 +118,12 @@ def command(*arguments: object) -> list[str]:
 
 
 @pytest.fixture
+def text() -> Callable[..., str]:
+    """Writes the survey in TOML around a day."""
+    return survey_text
+
+
+@pytest.fixture
 def survey() -> Survey:
     return Survey.parse(survey_text())
 

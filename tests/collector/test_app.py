@@ -1,0 +1,188 @@
+"""The collector's HTTP surface, through Flask's test client."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from client_sdk.errors import SurveyError
+from client_sdk.report import MOST_BYTES
+from client_sdk.survey import Survey
+from collector import app as module
+from collector.app import create_app
+from collector.store import StoreError
+
+TODAY = date(2026, 11, 24)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "counts.db"
+
+
+@pytest.fixture
+def app(path: Path, survey: Survey) -> Iterator[Flask]:
+    app = create_app([survey], path, clock=lambda: TODAY)
+    yield app
+    app.extensions["hushtally"].close()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+def post(client: FlaskClient, body: bytes, content_type: str | None = "application/json", **headers: str) -> Any:
+    return client.post("/v1/reports", data=body, content_type=content_type, headers=headers)
+
+
+def counts(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        found: int | None = connection.execute("SELECT sum(count) FROM counts").fetchone()[0]
+    return found or 0
+
+
+def test_a_batch_is_counted_and_answered(client: FlaskClient, path: Path, batches: Any) -> None:
+    """200 with what was accepted and rejected; durable by then."""
+    answer = post(client, batches.batch(batches.report(), batches.report(days=-2)).encode())
+    assert answer.status_code == 200
+    assert answer.content_type == "application/json"
+    assert answer.data == b'{"accepted":1,"rejected":[{"index":1,"reason":"epoch_closed","retryable":false}]}'
+    assert counts(path) == 1
+
+
+def test_a_retry_gets_the_same_answer(path: Path, survey: Survey, batches: Any) -> None:
+    """The same bytes again, in another epoch, after a restart: the first answer, nothing counted twice."""
+    body = batches.batch(batches.report(), batches.report(days=1)).encode()
+    answers = []
+    for day in (TODAY, TODAY, TODAY + timedelta(days=1), TODAY + timedelta(days=2)):
+        app = create_app([survey], path, clock=lambda day=day: day)  # type: ignore[misc]
+        answers += [post(app.test_client(), body).data for _ in range(2)]
+        app.extensions["hushtally"].close()
+    assert len(set(answers)) == 1
+    assert json.loads(answers[0])["accepted"] == 1
+    assert counts(path) == 1
+
+
+REFUSED = [
+    (b"{}", "application/json", {}, 400, "malformed", "the batch lacks batch, survey, version, digest, reports"),
+    (b"x" * (MOST_BYTES + 1), "application/json", {}, 413, "too_large", "the body must have at most 262,144 bytes"),
+    (b"{}", "text/plain", {}, 415, "unsupported_content", "Content-Type must be application/json"),
+    (b"{}", None, {}, 415, "unsupported_content", "Content-Type must be application/json"),
+    (b"{}", "application/json", {"Content-Encoding": "gzip"}, 415, "unsupported_content", "must not be compressed"),
+]
+
+
+@pytest.mark.parametrize(("body", "content_type", "headers", "status", "kind", "detail"), REFUSED)
+def test_a_request_is_refused_with_problem_details(
+    body: bytes, content_type: str | None, headers: dict[str, str], status: int, kind: str, detail: str,
+    client: FlaskClient,
+) -> None:  # fmt: skip
+    """RFC 9457: the media type, the status also in the body, a type for programs, a title and a detail for people."""
+    answer = post(client, body, content_type, **headers)
+    assert answer.status_code == status
+    assert answer.content_type == "application/problem+json"
+    problem = json.loads(answer.data)
+    assert problem.keys() == {"type", "title", "status", "detail"}
+    assert problem["type"] == f"urn:hushtally:{kind}"
+    assert problem["status"] == status
+    assert detail in problem["detail"]
+
+
+def test_an_unknown_survey_is_refused(client: FlaskClient, batches: Any) -> None:
+    answer = post(client, replace(batches.batch(batches.report()), digest="0" * 64).encode())
+    assert answer.status_code == 422
+    assert json.loads(answer.data)["type"] == "urn:hushtally:unknown_survey"
+
+
+def test_a_survey_can_be_fetched(client: FlaskClient, survey: Survey) -> None:
+    """The resolved definition is the survey again, with the digest that was promised."""
+    answer = client.get("/v1/surveys/habits/1")
+    stated = json.loads(answer.data)
+    assert stated["digest"] == survey.digest
+    assert Survey.from_resolved(stated["survey"]).digest == survey.digest
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "status", "title"),
+    [
+        ("GET", "/", 404, "Not Found"),
+        ("GET", "/v1/surveys/habits/2", 404, "Not Found"),
+        ("GET", "/v1/surveys/habits/one", 404, "Not Found"),
+        ("GET", "/v1/reports", 405, "Method Not Allowed"),
+        ("DELETE", "/v1/surveys/habits/1", 405, "Method Not Allowed"),
+    ],
+)
+def test_other_requests_are_refused_in_the_same_form(
+    method: str, url: str, status: int, title: str, client: FlaskClient
+) -> None:
+    answer = client.open(url, method=method)
+    assert answer.status_code == status
+    assert answer.content_type == "application/problem+json"
+    problem = json.loads(answer.data)
+    assert (problem["type"], problem["title"], problem["status"]) == ("about:blank", title, status)
+    assert ("Allow" in answer.headers) == (status == 405)
+
+
+def test_a_fault_of_ours_tells_nothing(
+    client: FlaskClient, batches: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """500 without a reason; the log has the place and the kind of error, not its text, which might quote a report."""
+
+    def broken(*_: object) -> None:
+        raise KeyError("canary")
+
+    monkeypatch.setattr(module, "admit", broken)
+    with caplog.at_level(logging.DEBUG):
+        answer = post(client, batches.batch(batches.report()).encode())
+    assert answer.status_code == 500
+    assert answer.content_type == "application/problem+json"
+    assert json.loads(answer.data) == {"type": "about:blank", "title": "Internal Server Error", "status": 500}
+    assert "unexpected KeyError" in caplog.text
+    assert "canary" not in caplog.text.replace('raise KeyError("canary")', "")
+
+
+def test_health_follows_the_writer(client: FlaskClient, app: Flask, batches: Any) -> None:
+    """Once the writer stopped, health and reports say so, retryably."""
+    assert client.get("/healthz").data == b'{"status":"ok"}'
+    app.extensions["hushtally"].close()
+    for answer in (client.get("/healthz"), post(client, batches.batch(batches.report()).encode())):
+        assert answer.status_code == 503
+        assert answer.headers["Retry-After"] == "5"
+        assert json.loads(answer.data)["type"] == "urn:hushtally:unavailable"
+
+
+def test_a_survey_that_has_ended_leaves_no_database(path: Path, survey: Survey) -> None:
+    with pytest.raises(SurveyError, match="habits v1 must still be running"):
+        create_app([survey], path, clock=lambda: survey.ends + timedelta(days=2))
+    assert not path.exists()
+
+
+def test_a_changed_survey_is_refused_and_the_database_let_go(path: Path, survey: Survey) -> None:
+    create_app([survey], path, clock=lambda: TODAY).extensions["hushtally"].close()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="title: 'Manners' here, 'Habits' there"):
+        create_app([replace(survey, title="Manners")], path, clock=lambda: TODAY)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_only_the_surveys_named_are_collected(path: Path, survey: Survey, batches: Any) -> None:
+    """A survey that is merely in the database is neither served nor counted."""
+    create_app([survey], path, clock=lambda: TODAY).extensions["hushtally"].close()
+    app = create_app([replace(survey, version=2)], path, clock=lambda: TODAY)
+    assert post(app.test_client(), batches.batch(batches.report()).encode()).status_code == 422
+    assert app.test_client().get("/v1/surveys/habits/1").status_code == 404
+    assert app.test_client().get("/v1/surveys/habits/2").status_code == 200
+    app.extensions["hushtally"].close()

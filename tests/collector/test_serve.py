@@ -1,0 +1,233 @@
+"""The collector as a real process: signals, crashes, what it prints, what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import date, timedelta
+from pathlib import Path
+from time import sleep
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from collector.cli import serve
+from collector.sqlite_store import APPLICATION_ID
+
+Start = Callable[..., Any]
+
+
+def tally(path: Path) -> Counter[int]:
+    """The count of each symbol over all cells."""
+    with closing(sqlite3.connect(path)) as connection:
+        return Counter(dict(connection.execute("SELECT symbol, sum(count) FROM counts GROUP BY symbol")))
+
+
+def post(process: Any, batch: Any) -> Any:
+    status, answer = process.ask("POST", "/v1/reports", batch.encode())
+    assert status == 200, answer
+    return answer
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(number: int, start: Start, live: Any, tmp_path: Path) -> None:
+    """It prints its one line, collects, and leaves with 0, without a log beside the database."""
+    process = start()
+    assert process.ask("GET", "/healthz") == (200, {"status": "ok"})
+    assert post(process, live.batch(live.report()))["accepted"] == 1
+    assert process.stop(number) == (0, "")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["counts.db", "survey.toml"]
+    assert tally(tmp_path / "counts.db") == {0: 1}
+
+
+def test_a_request_that_has_begun_is_finished(start: Start, live: Any, tmp_path: Path) -> None:
+    """A body still on its way when the signal comes is counted and answered; new connections are not taken."""
+    process = start()
+    body = live.batch(live.report()).encode()
+    fields = ("POST /v1/reports HTTP/1.1", "Host: x", "Content-Type: application/json", f"Content-Length: {len(body)}")
+    head = "\r\n".join((*fields, "", ""))
+    with closing(socket.create_connection(("127.0.0.1", process.port), 10)) as connection:
+        connection.sendall(head.encode() + body[:20])
+        while process.ask("GET", "/healthz")[0] != 200:
+            pass
+        process.popen.send_signal(signal.SIGTERM)
+        sleep(0.3)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", process.port), 10)
+        connection.sendall(body[20:])
+        answer = connection.recv(10_000)
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert process.stop() == (0, "")
+    assert tally(tmp_path / "counts.db") == {0: 1}
+
+
+def test_a_killed_collector_counts_what_it_acknowledged_once(start: Start, live: Any, tmp_path: Path) -> None:
+    """Killed amid a concurrent load and restarted: each acknowledged batch is there; after retries, each batch once."""
+    waiting = [live.batch(live.report("affinity", number % 100, -(number % 2))) for number in range(1_200)]
+    acknowledged: list[Any] = []
+    enough = threading.Event()
+    process = start()
+
+    def send(batch: Any) -> None:
+        try:
+            post(process, batch)
+        except OSError:
+            return
+        acknowledged.append(batch)
+        if len(acknowledged) == 150:
+            enough.set()
+
+    with ThreadPoolExecutor(16) as pool:
+        for batch in waiting:
+            pool.submit(send, batch)
+        assert enough.wait(30)
+        process.stop(signal.SIGKILL)
+    assert len(acknowledged) < len(waiting)
+
+    process = start()
+    known = Counter(batch.reports[0].symbol for batch in acknowledged)
+    assert known <= tally(tmp_path / "counts.db")
+    with ThreadPoolExecutor(16) as pool:
+        assert all(answer["accepted"] == 1 for answer in pool.map(lambda batch: post(process, batch), waiting))
+    assert process.stop() == (0, "")
+    assert tally(tmp_path / "counts.db") == Counter(batch.reports[0].symbol for batch in waiting)
+
+
+def test_two_collectors_on_one_database_lose_nothing(start: Start, live: Any, tmp_path: Path) -> None:
+    """As while one replaces another: every batch, sent to both, counts once."""
+    processes = [start(), start()]
+    waiting = [live.batch(live.report("affinity", number)) for number in range(60)]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda pair: post(*pair), [(one, batch) for batch in waiting for one in processes]))
+    assert all(answer["accepted"] == 1 for answer in answers)
+    assert [process.stop() for process in processes] == [(0, "")] * 2
+    assert tally(tmp_path / "counts.db") == Counter(range(60))
+
+
+def test_nothing_about_the_sender_is_kept(start: Start, live: Any, tmp_path: Path) -> None:
+    """Agent, address, headers, queries and bodies that were refused are in no file and in no line printed."""
+    process = start()
+    headers = dict.fromkeys(("User-Agent", "X-Forwarded-For", "Cookie", "Referer", "X-Device"), "canary")
+    body = live.batch(live.report()).encode()
+    refused = json.dumps(json.loads(body) | {"canary": "canary"}).encode()
+    assert process.ask("POST", "/v1/reports?device=canary", body, **headers)[0] == 200
+    assert process.ask("POST", "/v1/reports", refused, **headers)[0] == 400
+    assert process.ask("POST", "/v1/reports", b"canary", **headers)[0] == 400
+    assert process.ask("GET", "/v1/surveys/canary/1", **headers)[0] == 404
+    with closing(socket.create_connection(("127.0.0.1", process.port), 10)) as connection:
+        connection.sendall(b"canary canary canary\r\n\r\n")
+        assert b"application/problem+json" in connection.recv(10_000)
+    kept = b"".join(file.read_bytes() for file in tmp_path.glob("counts.db*"))
+    code, printed = process.stop()
+    assert (code, printed) == (0, "")
+    kept += b"".join(file.read_bytes() for file in tmp_path.glob("counts.db*"))
+    assert b'{"accepted":1' in kept
+    assert b"canary" not in kept
+    assert b"127.0.0.1" not in kept
+
+
+def test_a_flood_is_cut_off_in_the_same_form(start: Start) -> None:
+    """More than four times the limit is not even read to its end."""
+    process = start()
+    status, problem = process.ask("POST", "/v1/reports", b" " * 1_100_000)
+    assert (status, problem["status"]) == (413, 413)
+
+
+def run(*arguments: object) -> Result:
+    """`serve` in this process, for calls that fail before it serves."""
+    return CliRunner().invoke(serve, list(map(str, arguments)))
+
+
+@pytest.fixture
+def file(tmp_path: Path, live: Any, text: Callable[..., str]) -> Path:
+    path = tmp_path / "survey.toml"
+    path.write_text(text(live.today))
+    return path
+
+
+def test_every_mistake_in_every_file_is_told(tmp_path: Path, file: Path) -> None:
+    """One line each, with its file; exit 1; no database is made."""
+    broken = tmp_path / "broken.toml"
+    text = file.read_text().replace("retention_days = 30", "retention_days = 0")
+    broken.write_text(text.replace("epsilon = 1.0", "epsilon = 80"))
+    missing = tmp_path / "missing.toml"
+    result = run(file, broken, missing, "--database", tmp_path / "counts.db")
+    assert result.exit_code == 1
+    lines = result.stderr.removeprefix("Error: ").splitlines()
+    assert [line.split(": ")[:2] for line in lines] == [
+        [str(broken), "retention_days"],
+        [str(broken), "privacy.epsilon"],
+        [str(missing), "cannot be read"],
+    ]
+    assert not (tmp_path / "counts.db").exists()
+
+
+def test_a_port_in_use_is_told(tmp_path: Path, file: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run(file, "--port", port, "--database", tmp_path / "counts.db")
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: cannot listen at 127.0.0.1:{port}: Address already in use\n"
+    assert not (tmp_path / "counts.db").exists()
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "a" * 300])
+def test_a_host_that_is_none_is_told(host: str, tmp_path: Path, file: Path) -> None:
+    result = run(file, "--host", host, "--database", tmp_path / "counts.db")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: cannot listen at {host}:8080: ")
+
+
+@pytest.mark.parametrize("version", [0, 2])
+def test_a_database_that_is_refused_stays_as_it_is(version: int, tmp_path: Path, file: Path) -> None:
+    """Another program's (version 0 here) or a newer version's: one line, exit 1, the same bytes."""
+    path = tmp_path / "counts.db"
+    with closing(sqlite3.connect(path)) as connection:
+        application = APPLICATION_ID if version else 0
+        connection.executescript(
+            f"CREATE TABLE t (a); PRAGMA application_id = {application}; PRAGMA user_version = {version}"
+        )
+    before = path.read_bytes()
+    result = run(file, "--port", 0, "--database", path)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {path} must be a database of ")
+    assert result.stderr.count("\n") == 1
+    assert path.read_bytes() == before
+
+
+def test_a_survey_that_has_ended_is_told(tmp_path: Path, text: Callable[..., str]) -> None:
+    path = tmp_path / "old.toml"
+    path.write_text(text(date(2020, 1, 1)))
+    result = run(path, "--port", 0, "--database", tmp_path / "counts.db")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: survey habits v1 must still be running to be collected")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["x.toml", "--port", "70000"], ["x.toml", "--port", "http"], ["x.toml", "--threads", "0"], ["--nothing"]],
+)
+def test_a_usage_error_exits_with_2(arguments: list[str]) -> None:
+    assert run(*arguments).exit_code == 2
+
+
+def test_the_database_may_come_from_the_environment(tmp_path: Path, file: Path) -> None:
+    """HUSHTALLY_DATABASE is the option's default."""
+    missing = tmp_path / "nowhere" / "counts.db"
+    result = CliRunner(env={"HUSHTALLY_DATABASE": str(missing)}).invoke(serve, [str(file), "--port", "0"])
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: database {missing}: there is no directory {missing.parent}\n"
+
+
+def test_the_day_of_the_survey_is_in_utc(live: Any) -> None:
+    """The processes here run by the machine's clock; a test that crosses midnight still finds the epoch open."""
+    assert live.survey.runs(live.today + timedelta(days=1))

@@ -1,0 +1,301 @@
+"""The SQLite store: sums, refusals, erasure, and that it has no place for order or origin."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from client_sdk.report import Batch
+from client_sdk.survey import Survey
+from collector.admission import Admission, admit
+from collector.cell import Cell
+from collector.sqlite_store import APPLICATION_ID, SqliteStore
+from collector.store import StoreError
+
+TODAY = date(2026, 11, 24)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "counts.db"
+
+
+@pytest.fixture
+def store(path: Path, survey: Survey) -> Iterator[SqliteStore]:
+    with closing(SqliteStore(path, patience=0.1)) as store:
+        store.register([survey])
+        yield store
+
+
+@pytest.fixture
+def admitted(survey: Survey, batches: Any) -> Callable[..., Admission]:
+    """Makes an admission of reports that all count."""
+
+    def admitted(*symbols: int, id: str | None = None, days: int = 0) -> Admission:
+        reports = [batches.report("affinity", symbol, days) for symbol in symbols]
+        return admit(batches.batch(*reports, id=id), [survey], TODAY)
+
+    return admitted
+
+
+def total(store: SqliteStore) -> Counter[int]:
+    """The count of each symbol over all cells."""
+    return sum((symbols for _, symbols in store.tallies()), Counter[int]())
+
+
+def dump(path: Path, *, batches: bool = True) -> list[str]:
+    """Every statement that would make the database, with or without the batches."""
+    with closing(sqlite3.connect(path)) as connection:
+        return [line for line in connection.iterdump() if batches or not line.startswith('INSERT INTO "batches"')]
+
+
+def test_counts_are_sums(store: SqliteStore, admitted: Callable[..., Admission]) -> None:
+    """Batches of one group, of several groups and of several cells add up; each gets its answer."""
+    answers = store.add([admitted(1, 1, 2), admitted(1)])
+    assert answers == ['{"accepted":3,"rejected":[]}', '{"accepted":1,"rejected":[]}']
+    store.add([admitted(2), admitted(5, days=-1)])
+    assert dict(store.tallies()) == {
+        Cell("habits", 1, "affinity", '{"platform":"web"}', "2026-11-24"): Counter({1: 3, 2: 2}),
+        Cell("habits", 1, "affinity", '{"platform":"web"}', "2026-11-23"): Counter({5: 1}),
+    }
+
+
+def test_a_batch_counts_once(
+    store: SqliteStore, path: Path, survey: Survey, admitted: Callable[..., Admission]
+) -> None:
+    """The same id in one group, in a later one and after a restart: the first answer, nothing counted again."""
+    first = admitted(1)
+    again = admitted(1, 1, id=first.batch)
+    assert store.add([first, again]) == [first.answer] * 2
+    assert store.add([again]) == [first.answer]
+    store.close()
+    with closing(SqliteStore(path)) as reopened:
+        reopened.register([survey])
+        assert reopened.add([again]) == [first.answer]
+        assert total(reopened) == {1: 1}
+
+
+def test_a_failed_transaction_leaves_nothing(
+    store: SqliteStore, path: Path, admitted: Callable[..., Admission], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counts and batch ids come together or not at all."""
+    before = dump(path)
+    monkeypatch.setattr("collector.sqlite_store._ADD_COUNT", "INSERT INTO nowhere VALUES (?, ?, ?)")
+    with pytest.raises(StoreError, match="no such table: nowhere"):
+        store.add([admitted(1)])
+    assert dump(path) == before
+
+
+def test_two_cells_with_one_key_are_refused(
+    store: SqliteStore, admitted: Callable[..., Admission], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A collision of the cells' keys must not add one cell's counts to another's."""
+    monkeypatch.setattr(Cell, "key", 7)
+    store.add([admitted(1)])
+    store.add([admitted(1)])
+    with pytest.raises(StoreError, match=r"UNIQUE constraint failed: cells\.cell"):
+        store.add([admitted(1, days=-1)])
+    assert total(store) == {1: 2}
+
+
+def test_order_and_grouping_leave_no_trace(tmp_path: Path, survey: Survey, batches: Any) -> None:
+    """The same batches in any order, in groups of any size: byte-equal dumps, batches included."""
+    shuffle = random.Random(2026)
+    admissions = [
+        admit(
+            batches.batch(
+                *(
+                    batches.report("affinity", shuffle.randrange(100), shuffle.randrange(-1, 1), platform)
+                    for platform in ("web", "ios")
+                )
+            ),
+            [survey],
+            TODAY,
+        )
+        for _ in range(200)
+    ]
+    dumps = []
+    for run in range(3):
+        path = tmp_path / f"{run}.db"
+        with closing(SqliteStore(path)) as store:
+            store.register([survey])
+            shuffle.shuffle(admissions)
+            waiting = list(admissions)
+            while waiting:
+                size = shuffle.randrange(1, 60)
+                store.add(waiting[:size])
+                del waiting[:size]
+        dumps.append(dump(path))
+    assert dumps[0] == dumps[1] == dumps[2]
+    assert sum("INSERT" in line for line in dumps[0]) > 200
+
+
+def test_the_same_counts_in_other_batches_are_the_same_store(
+    tmp_path: Path, survey: Survey, admitted: Callable[..., Admission]
+) -> None:
+    """Which reports travelled together shows in nothing but the batches' own answers."""
+    dumps = []
+    for run, split in enumerate([[(1, 2, 3, 3)], [(3,), (1, 3), (2,)]]):
+        path = tmp_path / f"{run}.db"
+        with closing(SqliteStore(path)) as store:
+            store.register([survey])
+            for symbols in split:
+                store.add([admitted(*symbols)])
+        dumps.append(dump(path, batches=False))
+    assert dumps[0] == dumps[1]
+
+
+def test_no_table_has_a_rowid(store: SqliteStore, path: Path) -> None:
+    """A rowid would number the rows in the order of their arrival."""
+    with closing(sqlite3.connect(path)) as connection:
+        tables = connection.execute("SELECT name, wr FROM pragma_table_list WHERE schema = 'main'").fetchall()
+    assert {name for name, without_rowid in tables if without_rowid} == {"surveys", "cells", "counts", "batches"}
+    assert {name for name, without_rowid in tables if not without_rowid} == {"sqlite_schema"}
+
+
+def test_settling_empties_the_log(store: SqliteStore, path: Path, admitted: Callable[..., Admission]) -> None:
+    """The write-ahead log lists transactions in order; while somebody reads, it stays, and counting goes on."""
+    log = path.with_name("counts.db-wal")
+    store.add([admitted(1)])
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM counts").fetchall()
+        store.add([admitted(1)])
+        store.settle()
+        assert log.stat().st_size > 0
+    store.settle()
+    assert log.stat().st_size == 0
+    assert total(store) == {1: 2}
+
+
+def test_purging_erases_what_is_over(
+    store: SqliteStore, path: Path, survey: Survey, admitted: Callable[..., Admission]
+) -> None:
+    """A batch id goes when it can no longer count, counts after the retention; the file's bytes forget both."""
+    old, new = admitted(1, days=-1), admitted(1)
+    store.add([old, new])
+    store.purge(TODAY)
+    assert store.add([old]) == [old.answer]
+    store.purge(TODAY + timedelta(days=1))
+    store.settle()
+    assert bytes.fromhex(old.batch) not in path.read_bytes()
+    assert bytes.fromhex(new.batch) in path.read_bytes()
+
+    erased = survey.erased_on("2026-11-23")
+    store.purge(erased - timedelta(days=1))
+    assert total(store) == {1: 2}
+    store.purge(erased)
+    store.settle()
+    assert [cell.epoch for cell, _ in store.tallies()] == ["2026-11-24"]
+    assert b"2026-11-23" not in path.read_bytes()
+    store.purge(erased + timedelta(days=1))
+    assert dict(store.tallies()) == {}
+    assert [kept.digest for kept in store.surveys()] == [survey.digest]
+
+
+def test_a_changed_survey_needs_a_new_version(store: SqliteStore, path: Path, survey: Survey) -> None:
+    """The same id and version with another digest is refused with what differs; none of a group is registered."""
+    changed = replace(survey, title="Manners", retention_days=60)
+    with pytest.raises(StoreError) as caught:
+        store.register([replace(survey, id="other"), changed])
+    assert str(caught.value) == (
+        f"survey habits v1 must be the one in {path}, but they differ: title: 'Manners' here, 'Habits' there; "
+        "retention_days: 60 here, 30 there; give a changed survey a new version"
+    )
+    assert [kept.name for kept in store.surveys()] == ["habits v1"]
+    store.register([survey, replace(changed, version=2)])
+    assert [kept.name for kept in store.surveys()] == ["habits v1", "habits v2"]
+
+
+def _other_program(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE customers (name TEXT)")
+
+
+def _newer_version(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 2")
+
+
+REFUSED = [
+    (_other_program, "must be a database of hushtally, but it is another program's"),
+    (_newer_version, r"must be a database of version 1 or older, but a newer hushtally made it \(version 2\)"),
+    (lambda path: path.write_text("id = 'shopping-habits'\n"), "must be a database of hushtally"),
+    (lambda path: path.write_bytes(b"SQLite format 3\0"), "must be a database of hushtally"),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), REFUSED)
+def test_a_database_that_is_not_ours_stays_as_it_is(make: Callable[[Path], Any], message: str, path: Path) -> None:
+    """Refused by one line, without a byte changed or a file added beside it."""
+    make(path)
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=message) as caught:
+        SqliteStore(path)
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_newer_version_in_the_log_is_refused(path: Path, store: SqliteStore, tmp_path: Path) -> None:
+    """The header in the file may be older than what the write-ahead log says."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 2")
+        copy = tmp_path / "copy"
+        copy.mkdir()
+        for file in path.parent.glob("counts.db*"):
+            shutil.copy(file, copy)
+    with pytest.raises(StoreError, match="a newer hushtally"):
+        SqliteStore(copy / "counts.db")
+
+
+def test_an_empty_file_becomes_a_database(path: Path) -> None:
+    """As a temporary file is handed over."""
+    path.touch()
+    SqliteStore(path).close()
+    assert path.read_bytes()[68:72] == b"hush"
+
+
+def test_places_that_cannot_hold_a_database_are_named(tmp_path: Path) -> None:
+    """One line with the path and the reason."""
+    missing = tmp_path / "nowhere" / "counts.db"
+    with pytest.raises(StoreError, match=f"database {missing}: there is no directory {missing.parent}$"):
+        SqliteStore(missing)
+    with pytest.raises(StoreError, match=f"database {tmp_path}: Is a directory$"):
+        SqliteStore(tmp_path)
+
+
+def test_a_locked_database_is_refused(store: SqliteStore, path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match=f"database {path}: database is locked$"):
+            SqliteStore(path, patience=0.05)
+
+
+def test_two_stores_on_one_file_lose_nothing(
+    store: SqliteStore, path: Path, survey: Survey, admitted: Callable[..., Admission]
+) -> None:
+    """As in a restart that overlaps: sums are made in the database, and a batch counts once in either."""
+    shared = admitted(9)
+    with closing(SqliteStore(path)) as other:
+        for _ in range(10):
+            store.add([admitted(1), shared])
+            other.add([admitted(1), shared])
+        assert total(store) == total(other) == {1: 20, 9: 1}
+
+
+def test_decoded_batches_fit(store: SqliteStore, survey: Survey, batches: Any) -> None:
+    """What comes over the wire is counted like what was made here."""
+    batch = Batch.decode(batches.batch(batches.report("both", 3)).encode())
+    store.add([admit(batch, [survey], TODAY)])
+    assert total(store) == {3: 1}
