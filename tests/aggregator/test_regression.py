@@ -68,18 +68,22 @@ def test_the_standard_error_is_that_of_repeated_surveys(population: str) -> None
     assert spread == pytest.approx(np.mean([one.standard_error for one in found], axis=0), rel=0.16)
 
 
-def test_rappor_as_its_authors_configured_it() -> None:
-    """100 Zipf values, 10^5 reports, 10 surveys: coverage over all and, with intervals meant for them, of the detected.
+@pytest.mark.parametrize(
+    ("n", "at_least"), [(100_000, 23), pytest.param(1_000_000, 54, marks=pytest.mark.slow)], ids=["1e5", "1e6"]
+)
+def test_rappor_as_its_authors_configured_it(n: int, at_least: int) -> None:
+    """100 Zipf values, 10 surveys: coverage over all and, with intervals meant for them, of the detected.
 
-    sd of the coverage over 1,000 intervals .0075, of the detected (about 290) .011; bounds at 3.5 of them: fails by
-    chance less than 1 time in 1,000; the seed is fixed.
+    sd of the coverage over 1,000 intervals .0075, bounds at 3.5 of them; of the detected (280 and more, covered with
+    .97) .010: fails by chance less than 1 time in 1,000; the seed is fixed. At least as many values are detected as
+    by the original's own analysis, whose 95% intervals hold .73 and .79 of them.
     """
     rng = np.random.default_rng(17)
     truth = 1 / np.arange(1, 101)
     truth /= truth.sum()
     covered, detected, covered_detected = 0, 0, 0
     for _ in range(10):
-        found = regress(AS_PUBLISHED, draw(AS_PUBLISHED, truth, 100_000, rng))
+        found = regress(AS_PUBLISHED, draw(AS_PUBLISHED, truth, n, rng))
         low, high = found.interval(0.95)
         covered += int(((low <= truth) & (truth <= high)).sum())
         chosen = found.detected()
@@ -87,7 +91,7 @@ def test_rappor_as_its_authors_configured_it() -> None:
         low, high = found.interval_of_detected()
         covered_detected += int(((low <= truth) & (truth <= high))[chosen].sum())
     assert 0.924 < covered / 1000 < 0.976
-    assert detected >= 230
+    assert detected >= 10 * at_least
     assert covered_detected / detected > 0.93
 
 
