@@ -48,8 +48,7 @@ def _serve(surveys: Sequence[Survey], host: str, port: int, database: Path, thre
         try:
             server = Server(app, listening, threads)
             names = ", ".join(survey.name for survey in surveys)
-            click.echo(f"hushtally: collecting {names} at {address(listening)}", err=True)
-            server.run()
+            server.run(lambda: click.echo(f"hushtally: collecting {names} at {address(listening)}", err=True))
         finally:
             app.extensions["hushtally"].close()
 

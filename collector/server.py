@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 from types import FrameType
@@ -23,6 +23,8 @@ from client_sdk.report import MOST_BYTES
 
 GRACE = 10.0  # seconds that requests may still take after the signal
 TICK = 1.0  # seconds between looks at idle connections
+IDLE = 15  # seconds that a connection may wait for nothing: others may need its place
+MOST_CONNECTIONS = 900  # below the usual limit of 1,024 open files
 
 
 class ServerError(HushtallyError):
@@ -39,7 +41,7 @@ def listen(host: str, port: int) -> socket.socket:
     except UnicodeError:
         why = "that is no name of a host"
     except OSError as error:
-        why = os.strerror(error.errno)
+        why = os.strerror(error.errno or 0)
     raise ServerError(f"cannot listen at {host}:{port}: {why}")
 
 
@@ -81,12 +83,19 @@ class Server:
             ident=None,
             max_request_body_size=4 * MOST_BYTES,
             log_socket_errors=False,
+            connection_limit=MOST_CONNECTIONS,
+            channel_timeout=IDLE,
+            cleanup_interval=5,
         )
         self._server.channel_class = _Channel
 
-    def run(self) -> None:
-        """Serves. Only in the main thread, where signals arrive; returns when all is finished."""
+    def run(self, ready: Callable[[], None]) -> None:
+        """Serves. Only in the main thread, where signals arrive; returns when all is finished.
+
+        ready: called once connections are taken and signals end them cleanly.
+        """
         with self._signals():
+            ready()
             while not self._stopping.is_set():
                 self._loop(TICK)
             self._drain()

@@ -1,0 +1,137 @@
+"""How many reports a second the collector counts durably, and what sharing commits gains.
+
+Run: python benchmarks/counting.py [DIRECTORY]. The databases are made in DIRECTORY (default: the current one), which
+should lie on a real disk: where fsync is free, so is a commit of its own. Prints two tables. Writer: batches from
+THREADS threads, each waiting for its answer, with shared commits and with one commit per batch; the rounds of both
+alternate, and the figures are medians. HTTP: the same batches to a real `serve` process over kept-alive connections;
+the clients run on the same machine and take their part of it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
+from pathlib import Path
+from random import Random
+from statistics import median
+from tempfile import TemporaryDirectory
+from time import perf_counter, sleep
+
+from client_sdk.report import Batch, Report
+from client_sdk.survey import Survey
+from collector import writer as writing
+from collector.admission import Admission, admit
+from collector.sqlite_store import SqliteStore
+from collector.writer import Writer
+
+ROOT = Path(__file__).resolve().parents[1]
+THREADS = 32
+ROUNDS = 5
+BATCHES = 1_600  # in a round
+SIZES = (1, 10, 100)  # reports in a batch
+TODAY = datetime.now(UTC).date()
+
+
+def survey_text() -> str:
+    """The example survey, moved so that it runs now."""
+    monday = TODAY - timedelta(days=TODAY.weekday())
+    text = (ROOT / "hushtally" / "example.toml").read_text()
+    text = re.sub(r"^starts = \S+", f"starts = {monday - timedelta(weeks=4)}", text, flags=re.MULTILINE)
+    return re.sub(r"^ends = \S+", f"ends = {monday + timedelta(weeks=4, days=6)}", text, flags=re.MULTILINE)
+
+
+def made(survey: Survey, size: int, source: Random) -> list[Batch]:
+    """BATCHES batches of `size` random reports."""
+    cohorts, epoch = survey.all_cohorts(), survey.epoch.label(TODAY)
+
+    def report() -> Report:
+        question = source.choice(survey.asked)
+        return Report(question.id, epoch, source.choice(cohorts), source.randrange(question.mechanism.symbols))
+
+    return [
+        Batch(secrets.token_hex(16), survey.id, survey.version, survey.digest, tuple(report() for _ in range(size)))
+        for _ in range(BATCHES)
+    ]
+
+
+def through_writer(survey: Survey, admissions: Sequence[Admission], directory: str, group: int) -> float:
+    """Seconds until all batches are answered, at most `group` to a commit."""
+    writing.MOST_IN_GROUP = group
+    with TemporaryDirectory(dir=directory) as folder, ThreadPoolExecutor(THREADS) as pool:
+        store = SqliteStore(Path(folder) / "counts.db")
+        store.register([survey])
+        with closing(Writer(store, lambda: TODAY)) as writer:
+            begin = perf_counter()
+            list(pool.map(writer.add, admissions))
+            return perf_counter() - begin
+
+
+def through_http(bodies: Sequence[bytes], directory: str) -> float:
+    """Seconds until all batches are answered by a process of its own."""
+    with TemporaryDirectory(dir=directory) as folder:
+        file = Path(folder) / "survey.toml"
+        file.write_text(survey_text())
+        arguments = [str(file), "--port", "0", "--database", str(file.with_name("counts.db"))]
+        with subprocess.Popen(
+            [sys.executable, "-c", "from collector.cli import serve; serve()", *arguments],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        ) as server:
+            assert server.stderr is not None
+            port = int(server.stderr.readline().rpartition(":")[2])
+            try:
+                return _posted(bodies, port)
+            finally:
+                server.terminate()
+
+
+def _posted(bodies: Sequence[bytes], port: int) -> float:
+    def post(part: Sequence[bytes]) -> None:
+        with closing(HTTPConnection("127.0.0.1", port)) as connection:
+            for body in part:
+                connection.request("POST", "/v1/reports", body, {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                answer.read()
+                assert answer.status == 200
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        sleep(0.1)
+        begin = perf_counter()
+        list(pool.map(post, [bodies[index::THREADS] for index in range(THREADS)]))
+        return perf_counter() - begin
+
+
+def main() -> None:
+    directory = sys.argv[1] if len(sys.argv) > 1 else "."
+    survey, source = Survey.parse(survey_text()), Random(1)
+    print(f"writer, {THREADS} threads, synchronous=FULL: batches/s and reports/s")
+    print(f"{'reports in a batch':>18} {'shared':>9} {'reports':>9} {'alone':>9} {'reports':>9} {'ratio':>6}")
+    for size in SIZES:
+        admissions = [admit(batch, [survey], TODAY) for batch in made(survey, size, source)]
+        times: dict[int, list[float]] = {1_000: [], 1: []}
+        for _ in range(ROUNDS):
+            for group, taken in times.items():
+                taken.append(through_writer(survey, admissions, directory, group))
+        shared, alone = (BATCHES / median(taken) for taken in times.values())
+        print(
+            f"{size:18,} {shared:9,.0f} {shared * size:9,.0f} {alone:9,.0f} {alone * size:9,.0f} {shared / alone:6.1f}"
+        )
+    print(f"\nHTTP, {THREADS} connections to one process")
+    print(f"{'reports in a batch':>18} {'requests/s':>10} {'reports/s':>10}")
+    for size in SIZES:
+        bodies = [[batch.encode() for batch in made(survey, size, source)] for _ in range(ROUNDS)]
+        rate = BATCHES / median(through_http(round, directory) for round in bodies)
+        print(f"{size:18,} {rate:10,.0f} {rate * size:10,.0f}")
+
+
+if __name__ == "__main__":
+    main()
