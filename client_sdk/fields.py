@@ -36,9 +36,9 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def shown_key(name: str) -> str:
-    """A key as a place names it: in quotes and short if it could make an error more than one line."""
-    return name if name.isprintable() and len(name) <= 64 else shown(name)
+def one_line(text: str, longest: int = 64) -> str:
+    """A text from the survey as a part of an error: as it is, or in quotes and cut where it would spoil the line."""
+    return text if text.isprintable() and len(text) <= longest else shown(text)
 
 
 def unreadable(definition: object) -> Problem | None:
@@ -50,7 +50,7 @@ def unreadable(definition: object) -> Problem | None:
             if isinstance(value, int) and value.bit_length() > 63:
                 return Problem(place, "must be an integer of at most 64 bits")
             if isinstance(value, dict):
-                inner += ((f"{place}.{shown_key(str(key))}".lstrip("."), one) for key, one in value.items())
+                inner += ((f"{place}.{one_line(str(key))}".lstrip("."), one) for key, one in value.items())
             elif isinstance(value, list | tuple):
                 inner += ((f"{place}[{index}]", one) for index, one in enumerate(value))
         level = inner
@@ -78,7 +78,7 @@ class Fields:
 
     def at(self, name: str) -> str:
         """The place of a field of this table."""
-        return ".".join(filter(None, (self.place, shown_key(name) if name else "")))
+        return ".".join(filter(None, (self.place, one_line(name) if name else "")))
 
     def problem(self, name: str, message: str) -> None:
         """Notes a mistake at the field `name` ('' for the table itself)."""

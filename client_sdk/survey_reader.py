@@ -10,7 +10,7 @@ from typing import Any
 
 from client_sdk.epochs import EpochLength
 from client_sdk.errors import MechanismError, Problem, RuleError, SurveyError
-from client_sdk.fields import NAME, Fields, did_you_mean, shown, shown_key, unreadable
+from client_sdk.fields import NAME, Fields, did_you_mean, one_line, shown, unreadable
 from client_sdk.mechanisms import NAMES, build
 from client_sdk.mechanisms.base import EPSILON_RANGE
 from client_sdk.questions import Categories, Conditions, Cross, Form, Question, Scale, edge_name
@@ -137,7 +137,7 @@ class SurveyReader:
         if len(entries) > MOST_SIGNALS:
             self.top.problem("signals", f"must be at most {MOST_SIGNALS}, got {len(entries)}")
         for name, value in entries[:MOST_SIGNALS]:
-            table = Fields(value, f"signals.{shown_key(name)}", self.problems)
+            table = Fields(value, f"signals.{one_line(name)}", self.problems)
             if not NAME.fullmatch(name) or name in RESERVED:
                 table.problem("", "a signal's name must be letters, digits and '_', and no word of Python")
             signal = self._signal(table)
@@ -340,7 +340,7 @@ class SurveyReader:
         try:
             mechanism = build(name, parameters, len(form.segments), epsilon, permanent)
         except MechanismError as error:
-            row.problem("mechanism", str(error))
+            row.problem("mechanism", one_line(str(error), 500))
             return None
         return Question(id, form, mechanism, epsilon, permanent, only_crossed)
 

@@ -54,7 +54,7 @@ LONG = "1" * 60
         (body()[:-1] + b', "version": 1}', "the field 'version' is given twice"),
         (body().replace(b'"symbol"', b'"symbol": 1, "symbol"'), "the field 'symbol' is given twice"),
         (body().replace(b'{"platform"', b'{"platform": "ios", "platform"'), "the field 'platform' is given twice"),
-        (body().replace(b'{"platform"', b'{"plat\\u0066orm": "ios", "platform"'), "the field 'platform' is given twice"),
+        (body().replace(b'{"platform"', b'{"platfor\\u006d": "", "platform"'), "the field 'platform' is given twice"),
         (b"[]", "the batch must be an object"),
         (b"null", "the batch must be an object"),
         (b'"text"', "the batch must be an object"),
@@ -78,7 +78,7 @@ LONG = "1" * 60
         *((report(question=one), f"reports[1].question {TEXT}") for one in (None, 1, ["q"], "x" * 101, "\u202e")),
         *((report(epoch=one), f"reports[1].epoch {TEXT}") for one in (None, 202645, {"e": 1}, "x" * 101)),
         *((report(cohort=one), "reports[1].cohort must be an object of texts")
-          for one in (None, [], "web", 1, {"platform": None}, {"platform": 1}, {"platform": ["web"]}, {"a": {"b": "c"}})),
+          for one in (None, [], "web", 1, {"platform": None}, {"platform": 1}, ["web"], {"a": {"b": "c"}})),
         *((report(symbol=one), f"reports[1].symbol {INTEGER}")
           for one in (None, "7", [7], True, False, -1, 2**53, -(2**63), 10**4000)),
     ],
@@ -117,7 +117,7 @@ def any_batch(source):
 
 
 def test_a_batch_survives_the_wire_and_its_bytes_are_one():
-    """decode(encode(batch)) is the batch, and encoding again, or with cohorts in another order, gives the same bytes."""
+    """decode(encode(batch)) is the batch, and encoding again, or with cohorts turned round, gives the same bytes."""
     source = random.Random(3)
     for _ in range(500):
         batch = any_batch(source)
@@ -141,7 +141,7 @@ def test_random_damage_is_a_batch_error_or_a_batch():
     """Bytes changed, cut or repeated at random give BatchError, or a batch that encodes again; nothing else."""
     source = random.Random(4)
     sound = body(reports=[REPORT] * 3)
-    refused = 0
+    messages = set()
     for _ in range(5000):
         damaged = bytearray(sound)
         for _ in range(source.randint(1, 3)):
@@ -159,8 +159,8 @@ def test_random_damage_is_a_batch_error_or_a_batch():
         try:
             batch = Batch.decode(bytes(damaged))
         except BatchError as error:
-            refused += 1
-            assert "\n" not in str(error)
+            messages.add(str(error))
         else:
             assert Batch.decode(batch.encode()) == batch
-    assert refused > 3000
+    assert len(messages) > 30
+    assert all(message.isprintable() and len(message) < 200 for message in messages)
