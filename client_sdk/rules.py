@@ -101,7 +101,7 @@ def _check_spelling(source: str) -> None:
         raise RuleError("may not hold a backslash")
     if "'''" in source or '"""' in source:
         raise RuleError("may not hold three quotes in a row")
-    bare = _TEXT.sub("", source)
+    bare = _TEXT.sub(" ", source)
     if not bare.isascii():
         strange = next(one for one in bare if not one.isascii())
         raise RuleError(f"may hold letters beyond ASCII in quotes only, not {strange!r}")

@@ -28,7 +28,8 @@ VALUES = [
     [{"id": "a"}] * 3,
 ]  # fmt: skip
 NAMES = ["id", "epsilon", "epsilon_permanent", "changes", "memory", "segments", "one_of", "categories", "number",
-         "edges", "otherwise", "cross", "only_crossed", "mechanism", "when", "count", "top", "days", "name", "w", "", "a b",
+         "edges", "otherwise", "cross", "only_crossed",
+         "mechanism", "when", "count", "top", "days", "name", "w", "", "a b",
          "\n", "x" * 200]  # fmt: skip
 
 
