@@ -71,19 +71,19 @@ def _print_group(shares: Sequence[Row], console: Console) -> None:
         console.print(f"  not published: {first.reason}\n")
         return
     shown = sorted(shares, key=_share, reverse=True)[:MOST_SHOWN] if len(shares) > MOST_SHOWN else shares
-    console.print(_table(shown, _picture(shown, console) if console.is_terminal else None))
+    console.print(_table(shown, picture(shown, console) if console.is_terminal else None))
     if len(shown) < len(shares):
         hidden = len(shares) - len(shown)
         console.print(f"  the largest {len(shown)}; {hidden:,} more with --format csv or --format json")
     console.print()
 
 
-def _table(shares: Sequence[Row], picture: Callable[[Row], str] | None) -> Table:
+def _table(shares: Sequence[Row], draw: Callable[[Row], str] | None) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("segment", no_wrap=True, overflow="ellipsis", max_width=LONGEST_SEGMENT)
     for name in ("estimate", "interval", "all at once", "consistent"):
         table.add_column(name, justify="right", no_wrap=True)
-    if picture:
+    if draw:
         table.add_column("", no_wrap=True)
     for row in shares:
         cells = [
@@ -93,7 +93,7 @@ def _table(shares: Sequence[Row], picture: Callable[[Row], str] | None) -> Table
             span(row.simultaneous_low, row.simultaneous_high),
             percent(row.consistent),
         ]
-        table.add_row(*cells, *([picture(row)] if picture else []))
+        table.add_row(*cells, *([draw(row)] if draw else []))
     return table
 
 
@@ -117,8 +117,8 @@ def _share(row: Row) -> float:
     return row.estimate or 0.0
 
 
-def _picture(shares: Sequence[Row], console: Console) -> Callable[[Row], str]:
-    """Draws a share as a dot on its interval; one scale for all rows of a table, from 0 to the highest end."""
+def picture(shares: Sequence[Row], console: Console) -> Callable[[Row], str]:
+    """A function that draws a share as a dot on its interval; one scale for a table, from 0 to the highest end."""
     line, dot = ("─", "●") if (console.encoding or "").lower().startswith("utf") else ("-", "o")
     top = max(_possible(row.high or 0.0) for row in shares) or 1.0
 

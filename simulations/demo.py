@@ -83,7 +83,7 @@ def replay(
 
 
 def live_through(customer: Customer, survey: Survey, url: str, state: Path, shift: timedelta) -> bool:
-    """One device's life: agrees, records each purchase on its day, answers on the last day of the log, sends by Sunday."""
+    """One device's life: agrees, records each purchase on its day, answers on the last of them, sends by Sunday."""
     clock = Clock()
     clock.set(customer.purchases[0][0] + shift)
     cohort = {"acquired": customer.acquired}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -17,8 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from aggregator.formats import PIPED_WIDTH, percent, span
-from aggregator.formats import _picture as picture
+from aggregator.formats import PIPED_WIDTH, percent, picture, span
 from client_sdk.mechanisms.base import EPSILON_RANGE
 from simulations.demo import Line, compare, replay, write_survey
 from simulations.purchases import LOG_ENDS, load_customers, shift_to
@@ -61,6 +61,7 @@ def demo(epsilon: float, customers: int, seed: int, port: int, keep: Path | None
     one answer and sends it to a real collector process on this machine.
     """
     console = Console(stderr=True, highlight=False)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill stops as cleanly as Ctrl-C
     today = datetime.now(UTC).date()
     with _folder(keep) as folder, tempfile.TemporaryDirectory(prefix="hushtally-devices-") as devices:
         survey = write_survey(folder / SURVEY, epsilon, today)

@@ -27,19 +27,14 @@ def collector(survey: Path, database: Path, port: int = 0) -> Iterator[str]:
 
     port: 0 takes any that is free. Raises ServerError with the collector's own words if it does not start.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "hushtally",
-        "serve",
-        str(survey),
-        "--port",
-        str(port),
-        "--database",
-        str(database),
-    ]
+    command = [sys.executable, "-m", "hushtally", "serve", survey, "--port", str(port), "--database", database]
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Ctrl-C comes to this process alone, which then ends the collector in order
     )
     try:
         assert process.stderr is not None

@@ -1,0 +1,149 @@
+"""The demonstration as a newcomer runs it: real processes, a real database."""
+
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from hushtally.cli import main
+
+HUSHTALLY = str(Path(sys.executable).parent / "hushtally")
+
+
+def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([HUSHTALLY, *arguments], cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def processes_about(text: str) -> list[str]:
+    """The command lines of all living processes that hold `text`."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            if text in line:
+                found.append(line)
+    return found
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """One demonstration with 1,000 customers that keeps its folder, and what it printed."""
+    folder = tmp_path_factory.mktemp("newcomer")
+    done = run("demo", "--customers", "1000", "--seed", "3", "--keep", "kept", folder=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+def test_it_prints_every_interval_beside_the_truth(kept):
+    """All 26 segments, for all customers and for each of three cohorts, and how many intervals hold the truth."""
+    _, out = kept
+    lines = re.findall(r"^.*%.*% to .*%\s+(?:yes|no)\s*$", out, re.MULTILINE)
+    assert len(lines) == 26 * 4
+    held, of = map(int, re.search(r"(\d+) of (\d+) intervals hold the truth", out).groups())
+    assert (held, of) == (sum(line.rstrip().endswith("yes") for line in lines), 104)
+    assert "truth: all these customers" in out
+    assert "the month of the first purchase, which stands for a registration date" in out
+
+
+def test_the_next_commands_work_as_printed(kept):
+    """The three commands that it ends with run as printed, in the folder it ran in."""
+    folder, out = kept
+    commands = out.split("Next:")[1].strip().splitlines()
+    assert len(commands) == 3
+    for command in commands:
+        done = subprocess.run(shlex.split(command), cwd=folder, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, (command, done.stderr)
+        assert done.stdout
+
+
+def test_without_keeping_nothing_stays_and_other_commands_follow(tmp_path):
+    """A demonstration that keeps nothing leaves no file, and its three commands work in turn."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    environment = os.environ | {"TMPDIR": str(temporary)}
+    command = [HUSHTALLY, "demo", "--customers", "20"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "Too few reports to publish anything" in done.stdout
+    assert list(tmp_path.iterdir()) == [temporary]
+    assert not list(temporary.iterdir())
+    commands = [line.strip() for line in done.stdout.split("Next:")[1].strip().splitlines()]
+    for line in commands:
+        words = shlex.split(line.replace("--customers 5000", "--customers 300"))
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, (line, done.stderr)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_leaves_no_process_and_no_file(tmp_path, how):
+    """Ctrl-C, or a polite kill, in the middle ends everything at once."""
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(
+        [HUSHTALLY, "demo"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("*/device-150.db")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert processes_about(str(tmp_path))
+    if how is signal.SIGINT:
+        os.killpg(process.pid, how)  # as a terminal does
+    else:
+        process.send_signal(how)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert b"Traceback" not in out
+    assert not processes_about(str(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_port_in_use_is_one_line(tmp_path):
+    """A port that something else listens on ends the demonstration with one clear line."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = run("demo", "--customers", "5", "--port", str(port), folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("Error: the collector did not start")
+    assert str(port) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("epsilon", ["0", "-1", "80", "much"])
+def test_an_impossible_epsilon_is_a_usage_error(epsilon):
+    """Epsilon is a number from 0.01 to 8."""
+    done = CliRunner().invoke(main, ["demo", "--epsilon", epsilon])
+    assert done.exit_code == 2
+    assert "Invalid value for '--epsilon'" in done.output
+
+
+def test_a_folder_that_holds_files_is_left_alone(tmp_path):
+    """--keep takes a new or an empty folder, and says so."""
+    (tmp_path / "mine").write_text("precious")
+    done = CliRunner().invoke(main, ["demo", "--keep", str(tmp_path)])
+    assert done.exit_code == 1
+    assert done.output == f"Error: {tmp_path} must be a new or an empty folder; it holds files\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    """--keep below a file cannot be made."""
+    (tmp_path / "file").write_text("")
+    done = CliRunner().invoke(main, ["demo", "--keep", str(tmp_path / "file" / "kept")])
+    assert done.exit_code == 1
+    assert "cannot be made" in done.output
