@@ -17,6 +17,7 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 LARGEST = 1e15  # of any number in a survey: every JSON reader keeps it exactly
 EARLIEST, LATEST = date(2000, 1, 1), date(2999, 12, 31)  # of any day: what is reckoned from one is a date too
 MOST_LEVELS = 16
+MOST_PROBLEMS = 100
 
 _REQUIRED = object()
 
@@ -57,6 +58,10 @@ def unreadable(definition: object) -> Problem | None:
     return Problem(level[0][0], f"must be nested at most {MOST_LEVELS} deep") if level else None
 
 
+class TooManyProblems(Exception):
+    """So many mistakes were found that reading on would help nobody, and could take long."""
+
+
 class Fields:
     """One table: its fields are taken one by one; `close` complains of those that nobody took.
 
@@ -82,6 +87,8 @@ class Fields:
 
     def problem(self, name: str, message: str) -> None:
         """Notes a mistake at the field `name` ('' for the table itself)."""
+        if len(self.problems) >= MOST_PROBLEMS:
+            raise TooManyProblems
         if not self.absent:
             self.problems.append(Problem(self.at(name), message))
 

@@ -10,7 +10,16 @@ from typing import Any
 
 from client_sdk.epochs import EpochLength
 from client_sdk.errors import MechanismError, Problem, RuleError, SurveyError
-from client_sdk.fields import NAME, Fields, did_you_mean, one_line, shown, unreadable
+from client_sdk.fields import (
+    MOST_PROBLEMS,
+    NAME,
+    Fields,
+    TooManyProblems,
+    did_you_mean,
+    one_line,
+    shown,
+    unreadable,
+)
 from client_sdk.mechanisms import NAMES, build
 from client_sdk.mechanisms.base import EPSILON_RANGE
 from client_sdk.questions import Categories, Conditions, Cross, Form, Question, Scale, edge_name
@@ -22,6 +31,7 @@ LONGEST_SURVEY = 366
 MOST_QUESTIONS = 64
 MOST_SIGNALS = 128
 MOST_SEGMENTS = 65_536
+MOST_CROSSED = 4 * MOST_SEGMENTS  # of all crosses together: a device holds their names in memory
 MOST_COHORTS, MOST_COHORT_COMBINATIONS = 3, 64
 LONGEST_WINDOW = 3_660
 FORMS = ("segments", "one_of", "number", "cross")
@@ -39,9 +49,17 @@ class SurveyReader:
         self.top = Fields(definition, "", self.problems)
         self.signals: dict[str, Signal] = {}
         self.kinds: dict[str, Kind] = {}
+        self.crossed = 0
 
     def read(self) -> Survey:
-        """The survey; SurveyError names every mistake."""
+        """The survey; SurveyError names every mistake, or the first hundred."""
+        try:
+            return self._survey()
+        except TooManyProblems:
+            more = Problem("", f"and there are more mistakes than the {MOST_PROBLEMS} that are named here")
+            raise SurveyError([*self.problems, more]) from None
+
+    def _survey(self) -> Survey:
         top = self.top
         id = top.identifier("id")
         version = top.integer("version", 1, 1_000_000)
@@ -303,6 +321,10 @@ class SurveyReader:
         size = prod(len(form.segments) for form in parts)
         if size > MOST_SEGMENTS:
             row.problem("cross", f"must have at most {MOST_SEGMENTS:,} combinations, got {size:,}")
+            return None
+        self.crossed += size
+        if self.crossed > MOST_CROSSED:
+            row.problem("cross", f"all crosses together must have at most {MOST_CROSSED:,} combinations")
             return None
         form = Cross(names, tuple(parts))
         if len(set(form.segments)) < size:

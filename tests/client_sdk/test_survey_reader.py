@@ -522,6 +522,26 @@ def test_everything_wrong_is_said_in_the_order_of_the_reading():
     ]
 
 
+def test_no_more_than_a_hundred_mistakes_are_named():
+    """A definition that is wrong all over is refused soon: a collector cannot keep a device busy with it."""
+    lines = problems({f"x{number}": 1 for number in range(20_000)})
+    assert len(lines) == 101
+    assert lines[99].startswith("x99: unknown field; ")
+    assert lines[100] == "and there are more mistakes than the 100 that are named here"
+    assert len(problems({f"x{number}": 1 for number in range(100)})) == 100
+
+
+def test_all_crosses_together_are_bounded():
+    """A small definition cannot make a device hold millions of names."""
+    table = edited({"questions[5]": {"id": "m1", "number": "orders_90d", "edges": list(range(254))}})
+    table["questions"] += [{**table["questions"][5], "id": "m2"}]
+    table["questions"] += [{"id": f"c{number}", "cross": ["m1", "m2"]} for number in range(6)]
+    with pytest.raises(SurveyError) as caught:
+        Survey.from_resolved(table)
+    said = "all crosses together must have at most 262,144 combinations"
+    assert str(caught.value).splitlines() == [f"questions[{index}].cross: {said}" for index in (11, 12)]
+
+
 def test_a_wrong_question_does_not_move_the_places_of_others():
     """Which questions are asked and crossed is told from what was written, whatever else is wrong."""
     assert problems({"questions[0].segments[0].when": "x", "questions[2].only_crossed": True}) == [
