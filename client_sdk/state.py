@@ -66,6 +66,8 @@ class State(Forking):
         self._pid = 0
         self._connection: sqlite3.Connection | None = None
         self._identity = None if path == MEMORY else Identity(path)
+        self._held = False
+        super().__init__()
         try:
             with self.transaction() as connection:
                 self._migrate(connection)
@@ -75,7 +77,6 @@ class State(Forking):
         except (sqlite3.Error, OSError) as error:
             self.close()
             raise StateError(f"the state file {path} cannot be used: {error}") from None
-        super().__init__()
 
     @classmethod
     def at(cls, path: str | os.PathLike[str]) -> State:
@@ -166,11 +167,25 @@ class State(Forking):
         with suppress(AttributeError, sqlite3.Error):
             self.close()
 
+    def hold(self) -> None:
+        self._held = self._lock.acquire(timeout=2 * BUSY_SECONDS)
+        # a child that inherits a connection believes to hold its locks on the file, which a fork does not pass on:
+        # the next process to close the file would take the child's writes away
+        if self._held and self._connection is not None and not self._connection.in_transaction and self.path != MEMORY:
+            self._connection.close()
+            self._connection = None
+
+    def release(self) -> None:
+        if self._held:
+            self._held = False
+            self._lock.release()
+
     def after_fork(self) -> None:
         State._opening = threading.Lock()
         self._lock = threading.RLock()
+        self._held = False
         if self.path != MEMORY:
-            # closing the inherited connection would drop the parent's locks on the file
+            # only of a connection that was in use at the fork: it cannot be closed without harm to the parent's
             _inherited.append(self._connection)
             self._connection = None
 

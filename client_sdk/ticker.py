@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 
+from client_sdk.forking import Forking
 from client_sdk.randomness import Randomness
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 30, 90
 
 
-class Ticker:
+class Ticker(Forking):
     """Calls `tick` every 30 to 90 seconds from a daemon thread that begins with the first use of each process.
 
     A thread does not outlive a fork: `wake` begins a new one in a child, and none once the interpreter shuts down.
@@ -20,27 +20,40 @@ class Ticker:
     def __init__(self, tick: Callable[[], None], randomness: Randomness) -> None:
         self._tick = tick
         self._randomness = randomness
-        self._pid: int | None = None
-        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._stop: threading.Event | None = None
         self._thread: threading.Thread | None = None
+        self._over = False
+        super().__init__()
 
     def wake(self) -> None:
         """Begins the thread if this process has none."""
-        if self._pid == os.getpid() or (self._stop.is_set() and self._pid is not None):
+        if self._thread is not None or self._over:
             return
-        self._pid = os.getpid()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(self._stop,), name="hushtally", daemon=True)
-        try:
-            self._thread.start()
-        except RuntimeError:  # the interpreter is shutting down
-            self._thread = None
+        with self._lock:
+            if self._thread is not None or self._over:
+                return
+            stop = threading.Event()
+            thread = threading.Thread(target=self._run, args=(stop,), name="hushtally", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the interpreter is shutting down, or has no thread left
+                return
+            self._stop, self._thread = stop, thread
 
     def stop(self, seconds: float) -> None:
-        """Ends the thread, waiting for it at most `seconds`."""
-        self._stop.set()
-        if self._thread is not None and self._pid == os.getpid() and self._thread is not threading.current_thread():
-            self._thread.join(seconds)
+        """Ends the thread for good, waiting for it at most `seconds`."""
+        with self._lock:
+            self._over = True
+            stop, thread = self._stop, self._thread
+        if stop is not None and thread is not None:
+            stop.set()
+            if thread is not threading.current_thread():
+                thread.join(seconds)
+
+    def after_fork(self) -> None:
+        self._lock = threading.Lock()
+        self._stop = self._thread = None
 
     def _run(self, stop: threading.Event) -> None:
         while not stop.is_set():
