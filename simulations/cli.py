@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from client_sdk.mechanisms.base import EPSILON_RANGE
+from client_sdk.survey import Survey
 from simulations.definition import Definition
-from simulations.formats import console, print_tuning, to_csv, to_json
+from simulations.errors import SimulationError
+from simulations.formats import console, print_outcomes, print_tuning, to_csv, to_json
 from simulations.outlook import PRIOR, Demand
-from simulations.population import Population, Shape
+from simulations.population import DEFAULT_SHAPE, Population
+from simulations.scenario import Scenario
+from simulations.simulate import ENGINES, steps
+from simulations.simulate import simulate as run_simulation
 from simulations.tune import GRID
 from simulations.tune import tune as tune_survey
 
@@ -20,11 +32,44 @@ LEGEND = (
     f"lifetime: epsilon of all reports of a device. one report, all reports: how sure an observer, {PRIOR:.0%} sure of "
     "something beforehand, can be after them."
 )
-FORMATS = click.Choice(["table", "json", "csv"])
+SHARE = click.FloatRange(0, 1)
+
+Command = Callable[..., Any]
+
+
+def common(command: Command) -> Command:
+    """The options that tune and simulate share."""
+    options = [
+        click.option(
+            "--truth",
+            type=click.Path(path_type=Path),
+            help="The shares: JSON, CSV (question, segment, share) or a log of events (device, day, event, ...).",
+        ),
+        click.option(
+            "--like",
+            default=DEFAULT_SHAPE,
+            show_default=True,
+            metavar="SHAPE",
+            help="How customers spread over segments otherwise: uniform, zipf:S or geometric:R.",
+        ),
+        click.option(
+            "--participation",
+            type=click.FloatRange(0, 1, min_open=True),
+            default=1.0,
+            show_default=True,
+            help="The share of the devices that take part.",
+        ),
+        click.option(
+            "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 @click.command("tune")
-@click.argument("survey")
+@click.argument("file")
 @click.option("--devices", type=click.IntRange(min=1), required=True, help="How many devices hold the app.")
 @click.option(
     "--target",
@@ -33,55 +78,128 @@ FORMATS = click.Choice(["table", "json", "csv"])
     show_default=True,
     help="How far, as a share, a segment's interval may reach on each side, per epoch.",
 )
-@click.option(
-    "--participation",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="The share of the devices that take part.",
-)
-@click.option(
-    "--like",
-    default="zipf:1",
-    show_default=True,
-    metavar="SHAPE",
-    help="How customers spread over segments: uniform, zipf:S or geometric:R.",
-)
 @click.option("--epochs", type=click.IntRange(min=1), help="Count what is revealed in so many epochs; all by default.")
 @click.option("--ceiling", type=click.FloatRange(0, min_open=True), help="The most that a device may reveal in all.")
 @click.option(
     "--epsilon",
     "grid",
-    type=click.FloatRange(0.01, 8),
+    type=click.FloatRange(*EPSILON_RANGE),
     multiple=True,
     help="An epsilon to look at, in place of the usual ones; may be repeated.",
 )
-@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+@common
 def tune(
-    survey: str,
+    file: str,
     devices: int,
     target: float,
-    participation: float,
-    like: str,
     epochs: int | None,
     ceiling: float | None,
     grid: tuple[float, ...],
+    truth: Path | None,
+    like: str,
+    participation: float,
     form: str,
 ) -> None:
     """Which epsilon gives which accuracy with so many devices.
 
-    SURVEY is a survey file. Questions that name their own epsilon keep it.
+    FILE is a survey. Questions that name their own epsilon keep it.
     """
-    definition = Definition.load(survey)
+    definition = Definition.load(file)
+    population = _population(truth, like, definition.survey)
     demand = Demand(devices, participation, target, epochs, math.inf if ceiling is None else ceiling)
-    population = Population(Shape.parse(like), {})
     found = tune_survey(definition, demand, population, grid or GRID)
-    if form == "json":
-        click.echo(to_json(found.rows), nl=False)
-    elif form == "csv":
-        click.echo(to_csv(found.rows), nl=False)
-    else:
+    if form == "table":
         out = console()
         print_tuning(found, out)
         out.print(f"\n{LEGEND}\n", style="dim")
+    else:
+        _echo(found.rows, form)
     click.echo(found.reason[0].upper() + found.reason[1:], err=form != "table")
+
+
+@click.command("simulate")
+@click.argument("file")
+@click.option("--devices", type=click.IntRange(min=1), required=True, help="How many devices hold the app.")
+@click.option(
+    "--engine",
+    type=click.Choice(list(ENGINES)),
+    default="tallies",
+    show_default=True,
+    help="Draw the tallies of up to 10^9 devices, or run the real client and collector for up to 200,000.",
+)
+@click.option(
+    "--repetitions", type=click.IntRange(min=1), default=1, show_default=True, help="How often to begin anew."
+)
+@click.option("--epochs", type=click.IntRange(min=1), default=1, show_default=True, help="From the survey's first on.")
+@click.option(
+    "--then", metavar="SHAPE|FILE", help="The shares that those of --truth or --like move to by the last epoch."
+)
+@click.option("--change", type=SHARE, default=0.0, help="Share of the devices whose answers are drawn anew per epoch.")
+@click.option("--turnover", type=SHARE, default=0.0, help="Share of the devices that go per epoch, new ones coming.")
+@click.option("--withdrawal", type=SHARE, default=0.0, help="Share of the owners that withdraw consent per epoch.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed, the same result."
+)
+@common
+def simulate(
+    file: str,
+    devices: int,
+    engine: str,
+    repetitions: int,
+    epochs: int,
+    then: str | None,
+    change: float,
+    turnover: float,
+    withdrawal: float,
+    seed: int,
+    truth: Path | None,
+    like: str,
+    participation: float,
+    form: str,
+) -> None:
+    """Run a survey on devices whose answers are known, and compare.
+
+    FILE is a survey. Prints the estimates beside the truth, with several repetitions also their error and coverage.
+    """
+    survey = Definition.load(file).survey
+    later = None if then is None else _named_or_read(then, survey)
+    population = _population(truth, like, survey)
+    scenario = Scenario(devices, population, later, epochs, participation, change, turnover, withdrawal)
+    with _progress(f"{devices:,} devices answer", steps(survey, scenario, engine, repetitions)) as advance:
+        found = run_simulation(survey, scenario, engine, repetitions, seed, progress=advance)
+    if form == "table":
+        print_outcomes(found, 0.95, console())
+    else:
+        _echo(found, form)
+
+
+def _population(truth: Path | None, like: str, survey: Survey) -> Population:
+    return Population.like(like) if truth is None else Population.read(truth, survey, like)
+
+
+def _named_or_read(text: str, survey: Survey) -> Population:
+    """A population by the name of a shape or, where that is none, in a file."""
+    try:
+        return Population.like(text)
+    except SimulationError:
+        if not Path(text).exists():
+            raise
+        return Population.read(text, survey)
+
+
+def _echo(rows: list[Any], form: str) -> None:
+    click.echo(to_json(rows) if form == "json" else to_csv(rows), nl=False)
+
+
+@contextmanager
+def _progress(words: str, total: int) -> Iterator[Callable[[], object]]:
+    """A bar on the terminal that takes a step at every call of what it yields."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:.0f}%"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as progress:
+        task = progress.add_task(words, total=total)
+        yield lambda: progress.advance(task)

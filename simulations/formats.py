@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
+from itertools import groupby
 from typing import Any
 
 from rich import box
@@ -15,8 +16,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from aggregator.formats import PIPED_WIDTH, percent
+from aggregator.formats import LONGEST_SEGMENT, MOST_SHOWN, PIPED_WIDTH, percent, span
 from simulations.outlook import Outlook
+from simulations.simulate import Outcome
 from simulations.tune import Tuning, sure
 
 
@@ -129,3 +131,51 @@ def _table(names: Sequence[str]) -> Table:
 
 def _half_width(row: Outlook) -> str:
     return half(row.half_width) if row.published else "too few"
+
+
+def print_outcomes(outcomes: Sequence[Outcome], confidence: float, out: Console) -> None:
+    """One table for every question and epoch: truth and estimate, and how they differ over the repetitions."""
+    for (question, epoch), group in groupby(outcomes, key=lambda one: (one.question, one.epoch)):
+        rows = list(group)
+        reports = f"{rows[0].reports:,.0f} reports" + " on average" * (rows[0].repetitions > 1)
+        out.print(f"[bold]{escape(question)}[/bold]  {epoch}  {reports}")
+        if not rows[0].published:
+            out.print("  too few to be published\n")
+            continue
+        shown = sorted(rows, key=lambda one: one.truth, reverse=True)[:MOST_SHOWN] if len(rows) > MOST_SHOWN else rows
+        out.print(_of_outcomes(shown))
+        if len(shown) < len(rows):
+            out.print(f"  the largest {len(shown)}; {len(rows) - len(shown):,} more with --format csv or --format json")
+        out.print()
+    out.print(covered(outcomes, confidence))
+
+
+def _of_outcomes(rows: Sequence[Outcome]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("segment", no_wrap=True, overflow="ellipsis", max_width=LONGEST_SEGMENT)
+    several = rows[0].repetitions > 1
+    names = ["mean", "error", "interval", "coverage", "above 0"] if several else ["estimate", "interval", "holds"]
+    for name in ("truth", *names):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        assert row.error is not None
+        assert row.half_width is not None
+        if several:
+            cells = [percent(row.estimate), half(row.error)[1:], half(row.half_width)]
+            cells += [percent(row.coverage), percent(row.detected)]
+        else:
+            cells = [percent(row.estimate), span(row.low, row.high), "yes" if row.coverage else "no"]
+        table.add_row(escape(row.segment), percent(row.truth), *cells)
+    return table
+
+
+def covered(outcomes: Sequence[Outcome], confidence: float) -> str:
+    """How many of all intervals hold the truth, in words."""
+    held = sum((row.coverage or 0) * row.published for row in outcomes)
+    total = sum(row.published for row in outcomes)
+    if not total:
+        return "No question has reports enough to be published: more devices would, or a smaller min_reports."
+    return (
+        f"{held:,.0f} of {total:,} intervals hold the truth: {held / total:.1%} ({confidence:.0%} is promised; those of"
+        " one question depend on each other)."
+    )

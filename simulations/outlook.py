@@ -10,7 +10,7 @@ import numpy as np
 
 from aggregator.intervals import simultaneous
 from client_sdk.explain import largest_belief
-from client_sdk.mechanisms import Mechanism
+from client_sdk.mechanisms import Mechanism, Rappor
 from client_sdk.questions import Question
 from client_sdk.survey import Survey
 from simulations.errors import SimulationError
@@ -125,7 +125,12 @@ class Outlook:
 
 
 def outlook(survey: Survey, question: Question, demand: Demand, population: Population) -> Outlook:
-    """What `question` of the survey can be told with the demand's devices."""
+    """What `question` of the survey can be told with the demand's devices.
+
+    SimulationError for rappor, whose values share bits: only a simulation tells how well they are told apart.
+    """
+    if isinstance(question.mechanism, Rappor):
+        raise SimulationError(f"the accuracy of rappor ({question.id}) cannot be planned, only simulated")
     channel, n = question.mechanism.channel, demand.reports(survey)
     shares = population.shares(question)
     halves = half_widths(channel, shares, n, demand.confidence)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from aggregator.intervals import Floats
 from client_sdk.fields import did_you_mean
 from client_sdk.questions import Question
+from client_sdk.survey import Survey
 from simulations.errors import SimulationError
+from simulations.log import log_shares
 
 SHAPES = {"uniform": None, "zipf": 1.0, "geometric": 0.5}  # with the parameter that is taken when none is given
+DEFAULT_SHAPE = "zipf:1"  # few large segments, many small ones, as behaviour goes
+ROUNDED = 0.005  # how far stated shares may sum past 1
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,76 @@ class Population:
     shape: Shape
     known: Mapping[str, Floats]
 
+    @classmethod
+    def like(cls, shape: str) -> Population:
+        """A population in which every question has the named shape; SimulationError if there is no such shape."""
+        return cls(Shape.parse(shape), {})
+
+    @classmethod
+    def read(cls, path: str | Path, survey: Survey, otherwise: str = DEFAULT_SHAPE) -> Population:
+        """The population that a file states; questions that it does not speak of have the shape `otherwise`.
+
+        A JSON file holds {"question": {"segment": share}}; a CSV file the columns question, segment, share, or a log
+        of events: the columns device, day, event and their fields, of which the survey's own rules make segments, on
+        the log's last day. Segments left out have no share. SimulationError, beginning with the path, for a file
+        that is none of these, does not fit the survey, or whose shares do not sum to 1 (within half a percent).
+        """
+        shape = Shape.parse(otherwise)
+        try:
+            text = Path(path).read_text(encoding="utf-8-sig")
+            return cls(shape, _known(text, survey))
+        except OSError as error:
+            raise SimulationError(f"{path}: cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise SimulationError(f"{path}: is not a text file in UTF-8") from None
+        except SimulationError as error:
+            raise SimulationError(f"{path}: {error}") from None
+
     def shares(self, question: Question) -> Floats:
         """The share of every segment of a question, in the domain's order."""
         found = self.known.get(question.id)
         return self.shape.shares(len(question.segments)) if found is None else found
+
+
+def _known(text: str, survey: Survey) -> dict[str, Floats]:
+    if text.lstrip().startswith("{"):
+        try:
+            stated = json.loads(text)
+        except ValueError as error:
+            raise SimulationError(f"is not JSON: {error}") from None
+        return {id: _shares(survey, id, shares) for id, shares in stated.items()}
+    rows = csv.DictReader(io.StringIO(text))
+    columns = set(rows.fieldnames or ())
+    if columns >= {"device", "day", "event"}:
+        return log_shares(rows, survey)
+    if not columns >= {"question", "segment", "share"}:
+        raise SimulationError(
+            "must be JSON, or CSV with the columns question, segment, share or device, day, event, ...,"
+            f" got {', '.join(rows.fieldnames or ()) or 'nothing'}"
+        )
+    stated = {}
+    for row in rows:
+        stated.setdefault(row["question"], {})[row["segment"]] = row["share"]
+    return {id: _shares(survey, id, shares) for id, shares in stated.items()}
+
+
+def _shares(survey: Survey, id: str, stated: object) -> Floats:
+    known = [question.id for question in survey.questions]
+    if id not in known:
+        raise SimulationError(f"{survey.name} has no question {id!r}{did_you_mean(id, known)}")
+    segments = survey.question(id).segments
+    if not isinstance(stated, Mapping):
+        raise SimulationError(f"{id} must be an object of segments and their shares")
+    shares = np.zeros(len(segments))
+    for segment, share in stated.items():
+        if segment not in segments:
+            raise SimulationError(f"{id} has no segment {segment!r}{did_you_mean(segment, segments)}")
+        try:
+            shares[segments.index(segment)] = number = float(share)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not 0 <= number <= 1:
+            raise SimulationError(f"the share of {id}: {segment} must be a number from 0 to 1, got {share!r}")
+    if not abs(shares.sum() - 1) <= ROUNDED:
+        raise SimulationError(f"the shares of {id} must sum to 1, got {shares.sum():.4g}")
+    return np.asarray(shares / shares.sum())

@@ -20,6 +20,8 @@ from simulations.tune import GRID, tune
 ANYONE = Population(Shape("zipf", 1.0), {})
 PERMANENT = 'memory = "permanent"\nepsilon_permanent = 2.0\nchanges = 3'
 
+RAPPOR = 'epsilon = 8.0\nmechanism = { name = "rappor", k = 8, h = 1, m = 2, f = 0.5, p = 0.25, q = 0.75 }'
+
 
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["tune", *arguments])
@@ -150,11 +152,15 @@ def test_json_and_csv_hold_the_same_rows(example: Path) -> None:
         (["EXAMPLE", "--devices", "50", "--like", "zipf:x"], "the parameter of zipf must be a number, got 'x'"),
         (["EXAMPLE", "--devices", "50", "--like", "geometric:2"], "geometric needs a parameter above 0 and at most 1"),
         (["EXAMPLE", "--devices", "50", "--epsilon", "80"], "Invalid value for '--epsilon'"),
+        (["RAPPOR", "--devices", "5000"], "the accuracy of rappor (basket) cannot be planned, only simulated"),
         (["EXAMPLE"], "Missing option '--devices'"),
     ],
 )
-def test_mistakes_get_one_clear_line(example: Path, arguments: list[str], said: str) -> None:
-    result = run(*(str(example) if one == "EXAMPLE" else one for one in arguments))
+def test_mistakes_get_one_clear_line(example: Path, tmp_path: Path, arguments: list[str], said: str) -> None:
+    rappor = tmp_path / "rappor.toml"
+    rappor.write_text(example.read_text(encoding="utf-8").replace('id = "basket"', f'id = "basket"\n{RAPPOR}'), "utf-8")
+    files = {"EXAMPLE": str(example), "RAPPOR": str(rappor)}
+    result = run(*(files.get(one, one) for one in arguments))
     assert result.exit_code in (1, 2)
     assert said in result.output
     assert "Traceback" not in result.output

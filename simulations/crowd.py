@@ -1,0 +1,62 @@
+"""A crowd: up to a billion devices as counts, whose reports are drawn straight from the mechanisms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from aggregator.intervals import Floats
+from aggregator.tally import Integers
+from client_sdk.mechanisms import Rappor
+from client_sdk.questions import Question
+from client_sdk.survey import Survey
+from simulations.drawn import draw_supporting, draw_tally
+from simulations.scenario import Collected, Scenario
+
+
+def collect(
+    survey: Survey, scenario: Scenario, seed: tuple[int, ...], progress: Callable[[], object] = lambda: None
+) -> dict[tuple[str, int], Collected]:
+    """What comes of every question in every epoch, by question id and step; equal seeds, equal results.
+
+    Exact for each question: devices that answer it, come, go, withdraw and change are drawn as counts by value and
+    phase, their reports with the joint distribution over all segments. Drawn apart: the questions of one device, and,
+    with permanent memory, what one device sends in different epochs (and `changes` is never used up).
+    """
+    found = {}
+    for number, question in enumerate(survey.asked):
+        random = np.random.default_rng([*seed, number])
+        for step, holders in enumerate(_holders(survey, question, scenario, random)):
+            if isinstance(question.mechanism, Rappor):
+                one = Collected.of(question.mechanism, draw_tally(question.mechanism, holders, random))
+            else:
+                one = Collected(int(holders.sum()), draw_supporting(question.mechanism, holders, random))
+            found[question.id, step] = one
+            progress()
+    return found
+
+
+def _holders(survey: Survey, question: Question, scenario: Scenario, random: np.random.Generator) -> Iterator[Integers]:
+    """For every epoch how many devices of each value answer the question in it."""
+    every = survey.privacy.answers_every
+    asked = scenario.participation * survey.privacy.questions_per_device / len(survey.asked)
+    present = _arrivals(scenario.devices, asked, every, scenario.drawn(question, 0), random)
+    for step in range(scenario.epochs):
+        if step:
+            shares = scenario.drawn(question, step)
+            gone = random.binomial(present, scenario.turnover)
+            others = random.binomial(scenario.devices - present.sum(), scenario.turnover)
+            present -= gone
+            present -= random.binomial(present, scenario.withdrawal)
+            changing = random.binomial(present, scenario.change)
+            present += random.multinomial(changing.sum(axis=1), shares) - changing
+            present += _arrivals(int(gone.sum() + others), asked, every, shares, random)
+        yield present[step % every]
+
+
+def _arrivals(devices: int, asked: float, every: int, shares: Floats, random: np.random.Generator) -> Integers:
+    """New devices that answer the question, by phase and value; int array of shape (every, segments)."""
+    phases = random.multinomial(random.binomial(devices, asked), np.full(every, 1 / every))
+    arrived: Integers = random.multinomial(phases, shares)
+    return arrived

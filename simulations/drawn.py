@@ -1,0 +1,147 @@
+"""Reports drawn by the million: from how many devices hold each value to how many of their reports support each."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+
+from aggregator.support import support_counts
+from aggregator.tally import Integers, Tally
+from client_sdk.mechanisms import Affine, Design, Direct, Mechanism, Permanent, Projective, Subset, Unary
+from client_sdk.testing import SeededRandomness
+from simulations.errors import SimulationError
+
+MOST_DENSE = 2**22  # symbols whose counts are held at once
+MOST_SINGLE = 2 * 10**7  # reports drawn one by one where symbols are more
+MOST_PERTURBED = 200_000  # reports drawn by the mechanism's own code, where nothing faster is exact
+
+
+def draw_supporting(mechanism: Mechanism, holders: Integers, random: np.random.Generator) -> Integers:
+    """How many reports support each value when holders[v] devices with the value v each send one.
+
+    holders: int array of shape (domain,). Returns an int array of the same shape, with the exact joint distribution
+    of one epoch: for designs by drawing how often each symbol comes, for unary encodings value by value (their bits
+    are independent given the truth), for others with the mechanism's own `perturb`. SimulationError where that is
+    too much.
+    """
+    basis = mechanism.once if isinstance(mechanism, Permanent) else mechanism
+    if isinstance(basis, Unary):
+        p, q = float(mechanism.channel.p), float(mechanism.channel.q)
+        supporting: Integers = random.binomial(holders, p) + random.binomial(holders.sum() - holders, q)
+        return supporting
+    return support_counts(mechanism, draw_tally(mechanism, holders, random))
+
+
+def draw_tally(mechanism: Mechanism, holders: Integers, random: np.random.Generator) -> Tally:
+    """How often each symbol comes when holders[v] devices with the value v each send one; exact, see above."""
+    basis = mechanism.once if isinstance(mechanism, Permanent) else mechanism
+    if isinstance(basis, Design):
+        return _draw_design(mechanism, basis, holders, random)
+    n = int(holders.sum())
+    if n > MOST_PERTURBED:
+        raise SimulationError(
+            f"{mechanism.name} is drawn report by report, at most {MOST_PERTURBED:,} at a time, got {n:,}"
+        )
+    source = SeededRandomness(int(random.integers(2**63)))
+    values = np.repeat(np.arange(holders.size), holders).tolist()
+    return Tally.of([mechanism.perturb(value, source) for value in values])
+
+
+def _draw_design(mechanism: Mechanism, design: Design, holders: Integers, random: np.random.Generator) -> Tally:
+    """A report is a blank, or else one of the symbols that support its value, uniformly: so few draws suffice."""
+    blank = float(design.blank_rate)
+    tilted = random.binomial(holders, (float(mechanism.channel.p) - blank) / (1 - blank))
+    blanks = int(holders.sum() - tilted.sum())
+    few = np.where(tilted < design.symbols_per_value, tilted, 0)
+    singles = _supporting(design, np.repeat(np.arange(holders.size), few), random)
+    if design.symbols > MOST_DENSE:
+        if (tilted > few).any() or blanks > MOST_SINGLE:
+            raise SimulationError(
+                f"{design.name} with {design.symbols:,} symbols is drawn report by report, at most {MOST_SINGLE:,}"
+                f" at a time, got {int(holders.sum()):,}"
+            )
+        return Tally.of(np.concatenate([singles, random.integers(design.symbols, size=blanks)]))
+    counts = _spread(blanks, design.symbols, random) + np.bincount(singles, minlength=design.symbols)
+    for value in np.flatnonzero(tilted > few):
+        index = np.arange(design.symbols_per_value)
+        symbols = _symbols(design, np.full(index.shape, value), index)
+        counts[symbols] += _spread(int(tilted[value]), index.size, random)
+    return Tally.of(np.arange(design.symbols), counts)
+
+
+def _spread(balls: int, boxes: int, random: np.random.Generator) -> Integers:
+    """How many of the balls fall into each box, every box as likely."""
+    if balls < boxes:
+        return np.bincount(random.integers(boxes, size=balls), minlength=boxes)
+    return random.multinomial(balls, np.full(boxes, 1 / boxes))
+
+
+def _supporting(design: Design, values: Integers, random: np.random.Generator) -> Integers:
+    """For each value one of the symbols that support it, uniformly."""
+    return _symbols(design, values, random.integers(design.symbols_per_value, size=values.size))
+
+
+def _symbols(design: Design, values: Integers, index: Integers) -> Integers:
+    """The symbols with this index, 0 <= index < symbols_per_value, among those that support the values."""
+    if isinstance(design, Direct):
+        return values
+    if isinstance(design, Affine):
+        row, offset = np.divmod(index, design.w)
+        return row * design.r + ((row + 1) * values - offset) % design.r
+    if isinstance(design, Subset):
+        return np.asarray(_sets_with(design.domain, design.w)[values, index])
+    assert isinstance(design, Projective)
+    return _orthogonal(design, values, index)
+
+
+@lru_cache(maxsize=4)
+def _sets_with(domain: int, w: int) -> Integers:
+    """The ranks of the w-subsets that hold each value; int array of shape (domain, C(domain - 1, w - 1))."""
+    total = math.comb(domain, w)
+    if total * w > 2 * 10**7:
+        raise SimulationError(f"subset with {total:,} symbols is too large to be drawn; mechanism auto is not")
+    members = np.empty((w, total), dtype=np.int64)
+    rest = np.arange(total)
+    for j in range(w, 0, -1):
+        ranks = np.array([math.comb(a, j) for a in range(domain)])
+        members[w - j] = np.searchsorted(ranks, rest, side="right") - 1
+        rest = rest - ranks[members[w - j]]
+    order = np.argsort(members.ravel(), kind="stable") % total
+    return order.reshape(domain, -1)
+
+
+def _orthogonal(design: Projective, values: Integers, index: Integers) -> Integers:
+    """The points orthogonal to the values: canonical vectors without the value's pivot, which is then solved for."""
+    r, t = design.r, design.t
+    value, pivot = _vectors(values, r, t)
+    free, _ = _vectors(index, r, t - 1)
+    places = np.arange(t - 1)[:, None]
+    places = places + (places >= pivot)
+    product = (np.take_along_axis(value, places, axis=0) * free).sum(axis=0)
+    vector = np.zeros_like(value)
+    np.put_along_axis(vector, places, free, axis=0)
+    np.put_along_axis(vector, pivot[None, :], -product % r, axis=0)
+    return _indexes(vector, r, t)
+
+
+def _vectors(indexes: Integers, r: int, t: int) -> tuple[Integers, Integers]:
+    """The canonical vectors with these indexes as columns, and where their pivots are."""
+    firsts = np.array([(r**m - 1) // (r - 1) for m in range(t)])
+    after = np.searchsorted(firsts, indexes, side="right") - 1
+    number = r**after + indexes - firsts[after]
+    return np.array([number // r**place % r for place in reversed(range(t))]), t - 1 - after
+
+
+def _indexes(vectors: Integers, r: int, t: int) -> Integers:
+    """The indexes of the points that the columns stand for, canonical or not."""
+    pivot = (vectors != 0).argmax(axis=0)
+    inverses = np.array([0, *(pow(one, -1, r) for one in range(1, r))])
+    scale = inverses[np.take_along_axis(vectors, pivot[None, :], axis=0)[0]]
+    number = np.zeros_like(pivot)
+    for row in vectors:
+        number = number * r + row * scale % r
+    after = t - 1 - pivot
+    indexes: Integers = number - r**after + (r**after - 1) // (r - 1)
+    return indexes

@@ -1,0 +1,128 @@
+"""Populations: shapes, files of shares, and logs that the survey's own rules make shares of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from client_sdk.survey import Survey
+from simulations.errors import SimulationError
+from simulations.population import Population, Shape
+
+LOG = """device,day,event,amount,category
+a,2026-10-01,purchase,15,books
+a,2026-10-20,purchase,25.5,books
+b,2026-05-01,purchase,10,music
+c,2026-10-20,visit,,
+c,2026-10-19,purchase,400,games
+"""
+
+
+@pytest.fixture
+def survey(example: Path) -> Survey:
+    return Survey.load(example)
+
+
+@pytest.mark.parametrize(
+    ("words", "shares"),
+    [
+        ("uniform", [0.25, 0.25, 0.25, 0.25]),
+        ("zipf", [0.48, 0.24, 0.16, 0.12]),
+        ("zipf:0", [0.25, 0.25, 0.25, 0.25]),
+        ("geometric", [8 / 15, 4 / 15, 2 / 15, 1 / 15]),
+        ("geometric:0.1", [1000 / 1111, 100 / 1111, 10 / 1111, 1 / 1111]),
+    ],
+)
+def test_shapes(words: str, shares: list[float]) -> None:
+    assert Shape.parse(words).shares(4) == pytest.approx(shares)
+    assert Shape.parse(str(Shape.parse(words))) == Shape.parse(words)
+
+
+def test_shares_in_json_and_csv_are_the_same(survey: Survey, tmp_path: Path) -> None:
+    """Segments left out have no share; questions left out have the shape."""
+    stated = {"frequency": {"none": 0.7, "heavy": 0.3}}
+    (tmp_path / "truth.json").write_text(json.dumps(stated), encoding="utf-8")
+    (tmp_path / "truth.csv").write_text("question,segment,share\nfrequency,none,0.7\nfrequency,heavy,.3\n", "utf-8")
+    for name in ("truth.json", "truth.csv"):
+        population = Population.read(tmp_path / name, survey, "uniform")
+        assert population.shares(survey.question("frequency")) == pytest.approx([0.7, 0, 0, 0.3])
+        assert population.shares(survey.question("affinity")) == pytest.approx([0.25] * 4)
+
+
+def test_rounded_shares_are_made_to_sum_to_one(survey: Survey, tmp_path: Path) -> None:
+    path = tmp_path / "truth.json"
+    path.write_text('{"frequency": {"none": 0.333, "once": 0.333, "heavy": 0.333}}', encoding="utf-8")
+    assert Population.read(path, survey).shares(survey.question("frequency")).sum() == pytest.approx(1)
+
+
+def test_a_log_is_read_by_the_surveys_rules(survey: Survey, tmp_path: Path) -> None:
+    """On the log's last day, 20 October: b's purchase is too old for a window of 90 days, c visited only."""
+    path = tmp_path / "log.csv"
+    path.write_text(LOG, encoding="utf-8")
+    population = Population.read(path, survey)
+    third = 1 / 3
+    assert population.shares(survey.question("frequency")) == pytest.approx([third, third, third, 0])
+    assert population.shares(survey.question("affinity")) == pytest.approx([third, 0, third, third])
+    assert population.shares(survey.question("basket")) == pytest.approx([0, third, 0, 0, third, third])
+    joint = dict(
+        zip(
+            survey.question("frequency_x_returned").segments,
+            population.shares(survey.question("frequency_x_returned")),
+            strict=True,
+        )
+    )
+    assert joint == pytest.approx(
+        {**dict.fromkeys(joint, 0.0), "regular & yes": third, "none & no": third, "once & yes": third}
+    )
+
+
+def test_a_number_for_a_name_stays_the_name_it_was(survey: Survey, tmp_path: Path) -> None:
+    text = "device,day,event,category\na,2026-10-01,purchase,7\n"
+    (tmp_path / "log.csv").write_text(text, encoding="utf-8")
+    numbered = Survey.from_resolved(
+        {
+            **{key: one for key, one in survey.resolved.items() if key != "questions"},
+            "questions": [{"id": "kind", "one_of": "favourite", "categories": ["7", "8"]}],
+        }
+    )
+    shares = Population.read(tmp_path / "log.csv", numbered).shares(numbered.question("kind"))
+    assert np.array_equal(shares, [1, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"frequenzy": {}}', "has no question 'frequenzy'; did you mean 'frequency'?"),
+        ('{"frequency": {"nine": 1}}', "frequency has no segment 'nine'; did you mean 'none'?"),
+        ('{"frequency": {"none": "x"}}', "the share of frequency: none must be a number from 0 to 1, got 'x'"),
+        ('{"frequency": {"none": NaN}}', "must be a number from 0 to 1, got nan"),
+        ('{"frequency": {"none": 0.9}}', "the shares of frequency must sum to 1, got 0.9"),
+        ('{"frequency": 1}', "frequency must be an object of segments and their shares"),
+        ('{"frequency"', "is not JSON: "),
+        ("", "must be JSON, or CSV with the columns question, segment, share or device, day, event, ..., got nothing"),
+        ("a,b\n1,2\n", "got a, b"),
+        ("device,day,event\n", "the log has no events"),
+        ("device,day,event\na,1.1.2026,purchase\n", "line 2: day must be like 2026-11-02, got '1.1.2026'"),
+    ],
+)
+def test_wrong_files_get_one_line_that_begins_with_the_path(
+    survey: Survey, tmp_path: Path, text: str, said: str
+) -> None:
+    path = tmp_path / "truth"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SimulationError) as caught:
+        Population.read(path, survey)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read(survey: Survey, tmp_path: Path) -> None:
+    with pytest.raises(SimulationError, match="cannot be read: No such file"):
+        Population.read(tmp_path / "missing", survey)
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SimulationError, match="is not a text file in UTF-8"):
+        Population.read(tmp_path / "binary", survey)
