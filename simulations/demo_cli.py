@@ -21,6 +21,7 @@ from rich.table import Table
 from aggregator.formats import PIPED_WIDTH, percent, picture, span
 from client_sdk.mechanisms.base import EPSILON_RANGE
 from simulations.demo import Line, compare, replay, write_survey
+from simulations.demo_picture import picture as draw_svg
 from simulations.purchases import LOG_ENDS, load_customers, shift_to
 from simulations.server import collector
 
@@ -54,7 +55,10 @@ ALL = 23_570
     type=click.Path(path_type=Path, file_okay=False),
     help="A new folder to keep the survey and the database in.",
 )
-def demo(epsilon: float, customers: int, seed: int, port: int, keep: Path | None) -> None:
+@click.option(
+    "--picture", "image", type=click.Path(path_type=Path, dir_okay=False), help="Draw the result into this SVG file."
+)
+def demo(epsilon: float, customers: int, seed: int, port: int, keep: Path | None, image: Path | None) -> None:
     """Let 23,570 real customers answer at random, and compare with the truth.
 
     Replays a real purchase log (CDNOW, 1997-98): every customer is a device that counts its own purchases, randomizes
@@ -63,6 +67,8 @@ def demo(epsilon: float, customers: int, seed: int, port: int, keep: Path | None
     console = Console(stderr=True, highlight=False)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill stops as cleanly as Ctrl-C
     today = datetime.now(UTC).date()
+    if image is not None and not image.absolute().parent.is_dir():
+        raise click.ClickException(f"{image} cannot be written: there is no folder {image.parent}")
     with _folder(keep) as folder, tempfile.TemporaryDirectory(prefix="hushtally-devices-") as devices:
         survey = write_survey(folder / SURVEY, epsilon, today)
         people = load_customers(customers, seed)
@@ -86,6 +92,8 @@ def demo(epsilon: float, customers: int, seed: int, port: int, keep: Path | None
     for question, rows in groupby(lines, key=lambda line: line.row.question):
         _print(question, list(rows), out)
     _conclude(lines, out)
+    if image is not None:
+        image.write_text(draw_svg(lines, len(people), epsilon), encoding="utf-8")
     _next(keep, out)
 
 

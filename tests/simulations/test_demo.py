@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
@@ -40,7 +41,8 @@ def processes_about(text: str) -> list[str]:
 def kept(tmp_path_factory):
     """One demonstration with 1,000 customers that keeps its folder, and what it printed."""
     folder = tmp_path_factory.mktemp("newcomer")
-    done = run("demo", "--customers", "1000", "--seed", "3", "--keep", "kept", folder=folder)
+    picture = ("--picture", "demo.svg")
+    done = run("demo", "--customers", "1000", "--seed", "3", "--keep", "kept", *picture, folder=folder)
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
 
@@ -54,6 +56,16 @@ def test_it_prints_every_interval_beside_the_truth(kept):
     assert (held, of) == (sum(line.rstrip().endswith("yes") for line in lines), 104)
     assert "truth: all these customers" in out
     assert "the month of the first purchase, which stands for a registration date" in out
+
+
+def test_it_draws_every_share_of_all_customers(kept):
+    """The picture is well-formed, names what it shows, and has a dot and a truth for each of the 26 segments."""
+    folder, _ = kept
+    root = ElementTree.parse(folder / "demo.svg").getroot()
+    marks = [child.tag.partition("}")[2] for child in root]
+    assert marks.count("title") == marks.count("desc") == 1
+    assert marks.count("circle") == 26 + 1
+    assert marks.count("rect") == 1 + 2 * 26 + 1
 
 
 def test_the_next_commands_work_as_printed(kept):
@@ -139,6 +151,14 @@ def test_a_folder_that_holds_files_is_left_alone(tmp_path):
     assert done.exit_code == 1
     assert done.output == f"Error: {tmp_path} must be a new or an empty folder; it holds files\n"
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_picture_in_no_folder_is_refused_before_the_run(tmp_path):
+    """--picture wants a folder that is there, and says so at once."""
+    place = tmp_path / "none" / "demo.svg"
+    done = CliRunner().invoke(main, ["demo", "--picture", str(place)])
+    assert done.exit_code == 1
+    assert done.output == f"Error: {place} cannot be written: there is no folder {place.parent}\n"
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
