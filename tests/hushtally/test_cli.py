@@ -1,0 +1,113 @@
+"""The front door: subcommands load when called, say which extra they need, and refuse packages that are not ours."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from hushtally.cli import COMMANDS, main
+
+HUSHTALLY = Path(sys.executable).parent / "hushtally"
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [HUSHTALLY, *arguments], cwd="/", env=os.environ | environment, capture_output=True, text=True, timeout=60
+    )
+
+
+def without(folder: Path, *packages: str) -> dict[str, str]:
+    """An environment in which these packages cannot be imported."""
+    for package in packages:
+        (folder / f"{package}.py").write_text(f"raise ModuleNotFoundError('none', name={package!r})\n")
+    return {"PYTHONPATH": str(folder)}
+
+
+def test_help_lists_every_command():
+    """`hushtally --help` names each subcommand with a line about it."""
+    out = CliRunner().invoke(main, ["--help"]).output
+    for command in COMMANDS:
+        assert f"\n  {command} " in out
+    assert "needs the extra" not in out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command):
+    """Each subcommand loads and explains itself."""
+    done = CliRunner().invoke(main, [command, "--help"])
+    assert done.exit_code == 0
+    assert "Usage:" in done.output
+
+
+@pytest.mark.parametrize(
+    ("command", "package", "extra"),
+    [
+        ("serve", "flask", "collector"),
+        ("estimate", "numpy", "aggregator"),
+        ("demo", "numpy", "simulations"),
+        ("tune", "scipy", "simulations"),
+    ],
+)
+def test_a_missing_extra_is_named(tmp_path, command, package, extra):
+    """A subcommand whose extra is not installed says which to install, in one line, and others go on working."""
+    done = run(command, "anything", "--whatever", **without(tmp_path, package))
+    assert done.returncode == 1
+    assert (
+        done.stderr
+        == f"Error: {command} needs {package}, which is not installed; run: pip install 'hushtally[{extra}]'\n"
+    )
+    assert run("survey", "--help", **without(tmp_path, package)).returncode == 0
+
+
+def test_the_help_names_missing_extras(tmp_path):
+    """The list of commands says what is not there, without failing."""
+    done = run("--help", **without(tmp_path, "flask"))
+    assert done.returncode == 0
+    assert "serve" in done.stdout
+    assert "pip install 'hushtally[collector]'" in done.stdout
+
+
+def test_without_click_there_is_one_line(tmp_path):
+    """In the base install, which is the SDK, the command says what it needs."""
+    done = run("--help", **without(tmp_path, "click"))
+    assert done.returncode == 1
+    assert done.stderr == "the hushtally command needs click; install it with: pip install 'hushtally[all]'\n"
+
+
+def test_a_package_of_the_same_name_is_not_taken_for_ours(tmp_path):
+    """Another project's `collector`, found first, is refused with one line."""
+    stranger = tmp_path / "collector"
+    stranger.mkdir()
+    (stranger / "__init__.py").write_text("")
+    (stranger / "cli.py").write_text("serve = None\n")
+    done = run("serve", "x.toml", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr == f"Error: the package collector at {stranger} is not hushtally's, but is found before it\n"
+
+
+def test_a_stranger_that_lacks_what_we_need_is_named_too(tmp_path):
+    """Even where the other package has no such module the line says whose it is."""
+    stranger = tmp_path / "aggregator"
+    stranger.mkdir()
+    (stranger / "__init__.py").write_text("")
+    done = run("estimate", "x", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr == f"Error: the package aggregator at {stranger} is not hushtally's, but is found before it\n"
+
+
+def test_our_errors_are_one_line():
+    """A failed command exits with 1 and one line; a wrong call with 2."""
+    failed = CliRunner().invoke(main, ["estimate", "nothing", "--database", "nowhere.db"])
+    assert failed.exit_code == 1
+    assert failed.output.startswith("Error: nowhere.db: ")
+    assert failed.output.count("\n") == 1
+    assert CliRunner().invoke(main, ["estimate"]).exit_code == 2
+    assert CliRunner().invoke(main, ["nonsense"]).exit_code == 2
+
+
+def test_the_version_is_the_distribution_s():
+    """`hushtally --version` says which one is installed."""
+    assert CliRunner().invoke(main, ["--version"]).output.startswith("hushtally, version 0.1")
