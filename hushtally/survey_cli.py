@@ -8,6 +8,7 @@ from typing import TextIO
 
 import click
 
+from client_sdk.advice import advice
 from client_sdk.epochs import EpochLength
 from client_sdk.errors import SurveyError
 from client_sdk.explain import explain_survey
@@ -57,6 +58,8 @@ def load(path: str) -> Survey:
 def check(file: str) -> None:
     """Say what is wrong with FILE, every mistake with its place."""
     found = load(file)
+    for line in advice(found):
+        click.echo(f"Warning: {file}: {line}", err=True)
     click.echo(f"{file}: {found.name} is sound; digest {found.digest}")
 
 
