@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 
 from client_sdk.randomness import Randomness
 
@@ -13,27 +14,28 @@ LONGEST_OBEYED = 86_400.0  # of a Retry-After: a collector cannot silence a devi
 class Backoff:
     """Full jitter: after the nth failure in a row a uniform wait below 2^n seconds, an hour at most.
 
+    A Retry-After is waited for besides, so that those who were told the same do not come back together. A wait is
+    over when either clock says so: this machine's stands still while it sleeps, and only the app's can be scripted.
     Brooker 2015, "Exponential backoff and jitter".
     """
 
     def __init__(self) -> None:
         self._failures = 0
-        self._until = 0.0
+        self._until = self._until_by_date = 0.0
 
-    def remaining(self) -> float:
+    def remaining(self, now: datetime) -> float:
         """Seconds until the next try."""
-        return max(self._until - time.monotonic(), 0.0)
+        return max(min(self._until - time.monotonic(), self._until_by_date - now.timestamp()), 0.0)
 
-    def failed(self, randomness: Randomness, retry_after: str | None = None) -> None:
-        """Waits longer; at least as long as the collector asked for, in whole seconds."""
+    def failed(self, now: datetime, randomness: Randomness, retry_after: float | None = None) -> None:
+        """Waits longer, and at least the `retry_after` seconds that the collector asked for, a day at most."""
         self._failures += 1
         ceiling = min(FIRST_SECONDS * 2 ** min(self._failures, 12), LONGEST_SECONDS)
-        wait = ceiling * randomness.below(1_000) / 1_000
-        if retry_after is not None and retry_after.strip().isascii() and retry_after.strip().isdigit():
-            wait = max(wait, min(float(retry_after[:9]), LONGEST_OBEYED))
+        wait = ceiling * randomness.below(1_000) / 1_000 + min(retry_after or 0.0, LONGEST_OBEYED)
         self._until = time.monotonic() + wait
+        self._until_by_date = now.timestamp() + wait
 
     def succeeded(self) -> None:
         """Starts anew."""
         self._failures = 0
-        self._until = 0.0
+        self._until = self._until_by_date = 0.0

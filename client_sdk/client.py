@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from client_sdk.transport import HttpTransport, Transport, checked_url
 logger = logging.getLogger("hushtally")
 
 MOST_WARNINGS = 100  # names that one client warns about
+CLOSE_SECONDS = 2.0
 
 T = TypeVar("T")
 
@@ -120,21 +122,26 @@ class Client:
             self._check_strictly(event, fields)
         self._run("record", lambda device: self._record(device, event, fields), None)
 
-    def tick(self) -> None:
+    def tick(self, timeout: float = TICK_SECONDS) -> None:
         """Makes the answers that are due and tries once to send those whose time has come; to be called now and then.
 
-        An answer is sent at a random moment of its epoch, so that the time tells nothing.
+        An answer is sent at a random moment of its epoch, so that the time tells nothing. A slow collector holds up
+        the call for `timeout` seconds at most, and for as many minutes as it fails not at all.
         """
 
         def tick(device: Device) -> None:
             device.answer()
-            device.send(TICK_SECONDS)
+            device.send(timeout)
 
         self._run("tick", tick, None)
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Sends the answers whose time has come, trying for at most `timeout` seconds; whether none of them is left."""
-        return self._run("flush", lambda device: device.send(timeout, wait=True), False)
+        """Sends the answers whose time has come, for at most `timeout` seconds; whether it is known that none is left.
+
+        It never blocks longer, whatever hangs: what is under way then goes on in the background.
+        """
+        done = self._within(timeout, lambda: self._run("flush", lambda one: one.send(timeout, wait=True), False))
+        return done is True
 
     def start(self) -> None:
         """Ticks from a background thread, also in processes forked later, until `close`."""
@@ -165,10 +172,15 @@ class Client:
         return self._run("receipts", Device.receipts, (), even_if_off=True)
 
     def close(self) -> None:
-        """Ends the background thread and writes what is in memory; what waits is kept for the next start."""
+        """Ends the background thread and writes what is in memory; what waits is kept for the next start.
+
+        Blocks for two seconds at most; may be called again.
+        """
+        if self._device is None:
+            return
         self._started = False
-        self._ticker.stop(2.0)
-        self._run("close", Device.close, None, even_if_off=True)
+        self._ticker.stop(CLOSE_SECONDS / 2)
+        self._within(CLOSE_SECONDS / 2, lambda: self._run("close", Device.close, None, even_if_off=True))
         self._device = None
         self._unusable = self._unusable or "it was closed"
 
@@ -181,11 +193,13 @@ class Client:
         self.close()
 
     def _record(self, device: Device, event: str, fields: Mapping[str, object]) -> None:
+        named = device.named()
+        if named is None:
+            return  # before consent not even what is dropped is counted
         if not self._all_named.event(event):
             self._drop(device, f"event {event!r}", "is named by no survey")
             return
-        named = device.named()
-        if named is None or not named.event(event):
+        if not named.event(event):
             return
         kept: dict[str, float | str] = {}
         for field, value in fields.items():
@@ -225,6 +239,17 @@ class Client:
             logger.error("%s failed: %s", doing, type(error).__name__)
             self._tell(doing, error)
             return otherwise
+
+    def _within(self, seconds: float, action: Callable[[], T]) -> T | None:
+        """What `action` returns within the time, else None: no disk, lock or name service can be told to hurry."""
+        outcome: list[T] = []
+        thread = threading.Thread(target=lambda: outcome.append(action()), name="hushtally-call", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter is shutting down, or has no thread left
+            return action()
+        thread.join(min(max(0.0, seconds), threading.TIMEOUT_MAX))
+        return outcome[0] if outcome else None
 
     def _tell(self, doing: str, error: Exception) -> None:
         if self._on_error is not None:

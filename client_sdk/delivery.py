@@ -1,29 +1,32 @@
-"""Delivery: when a batch is sent, and what the collector's answer means for it."""
+"""Delivery: when a batch is sent, and what is done about the collector's answer."""
 
 from __future__ import annotations
 
-import json
 import logging
 import sqlite3
 import threading
 import time
 from collections.abc import Iterable
 from datetime import datetime
+from weakref import WeakKeyDictionary
 
 from client_sdk import outbox
 from client_sdk.backoff import Backoff
 from client_sdk.forking import Forking
 from client_sdk.outbox import Waiting
 from client_sdk.randomness import Randomness
-from client_sdk.report import Batch, Reason
+from client_sdk.report import Batch
 from client_sdk.state import State, count
 from client_sdk.survey import Survey
 from client_sdk.transport import Answer, Transport
+from client_sdk.verdict import BUSY, Verdict, judge
 
 logger = logging.getLogger("hushtally")
 
 TRY_SECONDS = 10.0  # the longest that one request may take
-RETRIED = frozenset({408, 425, 429})  # client errors that pass by themselves
+
+# what the devices of one file know of a collector: one that hangs must not cost each of them a try
+_known: WeakKeyDictionary[State, dict[str, Backoff]] = WeakKeyDictionary()
 
 
 class Delivery(Forking):
@@ -44,7 +47,8 @@ class Delivery(Forking):
         self._url = f"{collector}/v1/reports"
         self._transport = transport
         self._randomness = randomness
-        self._backoff = Backoff()
+        self._shared = _known.setdefault(state, {}).setdefault(collector, Backoff())
+        self._own = Backoff()
         self._sending = threading.Lock()
         super().__init__()
 
@@ -54,11 +58,11 @@ class Delivery(Forking):
         Leaves a collector alone that lately failed, or with `wait` tries it again as soon as it may be tried.
         """
         deadline = time.monotonic() + seconds
-        if not self._sending.acquire(timeout=seconds if wait else 0):
+        if not self._sending.acquire(timeout=max(seconds, 0.0) if wait else 0):
             return  # another thread is at it
         try:
             while True:
-                pause = self._backoff.remaining()
+                pause = max(self._shared.remaining(now), self._own.remaining(now))
                 if pause > 0:
                     if not wait or pause > deadline - time.monotonic():
                         return
@@ -72,68 +76,60 @@ class Delivery(Forking):
         self._sending = threading.Lock()
 
     def _send_all(self, now: datetime, deadline: float) -> bool:
-        """Tries every batch once; False at the first that the collector did not take or refuse."""
+        """Tries every batch once, unless the collector is out of reach; whether all were settled."""
         with self._state.lock() as connection:
             outbox.drop_expired(connection, self._device, now.date())
             batches = outbox.due(connection, self._device, now)
         if batches:
             self._state.mark()
+        untaken: list[Answer] = []
         for waiting in batches:
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
+            with self._state.lock() as connection:
+                if not outbox.holds(connection, waiting.batch):
+                    continue  # consent was withdrawn meanwhile, or another process delivered it
             try:
                 answer = self._transport.request("POST", self._url, waiting.body, min(left, TRY_SECONDS))
             except OSError as error:
                 logger.info("the collector cannot be reached: %s", type(error).__name__)
-                self._backoff.failed(self._randomness)
+                self._shared.failed(now, self._randomness)
                 return False
-            with self._state.transaction() as connection:
-                settled = self._settle(connection, waiting, answer, now)
-            if not settled:
-                self._backoff.failed(self._randomness, answer.retry_after)
+            if answer.status in BUSY:
+                logger.info("the collector asks for time: %d", answer.status)
+                self._shared.failed(now, self._randomness, answer.retry_after)
                 return False
-            self._backoff.succeeded()
+            self._shared.succeeded()
+            if not self._settle(waiting, answer, now):
+                untaken.append(answer)
+        if untaken:
+            self._own.failed(now, self._randomness, untaken[-1].retry_after)
+        else:
+            self._own.succeeded()
+        return not untaken
+
+    def _settle(self, waiting: Waiting, answer: Answer, now: datetime) -> bool:
+        """Acts on an answer; False when the batch is to be tried again, which keeps no other from being sent."""
+        batch = Batch.decode(waiting.body)
+        verdict = judge(answer, batch)
+        if verdict is None:
+            logger.info("the collector did not take a batch: %d", answer.status)
+            return False
+        with self._state.transaction() as connection:
+            if outbox.remove(connection, waiting.batch):
+                self._account(connection, batch, verdict, now)
         return True
 
-    def _settle(self, connection: sqlite3.Connection, waiting: Waiting, answer: Answer, now: datetime) -> bool:
-        """Acts on an answer; False when the collector is better left alone for now."""
-        batch = Batch.decode(waiting.body)
-        if answer.status == 200:
-            rejected = _rejected(answer.body, len(batch.reports))
-            if rejected is None:
-                logger.info("the collector's answer is not one of hushtally's")
-                return False
-            if outbox.remove(connection, waiting.batch):
-                self._account(connection, batch, rejected, now)
-            return True
-        if 400 <= answer.status < 500 and answer.status not in RETRIED:
-            if outbox.remove(connection, waiting.batch):
-                count(connection, self._device, f"refused: {answer.status}", len(batch.reports))
-            return True
-        return False
-
-    def _account(self, connection: sqlite3.Connection, batch: Batch, rejected: dict[int, str], now: datetime) -> None:
+    def _account(self, connection: sqlite3.Connection, batch: Batch, verdict: Verdict, now: datetime) -> None:
         """Counts what became of the reports; those that may be accepted later go out again, symbols unchanged."""
-        delivered = len(batch.reports) - len(rejected)
-        if delivered:
-            count(connection, self._device, "delivered", delivered)
-        again = [batch.reports[index] for index, reason in rejected.items() if not reason]
+        if verdict.delivered:
+            count(connection, self._device, "delivered", verdict.delivered)
+        for reason, number in verdict.lost.items():
+            count(connection, self._device, reason, number)
         survey = self._surveys.get(batch.digest)
-        if again and survey:
+        if verdict.again and survey is not None:
             due = outbox.moment(survey, now, self._randomness)
-            outbox.put(connection, self._device, survey, again, due, self._randomness)
-        for reason in filter(None, rejected.values()):
-            count(connection, self._device, f"rejected: {reason}")
-
-
-def _rejected(body: bytes, reports: int) -> dict[int, str] | None:
-    """Index to reason of the rejected reports, with '' for one that may go out again; None if it is no such answer."""
-    try:
-        found = {}
-        for one in json.loads(body)["rejected"]:
-            reason = one["reason"] if one["reason"] in list(Reason) else "other"
-            found[int(one["index"])] = "" if one["retryable"] is True else reason
-    except (ValueError, LookupError, TypeError, RecursionError, OverflowError):
-        return None
-    return found if all(0 <= index < reports for index in found) else None
+            outbox.put(connection, self._device, survey, verdict.again, due, self._randomness)
+        elif verdict.again:
+            count(connection, self._device, "dropped: the app has this survey no longer", len(verdict.again))

@@ -66,6 +66,11 @@ def waiting(connection: sqlite3.Connection, device: int) -> int:
     return int(number)
 
 
+def holds(connection: sqlite3.Connection, batch: str) -> bool:
+    """Whether a batch still waits."""
+    return connection.execute("SELECT 1 FROM outbox WHERE batch = ?", (batch,)).fetchone() is not None
+
+
 def remove(connection: sqlite3.Connection, batch: str) -> bool:
     """Deletes a batch that was delivered or refused for good; False if another process already has."""
     return connection.execute("DELETE FROM outbox WHERE batch = ?", (batch,)).rowcount == 1

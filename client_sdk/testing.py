@@ -11,22 +11,25 @@ from client_sdk.randomness import Randomness
 from client_sdk.report import Batch, Report
 from client_sdk.transport import LARGEST_ANSWER, Answer
 
-ACCEPTED = Answer(200, b'{"accepted": 1, "rejected": []}')
+ACCEPTED = Answer(200, b'{"accepted": 1, "rejected": []}')  # of a batch of one report
 
 
 class Recorder:
-    """A transport that keeps every request instead of sending it, and answers as told (all accepted by default).
+    """A transport that keeps every request instead of sending it, and answers as told.
 
-    answers: an Answer or an exception for each request in turn; the last one stays.
+    answers: an Answer or an OSError for each request in turn; the last one stays. Without any, every report counts, as
+    with a collector that has the survey.
     """
 
     def __init__(self, *answers: Answer | OSError) -> None:
         self.requests: list[tuple[str, str, bytes | None]] = []
-        self._answers = list(answers) or [ACCEPTED]
+        self._answers = list(answers)
 
     def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = LARGEST_ANSWER) -> Answer:
         """Keeps the request; see `Transport.request`."""
         self.requests.append((method, url, body))
+        if not self._answers:
+            return accepted(body)
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, OSError):
             raise answer
@@ -58,6 +61,12 @@ class Recorder:
             table.pop("batch")
             strangers = set(_texts(table)) - set(allowed) - _FIELDS
             assert not strangers, f"{sorted(strangers)} would leave the device in {body.decode()}"
+
+
+def accepted(body: bytes | None) -> Answer:
+    """What a collector says that counts every report of a batch."""
+    told = {"accepted": len(Batch.decode(body or b"").reports), "rejected": []}
+    return Answer(200, json.dumps(told).encode())
 
 
 _FIELDS = {"survey", "version", "digest", "reports", "question", "epoch", "cohort", "symbol"}

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import ipaddress
 import threading
+import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from client_sdk.errors import ClientError
+from client_sdk.forking import Forking
+
+if TYPE_CHECKING:
+    from client_sdk.http_attempt import Attempt
 
 LARGEST_ANSWER = 65_536  # bytes read of an answer to a batch
 LARGEST_SURVEY = 4_194_304  # bytes read of a survey's definition
+MOST_ABANDONED = 8  # requests that were cut off, but hang in something that cannot be: a name look-up
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the collector answered: the status and the beginning of the body."""
+    """What the collector answered: the status, the beginning of the body, and the seconds it wants to be left alone."""
 
     status: int
     body: bytes
-    retry_after: str | None = None
+    retry_after: float | None = None
 
 
 class Transport(Protocol):
@@ -31,23 +36,58 @@ class Transport(Protocol):
         ...
 
 
+class _Loading(Forking):
+    """Loads the requests: no fork comes between, as a child could never end what another thread had begun to import."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        super().__init__()
+
+    def attempt(self, method: str, url: str, body: bytes | None, deadline: float, most: int) -> Attempt:
+        """A request; the first one costs an import, more than all the rest of the SDK."""
+        with self._lock:
+            from client_sdk.http_attempt import Attempt
+
+        return Attempt(method, url, body, deadline, most)
+
+    def hold(self) -> None:
+        self._lock.acquire()
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def after_fork(self) -> None:
+        self._lock = threading.Lock()
+
+
+_loading = _Loading()
+_abandoned: list[threading.Thread] = []
+
+
 class HttpTransport:
-    """The transport of the standard library: no cookies, no redirects, proxies as the environment names them."""
+    """The transport of the standard library: no cookies, no redirects, verified certificates.
+
+    https goes through the proxy that the environment names (HTTPS_PROXY, NO_PROXY); plain http, to this machine alone,
+    through none.
+    """
 
     def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = LARGEST_ANSWER) -> Answer:
-        # loaded with the first request: the import alone costs more than the rest of the SDK
-        from client_sdk.http_attempt import Attempt
-
-        attempt = Attempt(method, url, body, timeout, most)
+        """See Transport; it may return a moment late, but not with the server's or the name service's consent."""
+        _abandoned[:] = [thread for thread in _abandoned if thread.is_alive()]
+        if len(_abandoned) >= MOST_ABANDONED:
+            raise TimeoutError("earlier requests still hang")
+        deadline = time.monotonic() + timeout
+        attempt = _loading.attempt(method, url, body, deadline, most)
         # a thread of its own, as neither a name look-up nor a dripping answer obeys the timeout of a socket
         thread = threading.Thread(target=attempt.run, name="hushtally-request", daemon=True)
         try:
             thread.start()
         except RuntimeError:
-            raise ConnectionError("the interpreter is shutting down") from None
-        thread.join(timeout)
+            raise ConnectionError("no thread can be started: the interpreter is shutting down") from None
+        thread.join(max(deadline - time.monotonic(), 0.0))
         if thread.is_alive():
-            attempt.cancel()
+            attempt.cut()
+            _abandoned.append(thread)
             raise TimeoutError(f"no answer within {timeout:g} seconds")
         return attempt.answer()
 
@@ -59,7 +99,9 @@ def checked_url(collector: str) -> str:
         host, _ = parts.hostname, parts.port
     except (ValueError, AttributeError, TypeError):
         host = None
-    if not host or parts.scheme not in ("https", "http") or parts.query or parts.fragment or parts.username:
+    # a user, a query or a fragment has no use here, and urlsplit passes over what is not printable
+    plain = isinstance(collector, str) and collector.isascii() and collector.isprintable()
+    if not host or not plain or parts.scheme not in ("https", "http") or set(collector) & set("@?# \\"):
         raise ClientError(f"collector must be a URL like https://tally.shop.example, got {collector!r}")
     if parts.scheme == "http" and not _loopback(host):
         raise ClientError(f"collector must be https (plain http goes to this machine only), got {collector!r}")
@@ -67,7 +109,11 @@ def checked_url(collector: str) -> str:
 
 
 def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    import ipaddress  # costs a device milliseconds that none of those with https has to spend
+
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost"
+        return False

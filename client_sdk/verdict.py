@@ -1,0 +1,65 @@
+"""Verdict: what a collector's answer means for the batch that it answers. No I/O; whatever a collector says is a case."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from client_sdk.report import Batch, Reason, Report
+from client_sdk.transport import Answer
+
+BUSY = frozenset({429, 503})  # the collector as a whole wants to be left alone
+RETRIED = frozenset({408, 425, 429})  # client errors that pass by themselves
+KINDS = ("malformed", "too_large", "unsupported_content", "unknown_survey")  # of a refusal: a closed list
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The end of a batch: how many reports count, which may go out again, and how many were lost for which reason."""
+
+    delivered: int
+    again: tuple[Report, ...]
+    lost: Mapping[str, int]
+
+
+def judge(answer: Answer, batch: Batch) -> Verdict | None:
+    """The verdict on a batch, or None while it is to be tried again as it is.
+
+    A 200 that is no answer of a collector's (a captive portal's page, a cut one) is no verdict, nor is a redirect.
+    """
+    if answer.status == 200:
+        return _counted(answer.body, batch)
+    if 400 <= answer.status < 500 and answer.status not in RETRIED:
+        return Verdict(0, (), {f"refused: {_kind(answer)}": len(batch.reports)})
+    return None
+
+
+def _counted(body: bytes, batch: Batch) -> Verdict | None:
+    try:
+        told = json.loads(body)
+        rejected = {one["index"]: (one["reason"], one["retryable"] is True) for one in told["rejected"]}
+        accepted = told["accepted"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    if not all(type(index) is int and 0 <= index < len(batch.reports) for index in rejected):
+        return None
+    if type(accepted) is not int or accepted != len(batch.reports) - len(rejected):
+        return None
+    again = tuple(batch.reports[index] for index, (_, retryable) in rejected.items() if retryable)
+    lost = Counter(f"rejected: {_reason(reason)}" for reason, retryable in rejected.values() if not retryable)
+    return Verdict(accepted, again, lost)
+
+
+def _reason(given: object) -> str:
+    """The reason if it is one of the closed list: nothing else of what a server says is kept."""
+    return str(given) if isinstance(given, str) and given in list(Reason) else "other"
+
+
+def _kind(answer: Answer) -> str:
+    try:
+        named = json.loads(answer.body)["type"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        named = None
+    return next((kind for kind in KINDS if named == f"urn:hushtally:{kind}"), str(answer.status))
