@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,7 +26,8 @@ class Receipt:
 def receipt(connection: sqlite3.Connection, device: int, survey: Survey) -> Receipt | None:
     """The device's standing answer to any version of the survey, if it ever gave one."""
     row = connection.execute(
-        "SELECT survey, version, digest, granted, at, shown FROM consents WHERE device = ? AND survey = ?",
+        "SELECT survey, version, digest, granted, at, text FROM consents LEFT JOIN texts ON shown = hash"
+        " WHERE device = ? AND survey = ?",
         (device, survey.id),
     ).fetchone()
     return None if row is None else Receipt(row[0], row[1], row[2], bool(row[3]), row[4], row[5])
@@ -32,34 +35,44 @@ def receipt(connection: sqlite3.Connection, device: int, survey: Survey) -> Rece
 
 def granted(connection: sqlite3.Connection, device: int, survey: Survey, keep: bool) -> bool:
     """Whether the device agrees to exactly this survey; with `keep`, to any version of it."""
-    found = receipt(connection, device, survey)
-    return found is not None and found.granted and (keep or found.digest == survey.digest)
+    row = connection.execute(
+        "SELECT granted, digest FROM consents WHERE device = ? AND survey = ?", (device, survey.id)
+    ).fetchone()
+    return row is not None and bool(row[0]) and (keep or row[1] == survey.digest)
 
 
 def grant(connection: sqlite3.Connection, device: int, survey: Survey, now: datetime, shown: str) -> None:
-    """Notes that the device agrees, having been shown this text."""
-    _note(connection, device, survey, True, now, shown)
+    """Notes that the device agrees, having been shown this text; the first receipt for a digest stays."""
+    if granted(connection, device, survey, keep=False):
+        return
+    # the same text for every device of the file: it is kept once
+    hashed = hashlib.sha256(shown.encode()).hexdigest()
+    connection.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", (hashed, shown))
+    _note(connection, device, survey, True, now, hashed)
 
 
-def withdraw(connection: sqlite3.Connection, device: int, survey: Survey, now: datetime) -> None:
-    """Notes that the device agrees no longer, and deletes all that it held but what it has spent."""
-    _note(connection, device, survey, False, now, None)
+def withdraw(connection: sqlite3.Connection, device: int, surveys: Iterable[Survey], now: datetime) -> None:
+    """Notes that the device agrees no longer to anything, and deletes all that it held but the facts and the ledger.
+
+    That goes for every survey that it ever agreed to, also those that the app no longer has.
+    """
+    for survey in surveys:
+        _note(connection, device, survey, False, now, None)
     connection.execute(
-        "DELETE FROM answers WHERE device = ? AND digest IN (SELECT digest FROM schedules WHERE survey = ?)",
-        (device, survey.id),
+        "UPDATE consents SET granted = 0, at = ?, shown = NULL WHERE device = ? AND granted", (_text(now), device)
     )
-    connection.execute(
-        "DELETE FROM outbox WHERE device = ? AND digest IN (SELECT digest FROM schedules WHERE survey = ?)",
-        (device, survey.id),
-    )
-    connection.execute("DELETE FROM events WHERE device = ?", (device,))
+    for table in ("events", "answers", "outbox", "counters"):
+        connection.execute(f"DELETE FROM {table} WHERE device = ?", (device,))
 
 
 def _note(
     connection: sqlite3.Connection, device: int, survey: Survey, agrees: bool, now: datetime, shown: str | None
 ) -> None:
-    at = now.isoformat(timespec="seconds")
     connection.execute(
         "INSERT OR REPLACE INTO consents VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (device, survey.id, survey.version, survey.digest, int(agrees), at, shown),
+        (device, survey.id, survey.version, survey.digest, int(agrees), _text(now), shown),
     )
+
+
+def _text(now: datetime) -> str:
+    return now.isoformat(timespec="seconds")

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from client_sdk import answering, consent, events, ledger, outbox, schedule
 from client_sdk.consent import Receipt
 from client_sdk.delivery import Delivery
+from client_sdk.errors import ClientError
 from client_sdk.explain import Explanation, explain_survey
 from client_sdk.journal import Journal
 from client_sdk.randomness import Randomness
@@ -50,77 +51,91 @@ class Device:
         clock: Callable[[], datetime],
         randomness: Randomness,
     ) -> None:
+        self._surveys = tuple(survey for survey, _ in surveys)
+        if len({survey.id for survey in self._surveys}) < len(self._surveys):
+            raise ClientError("surveys must have different ids: of two versions the newer alone")
         self._state = state
         self._id = state.device(key)
-        self._surveys = tuple(survey for survey, _ in surveys)
         self._cohorts = {survey.digest: cohort for survey, cohort in surveys}
         self._terms = terms
         self._clock = clock
         self._randomness = randomness
         self.delivery = Delivery(state, self._id, self._surveys, collector, transport, randomness)
         self.journal = Journal(state, self._id, terms.durable, self._permitted)
+        self._withdrawing = False
+        self._pruned_on: date | None = None
         self._named_on: date | None = None
         self._named = events.Named(())
-        self._agreed = False
         self.refresh()
 
     def refresh(self) -> None:
-        """Looks again at what another process may have changed: whether anything may be recorded."""
+        """Looks again at what another process may have changed: what may be recorded."""
         with self._state.lock() as connection:
-            self._agreed = self._permitted(connection)
+            self._named_on = self._clock().date()
+            self._named = self._permitted(connection)
 
     def grant(self) -> None:
         """Notes consent to every survey, with the text that explains it, and draws the schedules."""
         now = self._clock()
+        self._withdrawing = False
         with self._state.transaction() as connection:
             for survey in self._surveys:
                 consent.grant(connection, self._id, survey, now, str(explain_survey(survey)))
-                self._take_up(connection, survey)
-        self._agreed = bool(self._surveys)
+                self._take_up(connection, survey, now.date())
+        self.refresh()
 
     def withdraw(self) -> None:
-        """Erases all but the fact and what was spent, from memory, the file and its log."""
-        self._agreed = False
+        """Erases all but the fact and what was spent, from memory, the file and its log.
+
+        Where the file cannot be written this raises; until it can, nothing is recorded, answered or sent.
+        """
+        self._withdrawing = True
+        self._named = events.Named(())
         self.journal.clear()
         with self._state.transaction() as connection:
-            for survey in self._surveys:
-                consent.withdraw(connection, self._id, survey, self._clock())
-                if survey.permanent:
-                    # what was answered is erased, so a new answer could be to the same value a second time
-                    schedule.silence(connection, self._id, survey, schedule.FORGOTTEN)
-        self._state.erase_deleted()
+            consent.withdraw(connection, self._id, self._surveys, self._clock())
+            schedule.forget(connection, self._id)
+            self._state.erasing(connection)
+        self._withdrawing = False
+        self._state.erase()
 
     def named(self) -> events.Named | None:
-        """What may be recorded now, or None before consent."""
-        if not self._agreed:
-            return None
-        today = self._clock().date()
-        if today != self._named_on:
-            self._named_on = today
-            self._named = events.Named(survey for survey in self._surveys if today <= survey.ends)
-        return self._named
+        """What may be recorded now; None where nothing may, as before consent."""
+        if self._clock().date() != self._named_on:
+            self.refresh()
+        return self._named if self._named.events else None
 
     def record(self, name: str, fields: dict[str, float | str]) -> None:
         """Keeps an event that `named` knows."""
         self.journal.add(self._clock().date(), name, fields)
 
     def answer(self) -> None:
-        """Makes the answers that are due, and forgets the surveys that are over."""
+        """Makes the answers that are due, and forgets what is no longer needed."""
+        if self._withdrawing:
+            self.withdraw()
+        self._state.erase()
+        self.journal.write_due()
         now = self._clock()
         self.refresh()
         with self._state.lock() as connection:
+            ended = schedule.over(connection, self._id, now.date())
             work = [survey for survey in self._surveys if self._has_work(connection, survey, now)]
-        if not work:
-            return
-        self.journal.write()
-        with self._state.answering() as connection:
-            live = events.Named(survey for survey in self._surveys if now.date() <= survey.ends)
-            events.prune(connection, self._id, now.date(), live)
-            for survey in work:
-                self._work(connection, survey, now)
+            stale = self._pruned_on != now.date() and events.outdated(connection, self._id, now.date(), self._live(now))
+        if work:
+            self.journal.write()
+            with self._state.answering() as connection:
+                self._forget(connection, now)
+                for survey in work:
+                    self._work(connection, survey, now)
+        elif ended or stale:
+            with self._state.transaction() as connection:
+                self._forget(connection, now)
+        self._pruned_on = now.date()
 
     def send(self, seconds: float, *, wait: bool = False) -> bool:
         """Sends what is due within `seconds`; whether nothing that is due is left."""
+        if self._withdrawing:
+            return False
         self.delivery.send(self._clock(), seconds, wait=wait)
         with self._state.lock() as connection:
             return not outbox.due(connection, self._id, self._clock())
@@ -145,49 +160,63 @@ class Device:
             return tuple(one for one in found if one)
 
     def count(self, name: str) -> None:
-        """Adds one to a counter."""
-        with self._state.lock() as connection:
-            count(connection, self._id, name)
+        """Adds one to a counter; nothing before consent."""
+        if self.named():
+            with self._state.lock() as connection:
+                count(connection, self._id, name)
 
     def close(self) -> None:
         """Writes what is in memory."""
         self.journal.write()
 
-    def _permitted(self, connection: sqlite3.Connection) -> bool:
-        return any(self._consents(connection, survey) for survey in self._surveys)
+    def _permitted(self, connection: sqlite3.Connection) -> events.Named:
+        """What may be recorded: the events of surveys that the customer agreed to and that may yet be answered."""
+        if self._withdrawing:
+            return events.Named(())
+        today = self._clock().date()
+        return events.Named(
+            survey
+            for survey in self._surveys
+            if today <= survey.ends
+            and self._consents(connection, survey)
+            and not ((plan := schedule.find(connection, self._id, survey)) and plan.silent)
+        )
 
     def _consents(self, connection: sqlite3.Connection, survey: Survey) -> bool:
         return consent.granted(connection, self._id, survey, self._terms.keep_consent)
 
-    def _take_up(self, connection: sqlite3.Connection, survey: Survey) -> Schedule:
-        return schedule.take_up(connection, self._id, survey, self._terms.max_lifetime_epsilon, self._randomness)
+    def _take_up(self, connection: sqlite3.Connection, survey: Survey, today: date) -> Schedule:
+        return schedule.take_up(connection, self._id, survey, self._terms.max_lifetime_epsilon, today, self._randomness)
 
     def _has_work(self, connection: sqlite3.Connection, survey: Survey, now: datetime) -> bool:
         """Whether a tick has anything to write for the survey: at most once an epoch, whatever the customer did."""
-        plan = schedule.find(connection, self._id, survey)
-        if now.date() > survey.ends:
-            return plan is not None and plan.silent != schedule.ENDED
         if not survey.runs(now.date()) or not self._consents(connection, survey):
             return False
-        if plan is None or (not plan.reserved and not plan.silent):
-            return plan is None or plan.seen < survey.epoch.start(now.date()).toordinal()
+        plan = schedule.find(connection, self._id, survey)
+        if plan is None:
+            return True
         return plan.silent is None and (
             plan.seen < survey.epoch.start(now.date()).toordinal()
             or answering.due(connection, self._id, survey, plan, now)
         )
 
     def _work(self, connection: sqlite3.Connection, survey: Survey, now: datetime) -> None:
-        if now.date() > survey.ends:
-            schedule.silence(connection, self._id, survey, schedule.ENDED)
-            connection.execute("DELETE FROM answers WHERE device = ? AND digest = ?", (self._id, survey.digest))
-            return
         if not self._consents(connection, survey):
             return
-        plan = self._take_up(connection, survey)
+        plan = self._take_up(connection, survey, now.date())
         if answering.due(connection, self._id, survey, plan, now) and not self._over_ceiling(connection):
             cohort = self._cohorts[survey.digest]
             answering.answer(connection, self._id, survey, plan, cohort, now, self._randomness)
         schedule.see(connection, self._id, survey, survey.epoch.start(now.date()))
+
+    def _live(self, now: datetime) -> events.Named:
+        return events.Named(survey for survey in self._surveys if now.date() <= survey.ends)
+
+    def _forget(self, connection: sqlite3.Connection, now: datetime) -> None:
+        """Forgets surveys that are over, and events that no survey looks at any more."""
+        for digest in schedule.over(connection, self._id, now.date()):
+            schedule.close(connection, self._id, digest)
+        events.prune(connection, self._id, now.date(), self._live(now))
 
     def _over_ceiling(self, connection: sqlite3.Connection) -> bool:
         ceiling = self._terms.max_lifetime_epsilon
@@ -196,9 +225,11 @@ class Device:
     def _standing(self, connection: sqlite3.Connection, survey: Survey) -> SurveyStatus:
         plan = schedule.find(connection, self._id, survey)
         agreed = self._consents(connection, survey)
-        spent = ledger.spent(connection, self._id, survey)
-        most = plan.reserved if plan and not plan.silent else spent
-        return SurveyStatus(survey.name, agreed, self._silence(connection, survey, plan, agreed), spent, most)
+        here, before = ledger.spent(connection, self._id, survey)
+        # where the ledger may be an old one, what was spent is known only to be at most what was set aside
+        most = plan.reserved if plan and (not plan.silent or plan.silent == schedule.REPLACED) else here
+        silent = self._silence(connection, survey, plan, agreed)
+        return SurveyStatus(survey.name, agreed, silent, before + here, before + most)
 
     def _silence(
         self, connection: sqlite3.Connection, survey: Survey, plan: Schedule | None, agreed: bool
@@ -206,7 +237,7 @@ class Device:
         today = self._clock().date()
         if plan is not None and plan.silent:
             return plan.silent
-        if not agreed:
+        if not agreed or self._withdrawing:
             return NO_CONSENT
         if today > survey.ends:
             return schedule.ENDED

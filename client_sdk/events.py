@@ -52,9 +52,13 @@ def usable(value: object) -> bool:
     return isinstance(value, str) and len(value) <= LONGEST_TEXT
 
 
-def add(connection: sqlite3.Connection, device: int, rows: Sequence[tuple[int, int, str, str]]) -> int:
-    """Keeps events (device, day, name, fields as JSON); returns how many of the oldest went, being too many."""
+def add(connection: sqlite3.Connection, rows: Sequence[tuple[int, int, str, str]]) -> None:
+    """Keeps events: device, day, name, fields as JSON."""
     connection.executemany("INSERT INTO events(device, day, name, fields) VALUES (?, ?, ?, ?)", rows)
+
+
+def trim(connection: sqlite3.Connection, device: int) -> int:
+    """Deletes the oldest events where there are too many; returns how many went."""
     return connection.execute(
         "DELETE FROM events WHERE device = ? AND id <= "
         "(SELECT id FROM events WHERE device = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
@@ -68,9 +72,19 @@ def find(connection: sqlite3.Connection, device: int) -> list[Event]:
     return [Event(name, date.fromordinal(day), json.loads(fields)) for name, day, fields in rows]
 
 
+def outdated(connection: sqlite3.Connection, device: int, today: date, named: Named) -> bool:
+    """Whether there is something to prune."""
+    which, values = _outdated(device, today, named)
+    return connection.execute(f"SELECT 1 FROM events WHERE {which} LIMIT 1", values).fetchone() is not None
+
+
 def prune(connection: sqlite3.Connection, device: int, today: date, named: Named) -> None:
     """Deletes the events that no survey looks at any more: of other names, or older than the longest window."""
-    connection.execute(
-        f"DELETE FROM events WHERE device = ? AND (day <= ? OR name NOT IN ({','.join('?' * len(named.events))}))",
-        (device, today.toordinal() - named.days, *named.events),
-    )
+    which, values = _outdated(device, today, named)
+    connection.execute(f"DELETE FROM events WHERE {which}", values)
+
+
+def _outdated(device: int, today: date, named: Named) -> tuple[str, tuple[object, ...]]:
+    names = named.events
+    which = f"device = ? AND (day <= ? OR name NOT IN ({','.join('?' * len(names))}))"
+    return which, (device, today.toordinal() - named.days, *names)

@@ -4,53 +4,69 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import suppress
 from pathlib import Path
 
 from client_sdk import schedule
-
-REPLACED = "the state file was copied, restored or replaced"
 
 
 class Identity:
     """Notices that a state file was copied or restored, so that no answer is given a second time from it.
 
     The file counts its answers; a mark beside it repeats the count once the answers are durable and before they are
-    sent. A file behind its mark is an old one; a file or a mark in another place on the disk (its inode) is a copy.
-    Where that is found every schedule in the file falls silent, for good; later surveys begin anew.
+    sent, and the file notes which file that mark is and when it last changed: a time that no program can set. So a
+    file behind its mark, without it, or beside one that anything else has touched (a copy, a backup put back, a
+    change of owner or mode) is not known to hold all that was answered; every schedule in it falls silent, for good,
+    as do surveys that had begun by then. What it cannot notice is a whole disk put back to an earlier state.
     """
 
     def __init__(self, path: str) -> None:
-        self._path = path
-        self._mark = f"{path}.mark"
+        self._mark = Path(f"{path}.mark")
 
     def verify(self, connection: sqlite3.Connection) -> None:
         """Silences what is in the file unless it is the one last written here. Within a transaction."""
-        count, known = connection.execute("SELECT answers, identity FROM file").fetchone()
+        count, mark, changed = connection.execute("SELECT answers, mark, changed FROM file").fetchone()
         marked = self._marked()
-        here = self._here()
-        if known is not None and (here != known or marked is None or marked > count):
-            schedule.silence_all(connection, REPLACED)
-            known = None
-        if known is None:
-            self._write(max(count, marked or 0))
-            connection.execute("UPDATE file SET answers = ?, identity = ?", (max(count, marked or 0), self._here()))
-        elif marked != count:
-            self._write(count)
+        if marked if mark is None else not self._ours(mark, changed) or marked is None or marked > count:
+            schedule.doubt_all(connection)
+        elif mark is not None and changed is not None:
+            return
+        self._settle(connection, max(count, marked or 0))
 
     def answered(self, connection: sqlite3.Connection) -> None:
         """Counts an answer. Within the transaction that gives it."""
-        connection.execute("UPDATE file SET answers = answers + 1")
+        connection.execute("UPDATE file SET answers = answers + 1, changed = NULL")
+
+    def settled(self, connection: sqlite3.Connection) -> bool:
+        """Whether the mark repeats the count of the file."""
+        (settled,) = connection.execute("SELECT changed IS NOT NULL FROM file").fetchone()
+        return bool(settled)
 
     def mark(self, connection: sqlite3.Connection) -> None:
-        """Repeats the count beside the file, after the transaction and before anything is sent."""
-        (count,) = connection.execute("SELECT answers FROM file").fetchone()
-        if (self._marked() or 0) < count:
-            self._write(count)
+        """Repeats the count beside the file. In a transaction after that of the answers, before anything is sent."""
+        if not self.settled(connection):
+            (count,) = connection.execute("SELECT answers FROM file").fetchone()
+            self._settle(connection, count)
+
+    def _settle(self, connection: sqlite3.Connection, count: int) -> None:
+        self._write(count)
+        mark, changed = self._found()
+        connection.execute("UPDATE file SET answers = ?, mark = ?, changed = ?", (count, mark, changed))
+
+    def _ours(self, mark: str, changed: int | None) -> bool:
+        """Whether the mark is the file it was; when it changed counts only if it was noted after its last writing."""
+        try:
+            found = self._found()
+        except OSError:
+            return False
+        return found[0] == mark and changed in (None, found[1])
+
+    def _found(self) -> tuple[str, int]:
+        found = self._mark.stat()
+        return str(found.st_ino), found.st_ctime_ns
 
     def _marked(self) -> int | None:
         try:
-            return int(Path(self._mark).read_bytes())
+            return int(self._mark.read_bytes())
         except (OSError, ValueError):
             return None
 
@@ -62,9 +78,3 @@ class Identity:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-    def _here(self) -> str | None:
-        with suppress(OSError):
-            both = (Path(self._path).stat(), Path(self._mark).stat())
-            return " ".join(f"{one.st_dev}:{one.st_ino}" for one in both)
-        return None

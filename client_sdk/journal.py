@@ -13,10 +13,12 @@ from datetime import date
 from weakref import WeakSet
 
 from client_sdk import events
+from client_sdk.events import Named
 from client_sdk.forking import Forking
 from client_sdk.state import State, count
 
 MOST_BUFFERED = 64
+TRIM_EVERY = 64  # events, until they are counted again
 LONGEST_BUFFERED = 1.0  # seconds, until the next call of any kind
 
 
@@ -28,7 +30,7 @@ class Journal(Forking):
     """
 
     def __init__(
-        self, state: State, device: int, durable: bool, permitted: Callable[[sqlite3.Connection], bool]
+        self, state: State, device: int, durable: bool, permitted: Callable[[sqlite3.Connection], Named]
     ) -> None:
         self._state = state
         self._device = device
@@ -37,6 +39,7 @@ class Journal(Forking):
         self._lock = threading.Lock()
         self._buffer: list[tuple[int, int, str, str]] = []
         self._since = 0.0
+        self._untrimmed = TRIM_EVERY
         super().__init__()
         _journals.add(self)
 
@@ -46,8 +49,15 @@ class Journal(Forking):
             if not self._buffer:
                 self._since = time.monotonic()
             self._buffer.append((self._device, day.toordinal(), name, json.dumps(fields)))
-            full = len(self._buffer) >= MOST_BUFFERED or time.monotonic() - self._since > LONGEST_BUFFERED
-        if self._durable or full:
+            due = self._durable or self._due()
+        if due:
+            self.write()
+
+    def write_due(self) -> None:
+        """Writes what has been in memory for long enough."""
+        with self._lock:
+            due = self._due()
+        if due:
             self.write()
 
     def write(self) -> None:
@@ -58,14 +68,25 @@ class Journal(Forking):
             taken, self._buffer = self._buffer, []
             try:
                 with self._state.transaction() as connection:
-                    if not self._permitted(connection):
-                        return  # consent was withdrawn in another process
-                    dropped = events.add(connection, self._device, taken)
-                    if dropped:
-                        count(connection, self._device, "dropped: too many events", dropped)
+                    self._keep(connection, taken)
             except BaseException:
                 self._buffer = taken[-MOST_BUFFERED:]
                 raise
+
+    def _due(self) -> bool:
+        return bool(self._buffer) and (
+            len(self._buffer) >= MOST_BUFFERED or time.monotonic() - self._since > LONGEST_BUFFERED
+        )
+
+    def _keep(self, connection: sqlite3.Connection, taken: list[tuple[int, int, str, str]]) -> None:
+        named = self._permitted(connection)  # consent may have been withdrawn in another process
+        events.add(connection, [row for row in taken if named.event(row[2])])
+        self._untrimmed += len(taken)
+        if self._untrimmed >= TRIM_EVERY:
+            dropped = events.trim(connection, self._device)
+            if dropped:
+                count(connection, self._device, "dropped: too many events", dropped)
+            self._untrimmed = 0
 
     def clear(self) -> None:
         """Forgets what is in memory."""

@@ -26,28 +26,58 @@ def answered(connection: sqlite3.Connection, device: int, survey: Survey, epoch:
     return row is not None
 
 
-def spent(connection: sqlite3.Connection, device: int, survey: Survey) -> float:
-    """The epsilon that this device has spent on the survey, all its versions together."""
-    (total,) = connection.execute(
-        "SELECT coalesce(sum(epsilon), 0.0) FROM ledger WHERE device = ? AND survey = ?", (device, survey.id)
+def spent(connection: sqlite3.Connection, device: int, survey: Survey) -> tuple[float, float]:
+    """The epsilon that this device has spent on this version of the survey, and on all the others."""
+    row = connection.execute(
+        "SELECT coalesce(sum(epsilon * (digest = ?)), 0.0), coalesce(sum(epsilon * (digest <> ?)), 0.0) FROM ledger"
+        " WHERE device = ? AND survey = ?",
+        (survey.digest, survey.digest, device, survey.id),
     ).fetchone()
-    return float(total)
+    return float(row[0]), float(row[1])
 
 
 def committed(connection: sqlite3.Connection, device: int) -> float:
     """The epsilon that this device has spent or may yet spend on all surveys that it ever took up.
 
     A survey that goes on counts with all it may cost. One that is over counts with what was spent, except under
-    permanent memory, where what was spent depends on what the customer did.
+    permanent memory, where what was spent depends on what the customer did, and where the ledger may be an old one.
     """
     (total,) = connection.execute(
         """
-        SELECT coalesce(sum(CASE WHEN silent IS NOT NULL AND NOT permanent
+        SELECT coalesce(sum(CASE WHEN silent IS NOT NULL AND doubtful = 0 AND NOT permanent
             THEN (SELECT coalesce(sum(epsilon), 0.0) FROM ledger
-                  WHERE ledger.device = schedules.device AND ledger.digest = schedules.digest)
+                  WHERE ledger.device = schedules.device AND ledger.survey = schedules.survey
+                  AND ledger.digest = schedules.digest)
             ELSE reserved END), 0.0)
         FROM schedules WHERE device = ?
         """,
         (device,),
     ).fetchone()
     return float(total)
+
+
+def flatten(connection: sqlite3.Connection, device: int, digest: str) -> None:
+    """Keeps which epochs were answered and what that cost in all, and forgets when it cost how much.
+
+    With permanent memory that would tell when an answer changed.
+    """
+    _gather(connection, device, digest, "UPDATE ledger SET epsilon = 0.0 WHERE device = ? AND digest = ?")
+
+
+def sum_up(connection: sqlite3.Connection, device: int, digest: str) -> None:
+    """Keeps of a survey that is over only what it has cost in all."""
+    _gather(connection, device, digest, "DELETE FROM ledger WHERE device = ? AND digest = ?")
+
+
+def _gather(connection: sqlite3.Connection, device: int, digest: str, rest: str) -> None:
+    where = (device, digest)
+    survey, total = connection.execute(
+        "SELECT min(survey), sum(epsilon) FROM ledger WHERE device = ? AND digest = ?", where
+    ).fetchone()
+    if survey is None:
+        return
+    connection.execute(rest, where)
+    # no question has this id, and no epoch this name
+    connection.execute(
+        "INSERT OR REPLACE INTO ledger VALUES (?, ?, '', ?, ?, ?)", (device, survey, digest, digest, total)
+    )

@@ -14,6 +14,7 @@ from client_sdk.survey import Survey
 ENDED = "the survey is over"
 SUPERSEDED = "a newer version took its place"
 FORGOTTEN = "consent was withdrawn and the permanent answers erased"
+REPLACED = "the state file was copied, restored or replaced"
 
 
 @dataclass(frozen=True)
@@ -46,37 +47,63 @@ def find(connection: sqlite3.Connection, device: int, survey: Survey) -> Schedul
 
 
 def take_up(
-    connection: sqlite3.Connection, device: int, survey: Survey, ceiling: float | None, randomness: Randomness
+    connection: sqlite3.Connection,
+    device: int,
+    survey: Survey,
+    ceiling: float | None,
+    today: date,
+    randomness: Randomness,
 ) -> Schedule:
     """The device's schedule, drawn if there is none yet and never again, with epsilon set aside if there is room.
 
     An older version of the survey goes silent with it.
     """
-    schedule = find(connection, device, survey)
-    if schedule is None:
-        pool = [question.id for question in survey.asked]
-        chosen = [pool.pop(randomness.below(len(pool))) for _ in range(survey.privacy.questions_per_device)]
-        phase = randomness.below(survey.privacy.answers_every)
-        connection.execute(
-            "UPDATE schedules SET silent = ? WHERE device = ? AND survey = ? AND silent IS NULL",
-            (SUPERSEDED, device, survey.id),
-        )
-        connection.execute(
-            "INSERT INTO schedules VALUES (?, ?, ?, ?, ?, ?, ?, 0.0, 0, NULL)",
-            (device, survey.digest, survey.id, survey.version, survey.permanent, json.dumps(chosen), phase),
-        )
-        schedule = Schedule(tuple(chosen), phase, 0.0, 0, None)
-    if schedule.reserved or schedule.silent:
-        return schedule
-    room = (
-        ceiling is None or ledger.committed(connection, device) + survey.lifetime_epsilon <= ceiling + ledger.ROUNDING
+    plan = find(connection, device, survey) or _draw(connection, device, survey, today, randomness)
+    if plan.reserved or plan.silent:
+        return plan
+    if ceiling is None or ledger.committed(connection, device) + survey.lifetime_epsilon <= ceiling + ledger.ROUNDING:
+        _reserve(connection, device, survey)
+    return find(connection, device, survey) or plan
+
+
+def _draw(connection: sqlite3.Connection, device: int, survey: Survey, today: date, randomness: Randomness) -> Schedule:
+    pool = [question.id for question in survey.asked]
+    chosen = [pool.pop(randomness.below(len(pool))) for _ in range(survey.privacy.questions_per_device)]
+    phase = randomness.below(survey.privacy.answers_every)
+    (seen,) = connection.execute(
+        "SELECT max(seen) FROM schedules WHERE device = ? AND survey = ?", (device, survey.id)
+    ).fetchone()
+    if seen:
+        # what the clock has shown an older version it has shown this one
+        seen = survey.epoch.start(date.fromordinal(seen)).toordinal()
+    _silence(connection, SUPERSEDED, "device = ? AND survey = ?", device, survey.id)
+    connection.execute(
+        "INSERT INTO schedules(device, digest, survey, permanent, ends, questions, phase, seen)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            device,
+            survey.digest,
+            survey.id,
+            survey.permanent,
+            survey.ends.toordinal(),
+            json.dumps(chosen),
+            phase,
+            seen or 0,
+        ),
     )
-    if room:
-        connection.execute(
-            "UPDATE schedules SET reserved = ? WHERE device = ? AND digest = ?",
-            (survey.lifetime_epsilon, device, survey.digest),
-        )
-    return find(connection, device, survey) or schedule
+    if _in_doubt(connection, survey, today):
+        _reserve(connection, device, survey)  # so much may have been spent
+        _doubt(connection, "device = ? AND digest = ?", device, survey.digest)
+    plan = find(connection, device, survey)
+    assert plan is not None
+    return plan
+
+
+def _reserve(connection: sqlite3.Connection, device: int, survey: Survey) -> None:
+    connection.execute(
+        "UPDATE schedules SET reserved = ? WHERE device = ? AND digest = ?",
+        (survey.lifetime_epsilon, device, survey.digest),
+    )
 
 
 def see(connection: sqlite3.Connection, device: int, survey: Survey, epoch_start: date) -> None:
@@ -87,14 +114,56 @@ def see(connection: sqlite3.Connection, device: int, survey: Survey, epoch_start
     )
 
 
-def silence(connection: sqlite3.Connection, device: int, survey: Survey, reason: str) -> None:
-    """Ends the device's part in this survey for good."""
-    connection.execute(
-        "UPDATE schedules SET silent = ? WHERE device = ? AND digest = ?",
-        (reason, device, survey.digest),
+def over(connection: sqlite3.Connection, device: int, today: date) -> list[str]:
+    """The digests of the device's surveys that have ended and are not closed yet, also those the app has no longer."""
+    rows = connection.execute(
+        "SELECT digest FROM schedules WHERE device = ? AND silent IS NULL AND ends < ?", (device, today.toordinal())
     )
+    return [digest for (digest,) in rows]
 
 
-def silence_all(connection: sqlite3.Connection, reason: str) -> None:
-    """Ends every part of every device of this file for good."""
-    connection.execute("UPDATE schedules SET silent = ? WHERE silent IS NULL", (reason,))
+def close(connection: sqlite3.Connection, device: int, digest: str) -> None:
+    """Forgets a survey that is over: its permanent answers, and of what it cost all but the sum."""
+    _silence(connection, ENDED, "device = ? AND digest = ?", device, digest)
+    ledger.sum_up(connection, device, digest)
+    # a later version must not answer again in an epoch that this one has answered
+    connection.execute("UPDATE schedules SET seen = ends + 1 WHERE device = ? AND digest = ?", (device, digest))
+
+
+def forget(connection: sqlite3.Connection, device: int) -> None:
+    """Ends the device's part in surveys with permanent memory: without its answers it could only draw them anew."""
+    permanent = "device = ? AND permanent"
+    _silence(connection, FORGOTTEN, permanent, device)
+    rows = connection.execute(f"SELECT digest FROM schedules WHERE {permanent}", (device,)).fetchall()
+    for (digest,) in rows:
+        ledger.flatten(connection, device, digest)
+
+
+def doubt_all(connection: sqlite3.Connection) -> None:
+    """Ends every part of every device of this file for good, and of surveys that began before it was noticed."""
+    _doubt(connection, "true")
+    connection.execute("UPDATE file SET doubt = 0")
+
+
+def _in_doubt(connection: sqlite3.Connection, survey: Survey, today: date) -> bool:
+    """Whether the survey may have been answered from another state of this file."""
+    (doubt,) = connection.execute("SELECT doubt FROM file").fetchone()
+    if doubt == 0:
+        doubt = today.toordinal()
+        connection.execute("UPDATE file SET doubt = ?", (doubt,))
+    return doubt is not None and survey.starts.toordinal() <= doubt
+
+
+def _doubt(connection: sqlite3.Connection, which: str, *values: object) -> None:
+    connection.execute(f"UPDATE schedules SET doubtful = 1 WHERE silent IS NULL AND {which}", values)
+    _silence(connection, REPLACED, which, *values)
+
+
+def _silence(connection: sqlite3.Connection, reason: str, which: str, *values: object) -> None:
+    """Silences those that are not yet; the answers that were kept for them are of no more use."""
+    connection.execute(
+        "DELETE FROM answers WHERE (device, digest) IN"
+        f" (SELECT device, digest FROM schedules WHERE silent IS NULL AND {which})",
+        values,
+    )
+    connection.execute(f"UPDATE schedules SET silent = ? WHERE silent IS NULL AND {which}", (reason, *values))

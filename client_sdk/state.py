@@ -6,7 +6,6 @@ import hashlib
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,18 +22,21 @@ BUSY_SECONDS = 10.0
 MEMORY = ":memory:"
 
 _SCHEMA = """
-CREATE TABLE file(salt BLOB NOT NULL, answers INTEGER NOT NULL, identity TEXT);
+CREATE TABLE file(
+    salt BLOB NOT NULL, answers INTEGER NOT NULL, mark TEXT, changed INTEGER, doubt INTEGER,
+    erasing INTEGER NOT NULL);
 CREATE TABLE devices(device INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE);
 CREATE TABLE consents(
     device INTEGER, survey TEXT, version INTEGER NOT NULL, digest TEXT NOT NULL, granted INTEGER NOT NULL,
     at TEXT NOT NULL, shown TEXT, PRIMARY KEY(device, survey)) WITHOUT ROWID;
+CREATE TABLE texts(hash TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE events(
     id INTEGER PRIMARY KEY, device INTEGER NOT NULL, day INTEGER NOT NULL, name TEXT NOT NULL, fields TEXT NOT NULL);
-CREATE INDEX events_by_device ON events(device, day);
+CREATE INDEX events_by_device ON events(device);
 CREATE TABLE schedules(
-    device INTEGER, digest TEXT, survey TEXT NOT NULL, version INTEGER NOT NULL, permanent INTEGER NOT NULL,
-    questions TEXT NOT NULL, phase INTEGER NOT NULL, reserved REAL NOT NULL, seen INTEGER NOT NULL, silent TEXT,
-    PRIMARY KEY(device, digest)) WITHOUT ROWID;
+    device INTEGER, digest TEXT, survey TEXT NOT NULL, permanent INTEGER NOT NULL, ends INTEGER NOT NULL,
+    questions TEXT NOT NULL, phase INTEGER NOT NULL, seen INTEGER NOT NULL, reserved REAL NOT NULL DEFAULT 0,
+    doubtful INTEGER NOT NULL DEFAULT 0, silent TEXT, PRIMARY KEY(device, digest)) WITHOUT ROWID;
 CREATE TABLE answers(
     device INTEGER, digest TEXT, question TEXT, value INTEGER, symbol INTEGER NOT NULL, used INTEGER NOT NULL,
     PRIMARY KEY(device, digest, question, value)) WITHOUT ROWID;
@@ -67,13 +69,19 @@ class State(Forking):
         self._connection: sqlite3.Connection | None = None
         self._identity = None if path == MEMORY else Identity(path)
         self._held = False
+        self._unerased = False
         super().__init__()
         try:
             with self.transaction() as connection:
                 self._migrate(connection)
                 if self._identity:
                     self._identity.verify(connection)
-                self._salt: bytes = connection.execute("SELECT salt FROM file").fetchone()[0]
+                self._salt: bytes
+                self._salt, self._unerased = connection.execute("SELECT salt, erasing FROM file").fetchone()
+            self.erase()
+        except StateError:
+            self.close()
+            raise
         except (sqlite3.Error, OSError) as error:
             self.close()
             raise StateError(f"the state file {path} cannot be used: {error}") from None
@@ -108,14 +116,9 @@ class State(Forking):
         """One transaction that is on the disk when the block ends, or not there at all."""
         with self.lock() as connection:
             connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("BEGIN IMMEDIATE")
             try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-                raise
+                with _atomic(connection):
+                    yield connection
             finally:
                 with suppress(sqlite3.Error):
                     connection.execute("PRAGMA synchronous = NORMAL")
@@ -129,12 +132,15 @@ class State(Forking):
             yield connection
             if self._identity:
                 self._identity.answered(connection)
+        self.mark()
 
     def mark(self) -> None:
         """To be called before anything is sent: from now on an older copy of the file is known as one."""
         if self._identity:
             with self.lock() as connection:
-                self._identity.mark(connection)
+                if not self._identity.settled(connection):
+                    with _atomic(connection):
+                        self._identity.mark(connection)
 
     def device(self, key: str) -> int:
         """The number of the device with this local key; the key itself is kept as a salted hash only."""
@@ -147,14 +153,22 @@ class State(Forking):
             number: int = found[0]
             return number
 
-    def erase_deleted(self) -> None:
-        """Empties the file's log too, so that nothing that was deleted can be read on the disk."""
-        for _ in range(20):
+    def erasing(self, connection: sqlite3.Connection) -> None:
+        """To be called in a transaction that deletes for good; `erase` does the rest, after a crash the next start."""
+        connection.execute("UPDATE file SET erasing = 1")
+        self._unerased = True
+
+    def erase(self) -> None:
+        """Empties the file's log, so that nothing that was deleted for good can be read on the disk.
+
+        While another process is in the midst of reading it cannot; so it is to be called again now and then.
+        """
+        if self._unerased:
             with self.lock() as connection:
                 busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            if not busy:
-                return
-            time.sleep(0.05)
+                if not busy:
+                    self._unerased = False
+                    connection.execute("UPDATE file SET erasing = 0")
 
     def close(self) -> None:
         """Closes the connection; the next use opens it again (what was in memory is gone)."""
@@ -193,21 +207,41 @@ class State(Forking):
         connection = sqlite3.connect(
             self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=64
         )
+        self._check(connection)  # before anything is changed in it
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("PRAGMA temp_store = MEMORY")  # or pages with events could spill to the system's folder
         return connection
 
-    def _migrate(self, connection: sqlite3.Connection) -> None:
+    def _check(self, connection: sqlite3.Connection) -> bool:
+        """Whether the file is one of ours, False for an empty one; StateError if it is another."""
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+            return False
+        if _pragma(connection, "application_id") != APPLICATION_ID:
+            raise StateError(f"the state file {self.path} is a database of something else")
+        if _pragma(connection, "user_version") > VERSION:
+            raise StateError(f"the state file {self.path} was written by a newer hushtally")
+        return True
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        if not self._check(connection):
             for statement in filter(str.strip, _SCHEMA.split(";")):
                 connection.execute(statement)
-            connection.execute("INSERT INTO file VALUES (?, 0, NULL)", (os.urandom(16),))
+            connection.execute("INSERT INTO file(salt, answers, erasing) VALUES (?, 0, 0)", (os.urandom(16),))
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
-        elif _pragma(connection, "application_id") != APPLICATION_ID:
-            raise StateError(f"the state file {self.path} is a database of something else")
-        elif _pragma(connection, "user_version") > VERSION:
-            raise StateError(f"the state file {self.path} was written by a newer hushtally")
+
+
+@contextmanager
+def _atomic(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
 
 
 _inherited: list[sqlite3.Connection | None] = []
