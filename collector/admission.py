@@ -6,32 +6,14 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
 
 from client_sdk.canonical import canonical_json
 from client_sdk.errors import BatchError, SurveyError
 from client_sdk.fields import shown
-from client_sdk.report import MOST_BYTES, Batch, Report
+from client_sdk.report import MOST_BYTES, Batch, Reason, Report
 from client_sdk.survey import Survey
 from collector.cell import Cell
 from collector.refusal import Refusal, Refused
-
-
-class Reason(StrEnum):
-    """Why a report is not counted; a closed list."""
-
-    UNKNOWN_QUESTION = "unknown_question"
-    COHORT_MISMATCH = "cohort_mismatch"
-    SYMBOL_OUT_OF_RANGE = "symbol_out_of_range"
-    MALFORMED_EPOCH = "malformed_epoch"
-    EPOCH_OUTSIDE_SURVEY = "epoch_outside_survey"
-    EPOCH_CLOSED = "epoch_closed"
-    EPOCH_NOT_OPEN = "epoch_not_open"
-
-    @property
-    def retryable(self) -> bool:
-        """Whether the same report may count later: only a device whose clock is ahead can hope."""
-        return self is Reason.EPOCH_NOT_OPEN
 
 
 @dataclass(frozen=True)

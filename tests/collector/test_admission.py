@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from client_sdk.errors import SurveyError
-from client_sdk.report import MOST_BYTES, Report
+from client_sdk.report import MOST_BYTES, Reason, Report
 from client_sdk.survey import Survey
-from collector.admission import Reason, admit, last_day, read, require_collectable
+from collector.admission import admit, last_day, read, require_collectable
 from collector.cell import Cell
 from collector.refusal import Refusal, Refused
 
