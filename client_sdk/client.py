@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Required, Self, TypedDict, TypeVar
 
 from client_sdk import events
 from client_sdk.consent import Receipt
@@ -39,6 +39,24 @@ class Fault:
 
     during: str
     kind: str
+
+
+class Options(TypedDict, total=False):
+    """What `Client` takes beside its surveys: see there."""
+
+    collector: Required[str]
+    state: Required[str | PathLike[str]]
+    cohort: Mapping[str, str] | None
+    device: str
+    max_epsilon: float | None
+    max_lifetime_epsilon: float | None
+    keep_consent: bool
+    durable: bool
+    strict: bool
+    on_error: Callable[[Fault], None] | None
+    clock: Callable[[], datetime]
+    randomness: Randomness | None
+    transport: Transport | None
 
 
 def utc_now() -> datetime:

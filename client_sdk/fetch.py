@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote
 
+from client_sdk.canonical import sha256
 from client_sdk.client import check_ceilings
 from client_sdk.errors import ClientError, SurveyError
 from client_sdk.survey import Survey
@@ -28,7 +30,7 @@ def fetch_survey(
     """
     if digest is None and (max_epsilon is None or max_lifetime_epsilon is None):
         raise ClientError("fetch_survey needs a digest to pin, or both max_epsilon and max_lifetime_epsilon")
-    url = f"{checked_url(collector)}/v1/surveys/{id}/{version}"
+    url = f"{checked_url(collector)}/v1/surveys/{quote(id, safe='')}/{version}"
     try:
         answer = (transport or HttpTransport()).request("GET", url, None, timeout, LARGEST_SURVEY)
     except OSError as error:
@@ -36,12 +38,17 @@ def fetch_survey(
     if answer.status != 200:
         raise ClientError(f"{url} cannot be fetched: the collector answered {answer.status}")
     try:
-        survey = Survey.from_resolved(json.loads(answer.body)["survey"])
-    except (ValueError, LookupError, TypeError, RecursionError, SurveyError):
+        definition = json.loads(answer.body)["survey"]
+        # before anything is made of it: what is not the pinned one is not even read
+        served = sha256(definition)
+        if digest is not None and served != digest:
+            raise ClientError(f"{url} serves digest {served}, not the pinned {digest}")
+        survey = Survey.from_resolved(definition)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, SurveyError):
         raise ClientError(f"what {url} serves is not a survey") from None
     if (survey.id, survey.version) != (id, version):
         raise ClientError(f"{url} serves another survey: {survey.name}")
     if digest is not None and survey.digest != digest:
-        raise ClientError(f"{url} serves digest {survey.digest}, not the pinned {digest}")
+        raise ClientError(f"{url} serves a survey with the pinned digest that is not resolved")
     check_ceilings([survey], max_epsilon, max_lifetime_epsilon)
     return survey

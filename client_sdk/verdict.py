@@ -1,4 +1,4 @@
-"""Verdict: what a collector's answer means for the batch that it answers. No I/O; whatever a collector says is a case."""
+"""Verdict: what a collector's answer means for its batch. No I/O; whatever a collector says is a case."""
 
 from __future__ import annotations
 
