@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,10 +11,12 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from client_sdk.mechanisms.base import EPSILON_RANGE
 from client_sdk.survey import Survey
+from simulations.audit import METHODS, TRIALS
+from simulations.audit import audit as audit_survey
 from simulations.definition import Definition
 from simulations.errors import SimulationError
 from simulations.formats import console, print_outcomes, print_tuning, to_csv, to_json
@@ -173,6 +176,39 @@ def simulate(
         _echo(found, form)
 
 
+@click.command("audit")
+@click.argument("file")
+@click.option(
+    "--method",
+    type=click.Choice(METHODS),
+    default="auto",
+    show_default=True,
+    help="Prove by running every branch of the code, watch the shipped client, or prove where that is possible.",
+)
+@click.option(
+    "--trials", type=click.IntRange(1_000), default=TRIALS, show_default=True, help="Reports per value when watching."
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Watch with simulated randomness that can be repeated.")
+@click.option("--format", "form", type=click.Choice(["text", "json", "csv"]), default="text", show_default=True)
+def audit(file: str, method: str, trials: int, seed: int | None, form: str) -> None:
+    """Whether every question of FILE keeps its epsilon; ends with 1 if one does not.
+
+    Prints a certificate. A bound is proven by running every branch of the shipped code or, where there are too many,
+    tested on the reports that the shipped client sends.
+    """
+    survey = Definition.load(file).survey
+    with _progress("auditing", None) as advance:
+        certificate = audit_survey(survey, method, trials, seed, progress=advance)
+    if form == "json":
+        click.echo(json.dumps(certificate.as_dict(), indent=2, ensure_ascii=False))
+    elif form == "csv":
+        click.echo(to_csv(certificate.findings), nl=False)
+    else:
+        click.echo(certificate)
+    if not certificate.holds:
+        raise SystemExit(1)
+
+
 def _population(truth: Path | None, like: str, survey: Survey) -> Population:
     return Population.like(like) if truth is None else Population.read(truth, survey, like)
 
@@ -192,7 +228,7 @@ def _echo(rows: list[Any], form: str) -> None:
 
 
 @contextmanager
-def _progress(words: str, total: int) -> Iterator[Callable[[], object]]:
+def _progress(words: str, total: int | None) -> Iterator[Callable[[], object]]:
     """A bar on the terminal that takes a step at every call of what it yields."""
     columns = (
         TextColumn("{task.description}"),

@@ -60,7 +60,7 @@ class InProcess:
             self.accepted += answer.get_json()["accepted"]
         else:
             self.refused += 1
-        return Answer(answer.status_code, answer.get_data(), answer.headers.get("Retry-After"))
+        return Answer(answer.status_code, answer.get_data())
 
 
 def collect(

@@ -42,6 +42,8 @@ def to_csv(rows: Sequence[Any]) -> str:
 def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return ";".join(f"{name}={one}" for name, one in value.items())
+    if isinstance(value, tuple):
+        return "; ".join(map(str, value))
     if isinstance(value, bool):
         return "true" if value else "false"
     return value

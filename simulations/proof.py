@@ -1,0 +1,101 @@
+"""Proof of a question's bounds: every branch of the shipped code is run once and its exact chance added up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from client_sdk.channel import Channel
+from client_sdk.mechanisms import Mechanism, PermanentMechanism, Rappor
+from client_sdk.mechanisms.base import logarithm
+from client_sdk.mechanisms.enumeration import TIGHT, distribution, largest_ratio
+from client_sdk.questions import Question
+from client_sdk.randomness import Randomness
+from simulations.certificate import ENUMERATION, Finding
+from simulations.outlook import named
+
+MOST_BRANCHES = 2**20  # about a minute
+Distribution = Mapping[int, Fraction]
+
+
+class TooManyBranches(Exception):
+    """The code draws from more possibilities than may be run one by one."""
+
+
+def prove(
+    question: Question, most: int = MOST_BRANCHES, progress: Callable[[], object] = lambda: None
+) -> list[Finding]:
+    """What one report tells and, with permanent memory, what all reports of one answer do: exactly.
+
+    Runs the mechanism's `perturb` (and `draw`) through at most so many branches in all, one call of progress each;
+    TooManyBranches beyond. MechanismError if the code draws in a way that cannot be enumerated.
+    """
+    mechanism = question.mechanism
+    values = range(mechanism.domain)
+    if mechanism.symbols * mechanism.domain > most:
+        raise TooManyBranches
+    left = [most]
+
+    def counted(draw: Callable[[int, Randomness], int], value: int) -> Distribution:
+        def once(randomness: Randomness) -> int:
+            left[0] -= 1
+            if left[0] < 0:
+                raise TooManyBranches
+            progress()
+            return draw(value, randomness)
+
+        return distribution(once)
+
+    reports = [counted(mechanism.perturb, value) for value in values]
+    found = [_finding(question, "one report", question.epsilon, reports, _strays(mechanism, reports))]
+    if isinstance(mechanism, PermanentMechanism):
+        # `repeat` sees nothing but the permanent symbol, so no number of reports can tell more than it does
+        draws = [counted(mechanism.draw, value) for value in values]
+        claimed = question.epsilon_permanent or 0.0
+        found.append(_finding(question, "all reports of one answer", claimed, draws, []))
+    return found
+
+
+def _finding(
+    question: Question, bound: str, claimed: float, chances: Sequence[Distribution], breaches: list[str]
+) -> Finding:
+    mechanism = question.mechanism
+    ratio = largest_ratio(chances)
+    epsilon = logarithm(ratio) if isinstance(ratio, Fraction) else None
+    if epsilon is None:
+        breaches = ["a symbol can rule a value out: the ratio is infinite", *breaches]
+    elif epsilon > claimed:
+        breaches = [f"it tells {epsilon:.12g}, more than the {claimed:g} claimed", *breaches]
+    elif epsilon < claimed - TIGHT and not isinstance(mechanism, Rappor):  # where hashes collide it tells less
+        breaches = [f"it tells {epsilon:.12g}, so that accuracy for {claimed:g} is given away", *breaches]
+    return Finding(
+        question.id, named(mechanism), mechanism.domain, mechanism.symbols, bound, claimed, ENUMERATION,
+        epsilon, None, None, None, None, tuple(breaches),
+    )  # fmt: skip
+
+
+def _strays(mechanism: Mechanism, reports: Sequence[Distribution]) -> list[str]:
+    """Symbols that are none, and support rates that are not the channel's."""
+    strays = {symbol for one in reports for symbol in one if not 0 <= symbol < mechanism.symbols}
+    if strays:
+        return [f"symbol {min(strays)} is not one of its {mechanism.symbols:,}"]
+    if isinstance(mechanism, Rappor):
+        return []
+    symbols = sorted({symbol for one in reports for symbol in one})
+    chances = np.array([[float(one.get(symbol, 0)) for symbol in symbols] for one in reports])
+    supports = np.array(
+        [[mechanism.supports(symbol, value) for value in range(mechanism.domain)] for symbol in symbols]
+    )
+    rates = chances @ supports
+    channel: Channel = mechanism.channel
+    expected = np.where(np.eye(mechanism.domain, dtype=bool), float(channel.p), float(channel.q))
+    off = np.abs(rates - expected)
+    if off.max() <= TIGHT:
+        return []
+    truth, value = np.unravel_index(int(off.argmax()), off.shape)
+    return [
+        f"value {value} is supported at the rate {rates[truth, value]:.12g} when the truth is {truth}; its channel says"
+        f" {expected[truth, value]:.12g}, so that estimates are biased"
+    ]

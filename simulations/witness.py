@@ -1,0 +1,103 @@
+"""A witness: what the shipped client sends, again and again, when it was told a value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+
+import numpy as np
+
+from aggregator.tally import Integers
+from client_sdk.client import Client, Fault
+from client_sdk.epochs import EpochLength
+from client_sdk.questions import Categories, Question
+from client_sdk.randomness import Randomness
+from client_sdk.signals import Function, Signal
+from client_sdk.survey import Survey
+from client_sdk.testing import ScriptedClock
+from client_sdk.transport import LARGEST_ANSWER, Answer
+from simulations.errors import SimulationError
+
+COPIES = 64  # of the question, which one device answers at once
+DAYS = 360
+STARTS = date(2026, 1, 1)
+
+
+class _Notes:
+    """A transport that notes the symbol of every report, by the copy of the question."""
+
+    def __init__(self) -> None:
+        self.symbols: dict[str, list[int]] = {}
+
+    def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = LARGEST_ANSWER) -> Answer:
+        """See Transport."""
+        reports = json.loads(body or b"")["reports"]
+        for report in reports:
+            self.symbols.setdefault(report["question"], []).append(report["symbol"])
+        return Answer(200, b'{"accepted": %d, "rejected": []}' % len(reports))
+
+
+def repeated(survey: Survey, question: Question) -> Survey:
+    """A survey of a year that asks many copies of one question every day, each about a value the device is told."""
+    categories = tuple(map(str, range(len(question.segments) - 1)))
+    copies = tuple(
+        replace(question, id=f"copy{number}", form=Categories("told", categories)) for number in range(COPIES)
+    )
+    return replace(
+        survey,
+        starts=STARTS,
+        ends=STARTS + timedelta(days=DAYS - 1),
+        epoch=EpochLength.DAY,
+        privacy=replace(survey.privacy, questions_per_device=COPIES, answers_every=1),
+        cohorts={},
+        signals={"told": Signal(Function.TOP, "truth", "told", 1)},
+        questions=copies,
+    )
+
+
+def watch(
+    survey: Survey,
+    question: Question,
+    value: int,
+    sequences: int,
+    length: int,
+    source: Callable[[], Randomness],
+    progress: Callable[[], object] = lambda: None,
+) -> Integers:
+    """What devices that were told `value` every day send about a question, through the client's public API.
+
+    At least `sequences` rows of `length` reports, each row of one device and one answer; int array of symbols.
+    source: the randomness of the next device. progress is called once per COPIES reports. SimulationError if the
+    client fails or sends anything but one report per question and day.
+    """
+    asked = repeated(survey, question)
+    if not 1 <= length <= DAYS:
+        raise SimulationError(f"length must be at least 1 and at most {DAYS}, got {length}")
+    rows: list[Sequence[int]] = []
+    while len(rows) < sequences:
+        notes = _Notes()
+        faults: list[Fault] = []
+        clock = ScriptedClock("2026-01-01T23:59:59")
+        with Client(
+            asked,
+            collector="http://localhost",
+            state=":memory:",
+            clock=clock,
+            randomness=source(),
+            transport=notes,
+            on_error=faults.append,
+        ) as client:
+            client.grant_consent()
+            for _ in range(length):
+                client.record("truth", told=str(value))
+                client.tick()
+                clock.advance(days=1)
+                progress()
+        if faults or {len(sent) for sent in notes.symbols.values()} != {length} or len(notes.symbols) != COPIES:
+            raise SimulationError(
+                f"the client did not answer {COPIES} questions on {length} days: {faults or 'silent'}"
+            )
+        rows += notes.symbols.values()
+    return np.array(rows[:sequences], dtype=np.int64)

@@ -1,0 +1,219 @@
+"""Audits: what keeps its word gets a certificate, what does not is found, by proof and by watching the client."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from click.testing import CliRunner
+
+from client_sdk import answering
+from client_sdk.mechanisms import Direct, Mechanism, Permanent, Subset, Weights, build
+from client_sdk.survey import Survey
+from hushtally.cli import main
+from simulations.audit import Event, audit
+from simulations.errors import SimulationError
+from simulations.proof import TooManyBranches, prove
+
+FRESH = """
+id = "one"
+version = 1
+title = "One question"
+purpose = "For tests."
+owner = "tests@example.com"
+starts = 2026-11-02
+ends = 2026-11-29
+[privacy]
+epsilon = 1.0
+[signals]
+seen = { top = "visit.kind", days = 7 }
+[[questions]]
+id = "kind"
+one_of = "seen"
+categories = [CATEGORIES]
+"""
+PERMANENT = FRESH.replace("epsilon = 1.0", 'epsilon = 1.0\nmemory = "permanent"\nepsilon_permanent = 2.0\nchanges = 1')
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"simulations_{name}", Path(__file__).parent / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+broken = load("broken")
+ONE = Weights.of(1.0)
+BROKEN: dict[str, Mechanism] = {
+    "a leaked bit": broken.LeakedBit(6, ONE, 3),
+    "a value put first": broken.ValueFirst(6, ONE, 2),
+    "noise redrawn": broken.Redrawn(Direct(4, ONE), Direct(4, Weights.of(2.0))),
+    "p 2% too large": broken.OffBy2Percent(2, ONE),
+    "p 2% too small": broken.OffBy2Percent(2, ONE, less=True),
+}
+# every mechanism at 16 values and epsilon 1
+SIXTEEN: dict[str, dict[str, object]] = {
+    "direct": {},
+    "subset": {},
+    "affine": {},
+    "projective": {},
+    "sue": {},
+    "oue": {},
+}
+
+
+def survey(domain: int, text: str = FRESH, mechanism: Mechanism | None = None) -> Survey:
+    categories = ", ".join(f'"c{number}"' for number in range(domain - 1))
+    parsed = Survey.parse(text.replace("CATEGORIES", categories))
+    if mechanism is None:
+        return parsed
+    return replace(parsed, questions=(replace(parsed.asked[0], mechanism=mechanism),))
+
+
+def surveyed(mechanism: Mechanism) -> Survey:
+    return survey(mechanism.domain, PERMANENT if isinstance(mechanism, Permanent) else FRESH, mechanism)
+
+
+def test_a_survey_that_keeps_its_word_is_certified(example: Path) -> None:
+    """Every bound proven within 1e-9 of the survey's epsilon and never above."""
+    certificate = audit(Survey.load(example))
+    assert certificate.holds
+    assert certificate.digest == Survey.load(example).digest
+    for finding in certificate.findings:
+        assert finding.epsilon is not None
+        assert finding.claimed - 1e-9 < finding.epsilon <= finding.claimed
+
+
+@pytest.mark.parametrize("name", ["direct", "subset", "affine", "projective"])
+def test_sixteen_values_are_proven(name: str) -> None:
+    [finding] = audit(survey(16, mechanism=build(name, {}, 16, 1.0)), "enumeration").findings
+    assert finding.holds
+    assert finding.epsilon == pytest.approx(1.0, abs=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["sue", "oue"])
+def test_sixteen_bits_are_proven(name: str) -> None:
+    [finding] = audit(survey(16, mechanism=build(name, {}, 16, 1.0)), "enumeration").findings
+    assert finding.holds
+    assert finding.epsilon == pytest.approx(1.0, abs=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SIXTEEN)
+def test_watching_certifies_sixteen_values(name: str) -> None:
+    """200,000 reports per value: at least .95 epsilon with 95% confidence, and never above it (1 in 10^6)."""
+    [finding] = audit(survey(16, mechanism=build(name, SIXTEEN[name], 16, 1.0)), "statistics", seed=1).findings
+    assert finding.holds
+    assert 0.95 <= (finding.lower_bound or 0) <= 1
+
+
+def test_permanent_memory_is_certified() -> None:
+    """The mechanism by proof, and the client, which has to reuse its answers, by watching it."""
+    certificate = audit(survey(3, PERMANENT), trials=2_000, seed=1)
+    assert certificate.holds
+    bounds = [(finding.bound, finding.claimed, finding.method) for finding in certificate.findings]
+    assert bounds == [
+        ("one report", 1.0, "enumeration"),
+        ("all reports of one answer", 2.0, "enumeration"),
+        ("16 reports of one answer", 2.0, "statistics"),
+    ]
+    assert certificate.findings[1].epsilon == pytest.approx(2.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_broken_is_found_by_enumeration(name: str) -> None:
+    findings = prove(surveyed(BROKEN[name]).asked[0])
+    assert not all(finding.holds for finding in findings)
+
+
+@pytest.mark.parametrize(("name", "trials"), [(name, 40_000 if "2%" in name else 4_000) for name in BROKEN])
+def test_what_is_broken_is_found_by_watching_the_client(name: str, trials: int) -> None:
+    certificate = audit(surveyed(BROKEN[name]), "statistics", trials, seed=2)
+    assert not certificate.holds
+    assert "BREACH" in str(certificate)
+
+
+def test_what_is_sound_is_not_called_broken() -> None:
+    """The sound counterparts of the broken ones (a false alarm has chance below 1 in 10^6)."""
+    for mechanism in (Subset(6, ONE, 3), Permanent.of(Direct(4, ONE), 2.0), Direct(2, ONE)):
+        assert audit(surveyed(mechanism), "statistics", 4_000, seed=2).holds
+
+
+def test_a_client_that_redraws_its_noise_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each report alone is sound, and so is the mechanism: only many reports of one answer tell."""
+    remembered = answering._remembered
+
+    def forgetful(connection, device, *rest):  # type: ignore[no-untyped-def]
+        connection.execute("DELETE FROM answers")
+        return remembered(connection, device, *rest)
+
+    monkeypatch.setattr(answering, "_remembered", forgetful)
+    certificate = audit(survey(3, PERMANENT), trials=4_000, seed=1)
+    assert [finding.holds for finding in certificate.findings] == [True, True, False]
+    assert "in 16 reports" in certificate.findings[2].breaches[0]
+
+
+def test_too_many_branches_are_watched_instead(example: Path) -> None:
+    question = Survey.load(example).asked[0]
+    with pytest.raises(TooManyBranches):
+        prove(question, most=10)
+    with pytest.raises(SimulationError, match="more than 10 branches"):
+        audit(Survey.load(example), "enumeration", branches=10)
+    certificate = audit(survey(3), "auto", 2_000, seed=1, branches=3)
+    assert [finding.method for finding in certificate.findings] == ["statistics"]
+
+
+def test_a_bound_is_clopper_and_pearsons() -> None:
+    """Both ends at half the error; an event that never came bounds nothing."""
+    assert Event("", 0, 5, 100).lower_bound(0.05) == -math.inf
+    # ends of 50 and 10 in 100 at 97.5% one-sided, from tables
+    assert Event("", 50, 10, 100).lower_bound(0.05) == pytest.approx(math.log(0.3983 / 0.1762), abs=1e-3)
+
+
+def test_the_same_seed_gives_the_same_certificate() -> None:
+    one, other = (str(audit(survey(3), "statistics", 2_000, seed=5)) for _ in range(2))
+    assert one == other
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [((), None), (("guess",), "method must be one of auto"), (("auto", 5), "trials must be at least 1,000, got 5")],
+)
+def test_arguments(arguments: tuple[str, int], said: str | None) -> None:
+    if said:
+        with pytest.raises(SimulationError, match=said):
+            audit(survey(3), *arguments)
+
+
+def test_the_command(example: Path) -> None:
+    result = CliRunner().invoke(main, ["audit", str(example)])
+    assert result.exit_code == 0, result.output
+    assert "every bound is kept" in result.output
+    shown = CliRunner().invoke(main, ["audit", str(example), "--format", "json"])
+    certificate = json.loads(shown.stdout)
+    assert certificate["holds"] is True
+    assert certificate["digest"] == Survey.load(example).digest
+    assert [finding["question"] for finding in certificate["findings"]] == [
+        question.id for question in Survey.load(example).asked
+    ]
+    table = CliRunner().invoke(main, ["audit", str(example), "--format", "csv"])
+    assert len(table.stdout.splitlines()) == 5
+
+
+def test_the_command_ends_with_1_when_a_bound_is_broken(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Direct, "perturb", broken.OffBy2Percent.perturb)
+    monkeypatch.setattr(Direct, "less", False, raising=False)
+    result = CliRunner().invoke(main, ["audit", str(example)])
+    assert result.exit_code == 1
+    assert "frequency, one report: at most 1: BROKEN" in result.output
+    assert "Traceback" not in result.output
