@@ -1,0 +1,235 @@
+"""Surveys by the day, clients with a scripted world, and servers on loopback that do as they are told."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from client_sdk import Client, Survey
+from client_sdk.report import Batch
+from client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
+
+TODAY = date(2026, 11, 2)  # a Monday
+
+SURVEY = """
+id = "{id}"
+version = {version}
+title = "Habits"
+purpose = "Tests."
+owner = "tests@shop.example"
+starts = {starts}
+ends = {ends}
+epoch = "{epoch}"
+[privacy]
+epsilon = {epsilon}
+questions_per_device = {questions}
+answers_every = {every}
+[cohorts]
+platform = ["web", "ios"]
+[signals]
+orders = {{ count = "purchase", days = 30 }}
+spent = {{ sum = "purchase.amount", days = 30 }}
+favourite = {{ top = "purchase.category", days = 30 }}
+[[questions]]
+id = "frequency"
+segments = [ {{ id = "none", when = "orders == 0" }}, {{ id = "some" }} ]
+[[questions]]
+id = "spending"
+number = "spent"
+edges = [0, 10, 100]
+[[questions]]
+id = "affinity"
+one_of = "favourite"
+categories = ["books", "music"]
+"""
+
+
+def survey_text(
+    id: str = "habits",
+    *,
+    version: int = 1,
+    starts: date = TODAY,
+    days: int = 28,
+    epoch: str = "day",
+    epsilon: float = 1.0,
+    questions: int = 1,
+    every: int = 1,
+) -> str:
+    """A survey in TOML; every device answers `questions` of three in every `every`th epoch."""
+    ends = starts + timedelta(days=days - 1)
+    return SURVEY.format(**locals())
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy", "HUSHTALLY_DISABLED", "DO_NOT_TRACK"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+def survey() -> Survey:
+    return Survey.parse(survey_text())
+
+
+@pytest.fixture
+def make_survey() -> Callable[..., Survey]:
+    """Parses `survey_text` with other figures."""
+    return lambda *args, **kwargs: Survey.parse(survey_text(*args, **kwargs))
+
+
+@pytest.fixture
+def live_survey() -> Survey:
+    """A survey that runs by this machine's clock; its epoch is a month, which a test seldom sees the end of."""
+    today = datetime.now(UTC).date()
+    first = today.replace(day=1)
+    following = (first + timedelta(days=32)).replace(day=1)
+    return Survey.parse(survey_text(starts=first, days=(following - first).days, epoch="month", questions=3))
+
+
+@pytest.fixture
+def clock() -> ScriptedClock:
+    return ScriptedClock(datetime.combine(TODAY, datetime.min.time(), UTC) + timedelta(hours=9))
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def make_client(
+    tmp_path: Path, survey: Survey, clock: ScriptedClock, recorder: Recorder
+) -> Iterator[Callable[..., Client]]:
+    """Makes clients of the survey that agree to it, in a scripted world; ends those that still run."""
+    made: list[Client] = []
+
+    def make(surveys: Any = survey, *, agree: bool = True, **options: Any) -> Client:
+        given: dict[str, Any] = {
+            "collector": "https://tally.example",
+            "state": tmp_path / "state.db",
+            "cohort": {"platform": "web"},
+            "clock": clock,
+            "randomness": SeededRandomness(7),
+            "transport": recorder,
+        }
+        client = Client(surveys, **(given | options))
+        if agree:
+            client.grant_consent()
+        made.append(client)
+        return client
+
+    yield make
+    for client in made:
+        client.close()
+
+
+class Loopback:
+    """A server on a loopback port: reads each request to its end, then lets `behave` do with the connection."""
+
+    def __init__(self, behave: Callable[[socket.socket, bytes], None], *, read: bool = True) -> None:
+        self.requests: list[bytes] = []
+        self._behave = behave
+        self._read = read
+        self._open: list[socket.socket] = []
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.port: int = self._listening.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listening.accept()
+                self._open.append(connection)
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with suppress(OSError), connection:
+            connection.settimeout(60)
+            request = read_request(connection) if self._read else b""
+            self.requests.append(request)
+            self._behave(connection, request)
+
+    def close(self) -> None:
+        for one in (self._listening, *self._open):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+
+def read_request(connection: socket.socket) -> bytes:
+    """One request with its body, as it came."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        part = connection.recv(65_536)
+        if not part:
+            return data
+        data += part
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = 0
+    for line in head.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            length = int(value)
+    while len(body) < length:
+        body += connection.recv(65_536)
+    return head + b"\r\n\r\n" + body
+
+
+def http_answer(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
+    """A whole HTTP answer."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Content-Type: application/json", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+@pytest.fixture
+def answer_of() -> Callable[..., bytes]:
+    return http_answer
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Loopback]]:
+    """Starts loopback servers; ends them all."""
+    running: list[Loopback] = []
+
+    def start(behave: Callable[[socket.socket, bytes], None], *, read: bool = True) -> Loopback:
+        running.append(Loopback(behave, read=read))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.close()
+
+
+class Counter:
+    """What a collector does, without a store: every batch counts once, and its id gets the same answer again."""
+
+    def __init__(self) -> None:
+        self.batches: dict[str, Batch] = {}
+        self.received = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, connection: socket.socket, request: bytes) -> None:
+        batch = Batch.decode(request.partition(b"\r\n\r\n")[2])
+        with self._lock:
+            self.received += 1
+            self.batches.setdefault(batch.id, batch)
+        connection.sendall(http_answer(json.dumps({"accepted": len(batch.reports), "rejected": []}).encode()))
+
+    @property
+    def reports(self) -> list[Any]:
+        return [report for batch in self.batches.values() for report in batch.reports]
+
+
+@pytest.fixture
+def counter() -> Counter:
+    return Counter()

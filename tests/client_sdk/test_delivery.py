@@ -1,0 +1,408 @@
+"""Delivery: when a batch leaves, what is repeated, and what every answer of a collector means for it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from client_sdk import Client, Survey
+from client_sdk.outbox import moment
+from client_sdk.randomness import SystemRandomness
+from client_sdk.report import Batch
+from client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
+from client_sdk.transport import Answer
+
+Make = Callable[..., Client]
+
+REFUSAL = b'{"type": "urn:hushtally:unknown_survey", "title": "canary", "status": 422, "detail": "canary"}'
+
+
+def told(*rejected: tuple[int, str, bool], accepted: int = 0) -> Answer:
+    """A collector's answer that rejects reports (index, reason, retryable)."""
+    rows = [{"index": index, "reason": reason, "retryable": retryable} for index, reason, retryable in rejected]
+    return Answer(200, json.dumps({"accepted": accepted, "rejected": rows}).encode())
+
+
+FAILURES: dict[str, Any] = {
+    "reset": ConnectionResetError(),
+    "timeout": TimeoutError(),
+    "500": Answer(500, b""),
+    "503": Answer(503, b""),
+    "429": Answer(429, b"", retry_after=5.0),
+    "408": Answer(408, b""),
+    "redirect": Answer(302, b""),
+    "no content": Answer(204, b""),
+    "a captive portal": Answer(200, b"<html>please log in</html>"),
+    "cut": Answer(200, b'{"accepted": 1, "reje'),
+    "more accepted than sent": Answer(200, b'{"accepted": 5, "rejected": []}'),
+    "a field too few": Answer(200, b'{"accepted": 1}'),
+    "deep": Answer(200, b"[" * 60_000),
+    "numbers": Answer(200, b'{"accepted": 1e999, "rejected": 7}'),
+    "a long number": Answer(200, b'{"accepted": ' + b"9" * 60_000 + b', "rejected": []}'),
+    "an index beyond": told((7, "epoch_closed", False)),
+    "an index below": told((-1, "epoch_closed", False)),
+    "wrong types": Answer(200, b'{"accepted": true, "rejected": [{"index": [], "reason": {}, "retryable": 3}]}'),
+    "no text": Answer(200, b"\xff\xfe\x00"),
+}
+
+
+def to_the_end_of_the_day(clock: ScriptedClock) -> None:
+    clock.now = clock.now.replace(hour=23, minute=59, second=59)
+
+
+class TestWhenItLeaves:
+    def test_at_a_random_moment_of_the_epoch(self, survey: Survey) -> None:
+        """Uniform from now to the epoch's end: the mean of 20,000 within 4 standard errors, every tenth alike."""
+        now = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
+        ends = datetime(2026, 11, 3, tzinfo=UTC)
+        span = (ends - now).total_seconds()
+        randomness = SeededRandomness(3)
+        shares = [(moment(survey, now, randomness) - now.timestamp()) / span for _ in range(20_000)]
+        assert min(shares) >= 0
+        assert max(shares) < 1
+        # fails by chance 1 in 10^4 if the seed were drawn: 4 standard errors of a uniform mean, 4.7 of a tenth
+        assert abs(sum(shares) / 20_000 - 0.5) < 4 * (1 / 12 / 20_000) ** 0.5
+        tenths = Counter(int(10 * share) for share in shares)
+        assert all(abs(number - 2_000) < 4.7 * (20_000 * 0.09) ** 0.5 for number in tenths.values())
+
+    def test_not_before_its_moment_and_with_the_next_tick_after(
+        self, make_client: Make, recorder: Recorder, clock: ScriptedClock
+    ) -> None:
+        client = make_client()
+        client.tick()
+        assert recorder.requests == []
+        assert client.status().waiting == 1
+        to_the_end_of_the_day(clock)
+        client.tick()
+        assert len(recorder.requests) == 1
+        assert client.status().waiting == 0
+        assert client.status().counters == {"delivered": 1}
+
+    def test_the_moment_is_the_same_whatever_the_customer_did(
+        self, make_client: Make, clock: ScriptedClock, tmp_path: Path
+    ) -> None:
+        """Two lives with the same randomness, one busy and one idle, send in the same ticks of a week by the quarter
+        hour: the draws of the moment come after that of the symbol, which takes the same words for any value."""
+        moments = []
+        for name, purchases in (("busy", 60), ("idle", 0)):
+            recorder = Recorder()
+            clock.now = datetime(2026, 11, 2, 9, tzinfo=UTC)
+            client = make_client(state=tmp_path / name, transport=recorder, randomness=SeededRandomness(1))
+            seen = []
+            for _ in range(7 * 96):
+                for _ in range(purchases and 2):
+                    client.record("purchase", amount=12.5, category="music")
+                client.tick()
+                seen.append(len(recorder.requests))
+                clock.advance(hours=0.25)
+            moments.append(seen)
+            assert seen[-1] >= 6
+        assert moments[0] == moments[1]
+
+    def test_an_answer_made_in_the_last_second_leaves_at_once(
+        self, make_client: Make, recorder: Recorder, clock: ScriptedClock
+    ) -> None:
+        to_the_end_of_the_day(clock)
+        make_client().tick()
+        assert len(recorder.requests) == 1
+
+    def test_nothing_leaves_before_consent_or_after_it_was_withdrawn(
+        self, make_client: Make, recorder: Recorder, clock: ScriptedClock
+    ) -> None:
+        to_the_end_of_the_day(clock)
+        client = make_client(agree=False)
+        client.tick()
+        assert client.flush(1.0)
+        client.grant_consent()
+        clock.now = datetime(2026, 11, 3, 1, tzinfo=UTC)
+        client.tick()
+        client.withdraw_consent()
+        to_the_end_of_the_day(clock)
+        client.tick()
+        assert client.flush(1.0)
+        assert recorder.requests == []
+
+    def test_a_withdrawal_stops_what_would_be_sent_next(
+        self, make_client: Make, make_survey: Callable[..., Survey], clock: ScriptedClock
+    ) -> None:
+        """Of three batches whose time has come the first is under way when the customer withdraws."""
+        client: Client
+
+        class Withdrawing(Recorder):
+            def request(self, *args: Any, **kwargs: Any) -> Answer:
+                client.withdraw_consent()
+                return super().request(*args, **kwargs)
+
+        recorder = Withdrawing()
+        to_the_end_of_the_day(clock)
+        client = make_client([make_survey(id) for id in ("a", "b", "c")], transport=recorder)
+        client.tick()
+        assert len(recorder.requests) == 1
+        assert client.status().waiting == 0
+
+
+class TestRepeats:
+    @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+    def test_the_same_bytes_until_they_are_taken(self, failure: Any, make_client: Make, clock: ScriptedClock) -> None:
+        """Whatever is no answer of a collector's leaves the batch as it was, and nothing is drawn again."""
+        recorder = Recorder(*[failure] * 4, told(accepted=1))
+        to_the_end_of_the_day(clock)
+        client = make_client(transport=recorder)
+        for _ in range(10):
+            client.tick()
+            clock.advance(seconds=60)
+        assert len(recorder.requests) == 5
+        assert len(set(recorder.bodies)) == 1
+        assert {url for _, url, _ in recorder.requests} == {"https://tally.example/v1/reports"}
+        assert client.status().counters == {"delivered": 1}
+
+    def test_not_before_the_wait_is_over(self, make_client: Make, clock: ScriptedClock) -> None:
+        """Ticks right after a failure leave the collector alone; a clock that moved on, as after sleep, ends it."""
+        recorder = Recorder(Answer(503, b"", retry_after=600.0))
+        to_the_end_of_the_day(clock)
+        client = make_client(transport=recorder)
+        for _ in range(20):
+            client.tick()
+        assert len(recorder.requests) == 1
+        clock.advance(seconds=599)
+        client.tick()
+        assert len(recorder.requests) == 1
+        clock.advance(seconds=4)
+        client.tick()
+        assert len(recorder.requests) == 2
+
+    def test_a_retry_after_of_a_century_is_a_day(
+        self, make_client: Make, make_survey: Callable[..., Survey], clock: ScriptedClock
+    ) -> None:
+        recorder = Recorder(Answer(503, b"", retry_after=3e9), told(accepted=1))
+        clock.now = datetime(2026, 11, 8, 23, 59, 59, tzinfo=UTC)
+        client = make_client(make_survey(epoch="week"), transport=recorder)
+        client.tick()
+        clock.advance(hours=23.9)
+        client.tick()
+        assert len(recorder.requests) == 1
+        clock.advance(hours=0.1)
+        clock.advance(seconds=30)  # and the jitter
+        client.tick()
+        assert len(recorder.requests) == 2
+
+    def test_devices_of_one_file_share_what_they_know_of_a_collector(
+        self, make_client: Make, clock: ScriptedClock
+    ) -> None:
+        """One that hangs costs a kiosk one try, not one for each customer."""
+        recorder = Recorder(TimeoutError())
+        to_the_end_of_the_day(clock)
+        for customer in range(20):
+            make_client(device=f"customer {customer}", transport=recorder).tick()
+        assert len(recorder.requests) == 1
+
+    def test_a_batch_that_breaks_the_collector_does_not_keep_back_the_others(
+        self, make_client: Make, make_survey: Callable[..., Survey], clock: ScriptedClock
+    ) -> None:
+        class Poisoned(Recorder):
+            def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = 0) -> Answer:
+                answer = super().request(method, url, body, timeout)
+                return Answer(500, b"") if b'"survey":"b"' in (body or b"") else answer
+
+        recorder = Poisoned()
+        to_the_end_of_the_day(clock)
+        client = make_client([make_survey(id) for id in ("a", "b", "c")], transport=recorder)
+        client.tick()
+        assert {batch.survey for batch in recorder.batches} == {"a", "b", "c"}
+        assert client.status().counters == {"delivered": 2}
+        assert not client.flush(0.2)
+        assert len(recorder.requests) < 10
+
+    def test_the_wait_has_full_jitter(self, survey: Survey) -> None:
+        """After the nth failure it is uniform below 2^n seconds, an hour at most."""
+        from client_sdk.backoff import Backoff
+
+        now = datetime(2026, 11, 2, tzinfo=UTC)
+        randomness = SeededRandomness(5)
+        for failures, ceiling in ((1, 2), (3, 8), (8, 256), (11, 2_048), (12, 3_600), (5_000, 3_600)):
+            waits = []
+            for _ in range(300):
+                backoff = Backoff()
+                backoff._failures = failures - 1
+                backoff.failed(now, randomness)
+                waits.append(backoff.remaining(now))
+            assert max(waits) < ceiling
+            # fails by chance 1 in 10^8: 300 uniform draws have their mean within 5.8 standard errors
+            assert abs(sum(waits) / 300 - ceiling / 2) < 5.8 * ceiling / (12 * 300) ** 0.5
+
+
+class TestTheEndOfABatch:
+    @pytest.mark.parametrize(
+        ("answer", "counters"),
+        [
+            (Answer(422, REFUSAL), {"refused: unknown_survey": 3}),
+            (Answer(413, b'{"type": "urn:hushtally:too_large"}'), {"refused: too_large": 3}),
+            (Answer(400, b'{"type": "urn:canary"}'), {"refused: 400": 3}),
+            (Answer(403, b"<html>canary</html>"), {"refused: 403": 3}),
+            (Answer(401, b"\xff\xfe"), {"refused: 401": 3}),
+            (Answer(404, b"[" * 50_000), {"refused: 404": 3}),
+            (
+                told((0, "symbol_out_of_range", False), (2, "canary", False), accepted=1),
+                {"delivered": 1, "rejected: other": 1, "rejected: symbol_out_of_range": 1},
+            ),
+            (told(*[(index, "epoch_closed", False) for index in range(3)]), {"rejected: epoch_closed": 3}),
+        ],
+    )
+    def test_what_will_never_count_is_dropped_and_counted_by_reason(
+        self,
+        answer: Answer,
+        counters: dict[str, int],
+        make_client: Make,
+        make_survey: Callable[..., Survey],
+        clock: ScriptedClock,
+    ) -> None:
+        """Nothing else that a server says gets into the counters."""
+        recorder = Recorder(answer)
+        to_the_end_of_the_day(clock)
+        client = make_client(make_survey(questions=3), transport=recorder)
+        client.tick()
+        client.tick()
+        assert len(recorder.requests) == 1
+        assert client.status().counters == counters
+        assert client.status().waiting == 0
+
+    def test_a_retryable_rejection_goes_out_again_unchanged_under_a_new_id(
+        self, make_client: Make, make_survey: Callable[..., Survey], clock: ScriptedClock
+    ) -> None:
+        recorder = Recorder(told((1, "epoch_not_open", True), accepted=2), told(accepted=1))
+        to_the_end_of_the_day(clock)
+        client = make_client(make_survey(questions=3), transport=recorder)
+        client.tick()
+        clock.advance(seconds=2)
+        to_the_end_of_the_day(clock)
+        client.tick()
+        first, *_, again = recorder.batches[0], *(one for one in recorder.batches if len(one.reports) == 1)
+        assert again.reports == first.reports[1:2]
+        assert again.id != first.id
+        assert (again.survey, again.version, again.digest) == (first.survey, first.version, first.digest)
+
+    def test_a_collector_that_wants_everything_again_gets_it_until_the_epoch_is_over(
+        self, make_client: Make, clock: ScriptedClock
+    ) -> None:
+        """It costs no epsilon, a request a tick at most, and ends two epochs later, counted."""
+
+        class Again(Recorder):
+            def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = 0) -> Answer:
+                super().request(method, url, body, timeout)
+                return told((0, "epoch_not_open", True))
+
+        recorder = Again()
+        client = make_client(transport=recorder)
+        spent = []
+        for _ in range(4 * 48):
+            client.tick()
+            client.flush(0.5)
+            spent.append(client.status().surveys[0].spent)
+            clock.advance(hours=0.5)
+        assert len(recorder.requests) < 3 * 4 * 48
+        epochs = {epoch: set() for epoch in ("2026-11-02", "2026-11-03")}
+        for batch in recorder.batches:
+            for report in batch.reports:
+                epochs.setdefault(report.epoch, set()).add((report.question, report.symbol))
+        assert all(len(symbols) == 1 for symbols in epochs.values())
+        assert max(spent) == 5  # one answer a day, whatever was asked for
+        assert len(epochs) >= 3
+        assert client.status().counters["expired"] >= 2
+
+    def test_what_can_no_longer_be_accepted_is_dropped_and_counted(
+        self, make_client: Make, clock: ScriptedClock
+    ) -> None:
+        """An epoch is accepted through the next one; a report of Monday still goes out on Tuesday night."""
+        recorder = Recorder(ConnectionError())
+        client = make_client(transport=recorder)
+        client.tick()
+        clock.now = datetime(2026, 11, 3, 23, 59, 58, tzinfo=UTC)
+        client.tick()
+        assert "2026-11-02" in {report.epoch for report in recorder.reports}
+        recorder.requests.clear()
+        clock.advance(hours=1)
+        client.tick()
+        assert client.status().counters == {"expired": 1}
+        assert {report.epoch for report in recorder.reports} == {"2026-11-03"}
+
+    def test_a_survey_that_the_app_no_longer_has_is_delivered_and_its_losses_counted(
+        self, make_client: Make, make_survey: Callable[..., Survey], clock: ScriptedClock
+    ) -> None:
+        old, new = make_survey("old"), make_survey("new")
+        client = make_client(old)
+        client.tick()
+        client.close()
+        to_the_end_of_the_day(clock)
+        recorder = Recorder(told((0, "epoch_not_open", True)), told((0, "epoch_not_open", True)))
+        again = make_client(new, transport=recorder)
+        again.tick()
+        assert {batch.survey for batch in recorder.batches} == {"old", "new"}
+        assert again.status().counters == {"dropped: the app has this survey no longer": 1}
+
+
+class TestTwoAtOnce:
+    def test_two_clients_of_one_device_make_one_answer(
+        self, make_client: Make, recorder: Recorder, clock: ScriptedClock, tmp_path: Path
+    ) -> None:
+        to_the_end_of_the_day(clock)
+        for client in [make_client(), make_client(), make_client()]:
+            client.tick()
+        assert len(recorder.requests) == 1
+
+    def test_both_may_send_a_batch_but_one_settles_it(
+        self, make_client: Make, make_survey: Callable[..., Survey], clock: ScriptedClock
+    ) -> None:
+        """The second gets its answer while the first waits: what became of it is counted once, what is to go out
+        again is enqueued once. The collector knows the batch by its id."""
+        other: Client
+        recorder = Recorder(told((0, "epoch_not_open", True), (1, "epoch_closed", False), accepted=1))
+
+        class Meanwhile(Recorder):
+            def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = 0) -> Answer:
+                other.tick()
+                return recorder.request(method, url, body, timeout)
+
+        survey = make_survey(questions=3)
+        to_the_end_of_the_day(clock)
+        other = make_client(survey, transport=recorder)
+        first = make_client(survey, transport=Meanwhile())
+        first.tick()
+        ids = [batch.id for batch in recorder.batches if len(batch.reports) == 3]
+        assert len(ids) == 2
+        assert len(set(ids)) == 1
+        assert first.status().counters == {"delivered": 1, "rejected: epoch_closed": 1}
+        assert first.status().waiting == 1
+
+    def test_a_tick_does_not_wait_for_another_thread_that_sends(self, make_client: Make, clock: ScriptedClock) -> None:
+        client: Client
+
+        class Nested(Recorder):
+            def request(self, *args: Any, **kwargs: Any) -> Answer:
+                if not self.requests:
+                    self.requests.append(("", "", None))
+                    client._run("tick", lambda device: device.send(5.0), None)
+                    self.requests.clear()
+                return super().request(*args, **kwargs)
+
+        recorder = Nested()
+        to_the_end_of_the_day(clock)
+        client = make_client(transport=recorder)
+        client.tick()
+        assert len(recorder.requests) == 1
+
+
+def test_the_batch_id_is_random_and_new_for_every_batch(make_client: Make, clock: ScriptedClock) -> None:
+    recorder = Recorder()
+    to_the_end_of_the_day(clock)
+    client = make_client(transport=recorder, randomness=SystemRandomness())
+    for _ in range(20):
+        client.tick()
+        clock.advance(days=1)
+    assert len({batch.id for batch in recorder.batches}) == 20
+    assert all(isinstance(batch, Batch) for batch in recorder.batches)
