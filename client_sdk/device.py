@@ -95,7 +95,7 @@ class Device:
         with self._state.transaction() as connection:
             consent.withdraw(connection, self._id, self._surveys, self._clock())
             schedule.forget(connection, self._id)
-            self._state.erasing(connection)
+            connection.execute("UPDATE file SET erasing = 1")
         self._withdrawing = False
         self._state.erase()
 

@@ -69,15 +69,13 @@ class State(Forking):
         self._connection: sqlite3.Connection | None = None
         self._identity = None if path == MEMORY else Identity(path)
         self._held = False
-        self._unerased = False
         super().__init__()
         try:
             with self.transaction() as connection:
                 self._migrate(connection)
                 if self._identity:
                     self._identity.verify(connection)
-                self._salt: bytes
-                self._salt, self._unerased = connection.execute("SELECT salt, erasing FROM file").fetchone()
+                self._salt: bytes = connection.execute("SELECT salt FROM file").fetchone()[0]
             self.erase()
         except StateError:
             self.close()
@@ -153,21 +151,15 @@ class State(Forking):
             number: int = found[0]
             return number
 
-    def erasing(self, connection: sqlite3.Connection) -> None:
-        """To be called in a transaction that deletes for good; `erase` does the rest, after a crash the next start."""
-        connection.execute("UPDATE file SET erasing = 1")
-        self._unerased = True
-
     def erase(self) -> None:
-        """Empties the file's log, so that nothing that was deleted for good can be read on the disk.
+        """Empties the file's log where something was deleted for good, so that it cannot be read on the disk.
 
         While another process is in the midst of reading it cannot; so it is to be called again now and then.
         """
-        if self._unerased:
-            with self.lock() as connection:
+        with self.lock() as connection:
+            if connection.execute("SELECT erasing FROM file").fetchone()[0]:
                 busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
                 if not busy:
-                    self._unerased = False
                     connection.execute("UPDATE file SET erasing = 0")
 
     def close(self) -> None:

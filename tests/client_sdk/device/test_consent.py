@@ -1,0 +1,236 @@
+"""Consent: bound to a survey's digest, with a receipt; what becomes of it when surveys change."""
+
+from contextlib import closing
+
+import pytest
+
+from client_sdk.explain import explain_survey
+from client_sdk.schedule import FORGOTTEN, SUPERSEDED
+
+
+def test_a_receipt_says_when_and_on_which_text(lab):
+    client = lab.client()
+    (receipt,) = client.receipts()
+    survey = lab.survey()
+    assert (receipt.survey, receipt.version, receipt.digest) == ("habits", 1, survey.digest)
+    assert (receipt.granted, receipt.at) == (True, "2026-11-02T00:00:00+00:00")
+    assert receipt.shown == str(explain_survey(survey))
+
+
+def test_the_first_receipt_stays_when_an_app_grants_at_every_start(lab):
+    lab.client().close()
+    lab.clock.advance(days=3)
+    assert lab.client().receipts()[0].at == "2026-11-02T00:00:00+00:00"
+
+
+def test_the_text_is_kept_once_for_all_devices(lab):
+    for key in range(5):
+        lab.client(device=str(key))
+    assert lab.rows("SELECT count(*), sum(length(text) > 300) FROM texts") == [(1, 1)]
+
+
+def test_withdrawal_leaves_the_fact_and_what_was_spent(lab):
+    """Nothing else is left: no events, answers, batches, counters; the receipt says when, and no text any more."""
+    client = lab.client(lab.survey(memory="permanent"))
+    client.record("purchase", amount=1, category="c1")
+    lab.live(client, 2)
+    client.record("other")
+    client.tick()
+    client.withdraw_consent()
+    for table in ("events", "answers", "outbox", "counters"):
+        assert lab.rows(f"SELECT count(*) FROM {table}") == [(0,)], table
+    (receipt,) = client.receipts()
+    assert (receipt.granted, receipt.at, receipt.shown) == (False, "2026-11-04T00:00:00+00:00", None)
+    (survey,) = client.status().surveys
+    assert (survey.consent, survey.spent, survey.silent) == (False, 2.0, FORGOTTEN)
+    client.record("purchase", amount=2, category="c2")
+    lab.live(client, 2)
+    assert len(lab.recorder.reports) == 2
+    assert lab.rows("SELECT count(*) FROM events") == [(0,)]
+
+
+def test_withdrawal_forgets_when_a_permanent_answer_changed(lab):
+    """The ledger of permanent memory tells when new answers were drawn: afterwards it only tells their sum."""
+    client = lab.client(lab.survey(memory="permanent"))
+    for category in ("c1", "c1", "c2", "c2", "c3"):
+        for _ in range(9):
+            client.record("purchase", amount=1, category=category)
+        lab.live(client)
+    assert [cost for (cost,) in lab.rows("SELECT epsilon FROM ledger ORDER BY epoch")].count(2.0) > 1
+    spent = client.status().surveys[0].spent
+    client.withdraw_consent()
+    client.withdraw_consent()
+    assert {cost for (cost,) in lab.rows("SELECT epsilon FROM ledger WHERE question <> ''")} == {0.0}
+    assert client.status().surveys[0].spent == spent > 2.0
+
+
+def test_consent_given_again_waits_for_the_next_scheduled_answer(lab):
+    """Fresh: the epoch that was answered before is not answered again; what was spent stays spent."""
+    client = lab.client(lab.survey(every=2), seed=3)
+    lab.live(client, 4)
+    before = [report.epoch for report in lab.recorder.reports]
+    client.tick()
+    phase = int(before[0][-2:]) % 2
+    if lab.clock().day % 2 != phase:
+        lab.live(client)
+    client.tick()  # answered, and in the outbox
+    spent = client.status().surveys[0].spent
+    assert client.status().waiting == 1
+    client.withdraw_consent()
+    client.grant_consent()
+    lab.live(client)
+    assert [report.epoch for report in lab.recorder.reports] == before
+    assert client.status().surveys[0].spent == spent == 3.0
+    lab.live(client, 2)
+    assert len(lab.recorder.reports) == len(before) + 1
+    assert client.status().surveys[0].silent is None
+
+
+def test_a_permanent_answer_is_not_drawn_anew(lab):
+    """Its answers are erased with the consent, so a device that agrees again stays silent for the rest of the survey."""
+    client = lab.client(lab.survey(memory="permanent"))
+    lab.live(client, 2)
+    client.withdraw_consent()
+    client.grant_consent()
+    client.record("purchase", amount=1, category="c1")
+    lab.live(client, 5)
+    assert len(lab.recorder.reports) == 2
+    (survey,) = client.status().surveys
+    assert (survey.consent, survey.silent, survey.spent) == (True, FORGOTTEN, 2.0)
+    assert "Silent: consent was withdrawn and the permanent answers erased." in str(client.explain())
+    assert lab.rows("SELECT count(*) FROM events") == [(0,)]  # of no use any more
+
+
+def test_withdrawal_before_any_consent_is_noted(lab):
+    client = lab.client(agreed=False)
+    client.withdraw_consent()
+    assert [receipt.granted for receipt in client.receipts()] == [False]
+    lab.live(client, 2)
+    assert lab.recorder.requests == []
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_new_version_needs_new_consent_unless_the_app_says_otherwise(lab, keep):
+    lab.live(lab.client(), 2)
+    client = lab.client(lab.survey(version=2), agreed=False, keep_consent=keep)
+    client.record("purchase", amount=1, category="c1")
+    lab.live(client, 2)
+    assert [batch.version for batch in lab.recorder.batches] == [1, 1, *([2, 2] if keep else [])]
+    (survey,) = client.status().surveys
+    assert survey.consent is keep
+    assert lab.rows("SELECT count(*) FROM events") == [(int(keep),)]
+
+
+def test_the_same_version_with_another_digest_needs_new_consent(lab):
+    lab.client().close()
+    client = lab.client(lab.survey(epsilon=0.5), agreed=False)
+    lab.live(client, 2)
+    assert lab.recorder.requests == []
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_withdrawal_survives_an_upgrade_and_a_reinstalled_survey(lab, keep):
+    """Neither a new version nor the return of the old one, nor keep_consent, brings a withdrawn consent back."""
+    client = lab.client()
+    lab.live(client, 2)
+    client.withdraw_consent()
+    client.close()
+    for version in (2, 1, 3):
+        client = lab.client(lab.survey(version=version), agreed=False, keep_consent=keep)
+        lab.live(client, 2)
+        (survey,) = client.status().surveys
+        assert (survey.consent, survey.spent) == (False, 2.0)
+        client.close()
+    assert len(lab.recorder.reports) == 2
+
+
+def test_withdrawal_reaches_a_survey_that_the_app_has_dropped(lab):
+    """Its answer waits in the outbox and its answers in the file: both go, and it does not come back agreed."""
+    old = lab.client(lab.survey(id="old", memory="permanent"))
+    old.tick()
+    old.close()
+    client = lab.client(lab.survey(id="new"))
+    assert client.status().waiting == 1
+    client.withdraw_consent()
+    assert lab.rows("SELECT count(*) FROM outbox") == [(0,)]
+    assert lab.rows("SELECT count(*) FROM answers") == [(0,)]
+    again = lab.client(lab.survey(id="old", memory="permanent"), agreed=False)
+    assert again.status().surveys[0].consent is False
+
+
+def test_a_new_version_supersedes_the_old_one_for_good(lab):
+    """The old version's permanent answers go, and it stays silent should it come back; both count in what was spent."""
+    lab.live(lab.client(lab.survey(memory="permanent")), 2)
+    client = lab.client(lab.survey(version=2, memory="permanent"))
+    assert lab.rows("SELECT count(*) FROM answers") == [(0,)]
+    lab.live(client, 2)
+    (survey,) = client.status().surveys
+    assert (survey.spent, survey.most) == (4.0, 2.0 + 6.0)
+    client = lab.client(lab.survey(memory="permanent"))
+    lab.live(client, 2)
+    assert client.status().surveys[0].silent == SUPERSEDED
+    assert [batch.version for batch in lab.recorder.batches] == [1, 1, 2, 2]
+
+
+def test_two_versions_never_answer_the_same_epoch(lab):
+    client = lab.client()
+    client.tick()
+    client = lab.client(lab.survey(version=2))
+    lab.live(client)
+    assert [batch.version for batch in lab.recorder.batches] == [1]
+
+
+def test_withdrawal_in_one_process_stops_another(lab):
+    """Another client of the same device, with events in memory and a batch that waits: neither is written or sent."""
+    client, other = lab.client(), lab.client()
+    other.record("purchase", amount=1, category="c1")
+    other.tick()
+    client.withdraw_consent()
+    other.record("purchase", amount=2, category="c1")
+    other.close()
+    other = lab.client(agreed=False)
+    lab.live(other)
+    assert lab.recorder.requests == []
+    assert lab.rows("SELECT count(*) FROM events") == [(0,)]
+
+
+def test_no_batch_leaves_after_withdrawal_while_others_are_being_sent(lab):
+    """Three batches are due; consent is withdrawn while the first is under way: the others stay."""
+    surveys = [lab.survey(id=f"s{index}") for index in range(3)]
+    client = lab.client(surveys)
+    client.tick()
+    lab.clock.advance(seconds=86_399)
+    first = lab.recorder.request
+
+    def request(*values):
+        client.withdraw_consent()
+        return first(*values)
+
+    lab.recorder.request = request
+    client.tick()
+    assert len(lab.recorder.requests) == 1
+    assert client.status().counters == {}
+
+
+def test_a_withdrawal_that_cannot_be_written_still_stops(lab, monkeypatch):
+    """A full disk: the app is told; this client records, answers and sends nothing, and tries again with every tick."""
+    client = lab.client()
+    client.record("purchase", amount=1, category="c1")
+    client.tick()
+    with closing(lab.client()._device._state._connect()) as blocker:
+        monkeypatch.setattr("client_sdk.state.BUSY_SECONDS", 0.05)
+        client._device._state._connection.execute("PRAGMA busy_timeout = 50")
+        blocker.execute("BEGIN IMMEDIATE")
+        client.withdraw_consent()
+        assert [fault.during for fault in lab.faults] == ["withdraw_consent"]
+        client.record("purchase", amount=2, category="c1")
+        lab.clock.advance(seconds=86_399)
+        client.tick()
+        assert client.flush(0) is False
+        assert client.status().surveys[0].silent == "the customer has not agreed"
+        blocker.execute("ROLLBACK")
+    assert lab.recorder.requests == []
+    client.tick()
+    assert lab.rows("SELECT granted FROM consents") == [(0,)]
+    assert lab.rows("SELECT count(*) FROM events") == [(0,)]
+    assert lab.recorder.requests == []

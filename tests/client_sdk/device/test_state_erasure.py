@@ -1,0 +1,139 @@
+"""Secure deletion: after withdrawal nothing of what was recorded or answered is among the bytes of the files."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from client_sdk import Client, Survey
+from client_sdk.testing import Recorder, SeededRandomness
+
+CANARY = "Canary-Xylophon"
+KEY = "customer-4711@kiosk.example"
+
+HOLDER = """
+import sys
+from datetime import datetime, UTC
+from client_sdk import Client, Survey
+from client_sdk.testing import Recorder
+client = Client(Survey.parse(open(sys.argv[2]).read()), collector="https://tally.example", state=sys.argv[1],
+    cohort={"platform": "web"}, device=sys.argv[3], transport=Recorder(), clock=lambda: datetime(2026, 11, 4, tzinfo=UTC))
+client.record("purchase", amount=1, category="Canary-Xylophon")
+print("open", flush=True)
+sys.stdin.readline()
+client.record("purchase", amount=1, category="Canary-Xylophon")
+print("silent" if not client.status().surveys[0].consent else "agreed", flush=True)
+client.close()
+sys.stdin.readline()
+"""
+
+
+def lived(lab, survey, **options):
+    """A client with canaries in its events, answers and outbox, through many pages and some checkpoints."""
+    client = lab.client(survey, device=KEY, **options)
+    for day in range(3):
+        for index in range(400):
+            client.record("purchase", amount=index + 0.123, category=f"{CANARY}-{index % 7}")
+        lab.live(client)
+        if day == 1:
+            client._device._state._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    client.record("purchase", amount=9, category=CANARY)
+    client.tick()
+    return client
+
+
+@pytest.mark.parametrize("memory", ["fresh", "permanent"])
+def test_no_byte_of_it_is_left(lab, memory):
+    """Searched in the file, its log and its index: values, the local key, ids of batches, bodies, true answers."""
+    survey = lab.survey(memory=memory)
+    client = lived(lab, survey)
+    client._device.journal.write()
+    before = lab.on_disk()
+    (batch, body) = lab.rows("SELECT batch, body FROM outbox")[0]
+    assert CANARY.encode() in before
+    assert batch.encode() in before
+    client.withdraw_consent()
+    left = lab.on_disk()
+    for what in (CANARY, KEY, batch, body.decode(), '"symbol"', "2026-11-02T", "0.123"):
+        assert what.encode() not in left, what
+    assert KEY.encode() not in before
+    assert (lab.folder / "state.db-wal").stat().st_size < 32_768
+    assert lab.faults == []
+
+
+def test_nor_while_another_process_has_the_file_open(lab, tmp_path):
+    """It has an event in memory, too, and records another one afterwards; neither reaches the disk."""
+    survey = lab.survey()
+    (tmp_path / "survey.toml").write_text(lab.text())
+    client = lived(lab, survey)
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, lab.path, tmp_path / "survey.toml", KEY],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with other:
+        assert other.stdout.readline() == "open\n"
+        client.withdraw_consent()
+        assert CANARY.encode() not in lab.on_disk()
+        other.stdin.write("\n")
+        other.stdin.flush()
+        assert other.stdout.readline() == "silent\n"
+        assert CANARY.encode() not in lab.on_disk()
+        other.stdin.write("\n")
+    assert lab.faults == []
+
+
+def test_nor_when_another_is_in_the_midst_of_reading(lab, monkeypatch):
+    """Then the log cannot be emptied at once; the next tick does it."""
+    client = lived(lab, lab.survey())
+    reader = lab.client(device="reader")._device._state._connect()
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM events").fetchone()
+    client._device._state._connection.execute("PRAGMA busy_timeout = 50")
+    client.withdraw_consent()
+    assert CANARY.encode() in lab.on_disk()
+    reader.execute("COMMIT")
+    reader.close()
+    client.tick()
+    assert CANARY.encode() not in lab.on_disk()
+    assert lab.faults == []
+
+
+def test_nor_after_a_process_that_died_before_the_log_was_empty(lab):
+    """The next start finishes what a killed withdrawal began."""
+    lived(lab, lab.survey()).close()
+    pid = os.fork()
+    if pid == 0:
+        client = Client(
+            lab.survey(),
+            collector="https://tally.example",
+            state=lab.path,
+            cohort={"platform": "web"},
+            device=KEY,
+            clock=lab.clock,
+            randomness=SeededRandomness(1),
+            transport=Recorder(),
+        )
+        client.record("purchase", amount=1, category=CANARY)
+        client.tick()
+        client._device.journal.write()
+        client._device._state.erase = lambda: os._exit(0)
+        client.withdraw_consent()
+        os._exit(1)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert CANARY.encode() in lab.on_disk()
+    lab.client(Survey.parse(lab.text(version=9)), device="somebody else", agreed=False)
+    assert CANARY.encode() not in lab.on_disk()
+
+
+def test_what_is_pruned_goes_from_the_file_with_the_next_checkpoint(lab):
+    client = lived(lab, lab.survey(days=2))
+    lab.live(client, 5)
+    client._device._state._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert CANARY.encode() not in lab.on_disk()
+
+
+def test_nothing_spills_into_temporary_files(lab):
+    assert lab.client()._device._state._connection.execute("PRAGMA temp_store").fetchone() == (2,)
