@@ -87,7 +87,7 @@ def test_consent_given_again_waits_for_the_next_scheduled_answer(lab):
 
 
 def test_a_permanent_answer_is_not_drawn_anew(lab):
-    """Its answers are erased with the consent, so a device that agrees again stays silent for the rest of the survey."""
+    """Its answers are erased with the consent, so who agrees again is silent for the rest of the survey."""
     client = lab.client(lab.survey(memory="permanent"))
     lab.live(client, 2)
     client.withdraw_consent()

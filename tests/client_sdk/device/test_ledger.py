@@ -13,7 +13,9 @@ def statuses(client):
 def test_the_ceiling_for_one_report(lab):
     survey = lab.survey(epsilon=1.5)
     lab.client(survey, max_epsilon=1.5)
-    with pytest.raises(ClientError, match="habits v1 asks for epsilon 1.5 in 'q0'; the app allows .* max_epsilon = 1$"):
+    with pytest.raises(
+        ClientError, match=r"habits v1 asks for epsilon 1.5 in 'q0'; the app allows .* max_epsilon = 1$"
+    ):
         lab.client(survey, max_epsilon=1)
 
 

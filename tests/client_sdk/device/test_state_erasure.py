@@ -1,12 +1,13 @@
 """Secure deletion: after withdrawal nothing of what was recorded or answered is among the bytes of the files."""
 
+import gc
 import os
 import subprocess
 import sys
 
 import pytest
 
-from client_sdk import Client, Survey
+from client_sdk import Client
 from client_sdk.testing import Recorder, SeededRandomness
 
 CANARY = "Canary-Xylophon"
@@ -18,7 +19,8 @@ from datetime import datetime, UTC
 from client_sdk import Client, Survey
 from client_sdk.testing import Recorder
 client = Client(Survey.parse(open(sys.argv[2]).read()), collector="https://tally.example", state=sys.argv[1],
-    cohort={"platform": "web"}, device=sys.argv[3], transport=Recorder(), clock=lambda: datetime(2026, 11, 4, tzinfo=UTC))
+    cohort={"platform": "web"}, device=sys.argv[3], transport=Recorder(),
+    clock=lambda: datetime(2026, 11, 4, tzinfo=UTC))
 client.record("purchase", amount=1, category="Canary-Xylophon")
 print("open", flush=True)
 sys.stdin.readline()
@@ -101,9 +103,11 @@ def test_nor_when_another_is_in_the_midst_of_reading(lab, monkeypatch):
     assert lab.faults == []
 
 
-def test_nor_after_a_process_that_died_before_the_log_was_empty(lab):
-    """The next start finishes what a killed withdrawal began."""
+@pytest.mark.parametrize("how", ["start", "tick"])
+def test_nor_after_a_process_that_died_before_the_log_was_empty(lab, how):
+    """The next start, or the next tick of another process, finishes what a killed withdrawal began."""
     lived(lab, lab.survey()).close()
+    stranger = lab.client(lab.survey(version=9), device="somebody else", agreed=False)
     pid = os.fork()
     if pid == 0:
         client = Client(
@@ -124,7 +128,13 @@ def test_nor_after_a_process_that_died_before_the_log_was_empty(lab):
         os._exit(1)
     assert os.waitpid(pid, 0)[1] == 0
     assert CANARY.encode() in lab.on_disk()
-    lab.client(Survey.parse(lab.text(version=9)), device="somebody else", agreed=False)
+    if how == "tick":
+        stranger.tick()
+    else:
+        del stranger
+        lab.close()
+        gc.collect()
+        lab.client(lab.survey(version=9), device="somebody else", agreed=False)
     assert CANARY.encode() not in lab.on_disk()
 
 
