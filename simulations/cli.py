@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,14 @@ from client_sdk.mechanisms.base import EPSILON_RANGE
 from client_sdk.survey import Survey
 from simulations.audit import METHODS, TRIALS
 from simulations.audit import audit as audit_survey
-from simulations.definition import Definition
+from simulations.definition import Definition, write_epsilon
+from simulations.drawing import to_png, to_svg, to_text
 from simulations.errors import SimulationError
-from simulations.formats import console, print_outcomes, print_tuning, to_csv, to_json
+from simulations.formats import console, covered, print_outcomes, print_tuning, to_csv, to_json
 from simulations.outlook import PRIOR, Demand
+from simulations.page import to_html
+from simulations.pictures import Picture, simulation_pictures, tuning_pictures
+from simulations.planning import CONFIDENCE
 from simulations.population import DEFAULT_SHAPE, Population
 from simulations.scenario import Scenario
 from simulations.simulate import ENGINES, steps
@@ -35,6 +39,8 @@ LEGEND = (
     f"lifetime: epsilon of all reports of a device. one report, all reports: how sure an observer, {PRIOR:.0%} sure of "
     "something beforehand, can be after them."
 )
+PAGE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
 SHARE = click.FloatRange(0, 1)
 
 Command = Callable[..., Any]
@@ -66,6 +72,11 @@ def common(command: Command) -> Command:
             "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
         ),
     ]
+    options += [
+        click.option("--output", type=PAGE, help="Write all of it, with pictures, as one page (page.html)."),
+        click.option("--pictures", type=FOLDER, help="Write the pictures into this folder, as SVG and PNG."),
+        click.option("--draw", is_flag=True, help="Show the pictures in the terminal."),
+    ]
     for option in reversed(options):
         command = option(command)
     return command
@@ -90,6 +101,7 @@ def common(command: Command) -> Command:
     multiple=True,
     help="An epsilon to look at, in place of the usual ones; may be repeated.",
 )
+@click.option("--write", is_flag=True, help="Set the recommended epsilon in FILE; comments are kept.")
 @common
 def tune(
     file: str,
@@ -98,10 +110,14 @@ def tune(
     epochs: int | None,
     ceiling: float | None,
     grid: tuple[float, ...],
+    write: bool,
     truth: Path | None,
     like: str,
     participation: float,
     form: str,
+    output: Path | None,
+    pictures: Path | None,
+    draw: bool,
 ) -> None:
     """Which epsilon gives which accuracy with so many devices.
 
@@ -117,7 +133,14 @@ def tune(
         out.print(f"\n{LEGEND}\n", style="dim")
     else:
         _echo(found.rows, form)
-    click.echo(found.reason[0].upper() + found.reason[1:], err=form != "table")
+    words = found.reason[0].upper() + found.reason[1:]
+    if output or pictures or draw:
+        title = f"{definition.survey.name}: which epsilon, with {devices:,} devices"
+        drawn = tuning_pictures(definition, demand, found)
+        _show(title, words, drawn, found.rows, output, pictures, draw, form)
+    click.echo(words, err=form != "table")
+    if write:
+        _write(file, found.recommended, definition.survey)
 
 
 @click.command("simulate")
@@ -159,6 +182,9 @@ def simulate(
     like: str,
     participation: float,
     form: str,
+    output: Path | None,
+    pictures: Path | None,
+    draw: bool,
 ) -> None:
     """Run a survey on devices whose answers are known, and compare.
 
@@ -171,9 +197,13 @@ def simulate(
     with _progress(f"{devices:,} devices answer", steps(survey, scenario, engine, repetitions)) as advance:
         found = run_simulation(survey, scenario, engine, repetitions, seed, progress=advance)
     if form == "table":
-        print_outcomes(found, 0.95, console())
+        print_outcomes(found, CONFIDENCE, console())
     else:
         _echo(found, form)
+    if output or pictures or draw:
+        title = f"{survey.name}: simulated with {devices:,} devices"
+        words = covered(found, CONFIDENCE)
+        _show(title, words, simulation_pictures(found), found, output, pictures, draw, form)
 
 
 @click.command("audit")
@@ -223,6 +253,44 @@ def _named_or_read(text: str, survey: Survey) -> Population:
         return Population.read(text, survey)
 
 
+def _write(file: str, epsilon: float | None, survey: Survey) -> None:
+    if epsilon is None:
+        raise click.ClickException(f"{file} was left as it is: no epsilon meets the target")
+    written = write_epsilon(file, epsilon)
+    if written.digest == survey.digest:
+        click.echo(f"{file} has this epsilon already", err=True)
+    else:
+        click.echo(
+            f"wrote epsilon = {epsilon:g} to {file}; if version {survey.version} is in use, give it a new version",
+            err=True,
+        )
+
+
+def _show(
+    title: str,
+    words: str,
+    drawn: Sequence[Picture],
+    rows: Sequence[Any],
+    output: Path | None,
+    folder: Path | None,
+    draw: bool,
+    form: str,
+) -> None:
+    """Writes and draws what was asked for."""
+    if draw:
+        click.echo("\n\n".join(to_text(picture.chart) for picture in drawn) + "\n", err=form != "table")
+    try:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            for picture in drawn:
+                (folder / f"{picture.name}.svg").write_text(to_svg(picture.chart), encoding="utf-8")
+                (folder / f"{picture.name}.png").write_bytes(to_png(picture.chart))
+        if output is not None:
+            output.write_text(to_html(title, words, drawn, rows), encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{error.filename} cannot be written: {error.strerror}") from None
+
+
 def _echo(rows: list[Any], form: str) -> None:
     click.echo(to_json(rows) if form == "json" else to_csv(rows), nl=False)
 
@@ -230,12 +298,8 @@ def _echo(rows: list[Any], form: str) -> None:
 @contextmanager
 def _progress(words: str, total: int | None) -> Iterator[Callable[[], object]]:
     """A bar on the terminal that takes a step at every call of what it yields."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:.0f}%"),
-        TimeRemainingColumn(),
-    )
+    left = TimeElapsedColumn() if total is None else TimeRemainingColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), left)
     with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as progress:
         task = progress.add_task(words, total=total)
         yield lambda: progress.advance(task)

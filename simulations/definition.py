@@ -11,6 +11,7 @@ from typing import Any
 
 from client_sdk.errors import Problem, SurveyError
 from client_sdk.survey import PERMANENT, Survey
+from simulations.errors import SimulationError
 
 
 @dataclass(frozen=True)
@@ -64,3 +65,33 @@ class Definition:
             questions = [{name: one[name] for name in one if name != "epsilon_permanent"} for one in questions]
         stated = {name: value for name, value in table.items() if value is not None}
         return Survey.from_resolved({**self.table, "privacy": stated, "questions": questions})
+
+
+def write_epsilon(path: str | Path, epsilon: float) -> Survey:
+    """Sets the epsilon in a survey file, keeping comments and layout; the survey as it is now.
+
+    epsilon_permanent is raised with it where it would be below. The file is replaced as a whole or not at all.
+    SurveyError, SimulationError if it cannot be written or does not say what was meant.
+    """
+    try:
+        import tomlkit
+    except ImportError:
+        raise SimulationError("writing a survey needs tomlkit; run: pip install 'hushtally[simulations]'") from None
+    meant = Definition.load(path).at(epsilon)
+    path = Path(path)
+    document = tomlkit.parse(path.read_text(encoding="utf-8"))
+    document["privacy"]["epsilon"] = epsilon
+    if meant.permanent:
+        document["privacy"]["epsilon_permanent"] = meant.privacy.epsilon_permanent
+    text = tomlkit.dumps(document)
+    if Survey.parse(text).digest != meant.digest:
+        raise SimulationError(f"{path}: cannot be edited; set epsilon = {epsilon:g} under [privacy] by hand")
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.chmod(path.stat().st_mode)
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise SimulationError(f"{path}: cannot be written: {error.strerror}") from None
+    return meant

@@ -23,12 +23,13 @@ class Tuning:
     """The outlooks of a survey by epsilon of its privacy table, and what to do.
 
     outlooks: one for every question, at every possible epsilon of the grid, ascending. alternatives: the same at one
-    epsilon with other kinds of memory and answers_every. recommended: the epsilon to take, None if none meets the
-    demand; then remedies name what would. reason: all this in words.
+    epsilon with other kinds of memory and answers_every; compared: those surveys. recommended: the epsilon to take,
+    None if none meets the demand; then remedies name what would. reason: all this in words.
     """
 
     outlooks: Mapping[float, Sequence[Outlook]]
     alternatives: Sequence[Sequence[Outlook]]
+    compared: Sequence[Survey]
     recommended: float | None
     remedies: Sequence[Remedy]
     reason: str
@@ -51,12 +52,22 @@ def tune(definition: Definition, demand: Demand, population: Population, grid: I
     if meeting:
         best = meeting[0]
         outlooks[best] = [replace(row, recommended=True) for row in outlooks[best]]
-        others = _alternatives(definition, best, demand, population)
-        return Tuning(outlooks, others, best, (), _reason(surveys[best], outlooks, demand))
+        return Tuning(
+            outlooks,
+            *_alternatives(definition, best, demand, population),
+            best,
+            (),
+            _reason(surveys[best], outlooks, demand),
+        )
     own = min(surveys, key=lambda epsilon: abs(epsilon - definition.survey.privacy.epsilon))
     found = remedies(surveys[own], demand, population)
-    others = _alternatives(definition, own, demand, population)
-    return Tuning(outlooks, others, None, found, _no_reason(own, outlooks, found, demand))
+    return Tuning(
+        outlooks,
+        *_alternatives(definition, own, demand, population),
+        None,
+        found,
+        _no_reason(own, outlooks, found, demand),
+    )
 
 
 def _surveys(definition: Definition, grid: Iterable[float]) -> dict[float, Survey]:
@@ -83,7 +94,7 @@ def _meets(rows: Sequence[Outlook], demand: Demand) -> bool:
 
 def _alternatives(
     definition: Definition, epsilon: float, demand: Demand, population: Population
-) -> list[list[Outlook]]:
+) -> tuple[list[list[Outlook]], list[Survey]]:
     """The survey at one epsilon with fresh memory and several answers_every, and with permanent memory."""
     privacy = definition.survey.privacy
     lasting = privacy.epsilon_permanent or min(2 * epsilon, 8.0)
@@ -91,14 +102,15 @@ def _alternatives(
     fresh = {"memory": FRESH, "epsilon_permanent": None, "changes": None}
     permanent = {"memory": PERMANENT, "epsilon_permanent": lasting, "changes": changes}
     every = [one for one in EVERY if one <= definition.survey.epochs] + [privacy.answers_every]
-    found = []
+    found, compared = [], []
     for memory, answers_every in [(fresh, one) for one in sorted(set(every))] + [(permanent, 1)]:
         try:
             survey = definition.at(epsilon, answers_every=answers_every, **memory)
             found.append(_outlooks(survey, demand, population))
+            compared.append(survey)
         except (SurveyError, SimulationError):
             continue  # a mechanism without permanent memory, or too few devices to answer so seldom
-    return found
+    return found, compared
 
 
 def _reason(survey: Survey, outlooks: Mapping[float, Sequence[Outlook]], demand: Demand) -> str:

@@ -1,0 +1,210 @@
+"""Charts: lines over two axes, and the shapes that draw them on any surface."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+WIDTH, HEIGHT = 640, 400
+LEFT, RIGHT, TOP, ROW = 60, 20, 56, 18
+PLOT = 250  # height of the plot itself
+MOST_LINES = 8
+# told apart in every kind of colour vision (Okabe & Ito 2008), dark enough on white, and by their marks besides
+COLOURS = ("#0072b2", "#b34700", "#00785a", "#a33c7f", "#5a4a00", "#1f4e79", "#7a1f1f", "#444444")
+INK, FAINT, ALARM = "#222222", "#d8d8d8", "#b00020"
+MARKS = ((), (4,), (3,), (4, 45), (6,), (5,), (3, 180), (8,))  # corners and turn of a mark; () is round
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A named line through points, from left to right."""
+
+    name: str
+    points: Sequence[Point]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis from low to high, by logarithms if `log`; percent: its numbers are shares."""
+
+    label: str
+    low: float
+    high: float
+    log: bool = False
+    percent: bool = False
+
+    @classmethod
+    def over(cls, label: str, values: Sequence[float], *, log: bool = False, percent: bool = False) -> Axis:
+        """An axis that holds all values, from zero unless it is logarithmic."""
+        low, high = (min(values), max(values)) if values else (0.0, 1.0)
+        if not log:
+            return cls(label, min(low, 0.0), high or 1.0, log, percent)
+        return cls(label, low / 1.1, high * 1.1, log, percent)
+
+    def place(self, value: float) -> float:
+        """Where a value stands: 0 at the low end, 1 at the high end."""
+        if self.log:
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
+    @cached_property
+    def ticks(self) -> list[float]:
+        """Round numbers along the axis, three to eight of them."""
+        if self.log:
+            first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
+            for steps in ((1, 2, 5), (1, 3), (1,)):
+                found = [step * 10.0**power for power in range(first, last + 1) for step in steps]
+                inside = [one for one in found if self.low <= one <= self.high]
+                if len(inside) <= 8:
+                    return inside
+            return inside[:: math.ceil(len(inside) / 8)]
+        span = (self.high - self.low) / 5
+        unit = 10.0 ** math.floor(math.log10(span))
+        step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= span * 0.999)
+        return [
+            step * number for number in range(math.ceil(self.low / step), math.floor(self.high / step * 1.0001) + 1)
+        ]
+
+    def text(self, value: float) -> str:
+        """A number of the axis as people read it."""
+        if self.percent:
+            return f"{100 * value:.4g}%"
+        for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+            if abs(value) >= unit:
+                return f"{value / unit:.4g}{name}"
+        return f"{value:.4g}"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Lines over two axes; limit: a level of y to compare with, and its name."""
+
+    title: str
+    x: Axis
+    y: Axis
+    lines: Sequence[Line]
+    limit: tuple[float, str] | None = None
+
+    @property
+    def description(self) -> str:
+        """The chart in words, for who cannot see it."""
+        ends = "; ".join(
+            f"{line.name}: {self.y.text(line.points[0][1])} at {self.x.text(line.points[0][0])} to"
+            f" {self.y.text(line.points[-1][1])} at {self.x.text(line.points[-1][0])}"
+            for line in self.lines
+        )
+        limit = f" {self.limit[1]}: {self.y.text(self.limit[0])}." if self.limit else ""
+        return f"{self.y.label} against {self.x.label}.{limit} {ends}."
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """A line through points, in pixels from the upper left."""
+
+    points: Sequence[Point]
+    colour: str
+    width: float = 1.0
+
+
+@dataclass(frozen=True)
+class Area:
+    """A filled polygon."""
+
+    points: Sequence[Point]
+    colour: str
+
+
+@dataclass(frozen=True)
+class Words:
+    """A text whose left end, middle or right end ("start", "middle", "end") is at the point, on its base line."""
+
+    at: Point
+    text: str
+    colour: str = INK
+    size: int = 12
+    anchor: str = "start"
+
+
+Shape = Stroke | Area | Words
+
+
+def height(chart: Chart) -> int:
+    """How many pixels high the chart is, with its legend."""
+    return TOP + PLOT + 48 + ROW * math.ceil(len(chart.lines) / 2)
+
+
+def shapes(chart: Chart) -> list[Shape]:
+    """What draws the chart on WIDTH x height pixels."""
+    return [*_frame(chart), *_limit(chart), *_lines(chart), *_legend(chart)]
+
+
+def _spot(chart: Chart, x: float, y: float) -> Point:
+    return (
+        LEFT + chart.x.place(x) * (WIDTH - LEFT - RIGHT),
+        TOP + (1 - min(max(chart.y.place(y), 0.0), 1.0)) * PLOT,
+    )
+
+
+def _frame(chart: Chart) -> list[Shape]:
+    found: list[Shape] = [
+        Words((LEFT - 44, 20), chart.title, size=15),
+        Words((LEFT - 44, 42), chart.y.label),
+        Words((WIDTH - RIGHT, TOP + PLOT + 36), chart.x.label, anchor="end"),
+    ]
+    for tick in chart.y.ticks:
+        y = _spot(chart, chart.x.low, tick)[1]
+        found += [
+            Stroke([(LEFT, y), (WIDTH - RIGHT, y)], FAINT),
+            Words((LEFT - 6, y + 4), chart.y.text(tick), anchor="end"),
+        ]
+    for tick in chart.x.ticks:
+        x = _spot(chart, tick, chart.y.low)[0]
+        found += [
+            Stroke([(x, TOP + PLOT), (x, TOP + PLOT + 4)], INK),
+            Words((x, TOP + PLOT + 18), chart.x.text(tick), anchor="middle"),
+        ]
+    return [*found, Stroke([(LEFT, TOP), (LEFT, TOP + PLOT), (WIDTH - RIGHT, TOP + PLOT)], INK)]
+
+
+def _limit(chart: Chart) -> list[Shape]:
+    if chart.limit is None:
+        return []
+    value, name = chart.limit
+    y = _spot(chart, chart.x.low, value)[1]
+    return [
+        Stroke([(LEFT, y), (WIDTH - RIGHT, y)], ALARM, 1.5),
+        Words((LEFT + 8, y - 5), name, ALARM),
+    ]
+
+
+def _lines(chart: Chart) -> list[Shape]:
+    found: list[Shape] = []
+    for number, line in enumerate(chart.lines):
+        colour = COLOURS[number % len(COLOURS)]
+        spots = [_spot(chart, x, y) for x, y in line.points]
+        found.append(Stroke(spots, colour, 2))
+        step = math.ceil(len(spots) / 20)
+        found += [Area(_mark(number, spot), colour) for spot in spots[::step]]
+    return found
+
+
+def _legend(chart: Chart) -> list[Shape]:
+    found: list[Shape] = []
+    for number, line in enumerate(chart.lines):
+        colour = COLOURS[number % len(COLOURS)]
+        x = LEFT + number % 2 * (WIDTH - LEFT) / 2
+        y = TOP + PLOT + 56 + ROW * (number // 2)
+        found += [Stroke([(x, y - 4), (x + 24, y - 4)], colour, 2), Area(_mark(number, (x + 12, y - 4)), colour)]
+        found.append(Words((x + 32, y), line.name))
+    return found
+
+
+def _mark(number: int, at: Point, radius: float = 4.5) -> list[Point]:
+    """The corners of the mark of a line, by which it is known without its colour."""
+    corners, turn = ((*MARKS[number % len(MARKS)], 0) if MARKS[number % len(MARKS)] else (16, 0))[:2]
+    angles = (2 * math.pi * corner / corners + math.radians(turn) - math.pi / 2 for corner in range(corners))
+    return [(at[0] + radius * math.cos(angle), at[1] + radius * math.sin(angle)) for angle in angles]

@@ -1,0 +1,96 @@
+"""Charts on a surface: SVG, PNG, or the characters of a terminal."""
+
+from __future__ import annotations
+
+import io
+from html import escape
+from typing import Any
+
+from simulations.chart import WIDTH, Area, Chart, Stroke, Words, height, shapes
+from simulations.errors import SimulationError
+
+FONT = "system-ui, -apple-system, 'Segoe UI', sans-serif"
+SCALE = 2  # pixels of a PNG for one of the chart
+COLUMNS, ROWS = 64, 14
+
+
+def to_svg(chart: Chart) -> str:
+    """The chart as one SVG element with a title and a description."""
+    parts = []
+    for shape in shapes(chart):
+        if isinstance(shape, Words):
+            parts.append(
+                f'<text x="{shape.at[0]:.1f}" y="{shape.at[1]:.1f}" fill="{shape.colour}" font-size="{shape.size}"'
+                f' text-anchor="{shape.anchor}">{escape(shape.text)}</text>'
+            )
+            continue
+        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in shape.points)
+        if isinstance(shape, Stroke):
+            parts.append(
+                f'<polyline points="{points}" fill="none" stroke="{shape.colour}" stroke-width="{shape.width:g}"/>'
+            )
+        else:
+            parts.append(f'<polygon points="{points}" fill="{shape.colour}"/>')
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height(chart)}" width="{WIDTH}"'
+        f' height="{height(chart)}" role="img" font-family="{FONT}">\n'
+        f"<title>{escape(chart.title)}</title>\n<desc>{escape(chart.description)}</desc>\n"
+        f'<rect width="100%" height="100%" fill="#ffffff"/>\n' + "\n".join(parts) + "\n</svg>\n"
+    )
+
+
+def to_png(chart: Chart) -> bytes:
+    """The chart as a PNG of twice the size; SimulationError where Pillow is not installed."""
+    try:
+        from PIL import Image, ImageDraw, ImageFont
+    except ImportError:
+        raise SimulationError("a PNG needs Pillow; run: pip install 'hushtally[simulations]'") from None
+    image = Image.new("RGB", (SCALE * WIDTH, SCALE * height(chart)), "#ffffff")
+    draw = ImageDraw.Draw(image)
+    anchors = {"start": "ls", "middle": "ms", "end": "rs"}
+
+    def scaled(points: Any) -> list[tuple[float, float]]:
+        return [(SCALE * x, SCALE * y) for x, y in points]
+
+    for shape in shapes(chart):
+        if isinstance(shape, Words):
+            font = ImageFont.load_default(SCALE * shape.size)
+            draw.text(scaled([shape.at])[0], shape.text, fill=shape.colour, font=font, anchor=anchors[shape.anchor])
+        elif isinstance(shape, Area):
+            draw.polygon(scaled(shape.points), fill=shape.colour)
+        elif len(shape.points) > 1:
+            draw.line(scaled(shape.points), fill=shape.colour, width=round(SCALE * shape.width), joint="curve")
+    out = io.BytesIO()
+    image.save(out, "PNG", optimize=True)
+    return out.getvalue()
+
+
+def to_text(chart: Chart) -> str:
+    """The chart in characters: a letter for every line, - for the limit."""
+    grid = [[" "] * COLUMNS for _ in range(ROWS)]
+
+    def row(y: float) -> int:
+        return round((1 - min(max(chart.y.place(y), 0.0), 1.0)) * (ROWS - 1))
+
+    def column(x: float) -> int:
+        return round(chart.x.place(x) * (COLUMNS - 1))
+
+    if chart.limit is not None:
+        grid[row(chart.limit[0])] = ["-"] * COLUMNS
+    for number, line in enumerate(chart.lines):
+        for x, y in line.points:
+            grid[row(y)][column(x)] = chr(ord("a") + number)
+    names = {row(tick): chart.y.text(tick) for tick in chart.y.ticks}
+    lines = [chart.title, chart.y.label]
+    lines += [f"{names.get(number, ''):>8} |{''.join(cells).rstrip()}" for number, cells in enumerate(grid)]
+    lines.append(" " * 9 + "+" + "-" * COLUMNS)
+    below = [" "] * (COLUMNS + 8)
+    for tick in chart.x.ticks:
+        text, start = chart.x.text(tick), column(tick)
+        if all(cell == " " for cell in below[max(start - 1, 0) : start + len(text) + 1]):
+            below[start : start + len(text)] = text
+    lines += [" " * 10 + "".join(below).rstrip(), f"{chart.x.label:>{COLUMNS + 10}}"]
+    lines += [f"  {chr(ord('a') + number)} {line.name}" for number, line in enumerate(chart.lines)]
+    if chart.limit is not None:
+        lines.append(f"  - {chart.limit[1]}")
+    return "\n".join(lines)

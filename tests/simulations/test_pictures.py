@@ -1,0 +1,182 @@
+"""Pictures: well-formed, readable by people and machines, in the terminal too; and the page that holds them."""
+
+from __future__ import annotations
+
+import io
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from hushtally.cli import main
+from simulations.chart import MOST_LINES, WIDTH, Axis, Chart, Line, Words, height, shapes
+from simulations.definition import Definition
+from simulations.drawing import to_png, to_svg, to_text
+from simulations.outlook import Demand
+from simulations.page import to_html
+from simulations.pictures import Picture, simulation_pictures, tuning_pictures
+from simulations.population import Population
+from simulations.scenario import Scenario
+from simulations.simulate import simulate
+from simulations.tune import tune
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[Picture]:
+    definition = Definition.load(Path(__file__).parents[2] / "hushtally" / "example.toml")
+    demand = Demand(200_000)
+    return tuning_pictures(definition, demand, tune(definition, demand, Population.like("zipf:1")))
+
+
+def test_three_pictures_of_a_tuning(pictures: list[Picture]) -> None:
+    assert [picture.name for picture in pictures] == ["error", "detectable", "lifetime"]
+    error, detectable, lifetime = (picture.chart for picture in pictures)
+    assert error.limit == (0.01, "target: 1 point")
+    for chart in (error, detectable):
+        for line in chart.lines:
+            assert list(line.points) == sorted(line.points), "from left to right"
+            assert [y for _, y in line.points] == sorted((y for _, y in line.points), reverse=True), "ever smaller"
+    assert {line.points[-1][1] for line in lifetime.lines if "one week in 4" in line.name} == {7 * 1.0 * 4}
+
+
+def test_svg_is_well_formed_and_says_what_it_shows(pictures: list[Picture]) -> None:
+    """It has a title and a description, and everything lies on its surface."""
+    for picture in pictures:
+        root = ElementTree.fromstring(to_svg(picture.chart))
+        assert root.get("role") == "img"
+        assert root.findtext(f"{SVG}title") == picture.chart.title
+        assert picture.chart.lines[0].name in (root.findtext(f"{SVG}desc") or "")
+        for element in root.iter():
+            for x, y in re.findall(r"(-?[\d.]+),(-?[\d.]+)", element.get("points", "")):
+                assert 0 <= float(x) <= WIDTH
+                assert 0 <= float(y) <= height(picture.chart)
+
+
+def test_names_are_escaped() -> None:
+    chart = Chart("<b>", Axis.over("x & y", [0, 1]), Axis.over("<i>", [0, 1]), [Line("a<b", [(0, 0), (1, 1)])])
+    texts = {element.text for element in ElementTree.fromstring(to_svg(chart)).iter(f"{SVG}text")}
+    assert {"<b>", "<i>", "x & y", "a<b"} <= texts
+
+
+def test_labels_do_not_run_into_each_other(pictures: list[Picture]) -> None:
+    for picture in pictures:
+        rows: dict[float, list[tuple[float, float]]] = {}
+        for shape in shapes(picture.chart):
+            if isinstance(shape, Words) and shape.anchor == "middle":
+                half = len(shape.text) * shape.size * 0.3
+                rows.setdefault(shape.at[1], []).append((shape.at[0] - half, shape.at[0] + half))
+        for spans in rows.values():
+            assert all(left[1] < right[0] for left, right in zip(sorted(spans), sorted(spans)[1:], strict=False))
+
+
+def test_png_is_the_same_size_twice(pictures: list[Picture]) -> None:
+    for picture in pictures:
+        image = Image.open(io.BytesIO(to_png(picture.chart)))
+        assert image.size == (2 * WIDTH, 2 * height(picture.chart))
+        assert len(image.getcolors(10**6) or ()) > 10
+
+
+def test_a_terminal_shows_every_line_and_the_limit(pictures: list[Picture]) -> None:
+    text = to_text(pictures[0].chart)
+    assert "-" * 20 in text
+    for letter, line in zip("abcd", pictures[0].chart.lines, strict=True):
+        assert f"  {letter} {line.name}" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("values", "log", "texts"),
+    [
+        ([0, 28], False, ["0", "10", "20"]),
+        ([1, 3], False, ["0", "1", "2", "3"]),
+        ([0.25, 4], True, ["0.5", "1", "2"]),
+        ([20_000, 6e6], True, ["20k", "50k", "100k", "200k", "500k", "1M", "2M", "5M"]),
+        ([1, 1e9], True, ["1", "100", "10k", "1M", "100M"]),
+        ([2, 2], False, ["0", "0.5", "1", "1.5", "2"]),
+    ],
+)
+def test_axes_have_round_numbers(values: list[float], log: bool, texts: list[str]) -> None:
+    axis = Axis.over("x", values, log=log)
+    assert [axis.text(tick) for tick in axis.ticks][: len(texts)] == texts
+    assert len(axis.ticks) <= 10
+
+
+class Page(HTMLParser):
+    """What a page loads from elsewhere, and which elements it leaves open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.loads += [f"{tag} {value}" for name, value in attrs if name in ("src", "href")]
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_holds_everything_itself(example: Path, tmp_path: Path) -> None:
+    page, folder = tmp_path / "page.html", tmp_path / "pictures"
+    arguments = [
+        "tune",
+        str(example),
+        "--devices",
+        "200000",
+        "--output",
+        str(page),
+        "--pictures",
+        str(folder),
+        "--draw",
+    ]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert "Lifetime epsilon of a device" in result.stdout
+    text = page.read_text(encoding="utf-8")
+    parser = Page()
+    parser.feed(text)
+    assert (parser.loads, parser.open) == ([], [])
+    assert "url(" not in text
+    assert text.count("<svg") == 3
+    assert "every segment within" in text
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        f"{name}.{form}" for name in ("error", "detectable", "lifetime") for form in ("svg", "png")
+    )
+
+
+def test_pictures_do_not_disturb_json(example: Path, tmp_path: Path) -> None:
+    arguments = ["tune", str(example), "--devices", "200000", "--draw", "--format", "csv"]
+    assert "Lifetime epsilon" not in CliRunner().invoke(main, arguments).stdout
+
+
+def test_pictures_of_a_simulation(example: Path, tmp_path: Path) -> None:
+    """Estimates beside the truth, epoch by epoch."""
+    survey = Definition.load(example).survey
+    rows = simulate(survey, Scenario(100_000, Population.like("zipf:1"), epochs=4))
+    found = simulation_pictures(rows)
+    assert [picture.name for picture in found] == [question.id for question in survey.asked]
+    assert all(len(picture.chart.lines) <= MOST_LINES for picture in found)
+    assert {len(line.points) for picture in found for line in picture.chart.lines} == {4}
+    assert to_html("t", "w", found, rows).count("<svg") == 4
+    path = tmp_path / "page.html"
+    result = CliRunner().invoke(main, ["simulate", str(example), "--devices", "100000", "--output", str(path)])
+    assert result.exit_code == 0, result.output
+    assert path.read_text(encoding="utf-8").count("<svg") == 4
+
+
+def test_a_place_that_cannot_be_written(example: Path, tmp_path: Path) -> None:
+    arguments = ["tune", str(example), "--devices", "200000", "--output", str(tmp_path / "no" / "page.html")]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 1
+    assert "page.html cannot be written: No such file or directory" in result.output

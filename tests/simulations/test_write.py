@@ -1,0 +1,66 @@
+"""`tune --write`: the epsilon changes, and nothing else does."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from client_sdk.survey import Survey
+from hushtally.cli import main
+from simulations.definition import Definition, write_epsilon
+
+
+@pytest.fixture
+def file(example: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "survey.toml"
+    path.write_text(example.read_text(encoding="utf-8"), encoding="utf-8")
+    return path
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["tune", *arguments])
+
+
+def test_one_line_changes_and_keeps_its_comment(file: Path, example: Path) -> None:
+    result = run(str(file), "--devices", "500000", "--write")
+    assert result.exit_code == 0, result.output
+    assert f"wrote epsilon = 2.5 to {file}; if version 1 is in use, give it a new version" in result.output
+    lines = difflib.unified_diff(
+        example.read_text(encoding="utf-8").splitlines(),
+        file.read_text(encoding="utf-8").splitlines(),
+        n=0,
+        lineterm="",
+    )
+    assert [line for line in lines if line[0] in "+-" and line[:3] not in ("+++", "---")] == [
+        "-epsilon = 1.0                # what one report may reveal",
+        "+epsilon = 2.5                # what one report may reveal",
+    ]
+    assert Survey.load(file).privacy.epsilon == 2.5
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_nothing_is_written_unasked_or_without_a_recommendation(file: Path, example: Path) -> None:
+    assert run(str(file), "--devices", "500000").exit_code == 0
+    result = run(str(file), "--devices", "50000", "--write")
+    assert result.exit_code == 1
+    assert f"{file} was left as it is: no epsilon meets the target" in result.output
+    assert file.read_bytes() == example.read_bytes()
+
+
+def test_the_same_epsilon_is_no_change(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    result = run(str(file), "--devices", "500000", "--epsilon", "1", "--target", "0.1", "--write")
+    assert "has this epsilon already" in result.output
+    assert file.read_text(encoding="utf-8") == text
+
+
+def test_the_permanent_epsilon_is_raised_with_it(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    permanent = 'memory = "permanent"\nepsilon_permanent = 2.0 # in all\nchanges = 3'
+    file.write_text(text.replace('memory = "fresh"', permanent), encoding="utf-8")
+    written = write_epsilon(file, 3.0)
+    assert written.digest == Survey.load(file).digest == Definition.load(file).survey.digest
+    assert "epsilon_permanent = 3.0 # in all" in file.read_text(encoding="utf-8")
