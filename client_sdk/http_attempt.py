@@ -69,7 +69,7 @@ class Attempt:
         connection.sock = self._connected()
         headers = {"Host": self._url.netloc, **HEADERS}
         if self._body is not None:
-            headers["Content-Type"] = "application/json"
+            headers |= {"Content-Type": "application/json", "Content-Length": str(len(self._body))}
         connection.request(self._method, self._url.path, self._body, headers)
         with connection.getresponse() as response:
             return Answer(response.status, self._read(response), _retry_after(response.headers))
@@ -116,6 +116,7 @@ class Attempt:
                 plain.close()
                 continue
             plain.settimeout(left)
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # the body follows the head at once
             return plain
         raise error
 

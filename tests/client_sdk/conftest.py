@@ -192,6 +192,11 @@ def http_answer(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
 
 
 @pytest.fixture
+def whole_request() -> Callable[[socket.socket], bytes]:
+    return read_request
+
+
+@pytest.fixture
 def answer_of() -> Callable[..., bytes]:
     return http_answer
 

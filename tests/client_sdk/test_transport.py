@@ -1,0 +1,410 @@
+"""The transport: what it writes on the wire, whom it trusts, through whom it goes, and when it gives up."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from client_sdk import ClientError, http_attempt
+from client_sdk import transport as transport_module
+from client_sdk.transport import Answer, HttpTransport, checked_url
+
+Serve = Callable[..., Any]
+
+
+def ask(url: str, timeout: float = 5.0, body: bytes | None = b"{}") -> Answer:
+    return HttpTransport().request("GET" if body is None else "POST", url, body, timeout)
+
+
+class TestTheWire:
+    def test_a_request_is_these_bytes_and_no_others(self, serve: Serve, answer_of: Any) -> None:
+        server = serve(lambda connection, _: connection.sendall(answer_of(b"[]")))
+        assert ask(f"{server.url}/base/v1/reports", body=b'{"a":1}') == Answer(200, b"[]")
+        assert server.requests == [
+            b"POST /base/v1/reports HTTP/1.1\r\n"
+            b"Host: 127.0.0.1:%d\r\n"
+            b"User-Agent: hushtally\r\n"
+            b"Accept-Encoding: identity\r\n"
+            b"Connection: close\r\n"
+            b"Content-Type: application/json\r\n"
+            b"Content-Length: 7\r\n\r\n"
+            b'{"a":1}' % server.port
+        ]
+
+    def test_a_get_has_no_body(self, serve: Serve, answer_of: Any) -> None:
+        server = serve(lambda connection, _: connection.sendall(answer_of(b"[]")))
+        ask(f"{server.url}/v1/surveys/a/1", body=None)
+        assert server.requests[0].startswith(b"GET /v1/surveys/a/1 HTTP/1.1\r\n")
+        assert b"Content" not in server.requests[0]
+
+    def test_no_cookie_is_sent_back(self, serve: Serve, answer_of: Any) -> None:
+        cookie = "Set-Cookie: id=canary; Path=/"
+        server = serve(lambda connection, _: connection.sendall(answer_of(b"[]", "200 OK", cookie)))
+        ask(server.url + "/a")
+        ask(server.url + "/a")
+        assert b"canary" not in b"".join(server.requests)
+        assert b"ookie" not in b"".join(server.requests)
+
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    def test_no_redirect_is_followed(self, status: int, serve: Serve, answer_of: Any) -> None:
+        """Neither to another host nor to itself: it is an answer like any other, and no good one."""
+        elsewhere = serve(lambda connection, _: connection.sendall(answer_of(b"[]")))
+        for target in (elsewhere.url, "/again", "//elsewhere.example/", "http://[bad"):
+            server = serve(
+                lambda connection, _, target=target: connection.sendall(
+                    answer_of(b"", f"{status} Moved", f"Location: {target}")
+                )
+            )
+            assert ask(server.url + "/a").status == status
+            assert len(server.requests) == 1
+        assert elsewhere.requests == []
+
+    def test_at_most_so_many_bytes_are_read(self, serve: Serve, answer_of: Any) -> None:
+        server = serve(lambda connection, _: connection.sendall(answer_of(b"x" * 10_000_000)))
+        assert len(ask(server.url + "/a").body) == 65_536
+
+    @pytest.mark.parametrize(
+        ("headers", "seconds"),
+        [
+            (["Retry-After: 120"], 120.0),
+            (["Retry-After:  7 "], 7.0),
+            (["Retry-After: " + "9" * 5_000], 999_999_999_999.0),
+            (["Retry-After: Mon, 02 Nov 2026 10:00:30 GMT", "Date: Mon, 02 Nov 2026 10:00:00 GMT"], 30.0),
+            (["Retry-After: Mon, 02 Nov 2026 09:00:00 GMT", "Date: Mon, 02 Nov 2026 10:00:00 GMT"], 0.0),
+            (["Retry-After: Wed, 21 Oct 2015 07:28:00 GMT"], 0.0),
+            (["Retry-After: Mon, 02 Nov 2026 10:00:30 GMT", "Date: yesterday"], None),
+            (["Retry-After: -5"], None),
+            (["Retry-After: 1.5"], None),
+            (["Retry-After: soon"], None),
+            (["Retry-After: ٣"], None),
+            (["Retry-After:"], None),
+            ([], None),
+        ],
+    )
+    def test_retry_after_in_seconds_or_as_a_date_by_the_senders_own_clock(
+        self, headers: list[str], seconds: float | None, serve: Serve, answer_of: Any
+    ) -> None:
+        server = serve(lambda connection, _: connection.sendall(answer_of(b"", "503 Busy", *headers)))
+        assert ask(server.url + "/a").retry_after == seconds
+
+
+class TestTime:
+    def test_a_name_look_up_that_hangs_is_left_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Neither can it be interrupted; after some such, requests fail at once until one of them has ended."""
+        answered = threading.Event()
+
+        def hang(*_: Any, **__: Any) -> Any:
+            answered.wait(30)
+            raise OSError("no such name")
+
+        monkeypatch.setattr(socket, "getaddrinfo", hang)
+        try:
+            for _ in range(transport_module.MOST_ABANDONED):
+                began = time.monotonic()
+                with pytest.raises(TimeoutError, match="no answer"):
+                    ask("https://hangs.example/a", 0.05)
+                assert time.monotonic() - began < 0.5
+            began = time.monotonic()
+            with pytest.raises(TimeoutError, match="earlier"):
+                ask("https://hangs.example/a", 5.0)
+            assert time.monotonic() - began < 0.5
+        finally:
+            answered.set()
+        for thread in transport_module._abandoned:
+            thread.join(5)
+        with pytest.raises(OSError, match="no such name"):
+            ask("https://hangs.example/a", 1.0)
+
+    def test_addresses_share_the_time(self, serve: Serve, answer_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One that swallows everything, as IPv6 does in many places, leaves time for the next."""
+        server = serve(lambda connection, _: connection.sendall(answer_of(b"[]")))
+        real = socket.getaddrinfo
+
+        def two(*_: Any, **__: Any) -> Any:
+            both = [("127.0.0.1", deaf.getsockname()[1]), ("127.0.0.1", server.port)]
+            return [one for address in both for one in real(*address, type=socket.SOCK_STREAM)]
+
+        with socket.socket() as deaf:
+            deaf.bind(("127.0.0.1", 0))
+            deaf.listen(0)
+            with socket.socket() as fills_it, socket.socket() as fills_it_up:
+                for one in (fills_it, fills_it_up):
+                    one.setblocking(False)
+                    with suppress(BlockingIOError):
+                        one.connect(deaf.getsockname())
+                time.sleep(0.05)
+                monkeypatch.setattr(socket, "getaddrinfo", two)
+                began = time.monotonic()
+                assert ask("http://localhost/a", 1.0).status == 200
+                assert 0.3 < time.monotonic() - began < 0.9
+
+    def test_a_thread_that_cannot_start_is_no_connection(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(_: threading.Thread) -> None:
+            raise RuntimeError("can't create new thread at interpreter shutdown")
+
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(ConnectionError):
+            ask("http://127.0.0.1:1/a")
+
+
+def openssl(folder: Path, *arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ca.pem and, signed by it, localhost.pem, elsewhere.pem; each with its key; and self.pem."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs the openssl command")
+    folder = tmp_path_factory.mktemp("tls")
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    openssl(folder, "req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test CA", "-days", "9")
+    openssl(
+        folder, "req", "-x509", *key, "-keyout", "self.key", "-out", "self.pem", "-subj", "/CN=localhost",
+        "-addext", "subjectAltName=DNS:localhost", "-days", "9",
+    )  # fmt: skip
+    for name in ("localhost", "elsewhere"):
+        openssl(folder, "req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        (folder / "extensions").write_text(f"subjectAltName=DNS:{name}\n")
+        openssl(
+            folder, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+            "-out", f"{name}.pem", "-extfile", "extensions", "-days", "9",
+        )  # fmt: skip
+    return folder
+
+
+@pytest.fixture
+def secure(
+    certificates: Path, serve: Serve, answer_of: Any, whole_request: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], Any]]:
+    """Serves TLS with one of the certificates; the test CA is trusted as the environment says."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "ca.pem"))
+    http_attempt._context.cache_clear()
+
+    def start(name: str) -> Any:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificates / f"{name}.pem", certificates / f"{name}.key")
+
+        def behave(connection: socket.socket, _: bytes) -> None:
+            with context.wrap_socket(connection, server_side=True) as wrapped:
+                server.requests.append(whole_request(wrapped))
+                wrapped.sendall(answer_of(b"[]"))
+
+        server = serve(behave, read=False)
+        server.requests.clear()
+        return server
+
+    yield start
+    http_attempt._context.cache_clear()
+
+
+class TestTls:
+    def test_a_certificate_of_a_trusted_authority_is_taken(self, secure: Callable[[str], Any]) -> None:
+        server = secure("localhost")
+        assert ask(f"https://localhost:{server.port}/a").status == 200
+        assert b"Host: localhost:%d\r\n" % server.port in server.requests[-1]
+
+    @pytest.mark.parametrize("name", ["self", "elsewhere"])
+    def test_others_are_refused_before_anything_is_sent(self, name: str, secure: Callable[[str], Any]) -> None:
+        """One signed by itself, and one of another host."""
+        server = secure(name)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            ask(f"https://localhost:{server.port}/a", body=b"canary")
+        assert b"canary" not in b"".join(server.requests)
+
+    def test_one_of_an_unknown_authority_is_refused(
+        self, secure: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, certificates: Path
+    ) -> None:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "self.pem"))
+        server = secure("localhost")
+        with pytest.raises(ssl.SSLCertVerificationError):
+            ask(f"https://localhost:{server.port}/a")
+
+    @pytest.mark.parametrize("drip", [False, True])
+    def test_a_handshake_that_never_ends_is_cut_off(self, drip: bool, serve: Serve, secure: Any) -> None:
+        """And its thread with it."""
+
+        def behave(connection: socket.socket, _: bytes) -> None:
+            connection.sendall(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc")  # the head of a long server hello
+            while True:
+                if drip:
+                    connection.sendall(b"\x00")
+                time.sleep(0.05)
+
+        server = serve(behave, read=False)
+        began = time.monotonic()
+        with pytest.raises(OSError, match=r".*"):
+            ask(f"https://localhost:{server.port}/a", 0.3)
+        assert time.monotonic() - began < 0.8
+        assert no_thread_is_left()
+
+
+def no_thread_is_left(seconds: float = 2.0) -> bool:
+    until = time.monotonic() + seconds
+    while any(thread.name == "hushtally-request" for thread in threading.enumerate()):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+class TestProxy:
+    @pytest.fixture
+    def proxy(self, serve: Serve) -> Any:
+        """A proxy that keeps what it was asked for and what it saw pass."""
+
+        def behave(connection: socket.socket, request: bytes) -> None:
+            host, _, port = request.split()[1].decode().rpartition(":")
+            with socket.create_connection((host, int(port))) as upstream:
+                connection.sendall(b"HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n")
+                back = threading.Thread(target=pump, args=(upstream, connection, seen), daemon=True)
+                back.start()
+                pump(connection, upstream, seen)
+                back.join(5)
+
+        seen: list[bytes] = []
+        server = serve(behave)
+        server.seen = seen
+        return server
+
+    def test_it_is_asked_for_a_tunnel_and_sees_nothing_else(
+        self, proxy: Any, secure: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        server = secure("localhost")
+        monkeypatch.setenv("HTTPS_PROXY", f"http://us%40er:pass@127.0.0.1:{proxy.port}")
+        assert ask(f"https://localhost:{server.port}/a", body=b"canary").status == 200
+        target = b"localhost:%d" % server.port
+        assert proxy.requests == [
+            b"CONNECT %b HTTP/1.1\r\nHost: %b\r\nUser-Agent: hushtally\r\nProxy-Authorization: Basic %b\r\n\r\n"
+            % (target, target, base64.b64encode(b"us@er:pass"))
+        ]
+        assert proxy.seen
+        assert b"canary" not in b"".join(proxy.seen)
+        assert b"roxy" not in server.requests[-1]
+
+    @pytest.mark.parametrize("written", ["https_proxy=127.0.0.1:{}", "HTTPS_PROXY=https://127.0.0.1:{}"])
+    def test_other_ways_to_name_it(
+        self, written: str, proxy: Any, secure: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        server = secure("localhost")
+        monkeypatch.setenv(*written.format(proxy.port).split("="))
+        assert ask(f"https://localhost:{server.port}/a").status == 200
+        assert len(proxy.requests) == 1
+
+    @pytest.mark.parametrize("exempt", ["localhost", "*", "example.org,localhost"])
+    def test_no_proxy_goes_around_it(
+        self, exempt: str, proxy: Any, secure: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        server = secure("localhost")
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.setenv("NO_PROXY", exempt)
+        assert ask(f"https://localhost:{server.port}/a").status == 200
+        assert proxy.requests == []
+
+    def test_plain_http_never_leaves_this_machine_through_one(
+        self, proxy: Any, serve: Serve, answer_of: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+        server = serve(lambda connection, _: connection.sendall(answer_of(b"[]")))
+        assert ask(f"{server.url}/a").status == 200
+        assert proxy.requests == []
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
+            b"HTTP/1.1 302 Found\r\nLocation: http://elsewhere.example/\r\n\r\n",
+            b"SSH-2.0-OpenSSH\r\n",
+            b"",
+        ],
+    )
+    def test_one_that_refuses_is_not_gone_around(
+        self, said: bytes, serve: Serve, secure: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        server = secure("localhost")
+        proxy = serve(lambda connection, _: connection.sendall(said))
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        with pytest.raises(OSError, match=r".*"):
+            ask(f"https://localhost:{server.port}/a", 2.0)
+        assert server.requests == []
+
+    @pytest.mark.parametrize("named", ["socks5://127.0.0.1:1", "http://", "http://127.0.0.1:many"])
+    def test_one_of_no_known_kind_is_not_gone_around(
+        self, named: str, secure: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        server = secure("localhost")
+        monkeypatch.setenv("HTTPS_PROXY", named)
+        with pytest.raises(ConnectionError):
+            ask(f"https://localhost:{server.port}/a", 2.0)
+        assert server.requests == []
+
+
+def pump(source: socket.socket, target: socket.socket, seen: list[bytes]) -> None:
+    with suppress(OSError):
+        while part := source.recv(65_536):
+            seen.append(part)
+            target.sendall(part)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
+
+
+class TestUrl:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://tally.shop.example",
+            "https://tally.shop.example:8443/base",
+            "https://[2001:db8::1]:8443",
+            "http://localhost:8080",
+            "http://127.0.0.1:8080",
+            "http://127.8.8.8",
+            "http://[::1]:8080",
+        ],
+    )
+    def test_https_or_loopback(self, url: str) -> None:
+        assert checked_url(url) == checked_url(url + "/") == url
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://tally.shop.example",
+            "http://127.0.0.1.example",
+            "http://localhost.example",
+            "http://0.0.0.0:80",
+            "http://2130706433",
+            "http://[::ffff:8.8.8.8]",
+            "ftp://tally.shop.example",
+            "file:///etc/passwd",
+            "tally.shop.example",
+            "https://",
+            "https://user@tally.shop.example",
+            "https://:secret@tally.shop.example",
+            "https://good.example\\@evil.example",
+            "https://tally.shop.example?x=1",
+            "https://tally.shop.example#x",
+            "https://tally.shop.example/#",
+            "https://tally.shop\n.example",
+            "https://tally.shop.example/a b",
+            "https://tally.böse.example",
+            "https://tally.shop.example:port",
+            "https://[::1",
+            "",
+            None,
+            7,
+            b"https://tally.shop.example",
+        ],
+    )
+    def test_nothing_else(self, url: Any) -> None:
+        with pytest.raises(ClientError, match="collector must be"):
+            checked_url(url)
