@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import ClassVar
 from weakref import WeakSet
@@ -30,6 +32,18 @@ class Forking:
 
     def after_fork(self) -> None:
         """In the child, after: leaves alone what is the parent's."""
+
+
+_ends: dict[Callable[[], None], int] = {}
+
+
+def at_end_of_worker(action: Callable[[], None]) -> None:
+    """Has `action` called when this process ends, if it is a worker of multiprocessing: those end without atexit."""
+    if _ends.get(action) != os.getpid():
+        _ends[action] = os.getpid()
+        util = sys.modules.get("multiprocessing.util")
+        if util is not None:
+            util.Finalize(None, action, exitpriority=1)
 
 
 _one_at_a_time = threading.Lock()

@@ -10,11 +10,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import date
-from weakref import WeakSet
 
 from client_sdk import events
 from client_sdk.events import Named
-from client_sdk.forking import Forking
+from client_sdk.forking import Forking, at_end_of_worker
 from client_sdk.state import State, count
 
 MOST_BUFFERED = 64
@@ -41,13 +40,14 @@ class Journal(Forking):
         self._since = 0.0
         self._untrimmed = TRIM_EVERY
         super().__init__()
-        _journals.add(self)
 
     def add(self, day: date, name: str, fields: dict[str, float | str]) -> None:
         """Takes an event with the day on which it happened; the time of day is not kept."""
         with self._lock:
             if not self._buffer:
                 self._since = time.monotonic()
+                at_end_of_worker(_at_exit)
+                _unwritten.add(self)
             self._buffer.append((self._device, day.toordinal(), name, json.dumps(fields)))
             due = self._durable or self._due()
         if due:
@@ -69,6 +69,7 @@ class Journal(Forking):
             try:
                 with self._state.transaction() as connection:
                     self._keep(connection, taken)
+                _unwritten.discard(self)
             except BaseException:
                 self._buffer = taken[-MOST_BUFFERED:]
                 raise
@@ -92,6 +93,7 @@ class Journal(Forking):
         """Forgets what is in memory."""
         with self._lock:
             self._buffer.clear()
+            _unwritten.discard(self)
 
     def before_fork(self) -> None:
         self.write()
@@ -99,13 +101,14 @@ class Journal(Forking):
     def after_fork(self) -> None:
         self._lock = threading.Lock()
         self._buffer = []
+        _unwritten.discard(self)
 
 
-_journals: WeakSet[Journal] = WeakSet()
+_unwritten: set[Journal] = set()  # kept alive although the app has let go of its client
 
 
 @atexit.register
 def _at_exit() -> None:
-    for journal in list(_journals):
+    for journal in list(_unwritten):
         with suppress(Exception):  # the interpreter is going: what cannot be written is lost
             journal.write()

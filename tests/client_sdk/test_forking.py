@@ -1,0 +1,367 @@
+"""Forks, threads, exits and crashes: in real processes, against a server that counts."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+ROOT = Path(__file__).parents[2]
+
+HEAD = """
+import os, sys, threading, time, logging, random
+from datetime import datetime, UTC
+from client_sdk import Client, Survey
+logging.basicConfig(level=logging.ERROR)
+url, state, survey_file, devices = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+survey = Survey.load(survey_file)
+now = datetime(2026, 11, 2, 23, 59, 59, tzinfo=UTC)
+
+def client(number=0, **options):
+    made = Client(survey, collector=url, state=state, device=str(number), cohort={"platform": "web"},
+                  clock=lambda: now, **options)
+    made.grant_consent()
+    return made
+"""
+
+WORKERS = """
+clients = [client(number) for number in range(devices)]
+for one in clients[:2]:
+    one.start()
+
+def work(seed):
+    for one in random.Random(seed).sample(clients, devices):
+        one.record("purchase", amount=seed)
+        one.tick()
+
+def worker(number):
+    threads = [threading.Thread(target=work, args=(100 * number + index,)) for index in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    for one in clients:
+        one.flush(20.0)
+        one.close()
+"""
+
+
+class Run:
+    """Runs a script with the SDK; what it printed on stderr must be nothing."""
+
+    def __init__(self, folder: Path, survey: str, url: str) -> None:
+        self.state = folder / "state.db"
+        self.url = url
+        self._survey = folder / "survey.toml"
+        self._survey.write_text(survey)
+
+    def command(self, script: str, devices: int) -> list[str]:
+        return [sys.executable, "-c", HEAD + script, self.url, str(self.state), str(self._survey), str(devices)]
+
+    def __call__(self, script: str, devices: int = 1, timeout: float = 110) -> str:
+        done = subprocess.run(
+            self.command(script, devices),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"},
+        )
+        assert done.stderr == ""
+        assert done.returncode == 0
+        return done.stdout
+
+    def rows(self, query: str) -> list[Any]:
+        with closing(sqlite3.connect(self.state)) as connection:
+            return connection.execute(query).fetchall()
+
+
+@pytest.fixture
+def run(tmp_path: Path, serve: Any, counter: Any) -> Run:
+    text = sys.modules[serve.__module__].survey_text(questions=3)
+    return Run(tmp_path, text, serve(counter).url)
+
+
+def everything_came_once(run: Run, counter: Any, devices: int) -> None:
+    assert len(counter.batches) == devices
+    assert len(counter.reports) == 3 * devices
+    sent = sorted((report.question, report.epoch) for report in counter.reports)
+    assert sorted(run.rows("SELECT question, epoch FROM ledger")) == sent
+    assert run.rows("SELECT sum(count) FROM counters WHERE name = 'delivered'") == [(3 * devices,)]
+    assert run.rows("SELECT name FROM counters WHERE name != 'delivered'") == []
+    assert run.rows("SELECT count(*) FROM outbox") == [(0,)]
+
+
+def test_fifty_processes_forked_after_construction(run: Run, counter: Any) -> None:
+    """8 threads in each of 50, all recording for and ticking the same 12 devices: every report comes once, every event
+    is kept."""
+    run(
+        WORKERS
+        + """
+children = []
+for number in range(50):
+    child = os.fork()
+    if child == 0:
+        worker(number)
+        sys.exit(0)
+    children.append(child)
+assert [os.waitpid(child, 0)[1] for child in children] == [0] * 50
+""",
+        devices=12,
+    )
+    everything_came_once(run, counter, 12)
+    assert run.rows("SELECT count(*) FROM events") == [(50 * 8 * 12,)]
+
+
+def test_a_fork_amid_threads_that_use_the_state(run: Run, counter: Any) -> None:
+    """A master forks while its own threads record, tick and send: no child hangs, nothing is lost or doubled."""
+    run(
+        WORKERS
+        + """
+busy = [threading.Thread(target=work, args=(index,)) for index in range(4)]
+for thread in busy:
+    thread.start()
+children = []
+for number in range(12):
+    child = os.fork()
+    if child == 0:
+        worker(number)
+        sys.exit(0)
+    children.append(child)
+for thread in busy:
+    thread.join()
+for one in clients:
+    one.flush(20.0)
+    one.close()
+assert [os.waitpid(child, 0)[1] for child in children] == [0] * 12
+""",
+        devices=8,
+    )
+    everything_came_once(run, counter, 8)
+    assert run.rows("SELECT count(*) FROM events") == [((12 * 8 + 4) * 8,)]
+
+
+def test_a_preloading_server(run: Run, counter: Any) -> None:
+    """Constructed and started in the master, used in workers: each has a thread of its own with its first call."""
+    printed = run(
+        """
+master = client()
+master.start()
+master.close()
+survived = client()
+survived.start()
+time.sleep(0.3)
+read, write = os.pipe()
+if os.fork() == 0:
+    names = [thread.name for thread in threading.enumerate()]
+    survived.record("purchase", amount=1)
+    after = sorted(thread.name for thread in threading.enumerate())
+    print(names, after, flush=True)
+    survived.record("purchase", amount=1)
+    sys.exit(0)
+os.wait()
+"""
+    )
+    assert printed == "['MainThread'] ['MainThread', 'hushtally']\n"
+    everything_came_once(run, counter, 1)
+    assert run.rows("SELECT count(*) FROM events") == [(2,)]
+
+
+def test_the_master_may_go_before_its_workers(run: Run, counter: Any) -> None:
+    """The state file of those who stay is not pulled from under them: what they write is there for the next process."""
+    run(
+        """
+made = client()
+made.tick()
+if os.fork() == 0:
+    made.record("purchase", amount=1)
+    made.tick()
+    if os.fork() == 0:
+        time.sleep(0.5)
+        made.record("purchase", amount=2)
+        made.close()
+    else:
+        time.sleep(0.3)
+        made.record("purchase", amount=3)
+        made.close()
+    sys.exit(0)
+made.record("purchase", amount=4)
+made.close()
+"""
+    )
+    until = time.monotonic() + 10
+    while run.rows("SELECT count(*) FROM events") != [(4,)] and time.monotonic() < until:
+        time.sleep(0.1)
+    assert run.rows("SELECT count(*) FROM events") == [(4,)]
+    assert run.rows("PRAGMA integrity_check") == [("ok",)]
+    everything_came_once(run, counter, 1)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_multiprocessing(method: str, run: Run, counter: Any, tmp_path: Path) -> None:
+    """What a worker recorded is on the disk when it ends, although such a worker ends without atexit."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        HEAD
+        + f"""
+import multiprocessing
+
+def work(number):
+    made = client(number % devices)
+    made.record("purchase", amount=number)
+    made.tick()
+    made.record("purchase", amount=number)
+
+if __name__ == "__main__":
+    before = client(0)
+    before.record("purchase", amount=0)
+    context = multiprocessing.get_context("{method}")
+    workers = [context.Process(target=work, args=(number,)) for number in range(6)]
+    for one in workers:
+        one.start()
+    for one in workers:
+        one.join()
+        assert one.exitcode == 0
+    with context.Pool(2) as pool:
+        pool.map(work, range(6, 10))
+        pool.close()
+        pool.join()
+"""
+    )
+    done = subprocess.run(
+        [sys.executable, str(script), run.url, str(run.state), str(tmp_path / "survey.toml"), "3"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    everything_came_once(run, counter, 3)
+    assert run.rows("SELECT count(*) FROM events") == [(21,)]
+
+
+def test_exit_right_after_thirty_reports_with_a_dead_server(run: Run, counter: Any, tmp_path: Path, serve: Any) -> None:
+    """Nobody listens: the process ends within two seconds, all is kept, and the next start delivers it."""
+    url, run.url = run.url, "http://127.0.0.1:1"
+    script = """
+for number in range(devices):
+    made = client(number)
+    made.record("purchase", amount=5)
+    made.start()
+    made.tick()
+made.flush(0.1)
+"""
+    began = time.monotonic()
+    run("", 10)
+    start = time.monotonic() - began
+    began = time.monotonic()
+    run(script, 10)
+    assert time.monotonic() - began - start < 2.0
+    kept = run.rows("SELECT batch, body FROM outbox ORDER BY batch")
+    assert len(kept) == 10
+    run.url = url
+    run(script.replace("made.flush(0.1)", "[client(number).flush(5.0) for number in range(devices)]"), 10)
+    everything_came_once(run, counter, 10)
+    assert sorted(counter.batches) == [batch for batch, _ in kept]
+    assert [counter.batches[batch].encode() for batch, _ in kept] == [body for _, body in kept]
+
+
+@pytest.mark.parametrize("closing", ["", "made.close()", "made.close(); made.close()", "del made"])
+def test_exit_while_a_server_hangs(closing: str, tmp_path: Path, serve: Any) -> None:
+    """Its threads are in the middle of requests: within two seconds, without a word on stderr."""
+    hanging = serve(lambda connection, _: connection.recv(1))
+    text = sys.modules[serve.__module__].survey_text(questions=3)
+    run = Run(tmp_path, text, hanging.url)
+    script = f"""
+made = client()
+made.start()
+while not threading.enumerate()[2:]:
+    time.sleep(0.01)
+time.sleep(0.2)
+made.record("purchase", amount=5)
+began = time.monotonic()
+{closing}
+assert time.monotonic() - began < 2.1
+print(time.time())
+"""
+    ended = float(run(script, timeout=20))
+    assert time.time() - ended < 2.0
+    assert run.rows("SELECT count(*) FROM outbox") == [(1,)]
+    assert run.rows("SELECT count(*) FROM events") == [(1,)]
+
+
+def test_calls_at_interpreter_shutdown_print_nothing(run: Run) -> None:
+    """From atexit handlers, threads that outlive the main one, and destructors."""
+    run(
+        """
+import atexit
+made = client()
+
+class Late:
+    def __del__(self):
+        made.record("purchase", amount=1)
+        made.start()
+        made.tick()
+        made.flush(0.2)
+        made.close()
+
+def late():
+    made.start()
+    made.record("purchase", amount=1)
+    made.tick()
+    made.flush(0.5)
+
+atexit.register(late)
+threading.Thread(target=lambda: (time.sleep(0.2), late())).start()
+keep = Late()
+keep.itself = keep
+made.start()
+""",
+        timeout=20,
+    )
+
+
+@pytest.mark.parametrize("after", [0.05, 0.15, 0.3])
+def test_killed_while_sending(after: float, run: Run, counter: Any) -> None:
+    """Whenever it is killed, the next start delivers what is left; the collector sees the same ids again at most."""
+    script = """
+for number in range(devices):
+    client(number)
+print("ready", flush=True)
+for number in range(devices):
+    client(number).tick()
+"""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(run.command(script, 60), stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(after)
+        process.send_signal(signal.SIGKILL)
+    run(script + "\nfor number in range(devices): client(number).flush(5.0)", 60)
+    everything_came_once(run, counter, 60)
+
+
+def test_a_client_that_was_closed_may_be_called(make_client: Callable[..., Any]) -> None:
+    """All calls are silent then, and `close` may be called again; its status says why."""
+    client = make_client()
+    client.start()
+    client.close()
+    client.close()
+    client.start()
+    client.record("purchase")
+    client.tick()
+    assert client.flush(0.5) is False
+    assert client.status().silent == "it was closed"
+    assert client.receipts() == ()
+    assert json.dumps(client.explain().as_dict())
