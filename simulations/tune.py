@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -59,7 +60,8 @@ def tune(definition: Definition, demand: Demand, population: Population, grid: I
             (),
             _reason(surveys[best], outlooks, demand),
         )
-    own = min(surveys, key=lambda epsilon: abs(epsilon - definition.survey.privacy.epsilon))
+    allowed = [epsilon for epsilon, rows in outlooks.items() if rows[0].lifetime_epsilon <= demand.ceiling]
+    own = min(allowed or surveys, key=lambda epsilon: abs(epsilon - definition.survey.privacy.epsilon))
     found = remedies(surveys[own], demand, population)
     return Tuning(
         outlooks,
@@ -138,18 +140,21 @@ def _no_reason(own: float, outlooks: Mapping[float, Sequence[Outlook]], found: S
     if not allowed:
         least = min(rows[0].lifetime_epsilon for rows in outlooks.values())
         return f"no epsilon stays below {demand.ceiling:g} in all: at least {least:g} is revealed; answer more seldom"
-    rows = outlooks[allowed[-1]]
-    worst = max(rows, key=lambda row: row.half_width)
+    worst = max(outlooks[allowed[-1]], key=lambda row: (not row.published, row.half_width))
     reached = f"{worst.question} would be within {points(worst.half_width)}"
     if not worst.published:
         reached = f"{worst.question} would have {worst.reports:,} reports, too few to be published"
-    would = "; ".join(
+    bound = "" if len(allowed) == len(outlooks) else f", the largest below a ceiling of {demand.ceiling:g},"
+    would = [
         f"{remedy.change}{'' if remedy.enough else f' ({round_up(remedy.devices):,} devices then do)'}"
         for remedy in found
-    )
+    ]
+    free = [epsilon for epsilon, rows in outlooks.items() if _meets(rows, replace(demand, ceiling=math.inf))]
+    if free:
+        would.append(f"a ceiling of {outlooks[free[0]][0].lifetime_epsilon:g}, which allows epsilon {free[0]:g}")
     return (
-        f"no epsilon up to {allowed[-1]:g} meets {points(demand.target)} with {demand.devices:,} devices:"
-        f" {reached}. What would, at epsilon {own:g}: {would}."
+        f"no epsilon up to {allowed[-1]:g}{bound} meets {points(demand.target)} with {demand.devices:,} devices:"
+        f" {reached}. What would, at epsilon {own:g}: {'; '.join(would)}."
     )
 
 

@@ -88,7 +88,8 @@ def test_a_ceiling_bounds_what_is_recommended(example: Path) -> None:
     demand = Demand(500_000, ceiling=10.0)
     found = tune(Definition.load(example), demand, ANYONE)
     assert found.recommended is None
-    assert "no epsilon up to 1.25 meets 1 point" in found.reason
+    assert "no epsilon up to 1.25, the largest below a ceiling of 10, meets 1 point" in found.reason
+    assert "a ceiling of 17.5, which allows epsilon 2.5" in found.reason
     none = tune(Definition.load(example), Demand(500_000, ceiling=0.1), ANYONE)
     assert "no epsilon stays below 0.1 in all: at least 1.75 is revealed" in none.reason
 
