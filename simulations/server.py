@@ -27,9 +27,9 @@ def collector(survey: Path, database: Path, port: int = 0) -> Iterator[str]:
 
     port: 0 takes any that is free. Raises ServerError with the collector's own words if it does not start.
     """
-    command = [sys.executable, "-m", "hushtally", "serve", survey, "--port", str(port), "--database", database]
+    command = [sys.executable, "-m", "hushtally", "serve", str(survey)]
     process = subprocess.Popen(
-        command,
+        [*command, "--port", str(port), "--database", str(database)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
