@@ -1,0 +1,314 @@
+"""The mechanisms side by side: ours, those of pure-ldp and those of multi-freq-ldpy, all with raw estimates.
+
+Peers are called as they are shipped. pure-ldp gives raw estimates; multi-freq-ldpy clips them and scales them to sum
+to 1, which is left out here by replacing that one function of it, its `MI`, by the same formula without that step.
+Its SHE clips by itself, so that its sum is taken here. Not here: sketches and Bloom filters (CMS, HCMS, count sketch,
+RAPPORServer), which randomize bits as SUE does and add collisions, and ADP, which is the better of GRR and OUE.
+"""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from random import Random
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from aggregator.support import support_counts
+from aggregator.tally import Tally
+from client_sdk.channel import Channel
+from client_sdk.mechanisms import Mechanism, choose
+from client_sdk.randomness import Randomness, SystemRandomness
+
+PEERS = {"pure-ldp": "pure_ldp", "multi-freq-ldpy": "multi_freq_ldpy"}
+MANY = 100_000  # reports that the fixed cost of one estimation is spread over
+HASHING = ("BLH", "OLH")
+HEURISTIC = "FLH"  # a fixed pool of hash functions: fast, and biased by it
+POOL = 1000  # of them, as in pure-ldp's own experiments
+
+Array = Any
+
+
+class Seeded(Randomness):
+    """Reproducible, for measuring only; timed is the system's source."""
+
+    def __init__(self, seed: int) -> None:
+        self._word = Random(seed).getrandbits
+
+    def word(self) -> int:
+        return self._word(64)
+
+
+class Contestant(ABC):
+    """One mechanism of one package, for d values and an epsilon. Values count from 0."""
+
+    package: str
+    name: str
+    d: int
+
+    @abstractmethod
+    def privatise(self, value: int) -> Any:
+        """A report on `value`."""
+
+    @abstractmethod
+    def shares(self, reports: Sequence[Any]) -> Array:
+        """The raw estimates of all d shares."""
+
+    def exact(self, truth: Array, n: int) -> float | None:
+        """n times the mean squared error to expect when n respondents' shares are `truth`."""
+        channel = self.channel()
+        return float(channel.respondents_variance(1 / self.d, 1)) if channel else None
+
+    def channel(self) -> Channel | None:
+        """p and q as shipped, if the mechanism has no more to it."""
+        return None
+
+    def client_seconds(self, values: Sequence[int]) -> float:
+        """Seconds per report on the client."""
+        begin = perf_counter()
+        for value in values:
+            self.privatise(value)
+        return (perf_counter() - begin) / len(values)
+
+    def server_seconds(self, reports: Sequence[Any]) -> float:
+        """Seconds per report on the server, for MANY of them."""
+        begin = perf_counter()
+        self.shares(reports)
+        return (perf_counter() - begin) / len(reports)
+
+
+class Ours(Contestant):
+    package, name = "hushtally", "auto"
+
+    def __init__(self, epsilon: float, d: int, seed: int) -> None:
+        self.d = d
+        self.mechanism: Mechanism = choose(d, epsilon)
+        self.name = " ".join([self.mechanism.name, *(f"{k}={v}" for k, v in self.mechanism.parameters.items())])
+        self.randomness: Randomness = Seeded(seed)
+
+    def privatise(self, value: int) -> int:
+        return self.mechanism.perturb(value, self.randomness)
+
+    def shares(self, reports: Sequence[int]) -> Array:
+        tally = Tally.of(reports)
+        return self.mechanism.channel.debias(support_counts(self.mechanism, tally), tally.n)
+
+    def channel(self) -> Channel:
+        return self.mechanism.channel
+
+    def client_seconds(self, values: Sequence[int]) -> float:
+        seeded, self.randomness = self.randomness, SystemRandomness()
+        try:
+            return super().client_seconds(values)
+        finally:
+            self.randomness = seeded
+
+
+class PureLdp(Contestant):
+    package = "pure-ldp"
+
+    def __init__(self, name: str, d: int, client: Any, server: Any, channel: Channel | None) -> None:
+        self.name, self.d, self.client, self.server, self._channel = name, d, client, server, channel
+
+    def privatise(self, value: int) -> Any:
+        return self.client.privatise(value + 1)
+
+    def shares(self, reports: Sequence[Any]) -> Array:
+        self._count(reports)
+        return self._estimate() / len(reports)
+
+    def channel(self) -> Channel | None:
+        return self._channel
+
+    def server_seconds(self, reports: Sequence[Any]) -> float:
+        begin = perf_counter()
+        self._count(reports)
+        counted = perf_counter()
+        self._estimate()
+        return (counted - begin) / len(reports) + (perf_counter() - counted) / MANY
+
+    def _count(self, reports: Sequence[Any]) -> None:
+        self.server.reset()
+        self.server.aggregate_all(reports)
+
+    def _estimate(self) -> Array:
+        return self.server.estimate_all(range(1, self.d + 1), suppress_warnings=True, normalization=0)
+
+
+class SummationHistogram(PureLdp):
+    """Laplace noise of scale 2 / epsilon on every count, whatever the value."""
+
+    def exact(self, truth: Array, n: int) -> float:
+        return 8 / float(self.server.epsilon) ** 2
+
+
+class HadamardMechanism(PureLdp):
+    """t random Hadamard coefficients of the value, all t true or another pattern of t signs."""
+
+    def exact(self, truth: Array, n: int) -> float:
+        t, gain = self.server.t, 2 * self.server.p - 1
+        of_others = 1 / (t * gain**2)
+        of_truth = (1 + (t - 1) * gain) / (t * gain**2) - 1
+        return float((of_truth + (self.d - 1) * of_others) / self.d)
+
+
+class HadamardResponse(PureLdp):
+    """Above epsilon 1 in blocks: the estimate's noise depends on how many hold a value of the same block."""
+
+    def exact(self, truth: Array, n: int) -> float | None:
+        if self.server.epsilon <= 1:
+            return super().exact(truth, n)
+        hr = self.server.hr
+        e, total = hr.exp, 2 * hr.part - 1 + hr.exp
+        block = hr.permute // (hr.partsz - 1)
+        same = block[:, None] == block[None, :]
+        seen = np.where(same, (e + 1) / total, 2 / total)  # [value, truth]: the report is in the value's block
+        variance = seen - np.diag(np.full(self.d, ((e - 1) / total) ** 2))
+        return float((variance @ truth).mean() * (total / (e - 1)) ** 2)
+
+
+class FastHashing(PureLdp):
+    """OLH with a pool of POOL hash functions that all share: what they collide in stays in the estimate."""
+
+    def exact(self, truth: Array, n: int) -> float:
+        p, g, hashes = self.server.p, self.server.g, self.server.hash_matrix.astype(int)
+        collide = sum((hashes == a).astype(np.float32).T @ (hashes == a).astype(np.float32) for a in range(g)) / POOL
+        other = (1 - p) / (g - 1)
+        support = other + (p - other) * collide.astype(float)  # [value, truth]
+        gain = p - 1 / g
+        bias = (support @ truth - 1 / g) / gain - truth
+        return float(((support * (1 - support)) @ truth / gain**2 + n * bias**2).mean())
+
+    def _count(self, reports: Sequence[Any]) -> None:
+        self.server.hash_counts[:] = 0  # its own reset forgets them
+        super()._count(reports)
+
+    def server_seconds(self, reports: Sequence[Any]) -> float:
+        return super().server_seconds(reports) + self.build_seconds / MANY
+
+    build_seconds = 0.0
+
+
+class MultiFreq(Contestant):
+    package = "multi-freq-ldpy"
+
+    def __init__(self, name: str, d: int, module: Any, client: Callable[[int], Any], aggregate: Callable[[Any], Any]):
+        self.name, self.d, self.module, self.privatise_, self.aggregate = name, d, module, client, aggregate
+        self.seen: tuple[float, float] | None = None
+
+    def privatise(self, value: int) -> Any:
+        return self.privatise_(value)
+
+    def shares(self, reports: Sequence[Any]) -> Array:
+        shipped, self.module.MI = self.module.MI, self._raw
+        try:
+            return self.aggregate(reports)
+        finally:
+            self.module.MI = shipped
+
+    def channel(self) -> Channel:
+        if self.seen is None:
+            self.shares([self.privatise(0)])
+        assert self.seen is not None
+        return Channel(float(self.seen[0]), float(self.seen[1]))
+
+    def _raw(self, counts: Array, n: int, p: float, q: float) -> Array:
+        self.seen = p, q
+        return (counts - n * q) / (n * (p - q))
+
+
+class MultiFreqSum(MultiFreq):
+    """Its SHE: 8 / epsilon^2, and the sum taken here."""
+
+    def __init__(self, name: str, d: int, epsilon: float, module: Any, client: Callable[[int], Any]) -> None:
+        super().__init__(name, d, module, client, lambda reports: sum(reports) / len(reports))
+        self.epsilon = epsilon
+
+    def exact(self, truth: Array, n: int) -> float:
+        return 8 / self.epsilon**2
+
+
+def contestants(epsilon: float, d: int, seed: int) -> Iterator[Contestant]:
+    """Ours, then every mechanism of the peers."""
+    seed_everything(seed)
+    yield Ours(epsilon, d, seed)
+    yield from _pure_ldp(epsilon, d)
+    yield from _multi_freq(epsilon, d)
+
+
+def _pure_ldp(epsilon: float, d: int) -> Iterator[Contestant]:
+    fo = import_module("pure_ldp.frequency_oracles")
+
+    def pure(name: str, client: Any, server: Any, q: float | None = None) -> PureLdp:
+        return PureLdp(name, d, client, server, Channel(float(server.p), float(server.q if q is None else q)))
+
+    yield pure("GRR", fo.DEClient(epsilon, d), fo.DEServer(epsilon, d))
+    for name, oue in (("SUE", False), ("OUE", True)):
+        yield pure(name, fo.UEClient(epsilon, d, use_oue=oue), fo.UEServer(epsilon, d, use_oue=oue))
+    yield SummationHistogram("SHE", d, fo.HEClient(epsilon, d), fo.HEServer(epsilon, d), None)
+    yield pure("THE", fo.HEClient(epsilon, d), fo.HEServer(epsilon, d, use_the=True))
+    for name, olh in zip(HASHING, (False, True), strict=True):
+        server = fo.LHServer(epsilon, d, use_olh=olh)
+        client = fo.LHClient(epsilon, d, use_olh=olh)
+        yield pure(name, client, server, 1 / server.g)
+    server = fo.HadamardResponseServer(epsilon, d)
+    client = fo.HadamardResponseClient(epsilon, d, server.get_hash_funcs())
+    e = np.exp(epsilon)
+    yield HadamardResponse("HR", d, client, server, Channel(e / (e + 1), 0.5))
+    client, server = (one(epsilon, d, 1, use_optimal_t=True) for one in (fo.HadamardMechClient, fo.HadamardMechServer))
+    yield HadamardMechanism("HM", d, client, server, None)
+    if epsilon == 1:  # building its pool is slow, so at one epsilon only
+        begin = perf_counter()
+        server = fo.FastLHServer(epsilon, d, POOL, use_olh=True)
+        heuristic = FastHashing(HEURISTIC, d, fo.FastLHClient(epsilon, d, POOL, use_olh=True), server, None)
+        heuristic.build_seconds = perf_counter() - begin
+        yield heuristic
+
+
+def _multi_freq(epsilon: float, d: int) -> Iterator[Contestant]:
+    grr, ue, he, lh, ss = (
+        import_module(f"multi_freq_ldpy.pure_frequency_oracles.{name}") for name in ("GRR", "UE", "HE", "LH", "SS")
+    )
+
+    def one(name: str, module: Any, kind: str, *options: bool, domain: bool = True) -> MultiFreq:
+        client, aggregate = getattr(module, f"{kind}_Client"), getattr(module, f"{kind}_Aggregator_MI")
+        of_domain = (d,) if domain else ()
+        at_client = () if kind == "HE" else options
+        return MultiFreq(
+            name,
+            d,
+            module,
+            lambda value: client(value, d, epsilon, *at_client),
+            lambda reports: aggregate(reports, *of_domain, epsilon, *options),
+        )
+
+    yield one("GRR", grr, "GRR")
+    yield one("SUE", ue, "UE", False, domain=False)
+    yield one("OUE", ue, "UE", True, domain=False)
+    yield MultiFreqSum("SHE", d, epsilon, he, lambda value: he.HE_Client(value, d, epsilon))
+    yield one("THE", he, "HE", True)
+    for name, optimal in zip(HASHING, (False, True), strict=True):
+        yield one(name, lh, "LH", optimal)
+    yield one("SS", ss, "SS")
+
+
+def seed_everything(seed: int) -> None:
+    """The peers draw from three global generators: Python's, numpy's, and numba's own."""
+    random.seed(seed)
+    np.random.seed(seed)
+    import_module("numba").njit(lambda number: np.random.seed(number))(seed)
+
+
+def betrayed(contestant: Contestant, values: Sequence[int], reports: Sequence[Any]) -> float | None:
+    """Of the reports of a set that holds the true value, how many name it first; None if no sets are sent.
+
+    It should be one in so many as the set has values. A report that always names it first keeps no epsilon.
+    """
+    if contestant.name != "SS" or len(reports[0]) < 2:
+        return None
+    first = [report[0] == value for value, report in zip(values, reports, strict=True) if value in report]
+    return sum(first) / len(first)

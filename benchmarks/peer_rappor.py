@@ -1,0 +1,129 @@
+"""RAPPOR as its authors configured it, decoded by our regression and by a rendering of the original's decoder.
+
+k = 32, h = 1, m = 64, f = .5, p = .25, q = .75; 100 candidates with Zipf shares, all of them held by somebody. Both
+decode the same reports. Ours: aggregator.regression. The original (google/rappor, analysis/R/decode.R, written anew
+here): fit shares >= 0 that sum to at most 1 and set no bit more often than 3 standard errors above what was seen, five
+times, four of them with noise added to the rates; estimate, the mean of the five; standard error, their standard
+deviation; detected, an estimate above twice that; interval, 1.96 of them to both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from scipy.optimize import nnls
+
+from aggregator.regression import Regression, regress
+from aggregator.tally import Tally
+from client_sdk.mechanisms import Rappor
+
+MECHANISM = Rappor(100, 32, 1, 64, Fraction(1, 2), Fraction(1, 4), Fraction(3, 4))
+TRUTH = 1 / np.arange(1, 101)
+TRUTH /= TRUTH.sum()
+FITS = 5
+# reports: (surveys decoded by us, of them by the original, which is slower)
+SURVEYS = {100_000: (400, 80), 1_000_000: (120, 40)}
+QUICK = {20_000: (3, 1)}
+
+Array = Any
+
+
+def measure(quick: bool, seed: int, done: Callable[[], None]) -> list[dict[str, Any]]:
+    """One record for every number of reports; `done` is called after every survey."""
+    return [_measure(n, ours, original, seed, done) for n, (ours, original) in (QUICK if quick else SURVEYS).items()]
+
+
+def surveys(quick: bool) -> int:
+    return sum(ours for ours, _ in (QUICK if quick else SURVEYS).values())
+
+
+def _measure(n: int, surveys: int, by_original: int, seed: int, done: Callable[[], None]) -> dict[str, Any]:
+    rng = np.random.default_rng([seed, n])
+    kinds: dict[str, list[tuple[Array, Array]]] = {}  # of every survey: which were looked at, which intervals hold
+    for number in range(surveys):
+        symbols = _symbols(n, rng)
+        for kind, looked_at, held in _ours(regress(MECHANISM, Tally.of(symbols))):
+            kinds.setdefault(kind, []).append((looked_at, held))
+        if number < by_original:
+            estimate, error = original(symbols, rng)
+            held = np.abs(estimate - TRUTH) <= 1.96 * error
+            kinds.setdefault("original_detected", []).append((estimate > 1e-6 + 2 * error, held))
+        done()
+    return {"reports": n, **{kind: _summary(found) for kind, found in kinds.items()}}
+
+
+def _ours(found: Regression) -> list[tuple[str, Array, Array]]:
+    def holds(interval: tuple[Array, Array]) -> Array:
+        low, high = interval
+        return (low <= TRUTH) & (high >= TRUTH)
+
+    plain, chosen = holds(found.interval(0.95)), found.detected(0.95)
+    return [
+        ("all", np.ones(TRUTH.shape, dtype=bool), plain),
+        ("detected", chosen, holds(found.interval_of_detected(0.95))),
+        ("detected_plain_interval", chosen, plain),
+        ("two_standard_errors_plain_interval", found.shares > 2 * found.standard_error, plain),
+    ]
+
+
+def _summary(found: list[tuple[Array, Array]]) -> dict[str, Any]:
+    """Coverage, its standard error over whole surveys (a ratio of sums), and how many were looked at."""
+    looked_at = np.array([chosen.sum() for chosen, _ in found])
+    held = np.array([(chosen & holds).sum() for chosen, holds in found])
+    coverage = held.sum() / looked_at.sum()
+    spread = (held - coverage * looked_at).std(ddof=1) if len(found) > 1 else float("nan")
+    return {
+        "surveys": len(found),
+        "values": float(looked_at.mean()),
+        "coverage": float(coverage),
+        "coverage_standard_error": float(spread / np.sqrt(len(found)) / looked_at.mean()) if len(found) > 1 else None,
+    }
+
+
+BITS = np.array([[MECHANISM.bits(group, value) for value in range(100)] for group in range(64)])
+SET = np.vstack([(BITS[group] >> np.arange(32)[:, None] & 1).astype(float) for group in range(64)])  # (64 x 32, 100)
+
+
+def _symbols(n: int, rng: np.random.Generator) -> Array:
+    """n reports: with f = .5, p = .25, q = .75 both stages together flip each bit with exactly 3/8 = 1/2 (1 - 1/4)."""
+    assert (MECHANISM.exact_channel.p, MECHANISM.exact_channel.q) == (Fraction(5, 8), Fraction(3, 8))
+    values, groups = rng.choice(100, n, p=TRUTH), rng.integers(0, 64, n)
+    a, b, c = rng.integers(0, 2**32, (3, n), dtype=np.uint32)
+    return groups << 32 | BITS[groups, values] ^ (a & (b | c)).astype(np.int64)
+
+
+def original(symbols: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """The original's estimates and standard errors."""
+    p, q = float(MECHANISM.channel.p), float(MECHANISM.channel.q)
+    groups = symbols >> 32
+    n = np.bincount(groups, minlength=64)[:, None]
+    ones = np.array([np.bincount(groups, symbols >> place & 1, minlength=64) for place in range(32)]).T
+    rates = (ones / n - q) / (p - q)
+    expected = q + (p - q) * np.clip(rates, 0, 1)
+    errors = np.sqrt(expected * (1 - expected) / n) / (p - q)
+    fits = [_fit(rates, errors)]
+    for _ in range(FITS - 1):
+        fits.append(_fit(rates + rng.normal(size=errors.shape) * errors, errors * np.sqrt(2)))
+    return np.mean(fits, axis=0), np.std(fits, axis=0, ddof=1)
+
+
+def _fit(rates: Array, errors: Array) -> Array:
+    most = np.clip(rates + 3 * errors, 0.01, 1).ravel()
+    sides = np.vstack([np.eye(100), -np.ones((1, 100)), -SET])
+    return constrained(SET, rates.ravel(), sides, np.concatenate([np.zeros(100), [-1.0], -most]))
+
+
+def constrained(design: Array, seen: Array, sides: Array, least: Array) -> Array:
+    """Least squares with sides @ x >= least, as a least distance problem. Lawson & Hanson 1974, chapter 23."""
+    q, r = np.linalg.qr(design)
+    back, middle = np.linalg.inv(r), q.T @ seen
+    normals = sides @ back
+    matrix = np.vstack([normals.T, least - normals @ middle])
+    wanted = np.zeros(matrix.shape[0])
+    wanted[-1] = 1
+    dual, _ = nnls(matrix, wanted, maxiter=100 * matrix.shape[1])
+    rest = matrix @ dual - wanted
+    return back @ (middle - rest[:-1] / rest[-1])
