@@ -23,8 +23,8 @@ def due(connection: sqlite3.Connection, device: int, survey: Survey, plan: Sched
     today = now.date()
     if plan.silent or not plan.reserved or not plan.answers_in(survey, today):
         return False
-    if survey.epoch.start(today).toordinal() < plan.seen:
-        return False  # the clock went back: whether this epoch was answered elsewhere cannot be known
+    if survey.epoch.start(today).toordinal() <= plan.seen:
+        return False  # this epoch's turn is over, or the clock went back
     return not ledger.answered(connection, device, survey, survey.epoch.label(today))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Required, Self, TypedDict, TypeVar
 from client_sdk import events
 from client_sdk.consent import Receipt
 from client_sdk.device import TICK_SECONDS, Device, Terms, switched_off
-from client_sdk.errors import ClientError, StateError
+from client_sdk.errors import ClientError
 from client_sdk.explain import Explanation, explain_survey
 from client_sdk.randomness import Randomness, SystemRandomness
 from client_sdk.state import State
@@ -117,7 +116,9 @@ class Client:
             self._device = Device(
                 State.at(state), device, asked, url, transport or HttpTransport(), terms, clock, randomness
             )
-        except (StateError, sqlite3.Error, OSError) as error:
+        except ClientError:
+            raise
+        except Exception as error:  # a damaged file can hold anything
             self._unusable = f"the state file cannot be used ({type(error).__name__})"
             logger.error("silent from the start: %s", error)
             self._tell("constructor", error)

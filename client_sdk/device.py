@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from client_sdk import answering, consent, events, ledger, outbox, schedule
+from client_sdk import answering, consent, events, ledger, outbox, schedule, seal
 from client_sdk.consent import Receipt
 from client_sdk.delivery import Delivery
-from client_sdk.errors import ClientError
+from client_sdk.errors import ClientError, StateError
 from client_sdk.explain import Explanation, explain_survey
 from client_sdk.journal import Journal
 from client_sdk.randomness import Randomness
@@ -63,6 +64,9 @@ class Device:
         self.delivery = Delivery(state, self._id, self._surveys, collector, transport, randomness)
         self.journal = Journal(state, self._id, terms.durable, self._permitted)
         self._withdrawing = False
+        with state.lock() as connection:
+            self._damaged = not seal.holds(connection, self._id)
+        self._trouble: str | None = None
         self._pruned_on: date | None = None
         self._named_on: date | None = None
         self._named = events.Named(())
@@ -78,7 +82,7 @@ class Device:
         """Notes consent to every survey, with the text that explains it, and draws the schedules."""
         now = self._clock()
         self._withdrawing = False
-        with self._state.transaction() as connection:
+        with self._sealed(self._state.transaction()) as connection:
             for survey in self._surveys:
                 consent.grant(connection, self._id, survey, now, str(explain_survey(survey)))
                 self._take_up(connection, survey, now.date())
@@ -93,8 +97,11 @@ class Device:
         self._named = events.Named(())
         self.journal.clear()
         with self._state.transaction() as connection:
+            sound = seal.holds(connection, self._id)
             consent.withdraw(connection, self._id, self._surveys, self._clock())
             schedule.forget(connection, self._id)
+            if sound:  # a damaged one stays so, and silent
+                seal.renew(connection, self._id)
             connection.execute("UPDATE file SET erasing = 1")
         self._withdrawing = False
         self._state.erase()
@@ -111,9 +118,15 @@ class Device:
 
     def answer(self) -> None:
         """Makes the answers that are due, and forgets what is no longer needed."""
+        with self._noting_trouble():
+            self._answer()
+
+    def _answer(self) -> None:
         if self._withdrawing:
             self.withdraw()
         self._state.erase()
+        if self._damaged:
+            return
         self.journal.write_due()
         now = self._clock()
         self.refresh()
@@ -123,30 +136,37 @@ class Device:
             stale = self._pruned_on != now.date() and events.outdated(connection, self._id, now.date(), self._live(now))
         if work:
             self.journal.write()
-            with self._state.answering() as connection:
+            with self._sealed(self._state.answering()) as connection:
                 self._forget(connection, now)
                 for survey in work:
                     self._work(connection, survey, now)
         elif ended or stale:
-            with self._state.transaction() as connection:
+            with self._sealed(self._state.transaction()) as connection:
                 self._forget(connection, now)
         self._pruned_on = now.date()
 
     def send(self, seconds: float, *, wait: bool = False) -> bool:
         """Sends what is due within `seconds`; whether nothing that is due is left."""
-        if self._withdrawing:
+        if self._withdrawing or self._damaged:
             return False
-        self.delivery.send(self._clock(), seconds, wait=wait)
+        with self._noting_trouble():
+            self.delivery.send(self._clock(), seconds, wait=wait)
         with self._state.lock() as connection:
             return not outbox.due(connection, self._id, self._clock())
 
     def status(self) -> Status:
         """How everything stands; no value is in it."""
-        self.journal.write()
+        with suppress(sqlite3.Error):  # what cannot be written can still be told
+            self.journal.write()
         with self._state.lock() as connection:
             rows = connection.execute("SELECT name, count FROM counters WHERE device = ? ORDER BY name", (self._id,))
             surveys = tuple(self._standing(connection, survey) for survey in self._surveys)
-            return Status(None, surveys, outbox.waiting(connection, self._id), dict(rows))
+            return Status(
+                seal.BROKEN if self._damaged else self._trouble,
+                surveys,
+                outbox.waiting(connection, self._id),
+                dict(rows),
+            )
 
     def explain(self) -> tuple[Explanation, ...]:
         """Every survey in plain language, with how it stands here."""
@@ -169,9 +189,29 @@ class Device:
         """Writes what is in memory."""
         self.journal.write()
 
+    @contextmanager
+    def _sealed(self, transaction: AbstractContextManager[sqlite3.Connection]) -> Iterator[sqlite3.Connection]:
+        """A transaction over what is known to be sound, sealed again at its end; StateError if it is damaged."""
+        with transaction as connection:
+            if not seal.holds(connection, self._id):
+                self._damaged = True
+                raise StateError(seal.BROKEN)
+            yield connection
+            seal.renew(connection, self._id)
+
+    @contextmanager
+    def _noting_trouble(self) -> Iterator[None]:
+        """Keeps for `status` that the device could not do its work, until it can again."""
+        try:
+            yield
+        except Exception as error:
+            self._trouble = f"the last try failed ({type(error).__name__})"
+            raise
+        self._trouble = None
+
     def _permitted(self, connection: sqlite3.Connection) -> events.Named:
         """What may be recorded: the events of surveys that the customer agreed to and that may yet be answered."""
-        if self._withdrawing:
+        if self._withdrawing or self._damaged:
             return events.Named(())
         today = self._clock().date()
         return events.Named(
@@ -195,10 +235,7 @@ class Device:
         plan = schedule.find(connection, self._id, survey)
         if plan is None:
             return True
-        return plan.silent is None and (
-            plan.seen < survey.epoch.start(now.date()).toordinal()
-            or answering.due(connection, self._id, survey, plan, now)
-        )
+        return plan.silent is None and plan.seen < survey.epoch.start(now.date()).toordinal()
 
     def _work(self, connection: sqlite3.Connection, survey: Survey, now: datetime) -> None:
         if not self._consents(connection, survey):
@@ -227,7 +264,7 @@ class Device:
         agreed = self._consents(connection, survey)
         here, before = ledger.spent(connection, self._id, survey)
         # where the ledger may be an old one, what was spent is known only to be at most what was set aside
-        most = plan.reserved if plan and (not plan.silent or plan.silent == schedule.REPLACED) else here
+        most = plan.reserved if plan and plan.silent in (None, schedule.REPLACED) else here
         silent = self._silence(connection, survey, plan, agreed)
         return SurveyStatus(survey.name, agreed, silent, before + here, before + most)
 

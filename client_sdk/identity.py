@@ -6,7 +6,8 @@ import os
 import sqlite3
 from pathlib import Path
 
-from client_sdk import schedule
+from client_sdk import schedule, seal
+from client_sdk.errors import StateError
 
 
 class Identity:
@@ -23,11 +24,17 @@ class Identity:
         self._mark = Path(f"{path}.mark")
 
     def verify(self, connection: sqlite3.Connection) -> None:
-        """Silences what is in the file unless it is the one last written here. Within a transaction."""
-        count, mark, changed = connection.execute("SELECT answers, mark, changed FROM file").fetchone()
+        """Silences what is in the file unless it is the one last written here. Within a transaction.
+
+        Raises StateError for a damaged file.
+        """
+        count, mark, changed, sealed = connection.execute("SELECT answers, mark, changed, seal FROM file").fetchone()
+        if sealed != seal.file(connection):
+            raise StateError(seal.BROKEN)
         marked = self._marked()
-        if marked if mark is None else not self._ours(mark, changed) or marked is None or marked > count:
+        if marked if mark is None else not self._ours(count, marked, mark, changed):
             schedule.doubt_all(connection)
+            connection.execute("UPDATE file SET seal = ?", (seal.file(connection),))
         elif mark is not None and changed is not None:
             return
         self._settle(connection, max(count, marked or 0))
@@ -52,13 +59,18 @@ class Identity:
         mark, changed = self._found()
         connection.execute("UPDATE file SET answers = ?, mark = ?, changed = ?", (count, mark, changed))
 
-    def _ours(self, mark: str, changed: int | None) -> bool:
-        """Whether the mark is the file it was; when it changed counts only if it was noted after its last writing."""
+    def _ours(self, count: int, marked: int | None, mark: str, changed: int | None) -> bool:
+        """Whether the mark is the file's own, and repeats its count if it was written since.
+
+        Its last change counts only then: a process may have died between writing the mark and noting it.
+        """
         try:
             found = self._found()
         except OSError:
             return False
-        return found[0] == mark and changed in (None, found[1])
+        if marked is None or found[0] != mark:
+            return False
+        return marked <= count if changed is None else (marked, found[1]) == (count, changed)
 
     def _found(self) -> tuple[str, int]:
         found = self._mark.stat()

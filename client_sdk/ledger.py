@@ -44,7 +44,7 @@ def committed(connection: sqlite3.Connection, device: int) -> float:
     """
     (total,) = connection.execute(
         """
-        SELECT coalesce(sum(CASE WHEN silent IS NOT NULL AND doubtful = 0 AND NOT permanent
+        SELECT coalesce(sum(CASE WHEN silent IS NOT NULL AND NOT permanent
             THEN (SELECT coalesce(sum(epsilon), 0.0) FROM ledger
                   WHERE ledger.device = schedules.device AND ledger.survey = schedules.survey
                   AND ledger.digest = schedules.digest)

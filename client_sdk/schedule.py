@@ -7,7 +7,7 @@ import sqlite3
 from dataclasses import dataclass
 from datetime import date
 
-from client_sdk import ledger
+from client_sdk import ledger, seal
 from client_sdk.randomness import Randomness
 from client_sdk.survey import Survey
 
@@ -16,13 +16,15 @@ SUPERSEDED = "a newer version took its place"
 FORGOTTEN = "consent was withdrawn and the permanent answers erased"
 REPLACED = "the state file was copied, restored or replaced"
 
+_DOUBTFUL = "(silent IS NULL AND schedules.doubts < file.doubts)"  # from before the file was found to be another
+
 
 @dataclass(frozen=True)
 class Schedule:
     """The device's questions, and the epochs in which it answers them: those whose number leaves `phase`.
 
     reserved: the epsilon set aside for the survey, 0 while the app's ceiling has no room for it. seen: the first day
-    (as an ordinal) of the latest epoch that the device's clock has shown. silent: why it answers no more, if so.
+    (as an ordinal) of the latest epoch whose turn is over, answered or not. silent: why it answers no more, if so.
     """
 
     questions: tuple[str, ...]
@@ -40,10 +42,14 @@ class Schedule:
 def find(connection: sqlite3.Connection, device: int, survey: Survey) -> Schedule | None:
     """The device's schedule for the survey, once it is drawn."""
     row = connection.execute(
-        "SELECT questions, phase, reserved, seen, silent FROM schedules WHERE device = ? AND digest = ?",
+        f"SELECT questions, phase, reserved, seen, silent, {_DOUBTFUL} FROM schedules, file"
+        " WHERE device = ? AND digest = ?",
         (device, survey.digest),
     ).fetchone()
-    return None if row is None else Schedule(tuple(json.loads(row[0])), *row[1:])
+    if row is None:
+        return None
+    questions, phase, reserved, seen, silent, doubtful = row
+    return Schedule(tuple(json.loads(questions)), phase, reserved, seen, REPLACED if doubtful else silent)
 
 
 def take_up(
@@ -74,12 +80,14 @@ def _draw(connection: sqlite3.Connection, device: int, survey: Survey, today: da
         "SELECT max(seen) FROM schedules WHERE device = ? AND survey = ?", (device, survey.id)
     ).fetchone()
     if seen:
-        # what the clock has shown an older version it has shown this one
-        seen = survey.epoch.start(date.fromordinal(seen)).toordinal()
+        # what is past for an older version is past for this one; the present epoch the older one may have left out
+        seen = survey.epoch.start(date.fromordinal(seen)).toordinal() - 1
     _silence(connection, SUPERSEDED, "device = ? AND survey = ?", device, survey.id)
+    doubts = _doubts(connection, survey, today)
+    # where it may have been answered from another state of this file, all that it may cost may have been spent
+    reserved = survey.lifetime_epsilon if doubts is None else 0.0
     connection.execute(
-        "INSERT INTO schedules(device, digest, survey, permanent, ends, questions, phase, seen)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO schedules VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
         (
             device,
             survey.digest,
@@ -89,11 +97,10 @@ def _draw(connection: sqlite3.Connection, device: int, survey: Survey, today: da
             json.dumps(chosen),
             phase,
             seen or 0,
+            reserved,
+            -1 if doubts is None else doubts,
         ),
     )
-    if _in_doubt(connection, survey, today):
-        _reserve(connection, device, survey)  # so much may have been spent
-        _doubt(connection, "device = ? AND digest = ?", device, survey.digest)
     plan = find(connection, device, survey)
     assert plan is not None
     return plan
@@ -107,7 +114,7 @@ def _reserve(connection: sqlite3.Connection, device: int, survey: Survey) -> Non
 
 
 def see(connection: sqlite3.Connection, device: int, survey: Survey, epoch_start: date) -> None:
-    """Notes the latest epoch that the clock has shown."""
+    """Notes that the turn of an epoch is over."""
     connection.execute(
         "UPDATE schedules SET seen = ? WHERE device = ? AND digest = ? AND seen < ?",
         (epoch_start.toordinal(), device, survey.digest, epoch_start.toordinal()),
@@ -117,7 +124,8 @@ def see(connection: sqlite3.Connection, device: int, survey: Survey, epoch_start
 def over(connection: sqlite3.Connection, device: int, today: date) -> list[str]:
     """The digests of the device's surveys that have ended and are not closed yet, also those the app has no longer."""
     rows = connection.execute(
-        "SELECT digest FROM schedules WHERE device = ? AND silent IS NULL AND ends < ?", (device, today.toordinal())
+        f"SELECT digest FROM schedules, file WHERE device = ? AND silent IS NULL AND NOT {_DOUBTFUL} AND ends < ?",
+        (device, today.toordinal()),
     )
     return [digest for (digest,) in rows]
 
@@ -141,29 +149,25 @@ def forget(connection: sqlite3.Connection, device: int) -> None:
 
 def doubt_all(connection: sqlite3.Connection) -> None:
     """Ends every part of every device of this file for good, and of surveys that began before it was noticed."""
-    _doubt(connection, "true")
-    connection.execute("UPDATE file SET doubt = 0")
+    connection.execute("UPDATE file SET doubts = doubts + 1, doubted = NULL")
 
 
-def _in_doubt(connection: sqlite3.Connection, survey: Survey, today: date) -> bool:
-    """Whether the survey may have been answered from another state of this file."""
-    (doubt,) = connection.execute("SELECT doubt FROM file").fetchone()
-    if doubt == 0:
-        doubt = today.toordinal()
-        connection.execute("UPDATE file SET doubt = ?", (doubt,))
-    return doubt is not None and survey.starts.toordinal() <= doubt
-
-
-def _doubt(connection: sqlite3.Connection, which: str, *values: object) -> None:
-    connection.execute(f"UPDATE schedules SET doubtful = 1 WHERE silent IS NULL AND {which}", values)
-    _silence(connection, REPLACED, which, *values)
+def _doubts(connection: sqlite3.Connection, survey: Survey, today: date) -> int | None:
+    """How often the file was in doubt; None if the survey may have been answered from another state of it."""
+    doubts, doubted = connection.execute("SELECT doubts, doubted FROM file").fetchone()
+    if doubts and doubted is None:
+        doubted = today.toordinal()
+        connection.execute("UPDATE file SET doubted = ?", (doubted,))
+        connection.execute("UPDATE file SET seal = ?", (seal.file(connection),))
+    return None if doubts and survey.starts.toordinal() <= doubted else doubts
 
 
 def _silence(connection: sqlite3.Connection, reason: str, which: str, *values: object) -> None:
     """Silences those that are not yet; the answers that were kept for them are of no more use."""
-    connection.execute(
-        "DELETE FROM answers WHERE (device, digest) IN"
-        f" (SELECT device, digest FROM schedules WHERE silent IS NULL AND {which})",
-        values,
+    found = connection.execute(
+        f"SELECT device, digest FROM schedules, file WHERE silent IS NULL AND NOT {_DOUBTFUL} AND {which}", values
+    ).fetchall()
+    connection.executemany("DELETE FROM answers WHERE device = ? AND digest = ?", found)
+    connection.executemany(
+        "UPDATE schedules SET silent = ? WHERE device = ? AND digest = ?", [(reason, *one) for one in found]
     )
-    connection.execute(f"UPDATE schedules SET silent = ? WHERE silent IS NULL AND {which}", (reason, *values))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
+from client_sdk import seal
 from client_sdk.errors import StateError
 from client_sdk.forking import Forking
 from client_sdk.identity import Identity
@@ -23,9 +24,9 @@ MEMORY = ":memory:"
 
 _SCHEMA = """
 CREATE TABLE file(
-    salt BLOB NOT NULL, answers INTEGER NOT NULL, mark TEXT, changed INTEGER, doubt INTEGER,
-    erasing INTEGER NOT NULL);
-CREATE TABLE devices(device INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE);
+    salt BLOB NOT NULL, answers INTEGER NOT NULL, mark TEXT, changed INTEGER, doubts INTEGER NOT NULL, doubted INTEGER,
+    erasing INTEGER NOT NULL, census BLOB NOT NULL, seal BLOB);
+CREATE TABLE devices(device INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, seal BLOB NOT NULL);
 CREATE TABLE consents(
     device INTEGER, survey TEXT, version INTEGER NOT NULL, digest TEXT NOT NULL, granted INTEGER NOT NULL,
     at TEXT NOT NULL, shown TEXT, PRIMARY KEY(device, survey)) WITHOUT ROWID;
@@ -35,8 +36,8 @@ CREATE TABLE events(
 CREATE INDEX events_by_device ON events(device);
 CREATE TABLE schedules(
     device INTEGER, digest TEXT, survey TEXT NOT NULL, permanent INTEGER NOT NULL, ends INTEGER NOT NULL,
-    questions TEXT NOT NULL, phase INTEGER NOT NULL, seen INTEGER NOT NULL, reserved REAL NOT NULL DEFAULT 0,
-    doubtful INTEGER NOT NULL DEFAULT 0, silent TEXT, PRIMARY KEY(device, digest)) WITHOUT ROWID;
+    questions TEXT NOT NULL, phase INTEGER NOT NULL, seen INTEGER NOT NULL, reserved REAL NOT NULL,
+    doubts INTEGER NOT NULL, silent TEXT, PRIMARY KEY(device, digest)) WITHOUT ROWID;
 CREATE TABLE answers(
     device INTEGER, digest TEXT, question TEXT, value INTEGER, symbol INTEGER NOT NULL, used INTEGER NOT NULL,
     PRIMARY KEY(device, digest, question, value)) WITHOUT ROWID;
@@ -69,6 +70,7 @@ class State(Forking):
         self._connection: sqlite3.Connection | None = None
         self._identity = None if path == MEMORY else Identity(path)
         self._held = False
+        self._counted = False
         super().__init__()
         try:
             with self.transaction() as connection:
@@ -76,11 +78,13 @@ class State(Forking):
                 if self._identity:
                     self._identity.verify(connection)
                 self._salt: bytes = connection.execute("SELECT salt FROM file").fetchone()[0]
+                # a transaction alone does not find out that the file is read-only
+                connection.execute("UPDATE file SET salt = ?", (self._salt,))
             self.erase()
         except StateError:
             self.close()
             raise
-        except (sqlite3.Error, OSError) as error:
+        except Exception as error:  # a damaged file can hold anything
             self.close()
             raise StateError(f"the state file {path} cannot be used: {error}") from None
 
@@ -143,13 +147,28 @@ class State(Forking):
     def device(self, key: str) -> int:
         """The number of the device with this local key; the key itself is kept as a salted hash only."""
         hashed = hashlib.sha256(self._salt + key.encode()).digest()
+        query = "SELECT device FROM devices WHERE key = ?"
         with self.lock() as connection:
-            found = connection.execute("SELECT device FROM devices WHERE key = ?", (hashed,)).fetchone()
+            found = connection.execute(query, (hashed,)).fetchone()
             if found is None:
-                connection.execute("INSERT OR IGNORE INTO devices(key) VALUES (?)", (hashed,))
-                found = connection.execute("SELECT device FROM devices WHERE key = ?", (hashed,)).fetchone()
+                with _atomic(connection):
+                    self._join(connection, hashed)
+                found = connection.execute(query, (hashed,)).fetchone()
             number: int = found[0]
             return number
+
+    def _join(self, connection: sqlite3.Connection, key: bytes) -> None:
+        (total,) = connection.execute("SELECT census FROM file").fetchone()
+        if not self._counted and total != seal.census(connection):
+            raise StateError(seal.BROKEN)
+        self._counted = True  # once will do: it takes a second for millions of devices
+        joined = connection.execute(
+            "INSERT OR IGNORE INTO devices(key, seal) VALUES (?, ?)", (key, seal.blank(connection))
+        )
+        if joined.rowcount:
+            total = seal.joined(total, self._salt, joined.lastrowid or 0, key)
+            connection.execute("UPDATE file SET census = ?", (total,))
+            connection.execute("UPDATE file SET seal = ?", (seal.file(connection),))
 
     def erase(self) -> None:
         """Empties the file's log where something was deleted for good, so that it cannot be read on the disk.
@@ -199,10 +218,16 @@ class State(Forking):
         connection = sqlite3.connect(
             self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=64
         )
-        self._check(connection)  # before anything is changed in it
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA secure_delete = ON")
-        connection.execute("PRAGMA temp_store = MEMORY")  # or pages with events could spill to the system's folder
+        try:
+            self._check(connection)  # before anything is changed in it
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute(
+                "PRAGMA temp_store = MEMORY"
+            )  # or pages with events could spill into the system's folder
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _check(self, connection: sqlite3.Connection) -> bool:
@@ -219,7 +244,11 @@ class State(Forking):
         if not self._check(connection):
             for statement in filter(str.strip, _SCHEMA.split(";")):
                 connection.execute(statement)
-            connection.execute("INSERT INTO file(salt, answers, erasing) VALUES (?, 0, 0)", (os.urandom(16),))
+            connection.execute(
+                "INSERT INTO file(salt, answers, doubts, erasing, census) VALUES (?, 0, 0, 0, ?)",
+                (os.urandom(16), bytes(32)),
+            )
+            connection.execute("UPDATE file SET seal = ?", (seal.file(connection),))
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
 

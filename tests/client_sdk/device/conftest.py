@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from client_sdk import Client, Survey
+from client_sdk.state import State
 from client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
 
 SURVEY = """
@@ -114,6 +115,13 @@ class Laboratory:
         for client in self.clients:
             client.close()
         self.clients.clear()
+
+    def end(self):
+        """The end of the process: the next client opens the file anew."""
+        self.close()
+        for state in list(State._open.values()):
+            state.close()
+        State._open.clear()
 
 
 @pytest.fixture

@@ -123,12 +123,13 @@ def test_an_ended_survey_is_not_answered_again_by_a_clock_that_went_back_or_a_la
     client = lab.client()
     lab.live(client)
     client = lab.client(lab.survey(version=2, ends="2026-12-01"))
-    lab.live(client)
+    client.tick()
     assert client.status().surveys[0].silent == "the clock went back"
+    lab.live(client, 2)
     assert len(lab.recorder.batches) == 20
-    lab.clock.advance(days=5)
-    lab.live(client)
-    assert len(lab.recorder.batches) == 21
+    lab.live(client, 5)
+    assert len(lab.recorder.batches) == 25
+    assert lab.recorder.reports[20].epoch == "2026-11-22"
 
 
 class TestPermanentMemory:
