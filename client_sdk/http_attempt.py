@@ -1,8 +1,12 @@
-"""One HTTP request that can be cut off; loaded with the first delivery, as ssl and http are slow to import."""
+"""One HTTP request that can be cut off; loaded with the first delivery, as ssl and http are slow to import.
+
+All it ever needs is imported here: a fork amid an import in another thread leaves a child that waits for it forever.
+"""
 
 from __future__ import annotations
 
 import base64
+import encodings.idna  # noqa: F401  (what any look-up of a name and any handshake would import)
 import socket
 import ssl
 import time
@@ -13,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from functools import cache
 from http.client import HTTPConnection, HTTPResponse
 from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
 from client_sdk.transport import Answer
 
@@ -128,8 +133,6 @@ class Attempt:
 
 def _proxy(url: SplitResult) -> SplitResult | None:
     """The proxy that the environment names for this address, as the standard library reads it."""
-    from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
-
     named = getproxies_environment().get("https")
     if not named or proxy_bypass_environment(url.netloc):
         return None

@@ -7,6 +7,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -348,6 +349,28 @@ class TestProxy:
         with pytest.raises(ConnectionError):
             ask(f"https://localhost:{server.port}/a", 2.0)
         assert server.requests == []
+
+
+def test_a_request_imports_nothing_after_its_module(secure: Callable[[str], Any], serve: Serve, answer_of: Any) -> None:
+    """A fork amid an import in another thread would leave a child that can never send."""
+    server = serve(lambda connection, _: connection.sendall(answer_of(b"{}", "200 OK", "Retry-After: x", "Date: y")))
+    safe = secure("localhost")
+    script = f"""
+import sys
+from client_sdk import http_attempt
+from client_sdk.transport import HttpTransport
+before = set(sys.modules)
+for url in ("http://localhost:{server.port}/a", "https://localhost:{safe.port}/a", "https://nowhere.invalid/a"):
+    try:
+        HttpTransport().request("POST", url, b"{{}}", 5.0)
+    except OSError:
+        pass
+print(sorted(set(sys.modules) - before))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+    assert len(server.requests) == 1
+    assert safe.requests
 
 
 def pump(source: socket.socket, target: socket.socket, seen: list[bytes]) -> None:
