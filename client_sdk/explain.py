@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -13,11 +14,12 @@ from client_sdk.survey import Survey
 
 PRIOR = 0.10  # the share of customers for whom the example of what can be concluded is given
 MOST_SHOWN = 8  # segments of a question
+WIDTH = 100  # columns of the printed text
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and the lines under it."""
+    """A heading and the sentences under it."""
 
     heading: str
     lines: tuple[str, ...]
@@ -33,7 +35,7 @@ class Explanation:
     def __str__(self) -> str:
         parts = [self.title]
         for section in self.sections:
-            parts.append("\n".join([section.heading, *(f"  {line}" for line in section.lines)]))
+            parts.append("\n".join([section.heading, *map(_wrapped, section.lines)]))
         return "\n\n".join(parts)
 
     def as_dict(self) -> dict[str, object]:
@@ -60,69 +62,32 @@ def explain_survey(survey: Survey, status: SurveyStatus | None = None) -> Explan
     )
     sections = [
         Section("What it is", about),
-        Section("What is asked", tuple(line for question in survey.asked for line in _question(question))),
-        Section("What leaves the device", tuple(_leaving(survey))),
+        Section("What is asked", tuple(map(_question, survey.asked))),
+        Section("What is kept on the device, and stays there", tuple(kept(survey))),
+        Section("What leaves the device", tuple(leaving(survey))),
         Section("What an observer could conclude", tuple(conclusions(survey))),
+        Section("How answers are randomized", tuple(f"{one.id}: {randomization(one)}" for one in survey.asked)),
+        Section("What you can do", tuple(choices(survey))),
     ]
     if status is not None:
         sections.append(Section("On this device", tuple(_standing(status))))
     return Explanation(f"{survey.title} ({survey.name})", tuple(sections))
 
 
-def conclusions(survey: Survey) -> list[str]:
-    """What whoever sees all that leaves a device could conclude, over the whole survey and from one report."""
-    whole = survey.lifetime_epsilon
-    lines = [
-        f"If {PRIOR:.0%} of customers are in a segment, whoever keeps all reports of a device can be at most"
-        f" {_percent(largest_belief(PRIOR, whole))} sure",
-        f"that its owner is one of them: epsilon {whole:g} over the whole survey.",
-        *(
-            f"From one report, {ids}: {_percent(largest_belief(PRIOR, epsilon))} (epsilon {epsilon:g})."
-            for epsilon, ids in _by_epsilon(survey.asked)
-        ),
-    ]
-    if survey.permanent:
-        lines += [
-            "The answer to a value is randomized once and reused: the bound over the whole survey is about what was",
-            "answered. Whether and when an answer changed it does not hide from whoever can link a device's reports.",
-        ]
-    return lines
-
-
-def _percent(share: float) -> str:
-    return f"{share:.0%}" if share < 0.985 else f"{share:.2%}"
-
-
-def _by_epsilon(questions: Sequence[Question]) -> list[tuple[float, str]]:
-    groups: dict[float, list[str]] = {}
-    for question in questions:
-        groups.setdefault(question.epsilon, []).append(question.id)
+def kept(survey: Survey) -> list[str]:
+    """Which events and fields a device keeps, and for how long."""
+    fields: dict[str, set[str]] = {}
+    for signal in survey.signals.values():
+        fields.setdefault(signal.event, set()).update([signal.field] if signal.field else [])
+    days = "1 day" if survey.longest_window == 1 else f"{survey.longest_window} days"
     return [
-        (epsilon, "whatever the question" if len(groups) == 1 else " or ".join(ids)) for epsilon, ids in groups.items()
+        f"{event}: the day{''.join(f', {field}' for field in sorted(names))}; for {days} at most."
+        for event, names in fields.items()
     ]
 
 
-def _question(question: Question) -> list[str]:
-    shown = ", ".join(question.segments[:MOST_SHOWN])
-    more = f" and {len(question.segments) - MOST_SHOWN:,} more" if len(question.segments) > MOST_SHOWN else ""
-    return [f"{question.id}: one of {shown}{more}", f"  {_mechanism(question)}"]
-
-
-def _mechanism(question: Question) -> str:
-    """What was chosen for a question, and at what cost in accuracy."""
-    mechanism = question.mechanism
-    parameters = ", ".join(f"{name} {value}" for name, value in mechanism.parameters.items())
-    size = math.ceil((mechanism.symbols - 1).bit_length() / 8)
-    cost = mechanism.mean_variance() / optimal_mean_variance(mechanism.domain, question.epsilon)
-    memory = "" if question.epsilon_permanent is None else f", {question.epsilon_permanent:g} for all of one answer"
-    return (
-        f"{mechanism.name}{f' ({parameters})' if parameters else ''}, epsilon {question.epsilon:g}{memory}:"
-        f" p {mechanism.channel.p:.4f}, q {mechanism.channel.q:.4f}, {mechanism.symbols:,} symbols"
-        f" ({size} {'byte' if size == 1 else 'bytes'}), variance {cost:.3f} times the optimum"
-    )
-
-
-def _leaving(survey: Survey) -> list[str]:
+def leaving(survey: Survey) -> list[str]:
+    """Everything that a device sends, and how often."""
     each = survey.privacy.questions_per_device
     asked = f"{each} of the {len(survey.asked)} questions" if each < len(survey.asked) else "every question"
     every = f"every {survey.epoch}"
@@ -138,9 +103,85 @@ def _leaving(survey: Survey) -> list[str]:
     ]
 
 
+def conclusions(survey: Survey) -> list[str]:
+    """What whoever sees all that leaves a device could conclude, over the whole survey and from one report."""
+    whole = survey.lifetime_epsilon
+    lines = [
+        f"If {PRIOR:.0%} of customers are in a segment, whoever keeps all reports of a device can be at most"
+        f" {percent(largest_belief(PRIOR, whole))} sure that its owner is one of them: epsilon {whole:g} over the"
+        " whole survey.",
+        *(
+            f"From one report, {ids}: {percent(largest_belief(PRIOR, epsilon))} (epsilon {epsilon:g})."
+            for epsilon, ids in _by_epsilon(survey.asked)
+        ),
+    ]
+    if survey.permanent:
+        lines.append(
+            "The answer to a value is randomized once and reused: the bound over the whole survey is about what was"
+            " answered. Whether and when an answer changed it does not hide from whoever can link a device's reports."
+        )
+    return lines
+
+
+def choices(survey: Survey) -> list[str]:
+    """What a customer can do, and what that does not undo."""
+    return [
+        "Nothing is recorded or sent before you agree, and you can withdraw at any time: what was recorded and what"
+        " waits to be sent is then erased from the device.",
+        "What was sent before is counted with the answers of others, and nobody can find it there again.",
+        *(
+            ["Who withdraws and agrees again takes part no more in this survey: its answers were erased."]
+            if survey.permanent
+            else []
+        ),
+    ]
+
+
+def randomization(question: Question) -> str:
+    """How a question's answers are randomized, and at what cost in accuracy."""
+    mechanism = question.mechanism
+    parameters = ", ".join(f"{name} {value}" for name, value in mechanism.parameters.items())
+    size = math.ceil((mechanism.symbols - 1).bit_length() / 8)
+    cost = mechanism.mean_variance() / optimal_mean_variance(mechanism.domain, question.epsilon)
+    memory = "" if question.epsilon_permanent is None else f", {question.epsilon_permanent:g} for all of one answer"
+    return (
+        f"{mechanism.name}{f' ({parameters})' if parameters else ''}, epsilon {question.epsilon:g}{memory}:"
+        f" p {mechanism.channel.p:.4f}, q {mechanism.channel.q:.4f}, {mechanism.symbols:,} symbols"
+        f" ({size} {'byte' if size == 1 else 'bytes'}), variance {cost:.3f} times the optimum"
+    )
+
+
+def percent(share: float) -> str:
+    """A share as people read it; near 1 with the digits that matter there."""
+    if share < 0.985:
+        return f"{share:.0%}"
+    return f"{share:.2%}" if share < 0.99995 else "practically 100%"
+
+
+def _by_epsilon(questions: Sequence[Question]) -> list[tuple[float, str]]:
+    groups: dict[float, list[str]] = {}
+    for question in questions:
+        groups.setdefault(question.epsilon, []).append(question.id)
+    return [
+        (epsilon, "whatever the question" if len(groups) == 1 else " or ".join(ids)) for epsilon, ids in groups.items()
+    ]
+
+
+def _question(question: Question) -> str:
+    shown = ", ".join(question.segments[:MOST_SHOWN])
+    more = f" and {len(question.segments) - MOST_SHOWN:,} more" if len(question.segments) > MOST_SHOWN else ""
+    return f"{question.id}: one of {shown}{more}"
+
+
 def _standing(status: SurveyStatus) -> list[str]:
     return [
         "The customer agreed." if status.consent else "The customer has not agreed: nothing is recorded or sent.",
         *([f"Silent: {status.silent}."] if status.silent else []),
         f"Spent: epsilon {status.spent:g} of at most {status.most:g}.",
     ]
+
+
+def _wrapped(line: str) -> str:
+    return textwrap.fill(
+        line, WIDTH, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TextIO
@@ -10,9 +11,10 @@ import click
 
 from client_sdk.advice import advice
 from client_sdk.epochs import EpochLength
-from client_sdk.errors import SurveyError
 from client_sdk.explain import explain_survey
-from client_sdk.survey import Survey
+from hushtally.survey_card import write_card
+from hushtally.survey_diff import diff
+from hushtally.survey_load import load
 
 EXAMPLE_STARTS, EXAMPLE_ENDS = date(2026, 11, 2), date(2027, 5, 2)
 
@@ -42,15 +44,11 @@ def _fill(out: TextIO, file: Path) -> None:
 
 @click.group()
 def survey() -> None:
-    """Check a survey file, explain it, or begin a new one."""
+    """Check a survey file, explain it, compare it, or begin a new one."""
 
 
-def load(path: str) -> Survey:
-    """The survey at `path`; a ClickException with one line for every mistake, each beginning with the file."""
-    try:
-        return Survey.load(path)
-    except SurveyError as error:
-        raise click.ClickException("\n".join(f"{path}: {problem}" for problem in error.problems)) from None
+survey.add_command(diff)
+survey.add_command(write_card)
 
 
 @survey.command()
@@ -65,9 +63,11 @@ def check(file: str) -> None:
 
 @survey.command()
 @click.argument("file")
-def explain(file: str) -> None:
+@click.option("--format", "shape", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def explain(file: str, shape: str) -> None:
     """Say in plain language what FILE asks and what it reveals."""
-    click.echo(explain_survey(load(file)))
+    found = explain_survey(load(file))
+    click.echo(json.dumps(found.as_dict(), indent=2) if shape == "json" else found)
 
 
 @survey.command()

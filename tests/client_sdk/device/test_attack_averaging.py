@@ -2,8 +2,8 @@
 
 Each device holds one of 16 values throughout, epsilon is 1, and the observer guesses the value that most of the reports
 support: the most likely one, as all values are equally frequent. Beside it stands what the same observer achieves when
-nothing limits how often fresh noise is drawn. Seeds are fixed; for another seed each bound fails by chance with the odds
-of five standard deviations, 1 in 3 million.
+nothing limits how often fresh noise is drawn. Seeds are fixed; for another seed each bound fails by chance with the
+odds of five standard deviations, 1 in 3 million.
 """
 
 import math

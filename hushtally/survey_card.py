@@ -1,0 +1,203 @@
+"""The document that goes with a survey: a privacy impact assessment's skeleton in Markdown, filled from the survey."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from client_sdk.explain import PRIOR, conclusions, kept, largest_belief, leaving, percent
+from client_sdk.questions import Question
+from client_sdk.survey import Survey
+from hushtally.survey_load import load
+
+OPEN = "_to be filled in_"
+
+
+def card(survey: Survey) -> str:
+    """The survey's card: purpose, data, mechanism and guarantee, safeguards, retention, risks, review date."""
+    parts = [
+        f"# Privacy card: {_text(survey.title)}",
+        _table(("Survey", "Value"), _facts(survey)),
+        "## Purpose",
+        _text(survey.purpose),
+        _bullets([f"Legal basis: {OPEN}", f"Why less would not do: {OPEN}", f"Who was consulted, and when: {OPEN}"]),
+        "## Data used",
+        "Kept on the customer's device, never sent:",
+        _bullets(kept(survey)),
+        _table(("Signal", "Computed on the device as"), _signals(survey)),
+        "Sent:",
+        _bullets(leaving(survey)),
+        "## Questions",
+        _table(("Question", "Segments"), [(one.id, ", ".join(one.segments)) for one in survey.asked]),
+        "## Mechanism and guarantee",
+        *_guarantee(survey),
+        "## Safeguards",
+        _bullets(_safeguards(survey)),
+        "## Retention",
+        _bullets(_retention(survey)),
+        "## Risks, and how large they are",
+        _table(("Risk", "How large", "What limits it"), _risks(survey)),
+        _bullets([f"Risks that remain, and who accepts them: {OPEN}"]),
+        "## Review",
+        f"By {survey.ends}, the survey's last day, and before it is renewed or changed in any way.",
+        _bullets([f"Reviewed by: {OPEN}", f"On: {OPEN}"]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _facts(survey: Survey) -> list[tuple[str, str]]:
+    return [
+        ("Id and version", survey.name),
+        ("Digest", f"`{survey.digest}`"),
+        ("Owner", survey.owner),
+        ("Runs", f"{survey.starts} to {survey.ends}, by {survey.epoch}"),
+        ("Epsilon of one report", ", ".join(sorted({f"{one.epsilon:g}" for one in survey.asked}))),
+        ("Epsilon over the whole survey, per device", f"{survey.lifetime_epsilon:g}"),
+    ]
+
+
+def _signals(survey: Survey) -> list[tuple[str, str]]:
+    return [(name, f"{one.function} of {one.source}, last {one.days} days") for name, one in survey.signals.items()]
+
+
+def _guarantee(survey: Survey) -> list[str]:
+    rows = [
+        (
+            one.id,
+            " ".join([one.mechanism.name, *(f"{name}={value}" for name, value in one.mechanism.parameters.items())]),
+            f"{one.epsilon:g}" if one.epsilon_permanent is None else f"{one.epsilon:g} / {one.epsilon_permanent:g}",
+            f"{one.mechanism.channel.p:.4f}",
+            f"{one.mechanism.channel.q:.4f}",
+            f"{one.mechanism.symbols:,}",
+        )
+        for one in survey.asked
+    ]
+    return [
+        "Local differential privacy: each answer is randomized on the device before anything is sent. No report is more"
+        " than e^epsilon times as likely under one answer as under another, and all reports of a device together are"
+        f" bounded by epsilon {survey.lifetime_epsilon:g}, whatever the collector does.",
+        _table(("Question", "Mechanism", "Epsilon", "p", "q", "Symbols"), rows),
+        "p is how often a report supports the true segment, q how often it supports another one."
+        + (" The second epsilon is for all reports of one unchanged answer together." if survey.permanent else ""),
+        _bullets(conclusions(survey)),
+    ]
+
+
+def _safeguards(survey: Survey) -> list[str]:
+    return [
+        "Consent first: before it nothing is recorded or sent. It is bound to this digest; any change asks again.",
+        "Withdrawal erases events, answers and the outbox from the device's file; only the fact and the epsilon spent"
+        " stay.",
+        "`DO_NOT_TRACK=1` and `HUSHTALLY_DISABLED=1` win over consent.",
+        "The device keeps the ledger of what was spent and enforces it; a file that was restored, copied or damaged"
+        " falls silent.",
+        "Which questions a device answers, and when, is drawn beforehand, whatever its data; a device without events"
+        " answers like any other.",
+        "A report has no field for a person; the collector stores counts, and no address, agent, time or order.",
+        f"No estimate is published from fewer than {survey.min_reports:,} reports.",
+    ]
+
+
+def _retention(survey: Survey) -> list[str]:
+    last = survey.epoch.label(survey.ends)
+    return [
+        f"On the device: events for at most {survey.longest_window} days, answers until the survey ends.",
+        f"At the collector: counts for {survey.retention_days} days after their {survey.epoch} closes; the last of them"
+        f" are deleted on {survey.erased_on(last)}.",
+        f"Published results: {OPEN}",
+    ]
+
+
+def _risks(survey: Survey) -> list[tuple[str, str, str]]:
+    whole, once = survey.lifetime_epsilon, max(one.epsilon for one in survey.asked)
+    combinations = len(survey.all_cohorts())
+    worst = max(survey.asked, key=_forgery)
+    rows = [
+        (
+            "Someone keeps all reports of one device",
+            f"who was {PRIOR:.0%} sure of a segment is at most {percent(largest_belief(PRIOR, whole))} sure",
+            f"epsilon {whole:g} over the whole survey, enforced on the device",
+        ),
+        (
+            "Someone sees one report",
+            f"at most {percent(largest_belief(PRIOR, once))} sure",
+            f"epsilon {once:g} of one report",
+        ),
+    ]
+    if survey.permanent:
+        rows.append(
+            (
+                "Whoever can link a device's reports sees whether and when its answer changed",
+                f"not bounded by epsilon; at most {survey.privacy.changes} changes are followed",
+                "the collector keeps no address, time or order; fresh memory has no such risk",
+            )
+        )
+    return [
+        *rows,
+        (
+            "Cohorts, in the clear, single a customer out",
+            f"{combinations} combinations" if survey.cohorts else "none: nothing is sent in the clear",
+            "declared beforehand, set by the app and never from what was recorded",
+        ),
+        (
+            "The network sees that a device takes part",
+            "every device that agreed, alike",
+            "requests differ neither in number nor in schedule, and in size by the symbol's digits alone",
+        ),
+        (
+            "Forged reports shift a result",
+            f"{_forgery(worst):.1f} points for each percent of forged reports ({worst.id})",
+            "the number of honest devices; what the collector admits",
+        ),
+        (
+            "The device itself is seized",
+            "what was recorded in the window is on it",
+            "the app's and system's protection",
+        ),
+    ]
+
+
+def _forgery(question: Question) -> float:
+    """The largest shift of a share, per share of forged reports that all aim at one segment."""
+    channel = question.mechanism.channel
+    return float(max(1 - channel.q, channel.q) / channel.gain)
+
+
+def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [header, tuple("---" for _ in header), *(tuple(map(_text, row)) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _bullets(lines: list[str]) -> str:
+    return "\n".join(f"- {_text(line)}" for line in lines)
+
+
+def _text(value: str) -> str:
+    """A text of the survey as Markdown shows it: on one line, and nothing in it taken for markup."""
+    text = " ".join(value.split())
+    for sign in ("|", "<", "[", "*"):
+        text = text.replace(sign, f"\\{sign}")
+    return text
+
+
+@click.command("card")
+@click.argument("file")
+@click.option("--output", type=click.Path(path_type=Path), help="Write it to this new file instead of printing it.")
+def write_card(file: str, output: Path | None) -> None:
+    """Write the document that goes with the survey in FILE, in Markdown, for a privacy officer to complete."""
+    text = card(load(file))
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        with output.open("x", encoding="utf-8") as out:
+            out.write(text)
+    except FileExistsError:
+        raise click.ClickException(
+            f"{output} is there already; what was filled in by hand is not overwritten"
+        ) from None
+    except OSError as error:
+        raise click.ClickException(f"{output} cannot be written: {error.strerror}") from None
+    click.echo(f"wrote {output}", err=True)

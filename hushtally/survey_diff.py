@@ -1,0 +1,193 @@
+"""What changed between two surveys, in words, and whether customers have to be asked again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+import click
+
+from client_sdk.questions import Question
+from client_sdk.survey import Survey, differences
+from hushtally.survey_load import load
+
+
+class Touches(StrEnum):
+    """What a change means for the customer."""
+
+    MORE = "reveals more"
+    LESS = "reveals less"
+    OTHER = "touches privacy"
+    NOTHING = "wording"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference: what it is about, the old and the new state in words, and what it means for the customer."""
+
+    what: str
+    old: str
+    new: str
+    touches: Touches
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.old} -> {self.new} ({self.touches})"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two surveys beside each other."""
+
+    old: str
+    new: str
+    changes: tuple[Change, ...]
+    consent: str
+
+    def as_dict(self) -> dict[str, object]:
+        """The same as JSON-ready data."""
+        return asdict(self)
+
+
+def compare(old: Survey, new: Survey) -> Difference:
+    """What changed from `old` to `new`, and what that means for the consent that was given to `old`."""
+    found = tuple(_changes(old, new))
+    if not found and old.digest != new.digest:
+        places = (line.partition(": ")[0] for line in differences(old.resolved, new.resolved))
+        found = tuple(Change(place, "as it was", "as it is", Touches.OTHER) for place in places)
+    return Difference(old.name, new.name, found, _consent(old, new))
+
+
+def _consent(old: Survey, new: Survey) -> str:
+    if old.digest == new.digest:
+        return "Nothing changed: consent stands."
+    if old.id != new.id:
+        return "New consent is needed: it is another survey. What devices spent on the old one counts beside it."
+    asked = "New consent is needed, unless the app keeps it (keep_consent=True)."
+    if old.version == new.version:
+        return f"{asked} Raise the version: a collector refuses another survey under the same one."
+    if new.version < old.version:
+        return f"{asked} The version went down: devices that had the newer one stay silent."
+    return f"{asked} Devices begin anew with it, and what they spent on the old version counts beside it."
+
+
+def _changes(old: Survey, new: Survey) -> Iterator[Change]:
+    yield from _plain(old, new)
+    yield from _spending(old, new)
+    yield from _members("cohort", _cohorts(old), _cohorts(new))
+    yield from _members("signal", _signals(old), _signals(new))
+    yield from _questions(old, new)
+
+
+def _plain(old: Survey, new: Survey) -> Iterator[Change]:
+    other, wording = Touches.OTHER, Touches.NOTHING
+    yield from _differ("id", old.id, new.id, other)
+    yield from _differ("version", old.version, new.version, wording)
+    yield from _differ("title", old.title, new.title, wording)
+    yield from _differ("purpose", old.purpose, new.purpose, other)
+    yield from _differ("owner", old.owner, new.owner, other)
+    yield from _differ("starts", old.starts, new.starts, other)
+    yield from _differ("ends", old.ends, new.ends, other)
+    yield from _differ("epoch", old.epoch, new.epoch, other)
+    yield from _grows("retention_days", old.retention_days, new.retention_days)
+    yield from _grows("min_reports", -old.min_reports, -new.min_reports, shown=lambda value: f"{-value:,}")
+
+
+def _spending(old: Survey, new: Survey) -> Iterator[Change]:
+    ours, theirs = old.privacy, new.privacy
+    yield from _grows("epsilon", ours.epsilon, theirs.epsilon)
+    yield from _grows("epsilon_permanent", ours.epsilon_permanent or 0, theirs.epsilon_permanent or 0, shown=_or_none)
+    yield from _grows("questions_per_device", ours.questions_per_device, theirs.questions_per_device)
+    yield from _grows("answers_every", -ours.answers_every, -theirs.answers_every, shown=lambda value: f"{-value}")
+    yield from _differ("memory", ours.memory, theirs.memory, Touches.OTHER)
+    yield from _grows("changes", ours.changes or 0, theirs.changes or 0)
+    yield from _grows("epsilon over the whole survey", old.lifetime_epsilon, new.lifetime_epsilon)
+
+
+def _questions(old: Survey, new: Survey) -> Iterator[Change]:
+    ours = {question.id: question for question in old.questions}
+    theirs = {question.id: question for question in new.questions}
+    yield from _members("question", dict.fromkeys(ours, "asked"), dict.fromkeys(theirs, "asked"))
+    for id in (id for id in ours if id in theirs):
+        before, after = ours[id], theirs[id]
+        if before.epsilon != old.privacy.epsilon or after.epsilon != new.privacy.epsilon:
+            yield from _grows(f"question {id}, epsilon", before.epsilon, after.epsilon)
+        both = before.resolved, after.resolved
+        own = [{key: value for key, value in one.items() if key in _FORM} for one in both]
+        if own[0] != own[1]:
+            yield Change(f"question {id}", _brief(own[0]), _brief(own[1]), Touches.OTHER)
+        if before.mechanism.name != after.mechanism.name or before.mechanism.parameters != after.mechanism.parameters:
+            yield Change(f"question {id}, mechanism", _named(before), _named(after), Touches.OTHER)
+    common = [[id for id in one if id in ours and id in theirs] for one in (ours, theirs)]
+    if common[0] != common[1]:
+        yield Change("order of the questions", ", ".join(common[0]), ", ".join(common[1]), Touches.NOTHING)
+
+
+_FORM = ("segments", "one_of", "categories", "any_of", "cross", "number", "edges", "otherwise", "only_crossed")
+
+
+def _named(question: Question) -> str:
+    parameters = (f"{name}={value}" for name, value in question.mechanism.parameters.items())
+    return " ".join([question.mechanism.name, *parameters])
+
+
+def _cohorts(survey: Survey) -> dict[str, str]:
+    return {name: f"sent in the clear as {', '.join(values)}" for name, values in survey.cohorts.items()}
+
+
+def _signals(survey: Survey) -> dict[str, str]:
+    return {name: f"{one.function} of {one.source} over {one.days} days" for name, one in survey.signals.items()}
+
+
+def _members(kind: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
+    for name in {**old, **new}:
+        if name not in new:
+            yield Change(f"{kind} {name}", old[name], "gone", Touches.LESS)
+        elif name not in old:
+            yield Change(f"{kind} {name}", "none", new[name], Touches.MORE)
+        else:
+            yield from _differ(f"{kind} {name}", old[name], new[name], Touches.OTHER)
+
+
+def _differ(what: str, old: object, new: object, touches: Touches) -> Iterator[Change]:
+    if old != new:
+        yield Change(what, str(old), str(new), touches)
+
+
+def _grows(
+    what: str, old: float, new: float, shown: Callable[[float], str] = lambda value: f"{value:g}"
+) -> Iterator[Change]:
+    """A change that reveals more as the figure grows."""
+    if old != new:
+        yield Change(what, shown(old), shown(new), Touches.MORE if new > old else Touches.LESS)
+
+
+def _or_none(value: float) -> str:
+    return f"{value:g}" if value else "none"
+
+
+def _brief(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 200 else f"{text[:197]}..."
+
+
+def report(difference: Difference) -> str:
+    """The difference as text for a terminal."""
+    changes = sorted(difference.changes, key=lambda change: list(Touches).index(change.touches))
+    if not changes:
+        return difference.consent
+    privacy = sum(change.touches is not Touches.NOTHING for change in changes)
+    number = "1 change" if len(changes) == 1 else f"{len(changes)} changes"
+    heading = f"{difference.old} -> {difference.new}: {number}, {privacy} of them about privacy"
+    return "\n".join([heading, *(f"  {change}" for change in changes), difference.consent])
+
+
+@click.command("diff")
+@click.argument("old")
+@click.argument("new")
+@click.option("--format", "shape", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def diff(old: str, new: str, shape: str) -> None:
+    """Say what changed from the survey file OLD to NEW, and whether it needs new consent."""
+    difference = compare(load(old), load(new))
+    click.echo(json.dumps(difference.as_dict(), indent=2) if shape == "json" else report(difference))

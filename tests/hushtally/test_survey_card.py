@@ -1,0 +1,101 @@
+import pytest
+from click.testing import CliRunner
+
+from client_sdk.survey import Survey
+from hushtally import survey_cli
+from hushtally.cli import main
+from hushtally.survey_card import card
+
+EXAMPLE = survey_cli.example(survey_cli.EXAMPLE_STARTS)
+PERMANENT = 'memory = "permanent"\nepsilon_permanent = 2.0\nchanges = 3'
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "survey.toml"
+    path.write_text(EXAMPLE, encoding="utf-8")
+    return path
+
+
+def hushtally(*arguments):
+    return CliRunner().invoke(main, ["survey", "card", *map(str, arguments)])
+
+
+def test_it_holds_what_an_assessment_asks_for(file):
+    """Purpose, data, mechanism, guarantee, safeguards, retention, risks in figures, review date; gaps are marked."""
+    result = hushtally(file)
+    survey = Survey.load(file)
+    assert result.exit_code == 0
+    headings = [line[3:] for line in result.stdout.splitlines() if line.startswith("## ")]
+    assert headings == [
+        "Purpose",
+        "Data used",
+        "Questions",
+        "Mechanism and guarantee",
+        "Safeguards",
+        "Retention",
+        "Risks, and how large they are",
+        "Review",
+    ]
+    for part in (
+        survey.purpose,
+        survey.owner,
+        survey.digest,
+        "- purchase: the day, amount, category; for 365 days at most.",
+        "| favourite | top of purchase.category, last 90 days |",
+        "| frequency | direct | 1 | 0.4754 | 0.1749 | 4 |",
+        "bounded by epsilon 7, whatever the collector does",
+        "- No estimate is published from fewer than 500 reports.",
+        "the last of them are deleted on 2027-10-30",
+        "| Someone keeps all reports of one device | who was 10% sure of a segment is at most 99.19% sure |",
+        "| Someone sees one report | at most 23% sure |",
+        "| Cohorts, in the clear, single a customer out | 3 combinations |",
+        "By 2027-05-02, the survey's last day",
+        "- Legal basis: _to be filled in_",
+    ):
+        assert part in result.stdout, part
+
+
+def test_the_forgery_figure_is_that_of_the_worst_question():
+    """(1 - q) / (p - q) for direct response on 4 values at epsilon 1 is 2.7; on 8 values subset selection has 3.0."""
+    assert (
+        "| Forged reports shift a result | 3.0 points for each percent of forged reports (frequency_x_returned) |"
+        in (card(Survey.parse(EXAMPLE)))
+    )
+
+
+def test_permanent_memory_is_a_risk_of_its_own():
+    text = card(Survey.parse(EXAMPLE.replace('memory = "fresh"', PERMANENT)))
+    assert "sees whether and when its answer changed | not bounded by epsilon; at most 3 changes are followed |" in text
+    assert "| frequency | direct | 1 / 2 |" in text
+    assert "sees whether" not in card(Survey.parse(EXAMPLE))
+
+
+def test_texts_of_the_survey_are_no_markup():
+    hostile = EXAMPLE.replace('title = "How people', 'title = "<script>|[x](y) *How*')
+    assert "# Privacy card: \\<script>\\|\\[x](y) \\*How\\* shop with us" in card(Survey.parse(hostile))
+
+
+def test_every_table_row_has_its_columns():
+    rows = [line for line in card(Survey.parse(EXAMPLE)).splitlines() if line.startswith("|")]
+    assert len(rows) > 20
+    assert {line.replace("\\|", "").count("|") for line in rows} == {3, 4, 7}
+
+
+def test_output_to_a_new_file_alone(file, tmp_path):
+    """What was filled in by hand is not overwritten."""
+    output = tmp_path / "card.md"
+    result = hushtally(file, "--output", output)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", f"wrote {output}\n")
+    assert output.read_text(encoding="utf-8") == card(Survey.load(file))
+    output.write_text("filled in")
+    result = hushtally(file, "--output", output)
+    assert result.exit_code == 1
+    assert "is there already; what was filled in by hand is not overwritten" in result.stderr
+    assert output.read_text() == "filled in"
+
+
+def test_an_output_that_cannot_be_written(file, tmp_path):
+    result = hushtally(file, "--output", tmp_path / "none" / "card.md")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f"Error: {tmp_path}/none/card.md cannot be written: No such file or directory\n"

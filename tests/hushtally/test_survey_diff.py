@@ -1,0 +1,143 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from client_sdk.survey import Survey
+from hushtally import survey_cli
+from hushtally.cli import main
+from hushtally.survey_diff import Touches, compare
+
+EXAMPLE = survey_cli.example(survey_cli.EXAMPLE_STARTS)
+
+
+def changed(*replaced):
+    text = EXAMPLE
+    for old, new in replaced:
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+def hushtally(tmp_path, new, *options):
+    (tmp_path / "old.toml").write_text(EXAMPLE, encoding="utf-8")
+    (tmp_path / "new.toml").write_text(new, encoding="utf-8")
+    paths = (str(tmp_path / "old.toml"), str(tmp_path / "new.toml"))
+    return CliRunner().invoke(main, ["survey", "diff", *paths, *options])
+
+
+def test_equal_surveys_need_nothing(tmp_path):
+    """Comments and spaces are no change: the digest is the same."""
+    result = hushtally(tmp_path, EXAMPLE.replace("# what one report may reveal", ""))
+    assert (result.exit_code, result.stdout) == (0, "Nothing changed: consent stands.\n")
+
+
+def test_a_change_is_told_in_words(tmp_path):
+    result = hushtally(tmp_path, changed(("version = 1", "version = 2"), ("epsilon = 1.0", "epsilon = 0.5")))
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "shopping-habits v1 -> shopping-habits v2: 6 changes, 5 of them about privacy",
+        "  epsilon: 1 -> 0.5 (reveals less)",
+        "  epsilon over the whole survey: 7 -> 3.5 (reveals less)",
+        "  question frequency, mechanism: direct -> subset w=2 (touches privacy)",
+        "  question affinity, mechanism: direct -> subset w=2 (touches privacy)",
+        "  question frequency_x_returned, mechanism: subset w=2 -> subset w=3 (touches privacy)",
+        "  version: 1 -> 2 (wording)",
+        "New consent is needed, unless the app keeps it (keep_consent=True). Devices begin anew with it, and what they "
+        "spent on the old version counts beside it.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what", "touches"),
+    [
+        ('title = "How people shop with us"', 'title = "T"', "title", "wording"),
+        ('purpose = "We count', 'purpose = "We sell', "purpose", "touches privacy"),
+        ("insights@shop.example", "ads@shop.example", "owner", "touches privacy"),
+        ("ends = 2027-05-02", "ends = 2027-08-01", "epsilon over the whole survey", "reveals more"),
+        ("ends = 2027-05-02", "ends = 2027-08-01", "ends", "touches privacy"),
+        ("retention_days = 180", "retention_days = 360", "retention_days", "reveals more"),
+        ("min_reports = 500", "min_reports = 400", "min_reports", "reveals more"),
+        ("min_reports = 500", "min_reports = 600", "min_reports", "reveals less"),
+        ("epsilon = 1.0", "epsilon = 2.0", "epsilon", "reveals more"),
+        ("questions_per_device = 1", "questions_per_device = 2", "questions_per_device", "reveals more"),
+        ("answers_every = 4", "answers_every = 2", "answers_every", "reveals more"),
+        ("answers_every = 4", "answers_every = 5", "answers_every", "reveals less"),
+        (
+            'memory = "fresh"',
+            'memory = "permanent"\nepsilon_permanent = 2\nchanges = 3',
+            "memory",
+            "touches privacy",
+        ),
+        (
+            'memory = "fresh"',
+            'memory = "permanent"\nepsilon_permanent = 2\nchanges = 3',
+            "epsilon_permanent",
+            "reveals more",
+        ),
+        ('platform = ["web", "ios", "android"]', 'platform = ["web"]', "cohort platform", "touches privacy"),
+        ("[signals]", 'city = ["a", "b"]\n[signals]', "cohort city", "reveals more"),
+        ('platform = ["web", "ios", "android"]', "", "cohort platform", "reveals less"),
+        ("days = 90 }", "days = 91 }", "signal orders_90d", "touches privacy"),
+        ("[signals]", '[signals]\nvisits = { count = "visit", days = 9 }', "signal visits", "reveals more"),
+        ('"games"', '"games", "toys"', "question affinity", "touches privacy"),
+        ("edges = [0, 20,", "edges = [0, 30,", "question basket", "touches privacy"),
+        ("only_crossed = true ", "only_crossed = false ", "question returned", "touches privacy"),
+        ('id = "basket"', 'id = "basket"\nepsilon = 0.5', "question basket, epsilon", "reveals less"),
+        ('id = "basket"', 'id = "trolley"', "question basket", "reveals less"),
+        ('id = "basket"', 'id = "trolley"', "question trolley", "reveals more"),
+        ('id = "basket"', 'id = "basket"\nmechanism = "direct"', "question basket, mechanism", "touches privacy"),
+        ('id = "shopping-habits"', 'id = "other"', "id", "touches privacy"),
+    ],
+)
+def test_each_change_is_named_and_judged(old, new, what, touches):
+    found = compare(Survey.parse(EXAMPLE), Survey.parse(changed((old, new))))
+    assert (what, Touches(touches)) in [(change.what, change.touches) for change in found.changes]
+    assert found.consent.startswith("New consent is needed")
+
+
+def test_every_change_of_the_digest_is_some_change():
+    """The order of questions changes nothing but the digest, and is said, too."""
+    questions = EXAMPLE.split("[[questions]]")
+    questions[1], questions[2] = questions[2], questions[1]
+    found = compare(Survey.parse(EXAMPLE), Survey.parse("[[questions]]".join(questions)))
+    assert [change.what for change in found.changes] == ["order of the questions"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("version = 1", "version = 2", "what they spent on the old version counts beside it"),
+        ("min_reports = 500", "min_reports = 600", "Raise the version: a collector refuses another survey under the"),
+        ('id = "shopping-habits"', 'id = "other"', "it is another survey. What devices spent on the old one counts"),
+    ],
+)
+def test_what_becomes_of_consent(old, new, says):
+    assert says in compare(Survey.parse(EXAMPLE), Survey.parse(changed((old, new)))).consent
+
+
+def test_a_lower_version_is_warned_about():
+    newer, older = Survey.parse(changed(("version = 1", "version = 2"))), Survey.parse(EXAMPLE)
+    assert "The version went down: devices that had the newer one stay silent." in compare(newer, older).consent
+
+
+def test_as_json(tmp_path):
+    result = hushtally(tmp_path, changed(("min_reports = 500", "min_reports = 400")), "--format", "json")
+    found = json.loads(result.stdout)
+    assert found["changes"] == [{"what": "min_reports", "old": "500", "new": "400", "touches": "reveals more"}]
+    assert found["consent"].startswith("New consent is needed")
+
+
+def test_a_survey_that_is_wrong_is_one_line_for_every_mistake(tmp_path):
+    result = hushtally(tmp_path, changed(("epsilon = 1.0", "epsilon = 80")))
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {tmp_path}/new.toml: privacy.epsilon")
+    assert result.stdout == ""
+
+
+def test_explain_as_json(tmp_path):
+    (tmp_path / "survey.toml").write_text(EXAMPLE, encoding="utf-8")
+    result = CliRunner().invoke(main, ["survey", "explain", str(tmp_path / "survey.toml"), "--format", "json"])
+    found = json.loads(result.stdout)
+    assert found["title"] == "How people shop with us (shopping-habits v1)"
+    assert [one["heading"] for one in found["sections"]][:2] == ["What it is", "What is asked"]
