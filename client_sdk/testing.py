@@ -1,12 +1,41 @@
-"""For tests of apps: a recorder instead of a network, and a clock and randomness that are scripted."""
+"""For tests of apps: a recorder instead of a network, and a clock and randomness that are scripted.
+
+>>> from client_sdk import Client, Survey
+>>> survey = Survey.parse('''
+... id = "habits"
+... version = 1
+... title = "Habits"
+... purpose = "To show how a test looks."
+... owner = "tests@shop.example"
+... starts = 2026-11-02
+... ends = 2026-11-15
+... privacy = { epsilon = 1.0 }
+... signals.orders = { count = "purchase", days = 30 }
+... questions = [{ id = "buys", segments = [{ id = "yes", when = "orders > 0" }, { id = "no" }] }]
+... ''')
+>>> clock, recorder = ScriptedClock("2026-11-02T09:00"), Recorder()
+>>> client = Client(
+...     survey, collector="https://tally.shop.example", state=":memory:",
+...     clock=clock, randomness=SeededRandomness(1), transport=recorder,
+... )
+>>> client.grant_consent()
+>>> client.record("purchase")
+>>> client.tick()                    # the answer is made, and waits for its moment
+>>> clock.advance(days=7)
+>>> client.tick()                    # that lay within the week
+>>> recorder.reports
+[Report(question='buys', epoch='2026-W45', cohort={}, symbol=0)]
+>>> recorder.assert_leaves_only("habits", survey.digest, "buys", "2026-W45")
+"""
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
+from client_sdk.errors import BatchError
 from client_sdk.randomness import Randomness
 from client_sdk.report import Batch, Report
 from client_sdk.transport import LARGEST_ANSWER, Answer
@@ -51,36 +80,29 @@ class Recorder:
         return [report for batch in {batch.id: batch for batch in self.batches}.values() for report in batch.reports]
 
     def assert_leaves_only(self, *allowed: str) -> None:
-        """Raises AssertionError, showing everything, if a text left the device that is not among `allowed`.
+        """Raises AssertionError, showing all of the request, if anything left the device that is not among `allowed`.
 
         allowed: the texts that may leave, besides random batch ids: ids of surveys and questions, digests, epochs,
-        and the names and values of cohorts. Numbers are symbols and versions.
+        and the names and values of cohorts. Numbers are symbols and versions; a batch has no place for others.
         """
-        for body in self.bodies:
-            table = json.loads(body)
-            table.pop("batch")
-            strangers = set(_texts(table)) - set(allowed) - _FIELDS
-            assert not strangers, f"{sorted(strangers)} would leave the device in {body.decode()}"
+        for method, url, body in self.requests:
+            shown = f"{method} {url} {(body or b'').decode(errors='replace')}"
+            try:
+                batch = Batch.decode(body or b"")
+            except BatchError as error:
+                raise AssertionError(f"no batch of reports ({error}) would leave the device: {shown}") from None
+            texts = {batch.survey, batch.digest}
+            for report in batch.reports:
+                texts |= {report.question, report.epoch, *report.cohort, *report.cohort.values()}
+            strangers = sorted(texts - set(allowed))
+            assert not strangers, f"{strangers} would leave the device: {shown}"
+            assert url.endswith("/v1/reports"), f"to another place: {shown}"
 
 
 def accepted(body: bytes | None) -> Answer:
     """What a collector says that counts every report of a batch."""
     told = {"accepted": len(Batch.decode(body or b"").reports), "rejected": []}
     return Answer(200, json.dumps(told).encode())
-
-
-_FIELDS = {"survey", "version", "digest", "reports", "question", "epoch", "cohort", "symbol"}
-
-
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, one in value.items():
-            yield from (key, *_texts(one))
-    elif isinstance(value, list):
-        for one in value:
-            yield from _texts(one)
-    elif isinstance(value, str):
-        yield value
 
 
 class ScriptedClock:
