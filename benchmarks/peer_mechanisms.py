@@ -297,10 +297,10 @@ def _multi_freq(epsilon: float, d: int) -> Iterator[Contestant]:
 
 
 def seed_everything(seed: int) -> None:
-    """The peers draw from three global generators: Python's, numpy's, and numba's own."""
+    """The peers draw from three global generators: Python's, numpy's, and numba's own, which is of numpy's kind."""
     random.seed(seed)
     np.random.seed(seed)
-    import_module("numba").njit(lambda number: np.random.seed(number))(seed)
+    import_module("numba").njit(lambda number: np.random.seed(number))(seed + 1_000_000)
 
 
 def betrayed(contestant: Contestant, values: Sequence[int], reports: Sequence[Any]) -> float | None:
