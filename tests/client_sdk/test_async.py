@@ -1,0 +1,300 @@
+"""The asynchronous client: the same names, and a loop that never waits for a disk, a lock or a collector."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from client_sdk import AsyncClient, Client, ClientError, Survey, delivery
+from client_sdk.aio import Lane
+from client_sdk.client import Options
+from client_sdk.testing import Recorder, ScriptedClock
+from client_sdk.transport import HttpTransport
+
+ROOT = Path(__file__).parents[2]
+T = TypeVar("T")
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> Any:
+    """What every client here is made with; late in the day, so that answers are sent at once."""
+    return {
+        "collector": "https://tally.example",
+        "state": tmp_path / "state.db",
+        "cohort": {"platform": "web"},
+        "clock": ScriptedClock(datetime(2026, 11, 2, 23, 59, 59, tzinfo=UTC)),
+    }
+
+
+async def lag_during(work: Awaitable[T]) -> tuple[T, float]:
+    """What `work` returns, and the longest that the loop was late meanwhile."""
+    longest = 0.0
+
+    async def watch() -> None:
+        nonlocal longest
+        while True:
+            began = time.perf_counter()
+            await asyncio.sleep(0.005)
+            longest = max(longest, time.perf_counter() - began - 0.005)
+
+    watching = asyncio.ensure_future(watch())
+    await asyncio.sleep(0.02)
+    longest = 0.0
+    result = await work
+    await asyncio.sleep(0.02)
+    watching.cancel()
+    return result, longest
+
+
+def test_the_names_and_arguments_are_those_of_the_client() -> None:
+    names = {name for name, _ in inspect.getmembers(Client, inspect.isfunction) if not name.startswith("_")}
+    theirs = {name for name, _ in inspect.getmembers(AsyncClient, inspect.isroutine) if not name.startswith("_")}
+    assert theirs == names | {"open"}
+    for name in names:
+        assert list(inspect.signature(getattr(AsyncClient, name)).parameters.values()) == list(
+            inspect.signature(getattr(Client, name)).parameters.values()
+        ), name
+    parameters = list(inspect.signature(Client).parameters.values())
+    keywords = {one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY}
+    assert keywords == Options.__annotations__.keys()
+
+
+def test_a_life(survey: Survey, options: Any) -> None:
+    recorder = Recorder()
+
+    async def live() -> None:
+        async with await AsyncClient.open(survey, **options, transport=recorder) as client:
+            await client.record("purchase", amount=5)
+            assert (await client.status()).surveys[0].consent is False
+            await client.grant_consent()
+            await client.record("purchase", amount=5)
+            await client.tick()
+            assert await client.flush(2.0)
+            assert len(await client.receipts()) == 1
+            assert "Habits" in str(await client.explain())
+            assert (await client.status()).counters == {"delivered": 1}
+            await client.withdraw_consent()
+            client.start()
+        await client.close()
+        assert (await client.status()).silent == "it was closed"
+
+    asyncio.run(live())
+    assert len(recorder.requests) == 1
+
+
+def test_what_the_app_cannot_mean_is_raised(survey: Survey, options: Any) -> None:
+    async def live() -> None:
+        with pytest.raises(ClientError, match="plain http"):
+            await AsyncClient.open(survey, **(options | {"collector": "http://tally.example"}))
+        client = await AsyncClient.open(survey, **options, strict=True)
+        with pytest.raises(ClientError, match="named by no survey"):
+            await client.record("browse")
+        await client.close()
+
+    asyncio.run(live())
+
+
+def test_the_loop_does_not_wait_for_a_collector_that_hangs(
+    survey: Survey, options: Any, serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a tick and a flush hang, events are recorded, the app's own threads are free, and the loop is on time."""
+    monkeypatch.setattr(delivery, "TRY_SECONDS", 1.0)
+    server = serve(lambda connection, _: time.sleep(5))
+
+    async def live() -> None:
+        given = options | {"collector": server.url}
+        client = await AsyncClient.open(survey, **given, transport=HttpTransport())
+        await client.grant_consent()
+
+        async def use() -> bool:
+            ticking = asyncio.ensure_future(client.tick())
+            flushing = [asyncio.ensure_future(client.flush(0.5)) for _ in range(50)]
+            began = time.monotonic()
+            for number in range(200):
+                await client.record("purchase", amount=number)
+            await asyncio.to_thread(lambda: None)
+            assert time.monotonic() - began < 0.4
+            assert await asyncio.gather(*flushing) == [False] * 50
+            assert time.monotonic() - began < 0.9
+            await ticking
+            return True
+
+        _, longest = await lag_during(use())
+        assert longest < 0.1
+        assert (await client.status()).waiting == 1
+        await client.close()
+
+    asyncio.run(live())
+
+
+def test_the_loop_does_not_wait_for_a_locked_file(survey: Survey, options: Any, tmp_path: Path) -> None:
+    async def live() -> None:
+        client = await AsyncClient.open(survey, **options, durable=True, transport=Recorder())
+        await client.grant_consent()
+        with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            recording = [asyncio.ensure_future(client.record("purchase", amount=n)) for n in range(5)]
+            _, longest = await lag_during(asyncio.sleep(0.4))
+            assert not any(one.done() for one in recording)
+            other.execute("ROLLBACK")
+        await asyncio.gather(*recording)
+        assert longest < 0.1
+        await client.close()
+
+    asyncio.run(live())
+    with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
+        events = [fields for (fields,) in connection.execute("SELECT fields FROM events ORDER BY id")]
+    assert [f'"amount": {n}' in fields for n, fields in enumerate(events)] == [True] * 5
+
+
+def test_calls_keep_their_order(survey: Survey, options: Any, tmp_path: Path) -> None:
+    async def live() -> None:
+        client = await AsyncClient.open(survey, **options, transport=Recorder())
+        agreed = asyncio.ensure_future(client.grant_consent())
+        recorded = [asyncio.ensure_future(client.record("purchase", amount=n)) for n in range(300)]
+        await asyncio.gather(agreed, *recorded)
+        await client.close()
+
+    asyncio.run(live())
+    with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
+        fields = [one for (one,) in connection.execute("SELECT fields FROM events ORDER BY id")]
+    assert len(fields) == 300
+    assert [int(re.findall(r"\d+", one)[0]) for one in fields] == list(range(300))
+
+
+def test_a_call_that_was_cancelled_is_done_all_the_same(survey: Survey, options: Any) -> None:
+    async def live() -> None:
+        client = await AsyncClient.open(survey, **options, transport=Recorder())
+        granting = asyncio.ensure_future(client.grant_consent())
+        await asyncio.sleep(0)
+        granting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await granting
+        assert (await client.status()).surveys[0].consent
+        await client.close()
+
+    asyncio.run(live())
+
+
+def test_a_lane_survives_what_it_does_and_the_end_of_a_loop() -> None:
+    lane = Lane()
+
+    async def fail() -> None:
+        with pytest.raises(ZeroDivisionError):
+            await lane.run(lambda: 1 // 0)
+        assert await lane.run(lambda: 7) == 7
+
+    async def leave() -> None:
+        waiting = asyncio.ensure_future(lane.run(lambda: time.sleep(0.2)))
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+
+    for work in (fail, leave, fail):
+        asyncio.run(work())
+    lane.end()
+
+
+def test_the_loop_ends_at_once_although_a_collector_hangs(tmp_path: Path, serve: Any) -> None:
+    """asyncio.run waits for its executor, and the interpreter for its threads: neither is kept by ours."""
+    server = serve(lambda connection, _: time.sleep(20))
+    file = tmp_path / "survey.toml"
+    file.write_text(sys.modules[serve.__module__].survey_text())
+    script = f"""
+import asyncio, time
+from datetime import datetime, UTC
+from client_sdk import AsyncClient, Survey
+
+async def live():
+    client = await AsyncClient.open(
+        Survey.load({str(file)!r}), collector={server.url!r}, state={str(tmp_path / "s.db")!r},
+        cohort={{"platform": "web"}}, clock=lambda: datetime(2026, 11, 2, 23, 59, 59, tzinfo=UTC),
+    )
+    await client.grant_consent()
+    client.start()
+    asyncio.ensure_future(client.tick())
+    await asyncio.sleep(0.3)
+    print(time.time(), flush=True)
+
+asyncio.run(live())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert time.time() - float(done.stdout) < 2.0
+
+
+def test_its_types_are_strict_from_outside(tmp_path: Path) -> None:
+    """An app's own strict check passes what is right, and finds what is not."""
+    right = tmp_path / "right.py"
+    right.write_text(
+        """
+import asyncio
+from hushtally import AsyncClient, Client, Fault, Receipt, Status, Survey, fetch_survey
+from client_sdk.testing import Recorder, ScriptedClock
+
+def told(fault: Fault) -> None:
+    print(fault.during, fault.kind)
+
+async def live(survey: Survey) -> bool:
+    async with await AsyncClient.open(
+        [survey], collector="https://x.example", state="s.db", cohort={"a": "b"}, on_error=told, durable=True
+    ) as client:
+        await client.record("purchase", amount=1.5, category="books")
+        status: Status = await client.status()
+        receipts: tuple[Receipt, ...] = await client.receipts()
+        print(status.waiting, len(receipts))
+        return await client.flush(1.0)
+
+def test_app(survey: Survey) -> None:
+    recorder = Recorder()
+    with Client(survey, collector="https://x.example", state=":memory:", clock=ScriptedClock("2026-11-02"),
+                transport=recorder) as client:
+        client.tick(1.0)
+    recorder.assert_leaves_only("habits")
+
+asyncio.run(live(fetch_survey("https://x.example", "habits", 1, digest="0")))
+"""
+    )
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text(
+        """
+from hushtally import AsyncClient, Survey
+
+async def live(survey: Survey) -> None:
+    await AsyncClient.open(survey, collector="https://x.example")
+    await AsyncClient.open(survey, collector="https://x.example", state="s", cohorts={})
+    client = await AsyncClient.open(survey, collector="https://x.example", state="s")
+    await client.record("purchase", amount=None)
+    client.explain().as_dict()
+"""
+    )
+    checked = {}
+    for file in (right, wrong):
+        done = subprocess.run(
+            [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(file)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=os.environ | {"MYPYPATH": str(ROOT)},
+        )
+        checked[file.stem] = [line for line in done.stdout.splitlines() if "error:" in line]
+    assert checked["right"] == []
+    assert {line.split(":")[1] for line in checked["wrong"]} == {"5", "6", "8", "9"}
