@@ -1,7 +1,7 @@
 """hushtally beside pure-ldp and multi-freq-ldpy, same populations, one run; and RAPPOR beside its original decoder.
 
 Run: python benchmarks/peers.py [--quick] [--output DIRECTORY], after pip install -e '.[all,bench]'. Prints a table of
-every mechanism and a list of targets. Without --quick it takes six to ten minutes on two cores and writes peers.json and
+every mechanism and a list of targets. Without --quick it takes six to ten minutes on two cores, writes peers.json and
 accuracy.svg into DIRECTORY (default: benchmarks/results) and the figures into benchmarks/README.md; with --quick it
 writes only what --output asks for. See benchmarks/README.md for what is measured.
 """
