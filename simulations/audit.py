@@ -22,7 +22,7 @@ from simulations.certificate import STATISTICS, Certificate, Finding
 from simulations.errors import SimulationError
 from simulations.outlook import named
 from simulations.proof import MOST_BRANCHES, TooManyBranches, prove
-from simulations.witness import COPIES, watch
+from simulations.witness import watch
 
 METHODS = ("auto", "enumeration", "statistics")
 TRIALS = 200_000  # reports per value
@@ -30,6 +30,7 @@ CONFIDENCE = 0.95  # of the lower bound that is shown
 FALSE_ALARM = 1e-6  # chance that a question that keeps its bound is called broken
 REPEATS = 16  # reports of one answer that are looked at together
 SEQUENCES = 20_000
+ANSWERS = 8  # of one device: each takes longer the more there were before, a new device takes longest
 
 Mask = NDArray[np.bool_]
 
@@ -109,7 +110,7 @@ def _one_report(
     progress: Callable[[], object],
 ) -> Finding:
     """Events of one report for every ordered pair of a few values, and the rates at which values are supported."""
-    length = 1 if survey.permanent else min(300, math.ceil(trials / COPIES))
+    length = 1 if survey.permanent else ANSWERS
     sent = {
         value: watch(survey, question, value, math.ceil(trials / length), length, source, progress).ravel()[:trials]
         for value in _values(question.mechanism)

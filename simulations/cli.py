@@ -196,6 +196,8 @@ def simulate(
     scenario = Scenario(devices, population, later, epochs, participation, change, turnover, withdrawal)
     with _progress(f"{devices:,} devices answer", steps(survey, scenario, engine, repetitions)) as advance:
         found = run_simulation(survey, scenario, engine, repetitions, seed, progress=advance)
+    if survey.permanent and engine == "tallies" and epochs > 1:
+        click.echo("each epoch is drawn apart; --engine clients follows what devices remember between them", err=True)
     if form == "table":
         print_outcomes(found, CONFIDENCE, console())
     else:

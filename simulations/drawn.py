@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -14,6 +15,7 @@ from client_sdk.testing import SeededRandomness
 from simulations.errors import SimulationError
 
 MOST_DENSE = 2**22  # symbols whose counts are held at once
+BATCH = 2**20  # reports drawn one by one at a time, where they are few per symbol
 MOST_SINGLE = 2 * 10**7  # reports drawn one by one where symbols are more
 MOST_PERTURBED = 200_000  # reports drawn by the mechanism's own code, where nothing faster is exact
 
@@ -51,24 +53,38 @@ def draw_tally(mechanism: Mechanism, holders: Integers, random: np.random.Genera
 
 def _draw_design(mechanism: Mechanism, design: Design, holders: Integers, random: np.random.Generator) -> Tally:
     """A report is a blank, or else one of the symbols that support its value, uniformly: so few draws suffice."""
-    blank = float(design.blank_rate)
-    tilted = random.binomial(holders, (float(mechanism.channel.p) - blank) / (1 - blank))
+    blank_rate = float(design.blank_rate)
+    tilted = random.binomial(holders, (float(mechanism.channel.p) - blank_rate) / (1 - blank_rate))
     blanks = int(holders.sum() - tilted.sum())
-    few = np.where(tilted < design.symbols_per_value, tilted, 0)
-    singles = _supporting(design, np.repeat(np.arange(holders.size), few), random)
+    single = tilted < design.symbols_per_value
     if design.symbols > MOST_DENSE:
-        if (tilted > few).any() or blanks > MOST_SINGLE:
+        if not single.all() or holders.sum() > MOST_SINGLE:
             raise SimulationError(
                 f"{design.name} with {design.symbols:,} symbols is drawn report by report, at most {MOST_SINGLE:,}"
                 f" at a time, got {int(holders.sum()):,}"
             )
-        return Tally.of(np.concatenate([singles, random.integers(design.symbols, size=blanks)]))
-    counts = _spread(blanks, design.symbols, random) + np.bincount(singles, minlength=design.symbols)
-    for value in np.flatnonzero(tilted > few):
+        values = np.repeat(np.arange(holders.size), tilted)
+        blank = random.integers(design.symbols, size=blanks)
+        return Tally.of(np.concatenate([_supporting(design, values, random), blank]))
+    counts = _spread(blanks, design.symbols, random)
+    for value in np.flatnonzero(~single):
         index = np.arange(design.symbols_per_value)
         symbols = _symbols(design, np.full(index.shape, value), index)
         counts[symbols] += _spread(int(tilted[value]), index.size, random)
+    for values in _batches(np.where(single, tilted, 0)):
+        counts += np.bincount(_supporting(design, values, random), minlength=design.symbols)
     return Tally.of(np.arange(design.symbols), counts)
+
+
+def _batches(numbers: Integers) -> Iterator[Integers]:
+    """Every value as often as its number says, in arrays of about BATCH."""
+    ends = np.cumsum(numbers)
+    begin = 0
+    while begin < numbers.size:
+        before = ends[begin - 1] if begin else 0
+        end = max(int(np.searchsorted(ends, before + BATCH, side="right")), begin + 1)
+        yield np.repeat(np.arange(begin, end), numbers[begin:end])
+        begin = end
 
 
 def _spread(balls: int, boxes: int, random: np.random.Generator) -> Integers:

@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 from aggregator.database import Database
 from aggregator.tally import Integers, Tally
 from client_sdk.client import Client
+from client_sdk.device import switched_off
 from client_sdk.questions import Categories, Question
 from client_sdk.signals import Function, Signal
 from client_sdk.state import State
@@ -76,6 +77,7 @@ def collect(
         raise SimulationError(
             f"devices must be at most {MOST_DEVICES:,} to run as real clients, got {scenario.devices:,}"
         )
+    require_clients()
     clock = ScriptedClock(survey.starts.isoformat())
     told = stand_in(survey)
     with tempfile.TemporaryDirectory(prefix="hushtally-simulation-", dir=_place(scenario.devices)) as folder:
@@ -103,6 +105,12 @@ def collect(
             f" {transport.accepted:,} accepted reports counted {counted:,}"
         )
     return found
+
+
+def require_clients() -> None:
+    """SimulationError where the environment switches every client off."""
+    if reason := switched_off():
+        raise SimulationError(f"real clients cannot be simulated here: {reason}")
 
 
 def _place(devices: int) -> str | None:

@@ -19,6 +19,7 @@ from client_sdk.survey import Survey
 from client_sdk.testing import ScriptedClock
 from client_sdk.transport import LARGEST_ANSWER, Answer
 from simulations.errors import SimulationError
+from simulations.fleet import require_clients
 
 COPIES = 64  # of the question, which one device answers at once
 DAYS = 360
@@ -72,6 +73,7 @@ def watch(
     source: the randomness of the next device. progress is called once per COPIES reports. SimulationError if the
     client fails or sends anything but one report per question and day.
     """
+    require_clients()
     asked = repeated(survey, question)
     if not 1 <= length <= DAYS:
         raise SimulationError(f"length must be at least 1 and at most {DAYS}, got {length}")

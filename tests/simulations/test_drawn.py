@@ -98,6 +98,18 @@ def test_large_domains(name: str) -> None:
     assert (abs(shares - holders / n) < 6 * error).all()
 
 
+def test_more_symbols_than_are_held_at_once() -> None:
+    """An affine design named by hand has 17 million symbols: reports are drawn one by one, up to a limit."""
+    mechanism = build("affine", {}, 4_096, 1.0)
+    random = np.random.default_rng(2)
+    holders = np.bincount([7], minlength=4_096) * 20_000
+    supporting = draw_supporting(mechanism, holders, random)
+    p = float(mechanism.channel.p)
+    assert abs(supporting[7] - 20_000 * p) < 5 * (20_000 * p * (1 - p)) ** 0.5
+    with pytest.raises(SimulationError, match="affine with 16,797,702 symbols is drawn report by report"):
+        draw_supporting(mechanism, holders * 10_000, random)
+
+
 def test_the_same_seed_draws_the_same() -> None:
     mechanism = build("auto", {}, 16, 1.0)
     holders = np.full(16, 1_000)

@@ -280,3 +280,9 @@ def test_rappor_is_simulated_by_its_own_code() -> None:
 
 
 RAPPOR = 'epsilon = 8.0\nmechanism = { name = "rappor", k = 8, h = 1, m = 16, f = 0.5, p = 0.25, q = 0.75 }'
+
+
+def test_an_environment_that_switches_clients_off_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DO_NOT_TRACK", "1")
+    with pytest.raises(SimulationError, match="real clients cannot be simulated here: DO_NOT_TRACK"):
+        simulate(small(), Scenario(5, ANYONE), "clients")

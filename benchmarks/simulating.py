@@ -1,0 +1,148 @@
+"""Time and memory of planning, simulating and auditing, and how true their figures are; against the targets.
+
+Run: python benchmarks/simulating.py. Prints one line for every target: what was measured, the target, whether it is
+met. About three minutes on one core; every figure is drawn with a fixed seed.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.resources import files
+from time import perf_counter
+
+import numpy as np
+
+from client_sdk.mechanisms import build, choose
+from client_sdk.survey import Survey
+from simulations.audit import audit
+from simulations.definition import Definition
+from simulations.drawn import draw_supporting
+from simulations.outlook import Demand, outlook
+from simulations.planning import formula_reports, least_detected, one_sided, power, reports_to_detect
+from simulations.population import Population
+from simulations.scenario import Scenario
+from simulations.simulate import simulate
+from simulations.tune import tune
+
+ANYONE = Population.like("zipf:1")
+TABLE = {
+    (0.5, 0.1): 8_480, (0.5, 0.05): 33_840, (0.5, 0.01): 844_337,
+    (1.0, 0.1): 1_967, (1.0, 0.05): 7_783, (1.0, 0.01): 192_781,
+    (2.0, 0.1): 358, (2.0, 0.05): 1_363, (2.0, 0.01): 32_540,
+    (4.0, 0.1): 33, (4.0, 0.05): 100, (4.0, 0.01): 1_720,
+}  # fmt: skip
+MECHANISMS = ("direct", "subset", "affine", "projective", "sue", "oue")
+
+
+def definition() -> Definition:
+    return Definition.parse(files("hushtally").joinpath("example.toml").read_text(encoding="utf-8"))
+
+
+def report(what: str, measured: str, target: str, met: bool) -> None:
+    print(f"{what:<58} {measured:>24}   {target:<28} {'met' if met else 'MISSED'}", flush=True)
+
+
+def apart(work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds and largest memory in MB of some work in a process of its own."""
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+
+    def run() -> None:
+        begin = perf_counter()
+        work()
+        theirs.send((perf_counter() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+
+    process = context.Process(target=run)
+    process.start()
+    seconds, memory = ours.recv()
+    process.join()
+    return seconds, memory
+
+
+def asking(segments: int) -> Survey:
+    """The example survey with one question of so many segments, which every device answers in every epoch."""
+    survey = definition().survey
+    question = replace(survey.asked[0], mechanism=build("auto", {}, segments, 1.0))
+    form = replace(question.form, rules=question.form.rules[:1] * (segments - 1))  # type: ignore[attr-defined, type-var]
+    privacy = replace(survey.privacy, answers_every=1)
+    return replace(survey, questions=(replace(question, form=form),), privacy=privacy)
+
+
+def speed() -> None:
+    seconds, _ = apart(lambda: tune(definition(), Demand(50_000), ANYONE))
+    report("tune, example survey, default grid", f"{seconds:.2f} s", "at most 5 s", seconds <= 5)
+    billion = Scenario(10**9, ANYONE)
+    for name, survey in (
+        ("example survey", definition().survey),
+        ("64 segments", asking(64)),
+        ("1,024", asking(1_024)),
+    ):
+        seconds, memory = apart(lambda survey=survey: simulate(survey, billion))  # type: ignore[misc]
+        met = seconds <= 10 and memory < 1_000
+        report(
+            f"simulate 10^9 devices by tallies, {name}", f"{seconds:.1f} s, {memory:.0f} MB", "10 s, under 1 GB", met
+        )
+    seconds, _ = apart(lambda: simulate(definition().survey, Scenario(10_000, ANYONE), "clients"))
+    report("simulate 10,000 devices by client and collector", f"{seconds:.1f} s", "at most 60 s", seconds <= 60)
+
+
+def truth() -> None:
+    survey = definition().survey
+    measured = simulate(survey, Scenario(200_000, ANYONE), repetitions=200)
+    planned = {
+        (question.id, segment): half
+        for question in survey.asked
+        for segment, half in outlook(survey, question, Demand(200_000), ANYONE).half_widths.items()
+    }
+    off = max(abs((row.half_width or 0) / planned[row.question, row.segment] - 1) for row in measured)
+    report("planned half-widths against simulated ones", f"off by at most {off:.2%}", "3%", off <= 0.03)
+    errors = {key: formula_reports(choose(16, key[0]).channel, key[1]) / reports - 1 for key, reports in TABLE.items()}
+    worst = max(abs(one) for one in errors.values())
+    report("planning table, 12 cells, by the formula", f"off by at most {worst:.2%}", "1%", worst <= 0.01)
+    for key, reports in TABLE.items():
+        if reports < 500:
+            exact = reports_to_detect(choose(16, key[0]).channel, key[1])
+            print(
+                f"    exact search of the shipped interval, epsilon {key[0]:g}, share {key[1]:.0%}: {exact} ({reports})"
+            )
+    random = np.random.default_rng(1)
+    for epsilon, share in ((1.0, 0.1), (2.0, 0.05), (4.0, 0.05)):
+        mechanism = choose(16, epsilon)
+        n = reports_to_detect(mechanism.channel, share)
+        shares, exact = np.array([share, *[(1 - share) / 15] * 15]), power(mechanism.channel, share, n)
+        least = least_detected(mechanism.channel, n, one_sided())
+        drawn = (draw_supporting(mechanism, random.multinomial(n, shares), random)[0] for _ in range(1_000))
+        detected = sum(int(one >= least) for one in drawn) / 1_000
+        errors_off = abs(detected - exact) / (exact * (1 - exact) / 1_000) ** 0.5
+        what = f"power at {n:,} reports, epsilon {epsilon:g}, share {share:.0%}"
+        report(what, f"{detected:.3f}, exact {exact:.3f}", "within 4 standard errors", errors_off <= 4)
+
+
+def audits() -> None:
+    survey = asking(16)
+    for name in MECHANISMS:
+        mechanism = build(name, {}, 16, 1.0)
+        asked = replace(survey, questions=(replace(survey.asked[0], mechanism=mechanism),))
+        begin = perf_counter()
+        proven = audit(asked, "enumeration").findings[0]
+        off = abs((proven.epsilon or 0) - 1)
+        took = f"1 - {off:.0e} ({perf_counter() - begin:.0f} s)"
+        report(f"audit {name}, 16 values, enumeration", took, "1 within 1e-9", off <= 1e-9 and proven.holds)
+        begin = perf_counter()
+        watched = audit(asked, "statistics", seed=1).findings[0]
+        bound = watched.lower_bound or 0.0
+        took = f"{bound:.4f} ({perf_counter() - begin:.0f} s)"
+        report(f"audit {name}, 16 values, watching", took, ".95 to 1", 0.95 <= bound <= 1 and watched.holds)
+
+
+def main() -> None:
+    speed()
+    truth()
+    audits()
+
+
+if __name__ == "__main__":
+    main()
