@@ -139,7 +139,8 @@ class Client:
         """
         if self._strict:
             self._check_strictly(event, fields)
-        self._run("record", lambda device: self._record(device, event, fields), None)
+        # the switches are asked for where it is written: to ask the environment takes longer than all else here
+        self._run("record", lambda device: self._record(device, event, fields), None, even_if_off=True)
 
     def tick(self, timeout: float = TICK_SECONDS) -> None:
         """Makes the answers that are due and tries once to send those whose time has come; to be called now and then.
@@ -215,19 +216,18 @@ class Client:
         named = device.named()
         if named is None:
             return  # before consent not even what is dropped is counted
-        if not self._all_named.event(event):
-            self._drop(device, f"event {event!r}", "is named by no survey")
-            return
         if not named.event(event):
+            if not self._all_named.event(event):
+                self._drop(device, f"event {event!r}", "is named by no survey")
             return
         kept: dict[str, float | str] = {}
         for field, value in fields.items():
-            if not self._all_named.field(event, field):
-                self._drop(device, f"field {event}.{field}", "is named by no survey")
-            elif not events.usable(value):
+            if not events.usable(value):
                 self._drop(device, f"field {event}.{field}", events.REQUIREMENT)
             elif named.field(event, field):
                 kept[field] = value  # type: ignore[assignment]
+            elif not self._all_named.field(event, field):
+                self._drop(device, f"field {event}.{field}", "is named by no survey")
         device.record(event, kept)
 
     def _check_strictly(self, event: str, fields: Mapping[str, object]) -> None:
@@ -248,7 +248,7 @@ class Client:
     def _run(self, doing: str, action: Callable[[Device], T], otherwise: T, *, even_if_off: bool = False) -> T:
         """Does something on the device; what fails is kept out of the app, and only its kind is told."""
         device = self._device
-        if device is None or (switched_off() and not even_if_off):
+        if device is None or (not even_if_off and switched_off()):
             return otherwise
         try:
             if self._started:

@@ -68,7 +68,7 @@ class Device:
             self._damaged = not seal.holds(connection, self._id)
         self._trouble: str | None = None
         self._pruned_on: date | None = None
-        self._named_on: date | None = None
+        self._named_on = date.min
         self._named = events.Named(())
         self.refresh()
 
@@ -113,8 +113,8 @@ class Device:
         return self._named if self._named.events else None
 
     def record(self, name: str, fields: dict[str, float | str]) -> None:
-        """Keeps an event that `named` knows."""
-        self.journal.add(self._clock().date(), name, fields)
+        """Keeps an event that `named` knows, under the day for which it was asked."""
+        self.journal.add(self._named_on, name, fields)
 
     def answer(self) -> None:
         """Makes the answers that are due, and forgets what is no longer needed."""
@@ -182,7 +182,7 @@ class Device:
     def count(self, name: str) -> None:
         """Adds one to a counter; nothing before consent."""
         if self.named():
-            with self._state.lock() as connection:
+            with self._state.light() as connection:
                 count(connection, self._id, name)
 
     def close(self) -> None:
@@ -211,7 +211,7 @@ class Device:
 
     def _permitted(self, connection: sqlite3.Connection) -> events.Named:
         """What may be recorded: the events of surveys that the customer agreed to and that may yet be answered."""
-        if self._withdrawing or self._damaged:
+        if self._withdrawing or self._damaged or switched_off():
             return events.Named(())
         today = self._clock().date()
         return events.Named(

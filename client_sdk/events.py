@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date
+from typing import TypeAlias
 
 from client_sdk.signals import Event
 from client_sdk.survey import Survey
@@ -14,6 +15,9 @@ MOST_EVENTS = 10_000  # of one device
 LONGEST_TEXT = 100
 LARGEST_NUMBER = 1e12
 REQUIREMENT = f"must be a number within 10^12 or a text of at most {LONGEST_TEXT} characters"
+
+
+Recorded: TypeAlias = tuple[date, str, dict[str, float | str]]  # the day, the name and the fields of an event
 
 
 class Named:
@@ -45,16 +49,18 @@ class Named:
 
 def usable(value: object) -> bool:
     """Whether a field's value can be kept: a number within 10^12 or a text of at most 100 characters."""
-    if isinstance(value, bool):
-        return False
-    if isinstance(value, int | float):
-        return abs(value) <= LARGEST_NUMBER
-    return isinstance(value, str) and len(value) <= LONGEST_TEXT
+    if isinstance(value, str):
+        return len(value) <= LONGEST_TEXT
+    # `int | float` would take longer than the rest
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LARGEST_NUMBER
 
 
-def add(connection: sqlite3.Connection, rows: Sequence[tuple[int, int, str, str]]) -> None:
-    """Keeps events: device, day, name, fields as JSON."""
-    connection.executemany("INSERT INTO events(device, day, name, fields) VALUES (?, ?, ?, ?)", rows)
+def add(connection: sqlite3.Connection, device: int, recorded: Iterable[Recorded]) -> None:
+    """Keeps events."""
+    connection.executemany(
+        "INSERT INTO events(device, day, name, fields) VALUES (?, ?, ?, ?)",
+        [(device, day.toordinal(), name, json.dumps(fields)) for day, name, fields in recorded],
+    )
 
 
 def trim(connection: sqlite3.Connection, device: int) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import json
 import sqlite3
 import threading
 import time
@@ -12,7 +11,7 @@ from contextlib import suppress
 from datetime import date
 
 from client_sdk import events
-from client_sdk.events import Named
+from client_sdk.events import Named, Recorded
 from client_sdk.forking import Forking, at_end_of_worker
 from client_sdk.state import State, count
 
@@ -36,7 +35,7 @@ class Journal(Forking):
         self._durable = durable
         self._permitted = permitted
         self._lock = threading.Lock()
-        self._buffer: list[tuple[int, int, str, str]] = []
+        self._buffer: list[Recorded] = []
         self._since = 0.0
         self._untrimmed = TRIM_EVERY
         super().__init__()
@@ -48,7 +47,7 @@ class Journal(Forking):
                 self._since = time.monotonic()
                 at_end_of_worker(_at_exit)
                 _unwritten.add(self)
-            self._buffer.append((self._device, day.toordinal(), name, json.dumps(fields)))
+            self._buffer.append((day, name, fields))
             due = self._durable or self._due()
         if due:
             self.write()
@@ -79,9 +78,9 @@ class Journal(Forking):
             len(self._buffer) >= MOST_BUFFERED or time.monotonic() - self._since > LONGEST_BUFFERED
         )
 
-    def _keep(self, connection: sqlite3.Connection, taken: list[tuple[int, int, str, str]]) -> None:
+    def _keep(self, connection: sqlite3.Connection, taken: list[Recorded]) -> None:
         named = self._permitted(connection)  # consent may have been withdrawn in another process
-        events.add(connection, [row for row in taken if named.event(row[2])])
+        events.add(connection, self._device, [one for one in taken if named.event(one[1])])
         self._untrimmed += len(taken)
         if self._untrimmed >= TRIM_EVERY:
             dropped = events.trim(connection, self._device)

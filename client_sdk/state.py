@@ -107,7 +107,7 @@ class State(Forking):
 
     @contextmanager
     def lock(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for this thread alone; every statement commits by itself."""
+        """The connection, for this thread alone; every statement commits by itself, and waits for the disk."""
         with self._lock:
             if self._connection is None:
                 self._connection, self._pid = self._connect(), os.getpid()
@@ -116,14 +116,20 @@ class State(Forking):
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """One transaction that is on the disk when the block ends, or not there at all."""
+        with self.lock() as connection, _atomic(connection):
+            yield connection
+
+    @contextmanager
+    def light(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that a failure of the power may undo: for what does no harm then, and need not wait for it."""
         with self.lock() as connection:
-            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA synchronous = NORMAL")
             try:
                 with _atomic(connection):
                     yield connection
             finally:
                 with suppress(sqlite3.Error):
-                    connection.execute("PRAGMA synchronous = NORMAL")
+                    connection.execute("PRAGMA synchronous = FULL")
 
     @contextmanager
     def answering(self) -> Iterator[sqlite3.Connection]:
@@ -140,9 +146,10 @@ class State(Forking):
         """To be called before anything is sent: from now on an older copy of the file is known as one."""
         if self._identity:
             with self.lock() as connection:
-                if not self._identity.settled(connection):
-                    with _atomic(connection):
-                        self._identity.mark(connection)
+                settled = self._identity.settled(connection)
+            if not settled:
+                with self.light() as connection:
+                    self._identity.mark(connection)
 
     def device(self, key: str) -> int:
         """The number of the device with this local key; the key itself is kept as a salted hash only."""
@@ -151,7 +158,7 @@ class State(Forking):
         with self.lock() as connection:
             found = connection.execute(query, (hashed,)).fetchone()
             if found is None:
-                with _atomic(connection):
+                with self.light():
                     self._join(connection, hashed)
                 found = connection.execute(query, (hashed,)).fetchone()
             number: int = found[0]
@@ -221,6 +228,7 @@ class State(Forking):
         try:
             self._check(connection)  # before anything is changed in it
             connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA secure_delete = ON")
             connection.execute(
                 "PRAGMA temp_store = MEMORY"
