@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterable
 from datetime import datetime
-from weakref import WeakKeyDictionary
 
 from client_sdk import outbox
 from client_sdk.backoff import Backoff
@@ -18,15 +17,15 @@ from client_sdk.randomness import Randomness
 from client_sdk.report import Batch
 from client_sdk.state import State, count
 from client_sdk.survey import Survey
-from client_sdk.transport import Answer, Transport
+from client_sdk.transport import Answer, HttpTransport, Transport
 from client_sdk.verdict import BUSY, Verdict, judge
 
 logger = logging.getLogger("hushtally")
 
 TRY_SECONDS = 10.0  # the longest that one request may take
 
-# what the devices of one file know of a collector: one that hangs must not cost each of them a try
-_known: WeakKeyDictionary[State, dict[str, Backoff]] = WeakKeyDictionary()
+# by address, those that failed last: one that hangs must not cost every device of a kiosk a try
+_failing: dict[str, Backoff] = {}
 
 
 class Delivery(Forking):
@@ -47,7 +46,7 @@ class Delivery(Forking):
         self._url = f"{collector}/v1/reports"
         self._transport = transport
         self._randomness = randomness
-        self._shared = _known.setdefault(state, {}).setdefault(collector, Backoff())
+        self._shared = _failing if isinstance(transport, HttpTransport) else {}
         self._own = Backoff()
         self._sending = threading.Lock()
         super().__init__()
@@ -62,7 +61,8 @@ class Delivery(Forking):
             return  # another thread is at it
         try:
             while True:
-                pause = max(self._shared.remaining(now), self._own.remaining(now))
+                shared = self._shared.get(self._url, self._own)
+                pause = max(shared.remaining(now), self._own.remaining(now))
                 if pause > 0:
                     if not wait or pause > deadline - time.monotonic():
                         return
@@ -94,13 +94,13 @@ class Delivery(Forking):
                 answer = self._transport.request("POST", self._url, waiting.body, min(left, TRY_SECONDS))
             except OSError as error:
                 logger.info("the collector cannot be reached: %s", type(error).__name__)
-                self._shared.failed(now, self._randomness)
+                self._unreachable(now, None)
                 return False
             if answer.status in BUSY:
                 logger.info("the collector asks for time: %d", answer.status)
-                self._shared.failed(now, self._randomness, answer.retry_after)
+                self._unreachable(now, answer.retry_after)
                 return False
-            self._shared.succeeded()
+            self._shared.pop(self._url, None)
             if not self._settle(waiting, answer, now):
                 untaken.append(answer)
         if untaken:
@@ -108,6 +108,9 @@ class Delivery(Forking):
         else:
             self._own.succeeded()
         return not untaken
+
+    def _unreachable(self, now: datetime, retry_after: float | None) -> None:
+        self._shared.setdefault(self._url, Backoff()).failed(now, self._randomness, retry_after)
 
     def _settle(self, waiting: Waiting, answer: Answer, now: datetime) -> bool:
         """Acts on an answer; False when the batch is to be tried again, which keeps no other from being sent."""

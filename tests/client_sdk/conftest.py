@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from client_sdk import Client, Survey
+from client_sdk import Client, Survey, delivery
 from client_sdk.report import Batch
 from client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
 
@@ -73,6 +73,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy", "HUSHTALLY_DISABLED", "DO_NOT_TRACK"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
+    delivery._failing.clear()  # a port may be given out again
 
 
 @pytest.fixture
