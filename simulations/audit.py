@@ -21,7 +21,7 @@ from client_sdk.testing import SeededRandomness
 from simulations.certificate import STATISTICS, Certificate, Finding
 from simulations.errors import SimulationError
 from simulations.outlook import named
-from simulations.proof import MOST_BRANCHES, TooManyBranches, prove
+from simulations.proof import MOST_BRANCHES, TooManyBranches, prove_all_reports, prove_one_report
 from simulations.witness import watch
 
 METHODS = ("auto", "enumeration", "statistics")
@@ -29,7 +29,7 @@ TRIALS = 200_000  # reports per value
 CONFIDENCE = 0.95  # of the lower bound that is shown
 FALSE_ALARM = 1e-6  # chance that a question that keeps its bound is called broken
 REPEATS = 16  # reports of one answer that are looked at together
-SEQUENCES = 20_000
+SEQUENCES = 10_000
 ANSWERS = 8  # of one device: each takes longer the more there were before, a new device takes longest
 
 Mask = NDArray[np.bool_]
@@ -74,9 +74,11 @@ def audit(
     source = _source(seed)
     findings: list[Finding] = []
     for question in survey.asked:
-        proven = [] if method == "statistics" else _proven(question, method, branches, progress)
-        findings += proven or [_one_report(survey, question, trials, source, progress)]
+        proven = _proven(prove_one_report, question, method, branches, progress)
+        findings.append(proven or _one_report(survey, question, trials, source, progress))
         if isinstance(question.mechanism, PermanentMechanism):
+            proven = _proven(prove_all_reports, question, method, branches, progress)
+            findings += [proven] if proven else []
             findings.append(_many_reports(survey, question, min(trials, SEQUENCES), source, progress))
     return Certificate.of(survey, "the system's" if seed is None else f"simulated, seed {seed}", findings)
 
@@ -88,7 +90,16 @@ def _source(seed: int | None) -> Callable[[], Randomness]:
     return lambda: SeededRandomness(int(seeds.integers(2**63)))
 
 
-def _proven(question: Question, method: str, branches: int, progress: Callable[[], object]) -> list[Finding]:
+def _proven(
+    prove: Callable[[Question, int, Callable[[], object]], Finding],
+    question: Question,
+    method: str,
+    branches: int,
+    progress: Callable[[], object],
+) -> Finding | None:
+    """A proof, or None where the method does not ask for one or, being free to choose, cannot have it."""
+    if method == "statistics":
+        return None
     try:
         return prove(question, branches, progress)
     except TooManyBranches:
@@ -99,7 +110,7 @@ def _proven(question: Question, method: str, branches: int, progress: Callable[[
     except MechanismError:
         if method == "enumeration":
             raise
-    return []
+    return None
 
 
 def _one_report(

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import click
@@ -242,7 +243,10 @@ def audit(file: str, method: str, trials: int, seed: int | None, form: str) -> N
 
 
 def _population(truth: Path | None, like: str, survey: Survey) -> Population:
-    return Population.like(like) if truth is None else Population.read(truth, survey, like)
+    if truth is None:
+        return Population.like(like)
+    with _progress(f"reading {truth}", None) as advance:
+        return Population.read(truth, survey, like, advance)
 
 
 def _named_or_read(text: str, survey: Survey) -> Population:
@@ -304,4 +308,13 @@ def _progress(words: str, total: int | None) -> Iterator[Callable[[], object]]:
     columns = (TextColumn("{task.description}"), BarColumn(), left)
     with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as progress:
         task = progress.add_task(words, total=total)
-        yield lambda: progress.advance(task)
+        taken, shown = 0, monotonic()
+
+        def advance() -> None:
+            nonlocal taken, shown
+            taken += 1
+            if monotonic() - shown > 0.1:
+                progress.update(task, completed=taken)
+                shown = monotonic()
+
+        yield advance

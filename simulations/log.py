@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import date
 
@@ -16,7 +16,9 @@ from client_sdk.survey import Survey
 from simulations.errors import SimulationError
 
 
-def log_shares(rows: Iterable[Mapping[str, str]], survey: Survey) -> dict[str, Floats]:
+def log_shares(
+    rows: Iterable[Mapping[str, str]], survey: Survey, progress: Callable[[], object] = lambda: None
+) -> dict[str, Floats]:
     """The share of the log's devices in every segment of every question, on the log's last day.
 
     rows: device, day (like 2026-11-02), event, and any fields of events; a field that reads as a number is one.
@@ -25,6 +27,7 @@ def log_shares(rows: Iterable[Mapping[str, str]], survey: Survey) -> dict[str, F
     """
     histories: dict[str, list[Event]] = {}
     for number, row in enumerate(rows, 2):
+        progress()
         try:
             day = date.fromisoformat(row["day"] or "")
         except ValueError:

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,18 +82,25 @@ class Population:
         return cls(Shape.parse(shape), {})
 
     @classmethod
-    def read(cls, path: str | Path, survey: Survey, otherwise: str = DEFAULT_SHAPE) -> Population:
+    def read(
+        cls,
+        path: str | Path,
+        survey: Survey,
+        otherwise: str = DEFAULT_SHAPE,
+        progress: Callable[[], object] = lambda: None,
+    ) -> Population:
         """The population that a file states; questions that it does not speak of have the shape `otherwise`.
 
         A JSON file holds {"question": {"segment": share}}; a CSV file the columns question, segment, share, or a log
         of events: the columns device, day, event and their fields, of which the survey's own rules make segments, on
         the log's last day. Segments left out have no share. SimulationError, beginning with the path, for a file
         that is none of these, does not fit the survey, or whose shares do not sum to 1 (within half a percent).
+        progress is called once per line of a log.
         """
         shape = Shape.parse(otherwise)
         try:
             text = Path(path).read_text(encoding="utf-8-sig")
-            return cls(shape, _known(text, survey))
+            return cls(shape, _known(text, survey, progress))
         except OSError as error:
             raise SimulationError(f"{path}: cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:
@@ -107,7 +114,7 @@ class Population:
         return self.shape.shares(len(question.segments)) if found is None else found
 
 
-def _known(text: str, survey: Survey) -> dict[str, Floats]:
+def _known(text: str, survey: Survey, progress: Callable[[], object]) -> dict[str, Floats]:
     if text.lstrip().startswith("{"):
         try:
             stated = json.loads(text)
@@ -117,7 +124,7 @@ def _known(text: str, survey: Survey) -> dict[str, Floats]:
     rows = csv.DictReader(io.StringIO(text))
     columns = set(rows.fieldnames or ())
     if columns >= {"device", "day", "event"}:
-        return log_shares(rows, survey)
+        return log_shares(rows, survey, progress)
     if not columns >= {"question", "segment", "share"}:
         raise SimulationError(
             "must be JSON, or CSV with the columns question, segment, share or device, day, event, ...,"

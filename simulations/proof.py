@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 
@@ -24,38 +25,49 @@ class TooManyBranches(Exception):
     """The code draws from more possibilities than may be run one by one."""
 
 
-def prove(
+def prove_one_report(
     question: Question, most: int = MOST_BRANCHES, progress: Callable[[], object] = lambda: None
-) -> list[Finding]:
-    """What one report tells and, with permanent memory, what all reports of one answer do: exactly.
+) -> Finding:
+    """What one report tells, and whether support rates are the channel's: exactly.
 
-    Runs the mechanism's `perturb` (and `draw`) through at most so many branches in all, one call of progress each;
-    TooManyBranches beyond. MechanismError if the code draws in a way that cannot be enumerated.
+    Runs the mechanism's `perturb` through at most so many branches in all, one call of progress each; TooManyBranches
+    beyond. MechanismError if the code draws in a way that cannot be enumerated.
     """
     mechanism = question.mechanism
-    values = range(mechanism.domain)
+    reports = _enumerated(mechanism, mechanism.perturb, most, progress)
+    return _finding(question, "one report", question.epsilon, reports, _strays(mechanism, reports))
+
+
+def prove_all_reports(
+    question: Question, most: int = MOST_BRANCHES, progress: Callable[[], object] = lambda: None
+) -> Finding:
+    """What all reports of one answer from permanent memory tell: no more than the permanent symbol, exactly.
+
+    `repeat` sees nothing but that symbol, so no number of reports can tell more than it does. See prove_one_report.
+    """
+    mechanism = question.mechanism
+    assert isinstance(mechanism, PermanentMechanism)
+    draws = _enumerated(mechanism, mechanism.draw, most, progress)
+    return _finding(question, "all reports of one answer", question.epsilon_permanent or 0.0, draws, [])
+
+
+def _enumerated(
+    mechanism: Mechanism, draw: Callable[[int, Randomness], int], most: int, progress: Callable[[], object]
+) -> list[Distribution]:
+    """The exact distribution of `draw` for every value."""
     if mechanism.symbols * mechanism.domain > most:
         raise TooManyBranches
-    left = [most]
+    left = most
 
-    def counted(draw: Callable[[int, Randomness], int], value: int) -> Distribution:
-        def once(randomness: Randomness) -> int:
-            left[0] -= 1
-            if left[0] < 0:
-                raise TooManyBranches
-            progress()
-            return draw(value, randomness)
+    def counted(value: int, randomness: Randomness) -> int:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise TooManyBranches
+        progress()
+        return draw(value, randomness)
 
-        return distribution(once)
-
-    reports = [counted(mechanism.perturb, value) for value in values]
-    found = [_finding(question, "one report", question.epsilon, reports, _strays(mechanism, reports))]
-    if isinstance(mechanism, PermanentMechanism):
-        # `repeat` sees nothing but the permanent symbol, so no number of reports can tell more than it does
-        draws = [counted(mechanism.draw, value) for value in values]
-        claimed = question.epsilon_permanent or 0.0
-        found.append(_finding(question, "all reports of one answer", claimed, draws, []))
-    return found
+    return [distribution(partial(counted, value)) for value in range(mechanism.domain)]
 
 
 def _finding(

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from client_sdk.epochs import EpochLength
+from client_sdk.errors import SurveyError
 from client_sdk.mechanisms import build
+from client_sdk.mechanisms.base import EPSILON_RANGE
 from client_sdk.questions import Question
 from client_sdk.survey import Survey
+from simulations.definition import Definition
 from simulations.outlook import Demand
 from simulations.planning import half_widths, reports_for_half_width
 from simulations.population import Population
@@ -27,17 +30,17 @@ class Remedy:
     enough: bool
 
 
-def remedies(survey: Survey, demand: Demand, population: Population) -> list[Remedy]:
-    """What would meet the demand's target at the survey's epsilon: devices, longer epochs, fewer or coarser questions.
+def remedies(definition: Definition, epsilon: float, demand: Demand, population: Population) -> list[Remedy]:
+    """What would meet the demand's target at an epsilon: devices, longer epochs, fewer questions or coarser ones.
 
-    Each by itself; a device still answers as often per year, so that it reveals no more.
+    Each by itself, and such that a device reveals no more in all than it does now.
     """
+    survey = definition.at(epsilon)
     needed = {question.id: _needed(question, demand, population, survey.min_reports) for question in survey.asked}
-    most = max(needed.values())
     worst = survey.question(max(needed, key=needed.__getitem__))
-    devices = demand.devices_for(survey, most)
+    devices = demand.devices_for(survey, max(needed.values()))
     found = [Remedy(f"{round_up(devices):,} devices", devices, True)]
-    found += _longer_epochs(survey, devices)
+    found += _longer_epochs(definition, survey, demand, population, devices)
     found += _fewer_questions(survey, devices)
     found += _coarser(survey, worst, demand, devices, sorted(needed.values()))
     return [Remedy(one.change, one.devices, one.enough or one.devices <= demand.devices) for one in found]
@@ -50,13 +53,27 @@ def _needed(question: Question, demand: Demand, population: Population, min_repo
     return max(reports_for_half_width(channel, widest, demand.target, demand.confidence), min_reports)
 
 
-def _longer_epochs(survey: Survey, devices: int) -> list[Remedy]:
-    if survey.epoch not in LONGER or survey.privacy.answers_every == 1:
+def _longer_epochs(
+    definition: Definition, survey: Survey, demand: Demand, population: Population, devices: int
+) -> list[Remedy]:
+    """Where devices answer in some epochs only: in every one of the longer ones. Else: a larger epsilon, less often."""
+    if survey.epoch not in LONGER:
         return []
-    longer, times = LONGER[survey.epoch]
-    every = math.ceil(survey.privacy.answers_every / times)
-    change = f'epoch = "{longer}" with answers_every = {every}'
-    return [Remedy(change, math.ceil(devices * every / survey.privacy.answers_every), False)]
+    (longer, times), every = LONGER[survey.epoch], survey.privacy.answers_every
+    if every > 1:
+        seldom = math.ceil(every / times)
+        change = f'epoch = "{longer}" with answers_every = {seldom}'
+        return [Remedy(change, math.ceil(devices * seldom / every), False)]
+    epsilon = min(times * survey.privacy.epsilon, EPSILON_RANGE[1])
+    try:
+        other = definition.at(epsilon)
+    except SurveyError:
+        return []
+    if survey.permanent or survey.epochs < times:
+        return []
+    needed = max(_needed(question, demand, population, survey.min_reports) for question in other.asked)
+    change = f'epoch = "{longer}" with epsilon {epsilon:g}, which reveals no more in all'
+    return [Remedy(change, demand.devices_for(other, needed), False)]
 
 
 def _fewer_questions(survey: Survey, devices: int) -> list[Remedy]:

@@ -62,7 +62,7 @@ def tune(definition: Definition, demand: Demand, population: Population, grid: I
         )
     allowed = [epsilon for epsilon, rows in outlooks.items() if rows[0].lifetime_epsilon <= demand.ceiling]
     own = min(allowed or surveys, key=lambda epsilon: abs(epsilon - definition.survey.privacy.epsilon))
-    found = remedies(surveys[own], demand, population)
+    found = remedies(definition, own, demand, population)
     return Tuning(
         outlooks,
         *_alternatives(definition, own, demand, population),

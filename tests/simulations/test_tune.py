@@ -68,6 +68,17 @@ def test_each_remedy_with_its_devices_meets_the_target(example: Path) -> None:
     assert tune(one_question, Demand(needed * 9 // 10), ANYONE, [1.0]).recommended is None
 
 
+def test_where_devices_answer_every_epoch_longer_ones_allow_a_larger_epsilon(example: Path) -> None:
+    """Four times the epsilon in a quarter of the answers: the devices named meet the target with it."""
+    text = example.read_text(encoding="utf-8").replace("answers_every = 4", "answers_every = 1")
+    definition = Definition.parse(text)
+    found = tune(definition, Demand(20_000), ANYONE, [0.5, 1.0])
+    [remedy] = [one for one in found.remedies if one.change.startswith("epoch")]
+    assert remedy.change == 'epoch = "month" with epsilon 4, which reveals no more in all'
+    assert tune(definition, Demand(remedy.devices), ANYONE, [4.0]).recommended == 4.0
+    assert tune(definition, Demand(remedy.devices * 9 // 10), ANYONE, [4.0]).recommended is None
+
+
 def test_reports_follow_from_devices_participation_questions_and_epochs(example: Path) -> None:
     """50,000 devices, six in ten take part, one of four questions, every fourth week: 1,875 reports a week."""
     found = tune(Definition.load(example), Demand(50_000, participation=0.6), ANYONE, [1.0])
