@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,12 +33,20 @@ def receipt(connection: sqlite3.Connection, device: int, survey: Survey) -> Rece
     return None if row is None else Receipt(row[0], row[1], row[2], bool(row[3]), row[4], row[5])
 
 
+def standing(connection: sqlite3.Connection, device: int) -> dict[str, str]:
+    """The digests that the device agrees to, by id of the survey."""
+    return dict(connection.execute("SELECT survey, digest FROM consents WHERE device = ? AND granted", (device,)))
+
+
+def covers(agreed: Mapping[str, str], survey: Survey, keep: bool) -> bool:
+    """Whether what the device agrees to is exactly this survey; with `keep`, any version of it."""
+    digest = agreed.get(survey.id)
+    return digest is not None and (keep or digest == survey.digest)
+
+
 def granted(connection: sqlite3.Connection, device: int, survey: Survey, keep: bool) -> bool:
-    """Whether the device agrees to exactly this survey; with `keep`, to any version of it."""
-    row = connection.execute(
-        "SELECT granted, digest FROM consents WHERE device = ? AND survey = ?", (device, survey.id)
-    ).fetchone()
-    return row is not None and bool(row[0]) and (keep or row[1] == survey.digest)
+    """Whether the device agrees to the survey; see `covers`."""
+    return covers(standing(connection, device), survey, keep)
 
 
 def grant(connection: sqlite3.Connection, device: int, survey: Survey, now: datetime, shown: str) -> None:

@@ -69,7 +69,8 @@ class Device:
         self._trouble: str | None = None
         self._pruned_on: date | None = None
         self._named_on = date.min
-        self._named = events.Named(())
+        self._named = self._recorded = events.Named(())
+        self._recording: list[Survey] = []
         self.refresh()
 
     def refresh(self) -> None:
@@ -214,13 +215,17 @@ class Device:
         if self._withdrawing or self._damaged or switched_off():
             return events.Named(())
         today = self._clock().date()
-        return events.Named(
+        agreed, silent = consent.standing(connection, self._id), schedule.silent(connection, self._id)
+        surveys = [
             survey
             for survey in self._surveys
             if today <= survey.ends
-            and self._consents(connection, survey)
-            and not ((plan := schedule.find(connection, self._id, survey)) and plan.silent)
-        )
+            and consent.covers(agreed, survey, self._terms.keep_consent)
+            and survey.digest not in silent
+        ]
+        if surveys != self._recording:
+            self._recording, self._recorded = surveys, events.Named(surveys)
+        return self._recorded
 
     def _consents(self, connection: sqlite3.Connection, survey: Survey) -> bool:
         return consent.granted(connection, self._id, survey, self._terms.keep_consent)

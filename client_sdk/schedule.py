@@ -52,6 +52,12 @@ def find(connection: sqlite3.Connection, device: int, survey: Survey) -> Schedul
     return Schedule(tuple(json.loads(questions)), phase, reserved, seen, REPLACED if doubtful else silent)
 
 
+def silent(connection: sqlite3.Connection, device: int) -> set[str]:
+    """The digests of the surveys that the device answers no more."""
+    query = f"SELECT digest FROM schedules, file WHERE device = ? AND (silent IS NOT NULL OR {_DOUBTFUL})"
+    return {digest for (digest,) in connection.execute(query, (device,))}
+
+
 def take_up(
     connection: sqlite3.Connection,
     device: int,
