@@ -18,6 +18,7 @@ from client_sdk.mechanisms.base import EPSILON_RANGE
 from client_sdk.survey import Survey
 from simulations.audit import METHODS, TRIALS
 from simulations.audit import audit as audit_survey
+from simulations.crowd import forgetful
 from simulations.definition import Definition, write_epsilon
 from simulations.drawing import to_png, to_svg, to_text
 from simulations.errors import SimulationError
@@ -197,7 +198,7 @@ def simulate(
     scenario = Scenario(devices, population, later, epochs, participation, change, turnover, withdrawal)
     with _progress(f"{devices:,} devices answer", steps(survey, scenario, engine, repetitions)) as advance:
         found = run_simulation(survey, scenario, engine, repetitions, seed, progress=advance)
-    if survey.permanent and engine == "tallies" and epochs > 1:
+    if engine == "tallies" and forgetful(survey, scenario):
         click.echo("each epoch is drawn apart; --engine clients follows what devices remember between them", err=True)
     if form == "table":
         print_outcomes(found, CONFIDENCE, console())

@@ -12,6 +12,7 @@ from client_sdk.mechanisms import Rappor
 from client_sdk.questions import Question
 from client_sdk.survey import Survey
 from simulations.drawn import draw_supporting, draw_tally
+from simulations.memories import can_remember, remembered
 from simulations.scenario import Collected, Scenario
 
 
@@ -21,20 +22,37 @@ def collect(
     """What comes of every question in every epoch, by question id and step; equal seeds, equal results.
 
     Exact for each question: devices that answer it, come, go, withdraw and change are drawn as counts by value and
-    phase, their reports with the joint distribution over all segments. Drawn apart: the questions of one device, and,
-    with permanent memory, what one device sends in different epochs (and `changes` is never used up).
+    phase, their reports with the joint distribution over all segments. Up to a million devices with permanent memory
+    are followed one by one. Drawn apart: the questions of one device, and what more devices, or those of unary
+    encodings and rappor, remember between epochs (see `forgetful`).
     """
     found = {}
     for number, question in enumerate(survey.asked):
         random = np.random.default_rng([*seed, number])
-        for step, holders in enumerate(_holders(survey, question, scenario, random)):
-            if isinstance(question.mechanism, Rappor):
-                one = Collected.of(question.mechanism, draw_tally(question.mechanism, holders, random))
-            else:
-                one = Collected(int(holders.sum()), draw_supporting(question.mechanism, holders, random))
+        for step, one in enumerate(_collected(survey, question, scenario, random)):
             found[question.id, step] = one
             progress()
     return found
+
+
+def forgetful(survey: Survey, scenario: Scenario) -> bool:
+    """Whether devices have a memory between epochs that a crowd of this size does not have."""
+    return survey.permanent and scenario.epochs > 1 and not all(can_remember(one, scenario) for one in survey.asked)
+
+
+def _collected(
+    survey: Survey, question: Question, scenario: Scenario, random: np.random.Generator
+) -> Iterator[Collected]:
+    mechanism = question.mechanism
+    if scenario.epochs > 1 and can_remember(question, scenario):
+        for tally in remembered(survey, question, scenario, random):
+            yield Collected.of(mechanism, tally)
+        return
+    for holders in _holders(survey, question, scenario, random):
+        if isinstance(mechanism, Rappor):
+            yield Collected.of(mechanism, draw_tally(mechanism, holders, random))
+        else:
+            yield Collected(int(holders.sum()), draw_supporting(mechanism, holders, random))
 
 
 def _holders(survey: Survey, question: Question, scenario: Scenario, random: np.random.Generator) -> Iterator[Integers]:

@@ -51,10 +51,24 @@ def draw_tally(mechanism: Mechanism, holders: Integers, random: np.random.Genera
     return Tally.of([mechanism.perturb(value, source) for value in values])
 
 
+def draw_symbols(mechanism: Mechanism, values: Integers, random: np.random.Generator) -> Integers:
+    """One report for each of the values, by itself, from a design; int array of symbols, in the same order."""
+    assert isinstance(mechanism, Design)
+    tilted = random.random(values.size) < _tilt(mechanism, mechanism)
+    symbols = random.integers(mechanism.symbols, size=values.size)
+    symbols[tilted] = _supporting(mechanism, values[tilted], random)
+    return symbols
+
+
+def _tilt(mechanism: Mechanism, design: Design) -> float:
+    """How often a report is one of the symbols that support its value, uniformly; otherwise it is a blank."""
+    blank_rate = float(design.blank_rate)
+    return (float(mechanism.channel.p) - blank_rate) / (1 - blank_rate)
+
+
 def _draw_design(mechanism: Mechanism, design: Design, holders: Integers, random: np.random.Generator) -> Tally:
     """A report is a blank, or else one of the symbols that support its value, uniformly: so few draws suffice."""
-    blank_rate = float(design.blank_rate)
-    tilted = random.binomial(holders, (float(mechanism.channel.p) - blank_rate) / (1 - blank_rate))
+    tilted = random.binomial(holders, _tilt(mechanism, design))
     blanks = int(holders.sum() - tilted.sum())
     single = tilted < design.symbols_per_value
     if design.symbols > MOST_DENSE:

@@ -132,6 +132,34 @@ def test_permanent_memory_repeats_itself_in_the_fleet() -> None:
     assert not np.array_equal(fresh["one", 0].supporting, fresh["one", 1].supporting)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("changes", [0, 1])
+def test_the_engines_agree_on_what_is_remembered(changes: int) -> None:
+    """150 devices that change again and again, 6 times: with epsilon_permanent = epsilon reports show what each
+    device keeps; the means of the last epoch, when room for changes is used up, agree (1 in 10^6)."""
+    memory = PERMANENT.replace("4.0", "2.0").replace("changes = 1", f"changes = {changes}")
+    survey = small(memory + "\nquestions_per_device = 2")
+    scenario = Scenario(150, Population.like("geometric:0.1"), Population.like("uniform"), 4, change=0.6)
+    lasts = {
+        name: np.array([engine(survey, scenario, (9, run))["one", 3].supporting for run in range(6)])
+        for name, engine in (("crowd", crowd.collect), ("fleet", fleet.collect))
+    }
+    difference = lasts["crowd"].mean(axis=0) - lasts["fleet"].mean(axis=0)
+    error = np.sqrt((lasts["crowd"].mean(axis=0) + lasts["fleet"].mean(axis=0)) / 6)
+    assert (abs(difference) < 5.5 * error).all()
+
+
+def test_a_crowd_repeats_what_it_remembers() -> None:
+    """Unchanged answers with gamma = 1 give equal counts in every epoch, as from real devices; a larger
+    crowd is said to be forgetful."""
+    survey = small(PERMANENT.replace("4.0", "2.0") + "\nquestions_per_device = 2")
+    scenario = Scenario(50_000, ANYONE, epochs=3)
+    found = crowd.collect(survey, scenario, (1,))
+    assert all(np.array_equal(found["one", 0].supporting, found["one", step].supporting) for step in (1, 2))  # type: ignore[arg-type]
+    assert not crowd.forgetful(survey, scenario)
+    assert crowd.forgetful(survey, Scenario(10**7, ANYONE, epochs=3))
+    assert not crowd.forgetful(small(), Scenario(10**7, ANYONE, epochs=3))
+
+
 def test_shares_move_with_the_devices_that_change() -> None:
     """Half the answers drawn anew each epoch: the truth follows half of the way, and so do the estimates."""
     survey = small("questions_per_device = 2")
