@@ -126,6 +126,7 @@ class Device:
         if self._withdrawing:
             self.withdraw()
         self._state.erase()
+        self._state.mark_soon()
         if self._damaged:
             return
         self.journal.write_due()
@@ -189,6 +190,7 @@ class Device:
     def close(self) -> None:
         """Writes what is in memory."""
         self.journal.write()
+        self._state.mark()
 
     @contextmanager
     def _sealed(self, transaction: AbstractContextManager[sqlite3.Connection]) -> Iterator[sqlite3.Connection]:

@@ -35,7 +35,7 @@ class Identity:
         if marked if mark is None else not self._ours(count, marked, mark, changed):
             schedule.doubt_all(connection)
             connection.execute("UPDATE file SET seal = ?", (seal.file(connection),))
-        elif mark is not None and changed is not None:
+        elif mark is not None:
             return
         self._settle(connection, max(count, marked or 0))
 

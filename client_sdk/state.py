@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +22,7 @@ from client_sdk.identity import Identity
 APPLICATION_ID = 0x68757364  # "husd", so that no other database is taken for ours
 VERSION = 1
 BUSY_SECONDS = 10.0
+MARK_SECONDS = 1.0
 MEMORY = ":memory:"
 
 _SCHEMA = """
@@ -71,6 +74,7 @@ class State(Forking):
         self._identity = None if path == MEMORY else Identity(path)
         self._held = False
         self._counted = False
+        self._marked = -math.inf
         super().__init__()
         try:
             with self.transaction() as connection:
@@ -140,7 +144,7 @@ class State(Forking):
             yield connection
             if self._identity:
                 self._identity.answered(connection)
-        self.mark()
+        self.mark_soon()
 
     def mark(self) -> None:
         """To be called before anything is sent: from now on an older copy of the file is known as one."""
@@ -150,6 +154,15 @@ class State(Forking):
             if not settled:
                 with self.light() as connection:
                     self._identity.mark(connection)
+                self._marked = time.monotonic()
+
+    def mark_soon(self) -> None:
+        """To be called after an answer and now and then: marks, but once a second at most, however many devices answer.
+
+        What is not marked yet was not sent; but a copy made in that second could pass for the original.
+        """
+        if time.monotonic() - self._marked > MARK_SECONDS:
+            self.mark()
 
     def device(self, key: str) -> int:
         """The number of the device with this local key; the key itself is kept as a salted hash only."""
