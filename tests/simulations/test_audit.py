@@ -120,7 +120,7 @@ def test_watching_certifies_sixteen_values(name: str) -> None:
 
 def test_permanent_memory_is_certified() -> None:
     """The mechanism by proof, and the client, which has to reuse its answers, by watching it."""
-    certificate = audit(survey(3, PERMANENT), trials=2_000, seed=1)
+    certificate = audit(survey(3, PERMANENT), trials=1_000, seed=1)
     assert certificate.holds
     bounds = [(finding.bound, finding.claimed, finding.method) for finding in certificate.findings]
     assert bounds == [
@@ -138,7 +138,7 @@ def test_what_is_broken_is_found_by_enumeration(name: str) -> None:
     assert not prove(question).holds
 
 
-@pytest.mark.parametrize(("name", "trials"), [(name, 10_000 if "2%" in name else 2_000) for name in BROKEN])
+@pytest.mark.parametrize(("name", "trials"), [(name, 10_000 if "2%" in name else 1_000) for name in BROKEN])
 def test_what_is_broken_is_found_by_watching_the_client(name: str, trials: int) -> None:
     certificate = audit(surveyed(BROKEN[name]), "statistics", trials, seed=2)
     assert not certificate.holds
@@ -148,7 +148,7 @@ def test_what_is_broken_is_found_by_watching_the_client(name: str, trials: int) 
 def test_what_is_sound_is_not_called_broken() -> None:
     """The sound counterparts of the broken ones (a false alarm has chance below 1 in 10^6)."""
     for mechanism in (Subset(6, ONE, 3), Permanent.of(Direct(4, ONE), 2.0), Direct(2, ONE)):
-        assert audit(surveyed(mechanism), "statistics", 2_000, seed=2).holds
+        assert audit(surveyed(mechanism), "statistics", 1_000, seed=2).holds
 
 
 def test_a_client_that_redraws_its_noise_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +160,7 @@ def test_a_client_that_redraws_its_noise_is_found(monkeypatch: pytest.MonkeyPatc
         return remembered(connection, device, *rest)
 
     monkeypatch.setattr(answering, "_remembered", forgetful)
-    certificate = audit(survey(3, PERMANENT), trials=2_000, seed=1)
+    certificate = audit(survey(3, PERMANENT), trials=1_000, seed=1)
     assert [finding.holds for finding in certificate.findings] == [True, True, False]
     assert "in 16 reports" in certificate.findings[2].breaches[0]
 
@@ -177,7 +177,7 @@ def test_too_many_branches_are_watched_instead(example: Path) -> None:
 
 def test_what_memory_keeps_is_proven_where_a_report_has_too_many_branches() -> None:
     """A report draws twice, so that its branches are squared; the permanent symbol alone bounds all reports."""
-    certificate = audit(survey(8, PERMANENT), trials=2_000, seed=1, branches=5_000)
+    certificate = audit(survey(8, PERMANENT), trials=1_000, seed=1, branches=5_000)
     assert certificate.holds
     assert [finding.method for finding in certificate.findings] == ["statistics", "enumeration", "statistics"]
 
