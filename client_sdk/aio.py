@@ -92,9 +92,9 @@ class AsyncClient:
         lane = Lane()
         return cls(await lane.run(lambda: Client(surveys, **options)), lane)
 
-    async def grant_consent(self) -> None:
+    async def grant_consent(self, shown: str | None = None) -> None:
         """See `Client.grant_consent`."""
-        await self._keeping.run(self._client.grant_consent)
+        await self._keeping.run(partial(self._client.grant_consent, shown))
 
     async def withdraw_consent(self) -> None:
         """See `Client.withdraw_consent`."""

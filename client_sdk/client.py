@@ -68,16 +68,19 @@ class Client:
 
     surveys: one survey or several. collector: its URL, https (plain http to loopback only). state: the path of the
     one SQLite file, or ":memory:" for tests. cohort: one declared value for every cohort of the surveys, sent in the
-    clear. device: a local key that keeps several customers apart in one state file; it never leaves.
+    clear. device: a local key that keeps several customers apart in one state file; it never leaves. A device has one
+    client, with all its surveys: events that none of them names are deleted.
 
     max_epsilon, max_lifetime_epsilon: the app's own ceilings for one report and for all surveys together; None: no
     limit of its own. keep_consent: consent outlives a new version of a survey. durable: every event is on the disk
-    when `record` returns, instead of within a second or 64 events. strict: `record` raises for what no survey names.
-    on_error: told of every failure that is kept out of the app. clock, randomness and transport are for tests.
+    when `record` returns, instead of with the 64th or the first call a second later. strict: `record` raises for what
+    no survey names. on_error: told of every failure that is kept out of the app. clock, randomness and transport are
+    for tests.
 
     Raises ClientError for what the app cannot mean. After construction nothing raises into the app; a state file that
-    cannot be used makes the client silent, and `status` says why. DO_NOT_TRACK=1 and HUSHTALLY_DISABLED=1 in the
-    environment win over all.
+    cannot be used makes the client silent, and `status` says why. So does one that was copied, restored or damaged, or
+    parted from the mark beside it: such a device is silent for the rest of its surveys. DO_NOT_TRACK=1 and
+    HUSHTALLY_DISABLED=1 in the environment win over all.
     """
 
     def __init__(
@@ -123,12 +126,18 @@ class Client:
             logger.error("silent from the start: %s", error)
             self._tell("constructor", error)
 
-    def grant_consent(self) -> None:
-        """Notes that the customer agrees to the surveys; before this nothing is recorded and nothing sent."""
-        self._run("grant_consent", Device.grant, None)
+    def grant_consent(self, shown: str | None = None) -> None:
+        """Notes that the customer agrees to the surveys; before this nothing is recorded and nothing sent.
+
+        shown: the text on which they agreed, for the receipt; by default what `explain` says of each survey.
+        """
+        self._run("grant_consent", lambda device: device.grant(shown), None)
 
     def withdraw_consent(self) -> None:
-        """Stops, and erases events, answers and outbox from the file; keeps the fact and the epsilon spent."""
+        """Stops, and erases events, answers and outbox from the file; keeps the fact and the epsilon spent.
+
+        That goes for every survey that this device ever agreed to, also those that the app has no longer.
+        """
         self._run("withdraw_consent", Device.withdraw, None, even_if_off=True)
 
     def record(self, event: str, /, **fields: float | str) -> None:

@@ -53,10 +53,12 @@ def grant(connection: sqlite3.Connection, device: int, survey: Survey, now: date
     """Notes that the device agrees, having been shown this text; the first receipt for a digest stays."""
     if granted(connection, device, survey, keep=False):
         return
+    before = _texts(connection, device)
     # the same text for every device of the file: it is kept once
     hashed = hashlib.sha256(shown.encode()).hexdigest()
     connection.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", (hashed, shown))
     _note(connection, device, survey, True, now, hashed)
+    _drop(connection, before)
 
 
 def withdraw(connection: sqlite3.Connection, device: int, surveys: Iterable[Survey], now: datetime) -> None:
@@ -64,13 +66,15 @@ def withdraw(connection: sqlite3.Connection, device: int, surveys: Iterable[Surv
 
     That goes for every survey that it ever agreed to, also those that the app no longer has.
     """
+    texts = _texts(connection, device)
     for survey in surveys:
         _note(connection, device, survey, False, now, None)
     connection.execute(
-        "UPDATE consents SET granted = 0, at = ?, shown = NULL WHERE device = ? AND granted", (_text(now), device)
+        "UPDATE consents SET granted = 0, at = ?, shown = NULL WHERE device = ? AND granted", (_time(now), device)
     )
     for table in ("events", "answers", "outbox", "counters"):
         connection.execute(f"DELETE FROM {table} WHERE device = ?", (device,))
+    _drop(connection, texts)
 
 
 def _note(
@@ -78,9 +82,22 @@ def _note(
 ) -> None:
     connection.execute(
         "INSERT OR REPLACE INTO consents VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (device, survey.id, survey.version, survey.digest, int(agrees), _text(now), shown),
+        (device, survey.id, survey.version, survey.digest, int(agrees), _time(now), shown),
     )
 
 
-def _text(now: datetime) -> str:
+def _time(now: datetime) -> str:
     return now.isoformat(timespec="seconds")
+
+
+def _texts(connection: sqlite3.Connection, device: int) -> list[str]:
+    rows = connection.execute("SELECT shown FROM consents WHERE device = ? AND shown IS NOT NULL", (device,))
+    return [shown for (shown,) in rows]
+
+
+def _drop(connection: sqlite3.Connection, texts: Iterable[str]) -> None:
+    """Deletes those texts that no receipt mentions any more."""
+    for hashed in texts:
+        connection.execute(
+            "DELETE FROM texts WHERE hash = ? AND NOT EXISTS (SELECT 1 FROM consents WHERE shown = ?)", (hashed, hashed)
+        )

@@ -79,13 +79,13 @@ class Device:
             self._named_on = self._clock().date()
             self._named = self._permitted(connection)
 
-    def grant(self) -> None:
-        """Notes consent to every survey, with the text that explains it, and draws the schedules."""
+    def grant(self, shown: str | None) -> None:
+        """Notes consent to every survey, with the text that was shown or explains it, and draws the schedules."""
         now = self._clock()
         self._withdrawing = False
         with self._sealed(self._state.transaction()) as connection:
             for survey in self._surveys:
-                consent.grant(connection, self._id, survey, now, str(explain_survey(survey)))
+                consent.grant(connection, self._id, survey, now, shown or str(explain_survey(survey)))
                 self._take_up(connection, survey, now.date())
         self.refresh()
 
@@ -190,7 +190,7 @@ class Device:
     def close(self) -> None:
         """Writes what is in memory."""
         self.journal.write()
-        self._state.mark()
+        self._state.mark_soon()
 
     @contextmanager
     def _sealed(self, transaction: AbstractContextManager[sqlite3.Connection]) -> Iterator[sqlite3.Connection]:

@@ -29,6 +29,25 @@ def test_the_text_is_kept_once_for_all_devices(lab):
     assert lab.rows("SELECT count(*), sum(length(text) > 300) FROM texts") == [(1, 1)]
 
 
+def test_the_app_may_show_a_text_of_its_own(lab):
+    """It is in the receipt, and goes with the consent as soon as no other device was shown it."""
+    clients = [lab.client(device=key, agreed=False) for key in "ab"]
+    for client in clients:
+        client.grant_consent("Dear customer")
+        assert client.receipts()[0].shown == "Dear customer"
+    clients[0].withdraw_consent()
+    assert clients[1].receipts()[0].shown == "Dear customer"
+    assert b"Dear customer" in lab.on_disk()
+    clients[1].withdraw_consent()
+    assert b"Dear customer" not in lab.on_disk()
+
+
+def test_the_text_of_an_older_version_goes_with_its_receipt(lab):
+    lab.client()
+    lab.client(lab.survey(version=2))
+    assert lab.rows("SELECT count(*) FROM texts") == [(1,)]
+
+
 def test_withdrawal_leaves_the_fact_and_what_was_spent(lab):
     """Nothing else is left: no events, answers, batches, counters; the receipt says when, and no text any more."""
     client = lab.client(lab.survey(memory="permanent"))
