@@ -51,39 +51,50 @@ class Delivery(Forking):
         self._sending = threading.Lock()
         super().__init__()
 
-    def send(self, now: datetime, seconds: float, *, wait: bool = False) -> None:
-        """Sends the batches whose time has come, within `seconds` in all.
+    def send(self, now: datetime, seconds: float, *, wait: bool = False) -> bool:
+        """Sends the batches whose time has come, within `seconds` in all; whether none of them is left.
 
         Leaves a collector alone that lately failed, or with `wait` tries it again as soon as it may be tried.
         """
         deadline = time.monotonic() + seconds
+        if not self._due(now):
+            return True
         if not self._sending.acquire(timeout=max(seconds, 0.0) if wait else 0):
-            return  # another thread is at it
+            return False  # another thread is at it
         try:
             while True:
                 shared = self._shared.get(self._url, self._own)
                 pause = max(shared.remaining(now), self._own.remaining(now))
                 if pause > 0:
                     if not wait or pause > deadline - time.monotonic():
-                        return
+                        return False
                     time.sleep(pause)
-                if self._send_all(now, deadline) or not wait or time.monotonic() >= deadline:
-                    return
+                if self._send_all(now, deadline):
+                    return not self._due(now)
+                if not wait or time.monotonic() >= deadline:
+                    return False
         finally:
             self._sending.release()
+
+    def _due(self, now: datetime) -> list[Waiting]:
+        with self._state.lock() as connection:
+            return outbox.due(connection, self._device, now)
 
     def after_fork(self) -> None:
         self._sending = threading.Lock()
 
     def _send_all(self, now: datetime, deadline: float) -> bool:
         """Tries every batch once, unless the collector is out of reach; whether all were settled."""
-        with self._state.lock() as connection:
-            outbox.drop_expired(connection, self._device, now.date())
-            batches = outbox.due(connection, self._device, now)
-        if batches:
-            self._state.mark()
+        due = self._due(now)
+        expired = [one for one in due if one.expired]
+        if expired:
+            with self._state.transaction() as connection:
+                outbox.drop(connection, self._device, expired)
+        self._state.mark()
         untaken: list[Answer] = []
-        for waiting in batches:
+        for waiting in due:
+            if waiting.expired:
+                continue
             left = deadline - time.monotonic()
             if left <= 0:
                 return False

@@ -152,9 +152,7 @@ class Device:
         if self._withdrawing or self._damaged:
             return False
         with self._noting_trouble():
-            self.delivery.send(self._clock(), seconds, wait=wait)
-        with self._state.lock() as connection:
-            return not outbox.due(connection, self._id, self._clock())
+            return self.delivery.send(self._clock(), seconds, wait=wait)
 
     def status(self) -> Status:
         """How everything stands; no value is in it."""

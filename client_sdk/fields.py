@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import date, datetime
-from difflib import get_close_matches
 from typing import Any
 
 from client_sdk.errors import Problem
@@ -24,6 +23,8 @@ _REQUIRED = object()
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """'; did you mean ...?' when a known word is close, else what is known."""
+    from difflib import get_close_matches  # costs milliseconds, and only who errs needs it
+
     known = sorted(known)
     close = get_close_matches(word, known, n=1)
     if close:

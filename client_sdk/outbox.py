@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime, time
 
 from client_sdk.randomness import Randomness
 from client_sdk.report import Batch, Report
@@ -15,10 +15,11 @@ from client_sdk.survey import Survey
 
 @dataclass(frozen=True)
 class Waiting:
-    """A batch in the outbox: its id and the body to send."""
+    """A batch in the outbox: its id, the body to send, and whether it is too late for that."""
 
     batch: str
     body: bytes
+    expired: bool
 
 
 def moment(survey: Survey, now: datetime, randomness: Randomness) -> float:
@@ -53,11 +54,12 @@ def put(
 
 
 def due(connection: sqlite3.Connection, device: int, now: datetime) -> list[Waiting]:
-    """The device's batches whose time has come, in the order of their random ids."""
+    """The device's batches whose time has come, or is over, in the order of their random ids."""
     rows = connection.execute(
-        "SELECT batch, body FROM outbox WHERE device = ? AND due <= ? ORDER BY batch", (device, now.timestamp())
+        "SELECT batch, body, expires FROM outbox WHERE device = ? AND due <= ? ORDER BY batch",
+        (device, now.timestamp()),
     )
-    return [Waiting(*row) for row in rows]
+    return [Waiting(batch, body, expires < now.date().toordinal()) for batch, body, expires in rows]
 
 
 def waiting(connection: sqlite3.Connection, device: int) -> int:
@@ -76,11 +78,8 @@ def remove(connection: sqlite3.Connection, batch: str) -> bool:
     return connection.execute("DELETE FROM outbox WHERE batch = ?", (batch,)).rowcount == 1
 
 
-def drop_expired(connection: sqlite3.Connection, device: int, today: date) -> None:
-    """Deletes and counts the reports whose epoch no collector accepts any more."""
-    rows = connection.execute(
-        "SELECT batch, body FROM outbox WHERE device = ? AND expires < ?", (device, today.toordinal())
-    ).fetchall()
-    for batch, body in rows:
-        if remove(connection, batch):
-            count(connection, device, "expired", len(Batch.decode(body).reports))
+def drop(connection: sqlite3.Connection, device: int, expired: Iterable[Waiting]) -> None:
+    """Deletes and counts the reports whose epoch no collector accepts any more. Within a transaction."""
+    for one in expired:
+        if remove(connection, one.batch):
+            count(connection, device, "expired", len(Batch.decode(one.body).reports))

@@ -1,0 +1,202 @@
+"""What the SDK costs around the answers: its import, many devices in one file, and a request.
+
+    python benchmarks/sdk.py                     all of it; the devices take some minutes
+    python benchmarks/sdk.py import request      parts of it
+    python benchmarks/sdk.py devices 10000       fewer devices than 100,000
+
+Everything is timed side by side with what it is compared to, in turn, and told as medians; `devices` also as means.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import mean, median
+
+from client_sdk import Client, Survey
+from client_sdk.transport import Answer, HttpTransport
+from hushtally.survey_cli import example
+
+ROOT = Path(__file__).resolve().parents[1]
+MOST_IMPORT = 0.060  # seconds
+MOST_MEMORY = 200.0  # MB
+MOST_RATIO = 4.0
+
+SERVER = r"""
+import socket
+listening = socket.create_server(("127.0.0.1", 0), backlog=512)
+print(listening.getsockname()[1], flush=True)
+body = b'{"accepted":1,"rejected":[]}'
+answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+while True:
+    connection, _ = listening.accept()
+    data = b""
+    while not data.endswith(b"}]}"):
+        data += connection.recv(65536)
+    connection.sendall(answer)
+    connection.close()
+"""
+
+
+def took(action: Callable[[], object]) -> float:
+    """Seconds that one call took."""
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
+
+
+def verdict(value: float, most: float) -> str:
+    return f"at most {most:g}: {'met' if value <= most else 'MISSED'}"
+
+
+def importing(rounds: int = 25) -> None:
+    """Importing the SDK over a bare interpreter, from bytecode as an installation has it."""
+    with tempfile.TemporaryDirectory() as cache:
+        environment = os.environ | {"PYTHONPYCACHEPREFIX": cache, "PYTHONPATH": str(ROOT)}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+
+        def run(code: str) -> float:
+            return took(lambda: subprocess.run([sys.executable, "-c", code], check=True, env=environment))
+
+        run("import client_sdk")
+        over = median(run("import client_sdk") - run("pass") for _ in range(rounds))
+    print(f"import over bare Python   {1e3 * over:8.1f} ms   {verdict(over, MOST_IMPORT)} s")
+
+
+def requests(rounds: int = 400) -> None:
+    """A request of the SDK beside one of bare urllib, to a server in a process of its own."""
+    body = b'{"batch":"0","reports":[{"symbol":1}]}'
+    with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        url = f"http://127.0.0.1:{int(server.stdout.readline())}/v1/reports"
+        transport = HttpTransport()
+
+        def ours() -> None:
+            assert transport.request("POST", url, body, 10.0).status == 200
+
+        def bare() -> None:
+            asked = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+            with urllib.request.urlopen(asked, timeout=10) as answer:
+                answer.read()
+
+        ours(), bare()
+        pairs = [(took(ours), took(bare)) for _ in range(rounds)]
+        server.kill()
+    sdk, urllib_ = (median(side) for side in zip(*pairs, strict=True))
+    print(
+        f"request                   {1e6 * sdk:8.0f} us   bare urllib {1e6 * urllib_:.0f} us, ratio {sdk / urllib_:.2f}"
+    )
+
+
+class Nowhere:
+    """A transport that must not be asked: no answer's time has come."""
+
+    def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = 0) -> Answer:
+        raise AssertionError("nothing is due")
+
+
+def devices(number: int = 100_000) -> None:
+    """Devices in one state file: each is opened, ticks once, which gives an answer, and is closed."""
+    folder = Path(tempfile.mkdtemp(dir=".", prefix="sdk-benchmark-"))
+    try:
+        first = [sys.executable, __file__, "agreeing", str(number), str(folder)]
+        subprocess.run(first, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+        second = [sys.executable, __file__, "ticking", str(number), str(folder)]
+        subprocess.run(second, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    finally:
+        shutil.rmtree(folder)
+
+
+def opened(folder: Path) -> Callable[[int], Client]:
+    """Opens the devices of a folder, which answer in every week."""
+    text = re.sub("answers_every = 4", "answers_every = 1", example(datetime.now(UTC).date()))
+    survey = Survey.parse(text)
+    transport = Nowhere()
+
+    def open_(number: int) -> Client:
+        return Client(
+            survey,
+            collector="https://tally.example",
+            state=folder / "state.db",
+            device=f"customer {number}",
+            cohort={"platform": "web"},
+            transport=transport,
+        )
+
+    return open_
+
+
+def agreeing(number: int, folder: Path) -> None:
+    """The first contact: every device is new, and agrees."""
+    open_ = opened(folder)
+    kept = open_(0)
+
+    def agree(device: int) -> None:
+        with open_(device) as client:
+            client.grant_consent()
+
+    times = [took(lambda device=device: agree(device)) for device in range(number)]  # type: ignore[misc]
+    kept.close()
+    print(f"first contact and consent {1e6 * mean(times):8.0f} us   a device (median {1e6 * median(times):.0f})")
+
+
+def ticking(number: int, folder: Path) -> None:
+    """Every device is opened, ticks and is closed, in turn with a bare transaction of the same size and settings."""
+    bare = sqlite3.connect(folder / "bare.db", isolation_level=None)
+    bare.execute("PRAGMA journal_mode = WAL")
+    bare.execute("PRAGMA synchronous = FULL")
+    bare.execute("CREATE TABLE outbox(body)")
+    open_ = opened(folder)
+    kept = open_(0)  # a kiosk keeps one open; the connection is shared
+
+    def transaction() -> None:
+        bare.execute("BEGIN IMMEDIATE")
+        bare.execute("INSERT INTO outbox VALUES (?)", ("x" * 350,))
+        bare.execute("COMMIT")
+
+    def tick(device: int) -> None:
+        with open_(device) as client:
+            client.tick()
+
+    ours, theirs = [], []
+    for device in range(number):
+        theirs.append(took(transaction))
+        ours.append(took(lambda device=device: tick(device)))  # type: ignore[misc]
+    kept.close()
+    with sqlite3.connect(folder / "state.db") as connection:
+        assert connection.execute("SELECT count(*) FROM outbox").fetchone() == (number,)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    ratio, of_means = median(ours) / median(theirs), mean(ours) / mean(theirs)
+    size = (folder / "state.db").stat().st_size / 1e6
+    print(f"{number:,} devices, {size:.0f} MB on disk")
+    print(f"open, tick and close      {1e6 * median(ours):8.0f} us   one transaction {1e6 * median(theirs):.0f} us")
+    print(f"ratio of medians          {ratio:8.2f}      {verdict(ratio, MOST_RATIO)}; of means {of_means:.2f}")
+    print(f"memory                    {memory:8.0f} MB   {verdict(memory, MOST_MEMORY)} MB")
+
+
+def main(arguments: list[str]) -> None:
+    match arguments:
+        case ["agreeing" | "ticking" as part, number, folder]:
+            {"agreeing": agreeing, "ticking": ticking}[part](int(number), Path(folder))
+            return
+        case ["devices", number]:
+            devices(int(number))
+            return
+    parts: dict[str, Callable[[], None]] = {"import": importing, "request": requests, "devices": devices}
+    for part in arguments or parts:
+        parts[part]()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
