@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from itertools import groupby
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -22,26 +23,27 @@ PICTURE = 24  # characters of the picture of a share and its interval
 LONGEST_SEGMENT = 36
 
 
-def to_json(rows: Iterable[Row]) -> str:
-    """A list of objects with the keys of Row; what is not published is null."""
+def to_json(rows: Iterable[Any]) -> str:
+    """A list of objects, one for every dataclass of `rows`, with its fields as keys; None is null."""
     lines = ",\n".join("  " + json.dumps(asdict(row), ensure_ascii=False) for row in rows)
     return f"[\n{lines}\n]\n" if lines else "[]\n"
 
 
-def to_csv(rows: Iterable[Row]) -> str:
-    """One line for every row under the keys of Row; cohort as "platform=web;plan=free", null as nothing."""
+def to_csv(rows: Iterable[Any], kind: type = Row) -> str:
+    """One line for every dataclass `kind` of `rows` under its fields' names; a mapping is "a=1;b=2", None nothing."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    names = [field.name for field in fields(Row)]
+    names = [field.name for field in fields(kind)]
     writer.writerow(names)
-    for row in rows:
-        writer.writerow([_plain(getattr(row, name)) for name in names])
+    writer.writerows([_plain(getattr(row, name)) for name in names] for row in rows)
     return out.getvalue()
 
 
 def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return ";".join(f"{name}={one}" for name, one in value.items())
+    if isinstance(value, tuple):
+        return "; ".join(map(str, value))
     if isinstance(value, bool):
         return "true" if value else "false"
     return value

@@ -14,15 +14,17 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from aggregator.formats import to_csv, to_json
 from client_sdk.mechanisms.base import EPSILON_RANGE
 from client_sdk.survey import Survey
 from simulations.audit import METHODS, TRIALS
 from simulations.audit import audit as audit_survey
+from simulations.certificate import Finding
 from simulations.crowd import forgetful
 from simulations.definition import Definition, write_epsilon
 from simulations.drawing import to_png, to_svg, to_text
 from simulations.errors import SimulationError
-from simulations.formats import console, covered, print_outcomes, print_tuning, to_csv, to_json
+from simulations.formats import console, covered, print_outcomes, print_tuning
 from simulations.outlook import PRIOR, Demand
 from simulations.page import to_html
 from simulations.pictures import Picture, simulation_pictures, tuning_pictures
@@ -236,7 +238,7 @@ def audit(file: str, method: str, trials: int, seed: int | None, form: str) -> N
     if form == "json":
         click.echo(json.dumps(certificate.as_dict(), indent=2, ensure_ascii=False))
     elif form == "csv":
-        click.echo(to_csv(certificate.findings), nl=False)
+        click.echo(to_csv(certificate.findings, Finding), nl=False)
     else:
         click.echo(certificate)
     if not certificate.holds:
@@ -299,7 +301,7 @@ def _show(
 
 
 def _echo(rows: list[Any], form: str) -> None:
-    click.echo(to_json(rows) if form == "json" else to_csv(rows), nl=False)
+    click.echo(to_json(rows) if form == "json" else to_csv(rows, type(rows[0])), nl=False)
 
 
 @contextmanager

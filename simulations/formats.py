@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -20,33 +15,6 @@ from aggregator.formats import LONGEST_SEGMENT, MOST_SHOWN, PIPED_WIDTH, percent
 from simulations.outlook import Outlook
 from simulations.simulate import Outcome
 from simulations.tune import Tuning, sure
-
-
-def to_json(rows: Iterable[Any]) -> str:
-    """A list of objects, one for every dataclass of `rows`, with its fields as keys."""
-    lines = ",\n".join("  " + json.dumps(asdict(row), ensure_ascii=False) for row in rows)
-    return f"[\n{lines}\n]\n" if lines else "[]\n"
-
-
-def to_csv(rows: Sequence[Any]) -> str:
-    """One line for every dataclass of `rows` under the names of its fields; a mapping as "a=1;b=2", None as nothing."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    if rows:
-        names = [field.name for field in fields(rows[0])]
-        writer.writerow(names)
-        writer.writerows([_plain(getattr(row, name)) for name in names] for row in rows)
-    return out.getvalue()
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return ";".join(f"{name}={one}" for name, one in value.items())
-    if isinstance(value, tuple):
-        return "; ".join(map(str, value))
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value
 
 
 def console() -> Console:
