@@ -226,7 +226,6 @@ class State(Forking):
             self._lock.release()
 
     def after_fork(self) -> None:
-        State._opening = threading.Lock()
         self._lock = threading.RLock()
         self._held = False
         if self.path != MEMORY:
@@ -286,6 +285,14 @@ def _atomic(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+class _Opening(Forking):
+    """A child must not wait for a thread of its parent that was opening a file."""
+
+    def after_fork(self) -> None:
+        State._opening = threading.Lock()
+
+
+_opening = _Opening()
 _inherited: list[sqlite3.Connection | None] = []
 
 
