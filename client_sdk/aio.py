@@ -45,11 +45,22 @@ class Lane:
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(done)
 
-        if self._pid != os.getpid():
-            self._pid, self._queue = os.getpid(), SimpleQueue()
-            threading.Thread(target=_serve, args=(self._queue,), name="hushtally-lane", daemon=True).start()
-        self._queue.put(work)
+        if self._begun():
+            self._queue.put(work)
+        else:
+            work()
         return await future
+
+    def _begun(self) -> bool:
+        """Whether this process has the thread; it has none where the system gives no more, or at its very end."""
+        if self._pid != os.getpid():
+            queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+            try:
+                threading.Thread(target=_serve, args=(queue,), name="hushtally-lane", daemon=True).start()
+            except RuntimeError:
+                return False
+            self._pid, self._queue = os.getpid(), queue
+        return True
 
     def end(self) -> None:
         """Lets the thread end after what was handed to it."""

@@ -9,6 +9,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Awaitable
 from contextlib import closing
@@ -205,6 +206,16 @@ def test_a_lane_survives_what_it_does_and_the_end_of_a_loop() -> None:
     for work in (fail, leave, fail):
         asyncio.run(work())
     lane.end()
+
+
+def test_a_lane_without_a_thread_does_it_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system gives no more threads, no call fails for it."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert asyncio.run(Lane().run(lambda: 7)) == 7
 
 
 def test_the_loop_ends_at_once_although_a_collector_hangs(tmp_path: Path, serve: Any) -> None:
