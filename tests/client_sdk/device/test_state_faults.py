@@ -298,6 +298,13 @@ class TestCorrupt:
         assert client.status().silent == "the state file cannot be used (StateError)"
         assert len(lab.recorder.batches) == 3
 
+    def test_new_devices_join_a_sound_file(self, lab):
+        for key in "abc":
+            lab.client(device=key)
+            lab.end()
+        assert lab.faults == []
+        assert lab.rows("SELECT count(*) FROM devices") == [(3,)]
+
     def test_another_programs_database_is_left_alone(self, lab):
         with closing(sqlite3.connect(lab.path)) as connection:
             connection.execute("CREATE TABLE theirs(x)")
@@ -530,6 +537,29 @@ class TestCopies:
         lived.folder, lived.path = original, original / "state.db"
         assert self.restored(lived).silent is None
         assert len(lived.recorder.batches) == 6
+
+    def test_a_copy_of_what_a_process_left_that_died_before_the_mark(self, lived, monkeypatch):
+        """The mark may then be behind, or have changed unnoticed; that it is another file shows all the same."""
+        with monkeypatch.context() as patch:
+            patch.setattr("client_sdk.state.State.mark", lambda self: None)
+            self.live(lived, 0)
+            client = lived.client()
+            client.tick()
+            lived.end()
+        original = lived.folder
+        lived.folder = original.with_name("copy")
+        shutil.copytree(original, lived.folder)
+        lived.path = lived.folder / "state.db"
+        client = lived.client()
+        lived.clock.advance(days=1)
+        client.tick()
+        assert silence(client) == REPLACED
+        lived.end()
+        lived.folder, lived.path = original, original / "state.db"
+        client = lived.client()
+        client.tick()
+        assert silence(client) is None
+        assert_answered_once(lived)
 
     @pytest.mark.parametrize("mark", [None, b"", b"nonsense", b"%020d" % 1])
     def test_a_mark_that_is_missing_or_was_tampered_with(self, lived, mark):
