@@ -105,7 +105,7 @@ class Client:
         check_ceilings(self._surveys, max_epsilon, max_lifetime_epsilon)
         asked = [(survey, _cohort_of(survey, cohort or {})) for survey in self._surveys]
         url = checked_url(collector)
-        self._all_named = events.Named(self._surveys)
+        self._all_named = events.Named.of(self._surveys)
         self._strict = strict
         self._on_error = on_error
         self._warned: set[str] = set()
@@ -205,11 +205,19 @@ class Client:
 
         Blocks for two seconds at most; may be called again.
         """
-        if self._device is None:
+        device = self._device
+        if device is None:
             return
         self._started = False
         self._ticker.stop(CLOSE_SECONDS / 2)
-        self._within(CLOSE_SECONDS / 2, lambda: self._run("close", Device.close, None, even_if_off=True))
+
+        def close() -> None:
+            self._run("close", Device.close, None, even_if_off=True)
+
+        if device.idle:
+            close()
+        else:
+            self._within(CLOSE_SECONDS / 2, close)
         self._device = None
         self._unusable = self._unusable or "it was closed"
 

@@ -99,7 +99,7 @@ class Delivery(Forking):
             if left <= 0:
                 return False
             with self._state.lock() as connection:
-                if not outbox.holds(connection, waiting.batch):
+                if not outbox.holds(connection, self._device, waiting.batch):
                     continue  # consent was withdrawn meanwhile, or another process delivered it
             try:
                 answer = self._transport.request("POST", self._url, waiting.body, min(left, TRY_SECONDS))
@@ -131,7 +131,7 @@ class Delivery(Forking):
             logger.info("the collector did not take a batch: %d", answer.status)
             return False
         with self._state.transaction() as connection:
-            if outbox.remove(connection, waiting.batch):
+            if outbox.remove(connection, self._device, waiting.batch):
                 self._account(connection, batch, verdict, now)
         return True
 

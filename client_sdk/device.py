@@ -64,12 +64,12 @@ class Device:
         self.delivery = Delivery(state, self._id, self._surveys, collector, transport, randomness)
         self.journal = Journal(state, self._id, terms.durable, self._permitted)
         self._withdrawing = False
-        with state.lock() as connection:
+        with state.snapshot() as connection:
             self._damaged = not seal.holds(connection, self._id)
         self._trouble: str | None = None
         self._pruned_on: date | None = None
         self._named_on = date.min
-        self._named = self._recorded = events.Named(())
+        self._named = self._recorded = events.Named.of(())
         self._recording: list[Survey] = []
         self.refresh()
 
@@ -95,7 +95,7 @@ class Device:
         Where the file cannot be written this raises; until it can, nothing is recorded, answered or sent.
         """
         self._withdrawing = True
-        self._named = events.Named(())
+        self._named = events.Named.of(())
         self.journal.clear()
         with self._state.transaction() as connection:
             sound = seal.holds(connection, self._id)
@@ -185,6 +185,11 @@ class Device:
             with self._state.light() as connection:
                 count(connection, self._id, name)
 
+    @property
+    def idle(self) -> bool:
+        """Whether closing has nothing to do on the disk."""
+        return not self.journal.waits and not self._state.mark_is_due
+
     def close(self) -> None:
         """Writes what is in memory."""
         self.journal.write()
@@ -213,7 +218,7 @@ class Device:
     def _permitted(self, connection: sqlite3.Connection) -> events.Named:
         """What may be recorded: the events of surveys that the customer agreed to and that may yet be answered."""
         if self._withdrawing or self._damaged or switched_off():
-            return events.Named(())
+            return events.Named.of(())
         today = self._clock().date()
         agreed, silent = consent.standing(connection, self._id), schedule.silent(connection, self._id)
         surveys = [
@@ -224,7 +229,7 @@ class Device:
             and survey.digest not in silent
         ]
         if surveys != self._recording:
-            self._recording, self._recorded = surveys, events.Named(surveys)
+            self._recording, self._recorded = surveys, events.Named.of(surveys)
         return self._recorded
 
     def _consents(self, connection: sqlite3.Connection, survey: Survey) -> bool:
@@ -252,7 +257,7 @@ class Device:
         schedule.see(connection, self._id, survey, survey.epoch.start(now.date()))
 
     def _live(self, now: datetime) -> events.Named:
-        return events.Named(survey for survey in self._surveys if now.date() <= survey.ends)
+        return events.Named.of(survey for survey in self._surveys if now.date() <= survey.ends)
 
     def _forget(self, connection: sqlite3.Connection, now: datetime) -> None:
         """Forgets surveys that are over, and events that no survey looks at any more."""

@@ -19,6 +19,8 @@ REQUIREMENT = f"must be a number within 10^12 or a text of at most {LONGEST_TEXT
 
 Recorded: TypeAlias = tuple[date, str, dict[str, float | str]]  # the day, the name and the fields of an event
 
+MOST_NAMED = 64  # sets of surveys whose names are kept ready
+
 
 class Named:
     """Which events and fields the surveys name; all others are dropped unread."""
@@ -33,6 +35,17 @@ class Named:
                 if signal.field is not None:
                     fields.add(signal.field)
 
+    @classmethod
+    def of(cls, surveys: Iterable[Survey]) -> Named:
+        """The same object for the same surveys: a kiosk opens one client after the other."""
+        surveys = tuple(surveys)
+        key = tuple(survey.digest for survey in surveys)
+        if key not in _named:
+            if len(_named) >= MOST_NAMED:
+                _named.clear()
+            _named[key] = cls(surveys)
+        return _named[key]
+
     @property
     def events(self) -> list[str]:
         """The names of all events that a survey counts."""
@@ -45,6 +58,9 @@ class Named:
     def field(self, event: str, field: str) -> bool:
         """Whether a survey looks at this field of the event."""
         return field in self._fields[event]
+
+
+_named: dict[tuple[str, ...], Named] = {}
 
 
 def usable(value: object) -> bool:

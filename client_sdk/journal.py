@@ -52,6 +52,11 @@ class Journal(Forking):
         if due:
             self.write()
 
+    @property
+    def waits(self) -> bool:
+        """Whether anything is in memory only."""
+        return bool(self._buffer)
+
     def write_due(self) -> None:
         """Writes what has been in memory for long enough."""
         with self._lock:

@@ -49,7 +49,7 @@ def put(
     last = min(survey.epoch.end(survey.epoch.next(survey.epoch.first_day(report.epoch))) for report in reports)
     connection.execute(
         "INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?)",
-        (batch.id, device, survey.digest, due, last.toordinal(), batch.encode()),
+        (device, batch.id, survey.digest, due, last.toordinal(), batch.encode()),
     )
 
 
@@ -68,18 +68,19 @@ def waiting(connection: sqlite3.Connection, device: int) -> int:
     return int(number)
 
 
-def holds(connection: sqlite3.Connection, batch: str) -> bool:
+def holds(connection: sqlite3.Connection, device: int, batch: str) -> bool:
     """Whether a batch still waits."""
-    return connection.execute("SELECT 1 FROM outbox WHERE batch = ?", (batch,)).fetchone() is not None
+    row = connection.execute("SELECT 1 FROM outbox WHERE device = ? AND batch = ?", (device, batch)).fetchone()
+    return row is not None
 
 
-def remove(connection: sqlite3.Connection, batch: str) -> bool:
+def remove(connection: sqlite3.Connection, device: int, batch: str) -> bool:
     """Deletes a batch that was delivered or refused for good; False if another process already has."""
-    return connection.execute("DELETE FROM outbox WHERE batch = ?", (batch,)).rowcount == 1
+    return connection.execute("DELETE FROM outbox WHERE device = ? AND batch = ?", (device, batch)).rowcount == 1
 
 
 def drop(connection: sqlite3.Connection, device: int, expired: Iterable[Waiting]) -> None:
     """Deletes and counts the reports whose epoch no collector accepts any more. Within a transaction."""
     for one in expired:
-        if remove(connection, one.batch):
+        if remove(connection, device, one.batch):
             count(connection, device, "expired", len(Batch.decode(one.body).reports))

@@ -168,13 +168,10 @@ class Loopback:
 
 
 def read_request(connection: socket.socket) -> bytes:
-    """One request with its body, as it came."""
+    """One request with its body, as it came; ConnectionError if it was cut off."""
     data = b""
     while b"\r\n\r\n" not in data:
-        part = connection.recv(65_536)
-        if not part:
-            return data
-        data += part
+        data += received(connection)
     head, _, body = data.partition(b"\r\n\r\n")
     length = 0
     for line in head.split(b"\r\n")[1:]:
@@ -182,8 +179,15 @@ def read_request(connection: socket.socket) -> bytes:
         if name.lower() == b"content-length":
             length = int(value)
     while len(body) < length:
-        body += connection.recv(65_536)
+        body += received(connection)
     return head + b"\r\n\r\n" + body
+
+
+def received(connection: socket.socket) -> bytes:
+    part = connection.recv(65_536)
+    if not part:
+        raise ConnectionError("it was cut off")  # by a client that was killed
+    return part
 
 
 def http_answer(body: bytes, status: str = "200 OK", *headers: str) -> bytes:

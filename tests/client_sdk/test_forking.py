@@ -352,6 +352,30 @@ for number in range(devices):
     everything_came_once(run, counter, 60)
 
 
+def test_a_client_is_opened_while_another_process_writes(run: Run, counter: Any) -> None:
+    """What it reads of its device belongs together: it never takes a half-read change for a damaged file."""
+    run(
+        """
+made = client()
+made.close()
+children = []
+for _ in range(3):
+    if os.fork() == 0:
+        busy = client()
+        until = time.monotonic() + 1.5
+        while time.monotonic() < until:
+            busy.withdraw_consent()
+            busy.grant_consent()
+        sys.exit(0)
+until = time.monotonic() + 1.5
+while time.monotonic() < until:
+    made = Client(survey, collector=url, state=state, device="0", cohort={"platform": "web"}, clock=lambda: now)
+    assert made.status().silent is None, made.status()
+sys.exit(sum(os.wait()[1] for _ in range(3)))
+"""
+    )
+
+
 def test_a_client_that_was_closed_may_be_called(make_client: Callable[..., Any]) -> None:
     """All calls are silent then, and `close` may be called again; its status says why."""
     client = make_client()
