@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from client_sdk.mechanisms import NAMES
+from client_sdk.signals import Function
+from hushtally import Survey
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -86,6 +90,19 @@ def test_the_survey_in_the_readme_is_the_one_that_is_written(survey):
     shown = re.search(r"```toml\n(.*?)```", README, re.DOTALL)[1]
     missing = {re.sub(r"\s+", " ", line) for line in shown.splitlines()} - written
     assert not missing
+
+
+def test_the_reference_of_the_survey_file_is_sound(survey):
+    """Every snippet of the reference reads as part of a survey; its fields are those that a resolved survey has."""
+    reference = (ROOT / "docs" / "survey.md").read_text(encoding="utf-8")
+    written = survey.read_text(encoding="utf-8")
+    head = written[: written.index("[cohorts]")]
+    snippets = re.findall(r"```toml\n(.*?)```", reference, re.DOTALL)
+    asked = Survey.parse(head + "\n".join(snippets))
+    assert [question.id for question in asked.questions] == ["frequency", "affinity", "basket", "frequency_x_affinity"]
+    assert asked.question("basket").segments == ("0-20", "20-50", "50+", "none")
+    stated = {*asked.resolved, *asked.resolved["privacy"], "epsilon_permanent", "changes", *Function, *NAMES}
+    assert [field for field in stated if f"`{field}`" not in reference and field not in reference] == []
 
 
 def test_every_link_leads_somewhere():
