@@ -11,10 +11,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from client_sdk.canonical import canonical_json
 from client_sdk.channel import Channel
-from client_sdk.errors import MechanismError
+from client_sdk.errors import MechanismError, SurveyError
 from client_sdk.mechanisms import NAMES, Mechanism, PermanentMechanism, Rappor, Weights, build, describe
 from client_sdk.randomness import Randomness
+from client_sdk.survey import Survey
 
 FORMAT = 1
 HERE = Path(__file__).parent
@@ -77,6 +79,48 @@ INVALID: dict[str, list[tuple[dict[str, Any], int, float, float | None]]] = {
         (RAPPOR | {"cohorts": 64}, 9, 1.1, None),
     ],
 }
+SURVEY = """
+id = "vector"
+version = 1
+title = "What people like best – naïve: ½ \U0001f3b5"
+purpose = "To fix the digest."
+owner = "vectors"
+starts = 2026-11-02
+ends = 2027-05-02
+{}
+[privacy]
+epsilon = 1.1
+{}
+[cohorts]
+platform = ["web", "ios"]
+
+[signals]
+favourite = {{ top = "purchase.category", days = 90 }}
+orders = {{ count = "purchase", days = 90 }}
+
+[[questions]]
+id = "affinity"
+one_of = "favourite"
+categories = ["books", "music", "games", "\u00e9t\u00e9"]
+mechanism = {}
+
+[[questions]]
+id = "orders"
+number = "orders / 2"
+edges = [1e-7, 0.5, 1, 10]
+"""
+MECHANISMS = {name: f'"{name}"' for name in NAMES if name != "rappor"} | {
+    "rappor": '{ name = "rappor", k = 32, h = 1, m = 64, f = 0.5, p = 0.25, q = 0.75 }'
+}
+MISTAKES = [
+    ("epsilon = 1.1", "epsilon = 80"),
+    ("epsilon = 1.1", "epsilon = nan"),
+    ("epsilon = 1.1", "epsilon = 1.1\nmemory = 'permanent'"),
+    ("epsilon = 1.1", "epsilon = 1.1\nsalt = 1"),
+    ("edges = [1e-7", "edges = [3"),
+    ("2026-11-02", "2026-11-03"),
+    ("orders / 2", "orders ** 2"),
+]
 BELOW = (1, 2, 3, 10, 2**32, 2**33 + 1, 2**64 - 1, 2**64, 2**64 + 1, 10**30)
 EPSILONS = (0.01, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 8.0)
 
@@ -169,10 +213,32 @@ def below(n: int) -> list[dict[str, Any]]:
     return [{"n": str(n), "words": words, "drawn": str(drawn)} for words, drawn in draws]
 
 
+def surveys() -> dict[str, Any]:
+    """A survey for every mechanism, with its canonical JSON and digest, and some that must be refused."""
+    memory = 'memory = "permanent"\nepsilon_permanent = 2.2\nchanges = 3'
+    texts = [SURVEY.format("", "", asked_for) for asked_for in MECHANISMS.values()]
+    texts.append(SURVEY.format('epoch = "week"', memory, '"auto"'))
+    cases = []
+    for text in texts:
+        survey = Survey.parse(text)
+        cases.append({"toml": text, "canonical": canonical_json(survey.resolved), "digest": survey.digest})
+    wrong = [texts[0].replace(*change) for change in MISTAKES]
+    return {"cases": cases, "invalid": [{"toml": text, "problems": problems(text)} for text in wrong]}
+
+
+def problems(text: str) -> list[str]:
+    try:
+        Survey.parse(text)
+    except SurveyError as error:
+        return [str(problem) for problem in error.problems]
+    raise AssertionError(f"{text} was accepted")
+
+
 def write(name: str, content: dict[str, Any]) -> None:
     text = json.dumps({"format": FORMAT, **content}, separators=(",", ":"))
     # one case per line: a difference shows where it is
     text = text.replace(',{"ask"', ',\n{"ask"').replace(',{"n"', ',\n{"n"').replace(',"invalid"', ',\n"invalid"')
+    text = text.replace(',{"toml"', ',\n{"toml"')
     (HERE / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
@@ -188,6 +254,7 @@ def main() -> None:
         cases = [case(asked(name, *one)) for one in ASKED[name]]
         invalid = [refused(asked(name, *one)) for one in INVALID[name]]
         write(name, {"cases": cases, "invalid": invalid})
+    write("survey", surveys())
 
 
 if __name__ == "__main__":

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from client_sdk.errors import MechanismError
+from client_sdk.canonical import canonical_json
+from client_sdk.errors import MechanismError, SurveyError
 from client_sdk.mechanisms import NAMES, PermanentMechanism, Rappor, Weights, build, describe
+from client_sdk.survey import Survey
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 Script = Callable[[Iterable[int]], Any]
@@ -70,3 +73,20 @@ def test_below(step: dict[str, Any], scripted: Script) -> None:
 @pytest.mark.parametrize("step", load("randomness")["weights"], ids=lambda step: str(step["epsilon"]))
 def test_weights(step: dict[str, Any]) -> None:
     assert Weights.of(step["epsilon"]) == Weights(step["near"], step["far"])
+
+
+@pytest.mark.parametrize("case", load("survey")["cases"], ids=lambda case: case["digest"][:8])
+def test_survey(case: dict[str, Any]) -> None:
+    """A survey's canonical JSON and digest are the published ones, and the JSON states the same survey."""
+    survey = Survey.parse(case["toml"])
+    assert canonical_json(survey.resolved) == case["canonical"]
+    assert survey.digest == case["digest"] == sha256(case["canonical"].encode()).hexdigest()
+    assert Survey.from_resolved(json.loads(case["canonical"])) == survey
+
+
+@pytest.mark.parametrize("case", load("survey")["invalid"], ids=lambda case: case["problems"][0].split(":")[0])
+def test_invalid_survey(case: dict[str, Any]) -> None:
+    """A survey that must be refused is, for the published reasons."""
+    with pytest.raises(SurveyError) as caught:
+        Survey.parse(case["toml"])
+    assert [str(problem) for problem in caught.value.problems] == case["problems"]
