@@ -78,7 +78,11 @@ class Identity:
 
     def _marked(self) -> int | None:
         try:
-            return int(self._mark.read_bytes())
+            descriptor = os.open(self._mark, os.O_RDONLY)
+            try:
+                return int(os.read(descriptor, 100))
+            finally:
+                os.close(descriptor)
         except (OSError, ValueError):
             return None
 
