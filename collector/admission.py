@@ -87,6 +87,12 @@ def last_day(survey: Survey, day: date) -> date:
     return survey.epoch.end(survey.epoch.next(day))
 
 
+def collected(surveys: Collection[Survey]) -> str:
+    """What is collected, for whoever asked for something else."""
+    known = ", ".join(f"{survey.name} (digest {survey.digest})" for survey in surveys)
+    return f"collected: {known or 'nothing'}"
+
+
 def require_collectable(surveys: Collection[Survey], today: date) -> None:
     """SurveyError unless every survey can still receive reports and none is named twice."""
     seen = set()
@@ -106,11 +112,10 @@ def _collected(batch: Batch, surveys: Collection[Survey]) -> Survey:
     for survey in surveys:
         if (survey.id, survey.version, survey.digest) == (batch.survey, batch.version, batch.digest):
             return survey
-    known = ", ".join(f"{survey.name} (digest {survey.digest})" for survey in surveys)
     raise Refusal(
         Refused.UNKNOWN_SURVEY,
         f"survey {shown(batch.survey)} version {batch.version} with digest {batch.digest!r} is not collected here; "
-        f"collected: {known or 'nothing'}",
+        f"{collected(surveys)}",
     )
 
 

@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 from client_sdk.canonical import canonical_json
 from client_sdk.report import MOST_BYTES
 from client_sdk.survey import Survey
-from collector.admission import admit, read, require_collectable, too_large
+from collector.admission import admit, collected, read, require_collectable, too_large
 from collector.refusal import Refusal, Refused
 from collector.sqlite_store import SqliteStore
 from collector.writer import Writer
@@ -86,7 +86,15 @@ def _descriptions(surveys: Sequence[Survey]) -> Blueprint:
         try:
             return Response(bodies[id, version], mimetype=_JSON)
         except KeyError:
-            raise NotFound("no such survey is collected here") from None
+            raise unknown() from None
+
+    @blueprint.get("", defaults={"_": ""}, strict_slashes=False)
+    @blueprint.get("/<path:_>")
+    def other(_: str) -> Response:
+        raise unknown()
+
+    def unknown() -> NotFound:
+        return NotFound(f"a survey is at /v1/surveys/ID/VERSION; {collected(surveys)}")
 
     return blueprint
 

@@ -32,7 +32,8 @@ from collector.server import Server, address, listen
 def serve(files: tuple[Path, ...], host: str, port: int, database: Path, threads: int) -> None:
     """Collect reports for the surveys in FILE..., until told to stop.
 
-    Stopped by SIGTERM or SIGINT, it answers what it has begun. TLS is for the proxy in front.
+    Stopped by SIGTERM or SIGINT, it answers what it has begun, and leaves the database in its one file. TLS is for the
+    proxy in front.
     """
     try:
         _serve(_load(files), host, port, database, threads)
@@ -51,6 +52,7 @@ def _serve(surveys: Sequence[Survey], host: str, port: int, database: Path, thre
             server.run(lambda: click.echo(f"hushtally: collecting {names} at {address(listening)}", err=True))
         finally:
             app.extensions["hushtally"].close()
+        click.echo("hushtally: stopped; every answered batch is counted", err=True)
 
 
 def _load(files: Sequence[Path]) -> list[Survey]:

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from itertools import groupby
 from pathlib import Path
@@ -21,6 +21,7 @@ from collector.cell import Cell
 from collector.store import StoreError
 
 APPLICATION_ID = 0x68757368  # "hush"
+DEVICE_APPLICATION_ID = 0x68757364  # "husd": the state file of a device
 
 _SCHEMA = (
     """CREATE TABLE surveys (
@@ -60,8 +61,9 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (_create,)
 class SqliteStore:
     """A Store in the SQLite file at `path`, made there if nothing is; any thread may use it, one at a time.
 
-    patience: how many seconds to wait for another program's transaction. Raises StoreError, and leaves the file as it
-    is, when it is not one of ours, comes from a newer version, is locked or cannot be opened.
+    Once closed, the file stands alone: whoever reads it then leaves nothing beside it. patience: how many seconds to
+    wait for another program's transaction. Raises StoreError, and leaves the file as it is, when it is not one of ours,
+    comes from a newer version, is locked or cannot be opened; and later, when it is no longer where it was.
     """
 
     def __init__(self, path: str | Path, *, patience: float = 5.0) -> None:
@@ -71,6 +73,7 @@ class SqliteStore:
         self._require_ours(*_header(self.path))
         with self._errors():
             connection = sqlite3.connect(self.path, timeout=patience, isolation_level=None, check_same_thread=False)
+        self._file = _identity(self.path)
         try:
             self._open(connection)
         except BaseException:
@@ -100,12 +103,22 @@ class SqliteStore:
         self._database.conn.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
     def _require_ours(self, application: int, version: int) -> None:
+        if application == DEVICE_APPLICATION_ID:
+            raise StoreError(f"{self.path} must be a collector's database, but it is a device's state file")
         if application != APPLICATION_ID:
             raise StoreError(f"{self.path} must be a database of hushtally, but it is another program's")
         if version > len(MIGRATIONS):
             raise StoreError(
                 f"{self.path} must be a database of version {len(MIGRATIONS)} or older, but a newer hushtally "
                 f"made it (version {version}); update hushtally"
+            )
+
+    def _require_there(self) -> None:
+        # SQLite goes on writing to a file that has no name any more
+        if _identity(self.path) != self._file:
+            raise StoreError(
+                f"database {self.path} must stay where it is while it is collected into, but it was deleted or "
+                f"replaced; what it counted went with it, and nothing is counted until a restart"
             )
 
     def _pragma(self, name: str) -> int:
@@ -205,7 +218,17 @@ class SqliteStore:
     def close(self) -> None:
         """See Store."""
         with self._errors():
-            self._database.close()
+            try:
+                self._require_there()
+                self._end_log()
+            finally:
+                self._database.close()
+
+    def _end_log(self) -> None:
+        # refused while others have it open: the last collector to close will
+        with suppress(sqlite3.Error):
+            self._database.conn.execute("PRAGMA busy_timeout = 0")
+            self._database.conn.execute("PRAGMA journal_mode = DELETE")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -214,10 +237,12 @@ class SqliteStore:
             self._database.conn.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._require_there()
                 self._database.conn.execute("COMMIT")
             except BaseException:
                 self._database.rollback()
                 raise
+            self._require_there()
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -226,6 +251,15 @@ class SqliteStore:
                 yield
             except sqlite3.Error as error:
                 raise StoreError(f"database {self.path}: {error}") from None
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file the path names, None for none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _header(path: Path) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from collector.cell import Cell
 
 
 class StoreError(HushtallyError):
-    """The database cannot be used, or refused what was asked of it; nothing was changed."""
+    """The database cannot be used, refused what was asked of it and is unchanged, or is gone."""
 
 
 class Store(Protocol):
@@ -30,7 +30,7 @@ class Store(Protocol):
         """Counts the batches that did not come before, durably and all or none; the answer to each.
 
         A batch that came before, here or earlier in the list, is not counted again: its answer is the first one.
-        Raises StoreError when nothing was counted.
+        Raises StoreError when nothing was counted, or the database that it was counted into is gone.
         """
 
     def tallies(self) -> Iterator[tuple[Cell, Counter[int]]]:
@@ -43,4 +43,4 @@ class Store(Protocol):
         """Erases the traces of single transactions, as far as nobody is reading; a log tells what came when."""
 
     def close(self) -> None:
-        """Lets go of the database."""
+        """Lets go of the database; StoreError, having let go, when what was counted is no longer in it."""

@@ -45,6 +45,7 @@ class Writer:
         self._tidied: date | None = None
         self._since: float | None = None  # the first transaction that the store's log may tell of
         self._closing = False
+        self._lost: StoreError | None = None
         self._lock = threading.Lock()
         self._queue: Queue[_Waiting | None] = Queue(most_waiting)
         self._tidy()
@@ -60,12 +61,17 @@ class Writer:
         self._ask(_Waiting(None))
 
     def close(self) -> None:
-        """Counts what was handed in, then lets go of the store. What comes later is refused."""
+        """Counts what was handed in, then lets go of the store. What comes later is refused.
+
+        StoreError when what was counted is no longer in the store.
+        """
         with self._lock:
             first, self._closing = not self._closing, True
         if first:
             self._queue.put(None)
         self._thread.join()
+        if self._lost is not None:
+            raise self._lost
 
     def _ask(self, waiting: _Waiting) -> str:
         with self._lock:
@@ -89,7 +95,10 @@ class Writer:
                     self._write(group)
                 self._settle()
         finally:
-            self._store.close()
+            try:
+                self._store.close()
+            except StoreError as error:
+                self._lost = error
 
     def _group(self) -> list[_Waiting] | None:
         """What waits, in order; None once all was taken and the writer is closing."""

@@ -53,6 +53,11 @@ def counts(path: Path) -> int:
     return found or 0
 
 
+def dump(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return list(connection.iterdump())
+
+
 def test_a_batch_is_counted_and_answered(client: FlaskClient, path: Path, batches: Any) -> None:
     """200 with what was accepted and rejected; durable by then."""
     answer = post(client, batches.batch(batches.report(), batches.report(days=-2)).encode())
@@ -120,6 +125,7 @@ def test_a_survey_can_be_fetched(client: FlaskClient, survey: Survey) -> None:
         ("GET", "/", 404, "Not Found"),
         ("GET", "/v1/surveys/habits/2", 404, "Not Found"),
         ("GET", "/v1/surveys/habits/one", 404, "Not Found"),
+        ("GET", "/v1/surveys", 404, "Not Found"),
         ("GET", "/v1/reports", 405, "Method Not Allowed"),
         ("DELETE", "/v1/surveys/habits/1", 405, "Method Not Allowed"),
     ],
@@ -133,6 +139,17 @@ def test_other_requests_are_refused_in_the_same_form(
     problem = json.loads(answer.data)
     assert (problem["type"], problem["title"], problem["status"]) == ("about:blank", title, status)
     assert ("Allow" in answer.headers) == (status == 405)
+
+
+@pytest.mark.parametrize("rest", ["", "/", "/habits", "/habits/2", "/habits/one", "/other/1", "/habits/1/digest"])
+def test_whoever_asks_for_another_survey_is_told_what_is_collected(
+    rest: str, client: FlaskClient, survey: Survey
+) -> None:
+    answer = client.get(f"/v1/surveys{rest}")
+    assert answer.status_code == 404
+    assert json.loads(answer.data)["detail"] == (
+        f"a survey is at /v1/surveys/ID/VERSION; collected: habits v1 (digest {survey.digest})"
+    )
 
 
 def test_a_fault_of_ours_tells_nothing(
@@ -171,10 +188,10 @@ def test_a_survey_that_has_ended_leaves_no_database(path: Path, survey: Survey) 
 
 def test_a_changed_survey_is_refused_and_the_database_let_go(path: Path, survey: Survey) -> None:
     create_app([survey], path, clock=lambda: TODAY).extensions["hushtally"].close()
-    before = path.read_bytes()
+    before = dump(path)
     with pytest.raises(StoreError, match="title: 'Manners' here, 'Habits' there"):
         create_app([replace(survey, title="Manners")], path, clock=lambda: TODAY)
-    assert path.read_bytes() == before
+    assert dump(path) == before
     assert list(path.parent.iterdir()) == [path]
 
 

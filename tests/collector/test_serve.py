@@ -23,6 +23,7 @@ from collector.cli import serve
 from collector.sqlite_store import APPLICATION_ID
 
 Start = Callable[..., Any]
+STOPPED = (0, "hushtally: stopped; every answered batch is counted\n")
 
 
 def tally(path: Path) -> Counter[int]:
@@ -39,11 +40,11 @@ def post(process: Any, batch: Any) -> Any:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_cleanly(number: int, start: Start, live: Any, tmp_path: Path) -> None:
-    """It prints its one line, collects, and leaves with 0, without a log beside the database."""
+    """It says that it began and that it ended, collects, and leaves with 0, without a log beside the database."""
     process = start()
     assert process.ask("GET", "/healthz") == (200, {"status": "ok"})
     assert post(process, live.batch(live.report()))["accepted"] == 1
-    assert process.stop(number) == (0, "")
+    assert process.stop(number) == STOPPED
     assert sorted(file.name for file in tmp_path.iterdir()) == ["counts.db", "survey.toml"]
     assert tally(tmp_path / "counts.db") == {0: 1}
 
@@ -65,7 +66,7 @@ def test_a_request_that_has_begun_is_finished(start: Start, live: Any, tmp_path:
         connection.sendall(body[20:])
         answer = connection.recv(10_000)
     assert answer.startswith(b"HTTP/1.1 200 OK")
-    assert process.stop() == (0, "")
+    assert process.stop() == STOPPED
     assert tally(tmp_path / "counts.db") == {0: 1}
 
 
@@ -97,8 +98,43 @@ def test_a_killed_collector_counts_what_it_acknowledged_once(start: Start, live:
     assert known <= tally(tmp_path / "counts.db")
     with ThreadPoolExecutor(16) as pool:
         assert all(answer["accepted"] == 1 for answer in pool.map(lambda batch: post(process, batch), waiting))
-    assert process.stop() == (0, "")
+    assert process.stop() == STOPPED
     assert tally(tmp_path / "counts.db") == Counter(batch.reports[0].symbol for batch in waiting)
+
+
+def _delete(path: Path) -> None:
+    for file in path.parent.glob("counts.db*"):
+        file.unlink()
+
+
+def _replace(path: Path) -> None:
+    copy = path.with_name("copy.db")
+    with closing(sqlite3.connect(path)) as connection, closing(sqlite3.connect(copy)) as other:
+        connection.backup(other)
+    copy.rename(path)
+
+
+@pytest.mark.parametrize("lose", [_delete, _replace])
+def test_a_database_that_is_gone_is_not_counted_into(
+    lose: Callable[[Path], None], start: Start, live: Any, tmp_path: Path
+) -> None:
+    """Deleted or replaced under the server: 503 from then on, a line that says why, exit 1; nothing in the new file."""
+    path = tmp_path / "counts.db"
+    process = start()
+    assert post(process, live.batch(live.report()))["accepted"] == 1
+    lose(path)
+    before = tally(path) if path.exists() else None
+    for ask in (("GET", "/healthz"), ("POST", "/v1/reports", live.batch(live.report()).encode())):
+        status, problem = process.ask(*ask)
+        assert (status, problem["type"]) == (503, "urn:hushtally:unavailable")
+    code, printed = process.stop()
+    why = (
+        f"database {path} must stay where it is while it is collected into, but it was deleted or replaced; "
+        "what it counted went with it, and nothing is counted until a restart"
+    )
+    assert code == 1
+    assert printed == f"a transaction failed: {why}\n" * 2 + f"Error: {why}\n"
+    assert (tally(path) if path.exists() else None) == before
 
 
 def test_two_collectors_on_one_database_lose_nothing(start: Start, live: Any, tmp_path: Path) -> None:
@@ -108,7 +144,7 @@ def test_two_collectors_on_one_database_lose_nothing(start: Start, live: Any, tm
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda pair: post(*pair), [(one, batch) for batch in waiting for one in processes]))
     assert all(answer["accepted"] == 1 for answer in answers)
-    assert [process.stop() for process in processes] == [(0, "")] * 2
+    assert [process.stop() for process in processes] == [STOPPED] * 2
     assert tally(tmp_path / "counts.db") == Counter(range(60))
 
 
@@ -127,7 +163,7 @@ def test_nothing_about_the_sender_is_kept(start: Start, live: Any, tmp_path: Pat
         assert b"application/problem+json" in connection.recv(10_000)
     kept = b"".join(file.read_bytes() for file in tmp_path.glob("counts.db*"))
     code, printed = process.stop()
-    assert (code, printed) == (0, "")
+    assert (code, printed) == STOPPED
     kept += b"".join(file.read_bytes() for file in tmp_path.glob("counts.db*"))
     assert b'{"accepted":1' in kept
     assert b"canary" not in kept

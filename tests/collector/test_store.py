@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from client_sdk.report import Batch
+from client_sdk.state import State
 from client_sdk.survey import Survey
 from collector.admission import Admission, admit
 from collector.cell import Cell
@@ -178,6 +179,53 @@ def test_settling_empties_the_log(store: SqliteStore, path: Path, admitted: Call
     assert total(store) == {1: 2}
 
 
+def test_closed_it_is_one_file_that_readers_leave_alone(
+    store: SqliteStore, path: Path, admitted: Callable[..., Admission]
+) -> None:
+    """A reader of a file in WAL mode that comes last leaves its log behind; nobody is the last reader of this one."""
+    store.add([admitted(1)])
+    store.close()
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as reader:
+        assert reader.execute("SELECT symbol, count FROM counts").fetchall() == [(1, 1)]
+        assert list(path.parent.iterdir()) == [path]
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_closing_leaves_the_log_to_those_who_stay(
+    store: SqliteStore, path: Path, admitted: Callable[..., Admission]
+) -> None:
+    """While another collector has the file open, its log is not taken from it; the last one tidies up."""
+    other = SqliteStore(path)
+    other.add([admitted(1)])
+    store.close()
+    assert other.add([admitted(2)]) == ['{"accepted":1,"rejected":[]}']
+    assert total(other) == {1: 1, 2: 1}
+    other.close()
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_file_that_is_gone_is_noticed(path: Path, survey: Survey, admitted: Callable[..., Admission]) -> None:
+    """When counting, when asked for its health, and at the end; a file by the same name is not touched."""
+    store = SqliteStore(path)
+    store.register([survey])
+    path.unlink()
+    path.write_text("another")
+    for change in (lambda: store.add([]), lambda: store.add([admitted(1)]), store.close):
+        with pytest.raises(StoreError, match=f"database {path} must stay where it is while it is collected into"):
+            change()
+    assert path.read_text() == "another"
+
+
+def test_a_file_that_goes_during_a_commit_is_noticed(
+    store: SqliteStore, path: Path, admitted: Callable[..., Admission], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer would promise a count that nobody will find."""
+    found = iter([store._file, None])
+    monkeypatch.setattr("collector.sqlite_store._identity", lambda _: next(found, store._file))
+    with pytest.raises(StoreError, match="deleted or replaced"):
+        store.add([admitted(1)])
+
+
 def test_purging_erases_what_is_over(
     store: SqliteStore, path: Path, survey: Survey, admitted: Callable[..., Admission]
 ) -> None:
@@ -222,6 +270,11 @@ def _other_program(path: Path) -> None:
         connection.execute("CREATE TABLE customers (name TEXT)")
 
 
+def _device(path: Path) -> None:
+    State(str(path)).close()
+    path.with_name("counts.db.mark").unlink(missing_ok=True)
+
+
 def _newer_version(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 2")
@@ -229,6 +282,7 @@ def _newer_version(path: Path) -> None:
 
 REFUSED = [
     (_other_program, "must be a database of hushtally, but it is another program's"),
+    (_device, "must be a collector's database, but it is a device's state file"),
     (_newer_version, r"must be a database of version 1 or older, but a newer hushtally made it \(version 2\)"),
     (lambda path: path.write_text("id = 'shopping-habits'\n"), "must be a database of hushtally"),
     (lambda path: path.write_bytes(b"SQLite format 3\0"), "must be a database of hushtally"),

@@ -35,6 +35,7 @@ class Scripted:
         self.purged: list[date] = []
         self.settled = 0
         self.closed = False
+        self.lost: StoreError | None = None
 
     def register(self, surveys: Sequence[Survey]) -> None:
         raise NotImplementedError
@@ -61,6 +62,8 @@ class Scripted:
 
     def close(self) -> None:
         self.closed = True
+        if self.lost is not None:
+            raise self.lost
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -115,6 +118,15 @@ def test_closing_drains(store: Scripted, admissions: list[Admission]) -> None:
     writer.close()
     with pytest.raises(Refusal, match="the collector is stopping"):
         writer.check()
+
+
+def test_closing_tells_that_the_counts_are_gone(store: Scripted) -> None:
+    """Whoever stops the collector must not believe that all is counted."""
+    store.lost = StoreError("gone")
+    writer = Writer(store, lambda: TODAY)
+    for _ in range(2):
+        with pytest.raises(StoreError, match="gone"):
+            writer.close()
 
 
 @pytest.mark.parametrize("error", [StoreError("database full"), RuntimeError("canary")])
