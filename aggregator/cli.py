@@ -15,9 +15,10 @@ from aggregator.formats import PIPED_WIDTH, print_tables, to_csv, to_json
 from aggregator.intervals import Population
 from aggregator.summary import Row, summarize
 from client_sdk.errors import HushtallyError, SurveyError
+from client_sdk.fields import shown
 from client_sdk.survey import Survey
 
-NAME = re.compile(r"([^/@]+?)(?:@(\d{1,9}))?")
+VERSION = re.compile(r"[0-9]{1,18}")
 
 
 @click.command("estimate")
@@ -69,26 +70,30 @@ def estimate(
         raise click.ClickException(str(error)) from None
     if not rows:
         click.echo(f"nothing collected yet for {found.name} in {database}", err=True)
-    _show(rows, form, confidence, population)
+    _show(rows, form)
 
 
 def find_survey(name: str, database: Database) -> tuple[Survey, bool]:
     """The survey that a file or an id names, and whether the database holds it.
 
     SurveyError for a file that is wrong; DatabaseError for an id that is not there, or a file that differs from the
-    survey of the same name that is.
+    survey of the same name that is; BadParameter for a version that is no number.
     """
-    match = NAME.fullmatch(name)
-    if Path(name).is_file() or name.endswith(".toml") or not match:
+    if Path(name).is_file() or name.endswith(".toml") or "/" in name:
         try:
             survey = Survey.load(name)
         except SurveyError as error:
             raise SurveyError("\n".join(f"{name}: {problem}" for problem in error.problems)) from None
         return survey, database.agree(survey)
-    return database.survey(match[1], int(match[2]) if match[2] else None), True
+    id, at, version = name.partition("@")
+    if not at:
+        return database.survey(id), True
+    if not VERSION.fullmatch(version):
+        raise click.BadParameter(f"version must be a number, got {shown(version)}", param_hint="SURVEY")
+    return database.survey(id, int(version)), True
 
 
-def _show(rows: list[Row], form: str, confidence: float, population: str) -> None:
+def _show(rows: list[Row], form: str) -> None:
     if form == "json":
         click.echo(to_json(rows), nl=False)
     elif form == "csv":
@@ -97,4 +102,4 @@ def _show(rows: list[Row], form: str, confidence: float, population: str) -> Non
         console = Console(highlight=False)
         if not console.is_terminal:
             console.width = PIPED_WIDTH
-        print_tables(rows, console, confidence, population)
+        print_tables(rows, console)

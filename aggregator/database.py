@@ -20,6 +20,7 @@ from client_sdk.fields import did_you_mean
 from client_sdk.survey import Survey, differences
 
 APPLICATION_ID = 0x68757368
+DEVICE_APPLICATION_ID = 0x68757364
 SCHEMA_VERSION = 1
 
 TALLIES = """
@@ -72,6 +73,8 @@ class Database:
     def _check(self) -> None:
         application = self._rows("PRAGMA application_id")[0][0]
         version = self._rows("PRAGMA user_version")[0][0]
+        if application == DEVICE_APPLICATION_ID:
+            raise DatabaseError(f"{self.path}: is a device's state file, not the collector's database")
         if application != APPLICATION_ID or version < 1:
             raise DatabaseError(f"{self.path}: is not a database of hushtally")
         if version > SCHEMA_VERSION:

@@ -28,8 +28,8 @@ class Estimate:
     """The share of customers in every segment of a question; float arrays of shape (domain,) in the domain's order.
 
     estimate is unbiased and raw: it may be negative or above one. low..high holds the truth of one segment with the
-    confidence asked for, simultaneous_low..simultaneous_high those of all segments at once. consistent is the closest
-    set of shares that could be true.
+    confidence asked for, simultaneous_low..simultaneous_high those of all segments at once, so also of those that were
+    picked for their high estimates. consistent is the closest set of shares that could be true.
     """
 
     n: int

@@ -11,8 +11,10 @@ from itertools import groupby
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from aggregator.summary import Row
@@ -21,6 +23,8 @@ MOST_SHOWN = 50  # segments of one table; beyond it the largest are shown
 PIPED_WIDTH = 100
 PICTURE = 24  # characters of the picture of a share and its interval
 LONGEST_SEGMENT = 36
+SHORTEST_SEGMENT = 8
+WIDEST = 1_000  # of a table, whatever the terminal
 
 
 def to_json(rows: Iterable[Any]) -> str:
@@ -49,41 +53,80 @@ def _plain(value: object) -> object:
     return value
 
 
-def print_tables(rows: Iterable[Row], console: Console, confidence: float, population: str) -> None:
-    """One table for every question, epoch and group; with a picture of the intervals on a terminal."""
-    published = False
+def print_tables(rows: Iterable[Row], console: Console) -> None:
+    """One table for every question, epoch and group of one summary; no figure is cut to fit the console.
+
+    Where it is wide enough, a table has consistent shares, and on a terminal a picture of the intervals.
+    """
+    published: Row | None = None
+    consistent = False
     for _, group in groupby(rows, key=lambda row: (row.question, row.epoch, dict(row.cohort))):
         shares = list(group)
-        published |= shares[0].published
-        _print_group(shares, console)
-    if published:
-        whom = "customers, of whom these are a sample" if population == "customers" else "just those who answered"
-        console.print(
-            f"Shares of {whom}. interval holds one share with {confidence * 100:.6g}% confidence, all at once every "
-            "share of a table together. consistent: the closest shares that could be true.",
-            style="dim",
-        )
+        if shares[0].published:
+            published = shares[0]
+        consistent |= _print_group(shares, console)
+    if published is not None:
+        console.print(_caption(published, consistent), style="dim")
 
 
-def _print_group(shares: Sequence[Row], console: Console) -> None:
+def _caption(row: Row, consistent: bool) -> str:
+    whom = "customers, of whom these are a sample" if row.population == "customers" else "just those who answered"
+    return (
+        f"Shares of {whom}. interval holds one share with {row.confidence * 100:.6g}% confidence, all at once every "
+        "share of a table together, so also those picked for their high estimates, of which fewer single intervals "
+        "hold. An estimate may by chance lie below 0% or above 100%; intervals are shown as far as a share can be."
+        + (" consistent: the closest shares that could be true." if consistent else "")
+    )
+
+
+def _print_group(shares: Sequence[Row], console: Console) -> bool:
+    """Whether it shows consistent shares."""
     first = shares[0]
     group = ", ".join(f"{name}={value}" for name, value in first.cohort.items()) or "all customers"
     console.print(f"[bold]{escape(first.question)}[/bold]  {first.epoch}  {escape(group)}  {first.reports:,} reports")
     if not first.published:
         console.print(f"  not published: {first.reason}\n")
-        return
+        return False
     shown = sorted(shares, key=_share, reverse=True)[:MOST_SHOWN] if len(shares) > MOST_SHOWN else shares
-    console.print(_table(shown, picture(shown, console) if console.is_terminal else None))
+    consistent = _print_table(shown, console)
     if len(shown) < len(shares):
         hidden = len(shares) - len(shown)
         console.print(f"  the largest {len(shown)}; {hidden:,} more with --format csv or --format json")
     console.print()
+    return consistent
 
 
-def _table(shares: Sequence[Row], draw: Callable[[Row], str] | None) -> Table:
+def _print_table(shares: Sequence[Row], console: Console) -> bool:
+    """The fullest table that fits; at the worst segments are cut, and then lines broken by the terminal."""
+    table = _table(shares, picture(shares, console)) if console.is_terminal else _table(shares)
+    if _width(table, console) > console.width:
+        table = _table(shares)
+    consistent = _width(table, console) <= console.width
+    if not consistent:
+        table = _table(shares, consistent=False)
+        excess = _width(table, console) - console.width
+        if excess > 0:
+            longest = min(max(cell_len(row.segment) for row in shares), LONGEST_SEGMENT)
+            table = _table(shares, consistent=False, longest=max(longest - excess, SHORTEST_SEGMENT))
+    table.width = _width(table, console)  # else rich cuts columns down to the console
+    console.print(table, soft_wrap=True)
+    return consistent
+
+
+def _width(table: Table, console: Console) -> int:
+    return Measurement.get(console, console.options.update(width=WIDEST), table).maximum
+
+
+def _table(
+    shares: Sequence[Row],
+    draw: Callable[[Row], str] | None = None,
+    *,
+    consistent: bool = True,
+    longest: int = LONGEST_SEGMENT,
+) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("segment", no_wrap=True, overflow="ellipsis", max_width=LONGEST_SEGMENT)
-    for name in ("estimate", "interval", "all at once", "consistent"):
+    table.add_column("segment", no_wrap=True, overflow="ellipsis", max_width=longest)
+    for name in ("estimate", "interval", "all at once") + (("consistent",) if consistent else ()):
         table.add_column(name, justify="right", no_wrap=True)
     if draw:
         table.add_column("", no_wrap=True)
@@ -93,9 +136,12 @@ def _table(shares: Sequence[Row], draw: Callable[[Row], str] | None) -> Table:
             percent(row.estimate),
             span(row.low, row.high),
             span(row.simultaneous_low, row.simultaneous_high),
-            percent(row.consistent),
         ]
-        table.add_row(*cells, *([draw(row)] if draw else []))
+        if consistent:
+            cells.append(percent(row.consistent))
+        if draw:
+            cells.append(draw(row))
+        table.add_row(*cells)
     return table
 
 

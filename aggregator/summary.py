@@ -20,8 +20,9 @@ Group = tuple[str, ...]  # one value of each cohort asked for; () is all custome
 class Row:
     """One share with its uncertainty; the fields are the stable keys of the JSON and CSV formats.
 
-    cohort: the values that the group has in common, {} for all customers. A row that is not published has no figures
-    but the number of reports, and its reason.
+    cohort: the values that the group has in common, {} for all customers. low..high holds the share of one segment with
+    the row's confidence; of segments picked for their high estimates fewer do, and simultaneous_low..simultaneous_high
+    holds for whichever are picked. A row that is not published has the number of reports and its reason, no shares.
     """
 
     survey: str
@@ -41,6 +42,8 @@ class Row:
     consistent: float | None = None
     published: bool = False
     reason: str | None = None
+    confidence: float = 0.95
+    population: Population = "customers"
 
 
 def summarize(
@@ -83,7 +86,7 @@ def _rows(
 ) -> Iterator[Row]:
     def row(segment: str, **figures: float | bool | str) -> Row:
         about = (survey.id, survey.version, question.id, epoch, cohort, segment, "share", tally.n)
-        return Row(*about, **figures)  # type: ignore[arg-type]
+        return Row(*about, **figures, confidence=confidence, population=population)  # type: ignore[arg-type]
 
     if tally.n < survey.min_reports:
         reason = f"fewer than {survey.min_reports} reports: {tally.n}"

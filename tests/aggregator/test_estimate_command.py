@@ -12,11 +12,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from aggregator.cli import estimate
+from client_sdk.state import State
 from client_sdk.survey import Survey
 
 KEYS = [
     "survey", "version", "question", "epoch", "cohort", "segment", "kind", "reports", "estimate", "standard_error",
     "low", "high", "simultaneous_low", "simultaneous_high", "consistent", "published", "reason",
+    "confidence", "population",
 ]  # fmt: skip
 
 
@@ -89,11 +91,27 @@ def test_options_select(database: Path) -> None:
         assert other[0]["high"] != found[0]["high"]
 
 
+def test_every_row_tells_what_its_intervals_mean(database: Path) -> None:
+    """An 80% interval cannot be taken for a 95% one, of whomever; those that are not published say so too."""
+    for options, confidence, population in (
+        ((), 0.95, "customers"),
+        (("--confidence", "0.8", "--population", "respondents"), 0.8, "respondents"),
+    ):
+        found = rows(run(database, "shop", *options, "--format", "json"))
+        assert {(row["confidence"], row["population"]) for row in found} == {(confidence, population)}
+        assert {row["published"] for row in found} == {True, False}
+        lines = csv.DictReader(io.StringIO(run(database, "shop", *options, "--format", "csv").stdout))
+        assert {(line["confidence"], line["population"]) for line in lines} == {(str(confidence), population)}
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (("shpo",), 1, "has no survey 'shpo'; did you mean 'shop'?"),
         (("shop@3",), 1, "has no version 3 of 'shop'; known: 1"),
+        (("shop@x",), 2, "Invalid value for SURVEY: version must be a number, got 'x'"),
+        (("shop@",), 2, "version must be a number, got ''"),
+        (("gone/shop",), 1, "gone/shop: cannot be read: No such file or directory"),
         (("gone.toml",), 1, "gone.toml: cannot be read: No such file or directory"),
         (("shop", "--question", "frequenzy"), 2, "has no question 'frequenzy'; did you mean 'frequency'?"),
         (("shop", "--question", "returned"), 2, "is only asked crossed with others; known: affinity, both, frequency"),
@@ -171,6 +189,8 @@ def test_a_database_that_cannot_be_read_says_why(tmp_path: Path, database: Path)
     with sqlite3.connect(other) as connection:
         connection.execute("CREATE TABLE t(x)")
     connection.close()
+    device = tmp_path / "device.db"
+    State(str(device)).close()
     connection = sqlite3.connect(database)
     connection.execute("PRAGMA user_version = 2")
     connection.close()
@@ -178,6 +198,7 @@ def test_a_database_that_cannot_be_read_says_why(tmp_path: Path, database: Path)
         (missing, "there is no such database"),
         (run(text, "shop"), "file is not a database"),
         (run(other, "shop"), "is not a database of hushtally"),
+        (run(device, "shop"), "is a device's state file, not the collector's database"),
         (run(tmp_path, "shop"), "there is no such database"),
         (run(database, "shop"), "was written by a newer hushtally (schema 2, this one reads 1)"),
     ):

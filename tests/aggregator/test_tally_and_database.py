@@ -87,6 +87,13 @@ def test_it_reads_while_a_collector_writes_and_never_writes_itself(database: Pat
     writer.close()
 
 
+def test_reading_leaves_nothing_beside_it(database: Path, survey: Survey) -> None:
+    with Database.open(database) as opened:
+        opened.tallies(survey)
+        assert list(database.parent.iterdir()) == [database]
+    assert list(database.parent.iterdir()) == [database]
+
+
 @pytest.mark.parametrize(
     ("sql", "message"),
     [
