@@ -22,11 +22,11 @@ class Problem:
 
 
 class SurveyError(HushtallyError):
-    """The survey is wrong; `problems` names every mistake, each with its place."""
+    """The survey is wrong; `problems` names every mistake, each with its place, and the text also the file, if any."""
 
-    def __init__(self, problems: Sequence[Problem] | str) -> None:
+    def __init__(self, problems: Sequence[Problem] | str, file: str = "") -> None:
         self.problems = (Problem("", problems),) if isinstance(problems, str) else tuple(problems)
-        super().__init__("\n".join(map(str, self.problems)))
+        super().__init__("\n".join(str(Problem(file, str(problem))) for problem in self.problems))
 
 
 class MechanismError(HushtallyError):

@@ -67,14 +67,15 @@ class Survey:
 
     @classmethod
     def load(cls, path: str | Path) -> Survey:
-        """Reads a survey file; SurveyError if it cannot be read or is wrong."""
+        """Reads a survey file; SurveyError, every line beginning with the file, if it cannot be read or is wrong."""
         try:
-            text = Path(path).read_text(encoding="utf-8-sig")
+            return cls.parse(Path(path).read_text(encoding="utf-8-sig"))
         except OSError as error:
-            raise SurveyError(f"cannot be read: {error.strerror}") from None
+            raise SurveyError(f"cannot be read: {error.strerror}", str(path)) from None
         except UnicodeDecodeError:
-            raise SurveyError("is not a text file in UTF-8") from None
-        return cls.parse(text)
+            raise SurveyError("is not a text file in UTF-8", str(path)) from None
+        except SurveyError as error:
+            raise SurveyError(error.problems, str(path)) from None
 
     @classmethod
     def from_resolved(cls, definition: Mapping[str, Any]) -> Survey:

@@ -171,9 +171,10 @@ class SurveyReader:
         days = table.integer("days", 1, LONGEST_WINDOW)
         if len(named) != 1:
             functions = ", ".join(Function)
-            table.problem("", f"must have exactly one of {functions}, got {', '.join(named) or 'none'}")
-            for function in named:
-                table.take(function)
+            if named or table.table.keys() <= {"days"}:  # else one is misspelt: `close` tells which was meant
+                table.problem("", f"must have exactly one of {functions}, got {', '.join(named) or 'none'}")
+            for name in map(str, Function):
+                table.take(name, None)
             table.close()
             return None
         function = named[0]
@@ -240,8 +241,8 @@ class SurveyReader:
 
     @staticmethod
     def _skip_form(row: Fields) -> None:
-        """Takes the fields of a form that is not read, so that one mistake is said once."""
-        for name in ("segments", "one_of", "categories", "number", "edges", "otherwise"):
+        """Takes the fields of a form that is not read: one mistake is said once, and a misspelt form recognized."""
+        for name in (*FORMS, "categories", "edges", "otherwise"):
             row.take(name, None)
 
     def _conditions(self, row: Fields) -> Form | None:

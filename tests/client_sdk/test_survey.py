@@ -281,13 +281,23 @@ def test_a_survey_is_frozen():
     ],
 )
 def test_a_file_that_cannot_be_read_is_a_survey_error(tmp_path, content, problem):
-    """The reason is the system's or the parser's, in one line."""
+    """The line begins with the file; the reason is the system's or the parser's. Who prints the file has it without."""
     path = tmp_path / "survey.toml"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(SurveyError) as caught:
         Survey.load(path)
-    assert str(caught.value) == problem
+    assert str(caught.value) == f"{path}: {problem}"
+    assert [str(one) for one in caught.value.problems] == [problem]
+
+
+def test_every_mistake_in_a_file_names_the_file(tmp_path):
+    path = tmp_path / "survey.toml"
+    path.write_text(EXAMPLE.replace("version = 1", "version = 0").replace("min_reports = 500", "min_reports = 0"))
+    with pytest.raises(SurveyError) as caught:
+        Survey.load(path)
+    assert str(caught.value).splitlines() == [f"{path}: {problem}" for problem in caught.value.problems]
+    assert [problem.place for problem in caught.value.problems] == ["version", "min_reports"]
 
 
 def test_a_file_is_read_with_or_without_a_byte_order_mark(tmp_path):
@@ -295,5 +305,5 @@ def test_a_file_is_read_with_or_without_a_byte_order_mark(tmp_path):
     path = tmp_path / "survey.toml"
     path.write_bytes(b"\xef\xbb\xbf" + EXAMPLE.replace("\n", "\r\n").encode())
     assert Survey.load(path) == Survey.load(str(path)) == Survey.parse(EXAMPLE)
-    with pytest.raises(SurveyError, match=r"^cannot be read: Is a directory$"):
+    with pytest.raises(SurveyError, match=r": cannot be read: Is a directory$"):
         Survey.load(tmp_path)

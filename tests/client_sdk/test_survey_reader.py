@@ -252,6 +252,10 @@ SIGNALS = [
         "signals.more.distinct: must be event.field, like 'purchase.amount', got 'purchase'",
     ),
     ({"signals.idle_days.day": 3}, "signals.idle_days.day: unknown field; did you mean 'days'?"),
+    (
+        {"signals.more": {"cuont": "note", "days": 1}},
+        "signals.more.cuont: unknown field; did you mean 'count'?",
+    ),
     *(
         (
             {f"signals.{name}": {"count": "a", "days": 1}},
