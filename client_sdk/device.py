@@ -25,6 +25,7 @@ from client_sdk.transport import Transport
 CEILING = "it would cost more than the app's ceiling"
 CLOCK = "the clock went back"
 NO_CONSENT = "the customer has not agreed"
+WITHDREW = "the customer withdrew"
 
 TICK_SECONDS = 30.0
 
@@ -170,8 +171,11 @@ class Device:
 
     def explain(self) -> tuple[Explanation, ...]:
         """Every survey in plain language, with how it stands here."""
+        off = switched_off()
         with self._state.lock() as connection:
-            return tuple(explain_survey(survey, self._standing(connection, survey)) for survey in self._surveys)
+            return tuple(
+                explain_survey(survey, self._standing(connection, survey), off=off) for survey in self._surveys
+            )
 
     def receipts(self) -> tuple[Receipt, ...]:
         """The standing consents."""
@@ -275,22 +279,29 @@ class Device:
         here, before = ledger.spent(connection, self._id, survey)
         # where the ledger may be an old one, what was spent is known only to be at most what was set aside
         most = plan.reserved if plan and plan.silent in (None, schedule.REPLACED) else here
-        silent = self._silence(connection, survey, plan, agreed)
-        return SurveyStatus(survey.name, agreed, silent, before + here, before + most)
+        withdrew = self._withdrew(connection, survey)
+        silent = self._silence(survey, plan, agreed, withdrew, self._over_ceiling(connection))
+        return SurveyStatus(survey.name, agreed, silent, before + here, before + most, withdrew)
+
+    def _withdrew(self, connection: sqlite3.Connection, survey: Survey) -> bool:
+        answer = consent.receipt(connection, self._id, survey)
+        return self._withdrawing or (answer is not None and not answer.granted)
 
     def _silence(
-        self, connection: sqlite3.Connection, survey: Survey, plan: Schedule | None, agreed: bool
+        self, survey: Survey, plan: Schedule | None, agreed: bool, withdrew: bool, over_ceiling: bool
     ) -> str | None:
         today = self._clock().date()
         if plan is not None and plan.silent:
             return plan.silent
-        if not agreed or self._withdrawing:
+        if withdrew:
+            return WITHDREW
+        if not agreed:
             return NO_CONSENT
         if today > survey.ends:
             return schedule.ENDED
         if plan is not None and survey.epoch.start(today).toordinal() < plan.seen:
             return CLOCK
-        if self._over_ceiling(connection) or (plan is not None and not plan.reserved):
+        if over_ceiling or (plan is not None and not plan.reserved):
             return CEILING
         return None
 

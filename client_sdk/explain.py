@@ -8,13 +8,22 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from client_sdk.mechanisms import optimal_mean_variance
-from client_sdk.questions import Question
+from client_sdk.questions import Categories, Conditions, Cross, Form, Question, Scale, edge_name
+from client_sdk.signals import Function
 from client_sdk.status import SurveyStatus
 from client_sdk.survey import Survey
 
 PRIOR = 0.10  # the share of customers for whom the example of what can be concluded is given
 MOST_SHOWN = 8  # segments of a question
 WIDTH = 100  # columns of the printed text
+
+_COMPUTED = {
+    Function.COUNT: "how many {} events there were",
+    Function.SUM: "the sum of {}",
+    Function.DAYS_SINCE: "the days since the last {} event",
+    Function.TOP: "the most frequent {}",
+    Function.DISTINCT: "how many different {} there were",
+}
 
 
 @dataclass(frozen=True)
@@ -33,9 +42,13 @@ class Explanation:
     sections: tuple[Section, ...]
 
     def __str__(self) -> str:
-        parts = [self.title]
+        return self.text()
+
+    def text(self, width: int = WIDTH) -> str:
+        """What is printed, its lines broken at `width` columns; width >= 20."""
+        parts = [textwrap.fill(self.title, width)]
         for section in self.sections:
-            parts.append("\n".join([section.heading, *map(_wrapped, section.lines)]))
+            parts.append("\n".join([section.heading, *(_wrapped(line, width) for line in section.lines)]))
         return "\n\n".join(parts)
 
     def as_dict(self) -> dict[str, object]:
@@ -51,8 +64,14 @@ def largest_belief(prior: float, epsilon: float) -> float:
     return prior / (prior + (1 - prior) * math.exp(-epsilon))
 
 
-def explain_survey(survey: Survey, status: SurveyStatus | None = None) -> Explanation:
-    """The survey in plain language; with `status` also how it stands on one device."""
+def explain_survey(
+    survey: Survey, status: SurveyStatus | None = None, *, off: str | None = None, technical: bool = False
+) -> Explanation:
+    """The survey in plain language, as a customer may read it before agreeing.
+
+    status: also say how it stands on one device; off: why nothing is done there, if it is switched off. technical: also
+    say how each question is randomized, for whoever checks the survey.
+    """
     about = (
         f"Why: {survey.purpose}",
         f"Who: {survey.owner}",
@@ -62,15 +81,17 @@ def explain_survey(survey: Survey, status: SurveyStatus | None = None) -> Explan
     )
     sections = [
         Section("What it is", about),
-        Section("What is asked", tuple(map(_question, survey.asked))),
-        Section("What is kept on the device, and stays there", tuple(kept(survey))),
+        Section("What is asked", tuple(map(_question, survey.questions))),
+        Section("What is kept on the device, and stays there", (*kept(survey), *computed(survey))),
         Section("What leaves the device", tuple(leaving(survey))),
         Section("What an observer could conclude", tuple(conclusions(survey))),
-        Section("How answers are randomized", tuple(f"{one.id}: {randomization(one)}" for one in survey.asked)),
         Section("What you can do", tuple(choices(survey))),
     ]
+    if technical:
+        lines = tuple(f"{one.id}: {randomization(one)}" for one in survey.asked)
+        sections.append(Section("How answers are randomized", lines))
     if status is not None:
-        sections.append(Section("On this device", tuple(_standing(status))))
+        sections.append(Section("On this device", tuple(_standing(survey, status, off))))
     return Explanation(f"{survey.title} ({survey.name})", tuple(sections))
 
 
@@ -86,6 +107,15 @@ def kept(survey: Survey) -> list[str]:
     ]
 
 
+def computed(survey: Survey) -> list[str]:
+    """What a device computes from what it keeps: every signal in words."""
+    return [
+        f"{name}: {_COMPUTED[signal.function].format(signal.source)} in the last"
+        f" {'day' if signal.days == 1 else f'{signal.days} days'}."
+        for name, signal in survey.signals.items()
+    ]
+
+
 def leaving(survey: Survey) -> list[str]:
     """Everything that a device sends, and how often."""
     each = survey.privacy.questions_per_device
@@ -97,7 +127,7 @@ def leaving(survey: Survey) -> list[str]:
     cohorts = "; ".join(f"{name} ({', '.join(values)})" for name, values in survey.cohorts.items())
     return [
         f"A device answers {asked}, in {every}, {times} in all; which and when is drawn beforehand, whatever its data.",
-        "Each answer is one randomized symbol. What was recorded stays on the device.",
+        "Each answer is randomized on the device and sent as one number. What was recorded stays there.",
         f"In the clear: {cohorts}." if cohorts else "Nothing is sent in the clear.",
         "Beside it: the survey, its version and digest, the question, the epoch, and a random number for the delivery.",
     ]
@@ -107,11 +137,10 @@ def conclusions(survey: Survey) -> list[str]:
     """What whoever sees all that leaves a device could conclude, over the whole survey and from one report."""
     whole = survey.lifetime_epsilon
     lines = [
-        f"If {PRIOR:.0%} of customers are in a segment, whoever keeps all reports of a device can be at most"
-        f" {percent(largest_belief(PRIOR, whole))} sure that its owner is one of them: epsilon {whole:g} over the"
-        " whole survey.",
+        f"If {PRIOR:.0%} of customers are in a segment, whoever keeps all reports of a device can be"
+        f" {sureness(largest_belief(PRIOR, whole))} that its owner is one of them: {over_all(survey)}.",
         *(
-            f"From one report, {ids}: {percent(largest_belief(PRIOR, epsilon))} (epsilon {epsilon:g})."
+            f"From one report, {ids}: {sureness(largest_belief(PRIOR, epsilon))} (epsilon {epsilon:g})."
             for epsilon, ids in _by_epsilon(survey.asked)
         ),
     ]
@@ -123,12 +152,19 @@ def conclusions(survey: Survey) -> list[str]:
     return lines
 
 
+def over_all(survey: Survey) -> str:
+    """The epsilon of all reports of a device, and with permanent memory what it does not bound."""
+    about = " for what was answered, and no bound on whether and when an answer changed" if survey.permanent else ""
+    return f"epsilon {survey.lifetime_epsilon:g} over the whole survey{about}"
+
+
 def choices(survey: Survey) -> list[str]:
     """What a customer can do, and what that does not undo."""
     return [
         "Nothing is recorded or sent before you agree, and you can withdraw at any time: what was recorded and what"
         " waits to be sent is then erased from the device.",
-        "What was sent before is counted with the answers of others, and nobody can find it there again.",
+        "What was sent before stays: it is counted with the answers of others, where nothing names a device, until its"
+        " counts are deleted.",
         *(
             ["Who withdraws and agrees again takes part no more in this survey: its answers were erased."]
             if survey.permanent
@@ -151,11 +187,11 @@ def randomization(question: Question) -> str:
     )
 
 
-def percent(share: float) -> str:
-    """A share as people read it; near 1 with the digits that matter there."""
-    if share < 0.985:
-        return f"{share:.0%}"
-    return f"{share:.2%}" if share < 0.99995 else "practically 100%"
+def sureness(share: float) -> str:
+    """How sure someone can be, in words; near 1 with the digits that matter there."""
+    if share >= 0.99995:
+        return "practically certain"
+    return f"at most {share:.0%} sure" if share < 0.985 else f"at most {share:.2%} sure"
 
 
 def _by_epsilon(questions: Sequence[Question]) -> list[tuple[float, str]]:
@@ -168,20 +204,50 @@ def _by_epsilon(questions: Sequence[Question]) -> list[tuple[float, str]]:
 
 
 def _question(question: Question) -> str:
-    shown = ", ".join(question.segments[:MOST_SHOWN])
-    more = f" and {len(question.segments) - MOST_SHOWN:,} more" if len(question.segments) > MOST_SHOWN else ""
-    return f"{question.id}: one of {shown}{more}"
+    alone = ", asked only together with others" if question.only_crossed else ""
+    return f"{question.id}{alone}: {_form(question.form)}"
 
 
-def _standing(status: SurveyStatus) -> list[str]:
+def _form(form: Form) -> str:
+    match form:
+        case Conditions():
+            rules = [f"{segment} ({rule.source})" for segment, rule in form.rules]
+            return f"one of {_some(rules)}, or {form.rest} (the rest)"
+        case Categories():
+            return f"{form.signal}: one of {_some(form.categories)}, or {form.OTHER} (anything else, or nothing)"
+        case Scale():
+            lowest, *others = map(edge_name, form.edges)
+            edge, above = (others[0], form.spans[1]) if others else (lowest, form.spans[0])
+            return (
+                f"{form.rule.source}: one of {_some(form.spans)}, or {form.otherwise} (below {lowest}, or no number);"
+                f" {edge} itself belongs to {above}"
+            )
+        case Cross():
+            return f"every combination of {' and '.join(form.questions)}"
+    raise TypeError(f"there is no such form as {form!r}")
+
+
+def _some(segments: Sequence[str]) -> str:
+    more = f" and {len(segments) - MOST_SHOWN:,} more" if len(segments) > MOST_SHOWN else ""
+    return ", ".join(segments[:MOST_SHOWN]) + more
+
+
+def _standing(survey: Survey, status: SurveyStatus, off: str | None) -> list[str]:
+    spent = f"Spent: epsilon {status.spent:g}"
+    if off:
+        return [f"Switched off in the environment ({off}): nothing is recorded or sent.", f"{spent}."]
+    silent = [f"Silent: {status.silent}."] if status.silent else []
+    if status.consent:
+        return ["The customer agreed.", *silent, f"{spent} of at most {status.most:g}."]
+    if status.withdrew:
+        return ["The customer withdrew: nothing is recorded or sent.", f"{spent}."]
     return [
-        "The customer agreed." if status.consent else "The customer has not agreed: nothing is recorded or sent.",
-        *([f"Silent: {status.silent}."] if status.silent else []),
-        f"Spent: epsilon {status.spent:g} of at most {status.most:g}.",
+        "The customer has not agreed: nothing is recorded or sent.",
+        f"{spent}. Agreeing may cost at most epsilon {survey.lifetime_epsilon:g}{' more' if status.spent else ''}.",
     ]
 
 
-def _wrapped(line: str) -> str:
+def _wrapped(line: str, width: int) -> str:
     return textwrap.fill(
-        line, WIDTH, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+        line, width, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
     )

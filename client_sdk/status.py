@@ -11,7 +11,7 @@ class SurveyStatus:
     """One survey on this device.
 
     consent: whether the customer agrees. silent: why the device does not answer, None while it does. spent: the epsilon
-    spent on it; most: what that may yet come to.
+    spent on it; most: what that may yet come to. withdrew: whether the customer agreed no longer, or never would.
     """
 
     survey: str
@@ -19,6 +19,7 @@ class SurveyStatus:
     silent: str | None
     spent: float
     most: float
+    withdrew: bool = False
 
 
 @dataclass(frozen=True)

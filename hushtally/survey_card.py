@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from client_sdk.explain import PRIOR, conclusions, kept, largest_belief, leaving, percent
+from client_sdk.explain import PRIOR, conclusions, kept, largest_belief, leaving, over_all, sureness
 from client_sdk.questions import Question
 from client_sdk.survey import Survey
 from hushtally.survey_load import load
@@ -54,7 +54,7 @@ def _facts(survey: Survey) -> list[tuple[str, str]]:
         ("Owner", survey.owner),
         ("Runs", f"{survey.starts} to {survey.ends}, by {survey.epoch}"),
         ("Epsilon of one report", ", ".join(sorted({f"{one.epsilon:g}" for one in survey.asked}))),
-        ("Epsilon over the whole survey, per device", f"{survey.lifetime_epsilon:g}"),
+        ("All reports of a device", over_all(survey)),
     ]
 
 
@@ -74,10 +74,13 @@ def _guarantee(survey: Survey) -> list[str]:
         )
         for one in survey.asked
     ]
+    together = f"bounded by epsilon {survey.lifetime_epsilon:g}, whatever the collector does"
+    if survey.permanent:
+        together += ", in what they tell of what was answered; whether and when an answer changed is not bounded"
     return [
         "Local differential privacy: each answer is randomized on the device before anything is sent. No report is more"
         " than e^epsilon times as likely under one answer as under another, and all reports of a device together are"
-        f" bounded by epsilon {survey.lifetime_epsilon:g}, whatever the collector does.",
+        f" {together}.",
         _table(("Question", "Mechanism", "Epsilon", "p", "q", "Symbols"), rows),
         "p is how often a report supports the true segment, q how often it supports another one."
         + (" The second epsilon is for all reports of one unchanged answer together." if survey.permanent else ""),
@@ -87,7 +90,10 @@ def _guarantee(survey: Survey) -> list[str]:
 
 def _safeguards(survey: Survey) -> list[str]:
     return [
-        "Consent first: before it nothing is recorded or sent. It is bound to this digest; any change asks again.",
+        "Consent first: before it nothing is recorded or sent. It is bound to this digest, and any change asks again,"
+        " unless the app was built with keep_consent=True: then consent to one version holds for every later one, also"
+        " for one that reveals more.",
+        f"Whether the app keeps consent: {OPEN}",
         "Withdrawal erases events, answers and the outbox from the device's file; only the fact and the epsilon spent"
         " stay.",
         "`DO_NOT_TRACK=1` and `HUSHTALLY_DISABLED=1` win over consent.",
@@ -95,7 +101,9 @@ def _safeguards(survey: Survey) -> list[str]:
         " falls silent.",
         "Which questions a device answers, and when, is drawn beforehand, whatever its data; a device without events"
         " answers like any other.",
-        "A report has no field for a person; the collector stores counts, and no address, agent, time or order.",
+        "A report has no field for a person. The collector stores counts, and of each batch its random id with the"
+        f" answer it got, until its {survey.epoch} can be counted no more (one to two {survey.epoch}s); no address,"
+        " agent, time or order.",
         f"No estimate is published from fewer than {survey.min_reports:,} reports.",
     ]
 
@@ -117,12 +125,12 @@ def _risks(survey: Survey) -> list[tuple[str, str, str]]:
     rows = [
         (
             "Someone keeps all reports of one device",
-            f"who was {PRIOR:.0%} sure of a segment is at most {percent(largest_belief(PRIOR, whole))} sure",
-            f"epsilon {whole:g} over the whole survey, enforced on the device",
+            f"who was {PRIOR:.0%} sure of a segment is {sureness(largest_belief(PRIOR, whole))}",
+            f"{over_all(survey)}; enforced on the device",
         ),
         (
             "Someone sees one report",
-            f"at most {percent(largest_belief(PRIOR, once))} sure",
+            sureness(largest_belief(PRIOR, once)),
             f"epsilon {once:g} of one report",
         ),
     ]
@@ -144,7 +152,8 @@ def _risks(survey: Survey) -> list[tuple[str, str, str]]:
         (
             "The network sees that a device takes part",
             "every device that agreed, alike",
-            "requests differ neither in number nor in schedule, and in size by the symbol's digits alone",
+            "number and schedule of its requests are drawn by chance, never from what the customer did; their size"
+            " differs by the symbol's digits alone",
         ),
         (
             "Forged reports shift a result",

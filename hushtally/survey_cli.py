@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TextIO
@@ -11,12 +12,13 @@ import click
 
 from client_sdk.advice import advice
 from client_sdk.epochs import EpochLength
-from client_sdk.explain import explain_survey
+from client_sdk.explain import WIDTH, explain_survey
 from hushtally.survey_card import write_card
 from hushtally.survey_diff import diff
 from hushtally.survey_load import load
 
 EXAMPLE_STARTS, EXAMPLE_ENDS = date(2026, 11, 2), date(2027, 5, 2)
+NARROWEST = 50  # columns: no heading is wider
 
 
 def example(today: date) -> str:
@@ -56,7 +58,7 @@ survey.add_command(write_card)
 def check(file: str) -> None:
     """Say what is wrong with FILE, every mistake with its place."""
     found = load(file)
-    for line in advice(found):
+    for line in advice(found, utc_today()):
         click.echo(f"Warning: {file}: {line}", err=True)
     click.echo(f"{file}: {found.name} is sound; digest {found.digest}")
 
@@ -65,9 +67,10 @@ def check(file: str) -> None:
 @click.argument("file")
 @click.option("--format", "shape", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def explain(file: str, shape: str) -> None:
-    """Say in plain language what FILE asks and what it reveals."""
-    found = explain_survey(load(file))
-    click.echo(json.dumps(found.as_dict(), indent=2) if shape == "json" else found)
+    """Say in plain language what FILE asks and what it reveals, and how each question is randomized."""
+    found = explain_survey(load(file), technical=True)
+    width = min(WIDTH, max(NARROWEST, shutil.get_terminal_size((WIDTH, 24)).columns))
+    click.echo(json.dumps(found.as_dict(), indent=2) if shape == "json" else found.text(width))
 
 
 @survey.command()

@@ -3,37 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 
 import click
 
+from client_sdk.mechanisms import build, describe
 from client_sdk.questions import Question
 from client_sdk.survey import Survey, differences
+from hushtally.survey_change import Change, Touches
+from hushtally.survey_forms import changed_form
 from hushtally.survey_load import load
-
-
-class Touches(StrEnum):
-    """What a change means for the customer."""
-
-    MORE = "reveals more"
-    LESS = "reveals less"
-    OTHER = "touches privacy"
-    NOTHING = "wording"
-
-
-@dataclass(frozen=True)
-class Change:
-    """One difference: what it is about, the old and the new state in words, and what it means for the customer."""
-
-    what: str
-    old: str
-    new: str
-    touches: Touches
-
-    def __str__(self) -> str:
-        return f"{self.what}: {self.old} -> {self.new} ({self.touches})"
 
 
 @dataclass(frozen=True)
@@ -43,6 +23,8 @@ class Difference:
     old: str
     new: str
     changes: tuple[Change, ...]
+    needs_consent: bool
+    reveals_more: bool
     consent: str
 
     def as_dict(self) -> dict[str, object]:
@@ -56,15 +38,21 @@ def compare(old: Survey, new: Survey) -> Difference:
     if not found and old.digest != new.digest:
         places = (line.partition(": ")[0] for line in differences(old.resolved, new.resolved))
         found = tuple(Change(place, "as it was", "as it is", Touches.OTHER) for place in places)
-    return Difference(old.name, new.name, found, _consent(old, new))
+    more = any(change.touches is Touches.MORE for change in found)
+    return Difference(old.name, new.name, found, old.digest != new.digest, more, _consent(old, new, more))
 
 
-def _consent(old: Survey, new: Survey) -> str:
+def _consent(old: Survey, new: Survey, more: bool) -> str:
     if old.digest == new.digest:
         return "Nothing changed: consent stands."
     if old.id != new.id:
         return "New consent is needed: it is another survey. What devices spent on the old one counts beside it."
     asked = "New consent is needed, unless the app keeps it (keep_consent=True)."
+    if more:
+        asked = (
+            "New consent is needed: the new survey reveals more. An app with keep_consent=True would carry the old"
+            " consent over to it without asking: drop keep_consent from it, or ask again."
+        )
     if old.version == new.version:
         return f"{asked} Raise the version: a collector refuses another survey under the same one."
     if new.version < old.version:
@@ -75,7 +63,8 @@ def _consent(old: Survey, new: Survey) -> str:
 def _changes(old: Survey, new: Survey) -> Iterator[Change]:
     yield from _plain(old, new)
     yield from _spending(old, new)
-    yield from _members("cohort", _cohorts(old), _cohorts(new))
+    yield from _members("cohort", _cohorts(old), _cohorts(new), more=_finer(old, new))
+    yield from _members("kept on the device,", _kept(old), _kept(new))
     yield from _members("signal", _signals(old), _signals(new))
     yield from _questions(old, new)
 
@@ -100,7 +89,8 @@ def _spending(old: Survey, new: Survey) -> Iterator[Change]:
     yield from _grows("epsilon_permanent", ours.epsilon_permanent or 0, theirs.epsilon_permanent or 0, shown=_or_none)
     yield from _grows("questions_per_device", ours.questions_per_device, theirs.questions_per_device)
     yield from _grows("answers_every", -ours.answers_every, -theirs.answers_every, shown=lambda value: f"{-value}")
-    yield from _differ("memory", ours.memory, theirs.memory, Touches.OTHER)
+    # permanent memory does not hide when an answer changed, whatever its epsilon
+    yield from _differ("memory", ours.memory, theirs.memory, Touches.MORE if new.permanent else Touches.LESS)
     yield from _grows("changes", ours.changes or 0, theirs.changes or 0)
     yield from _grows("epsilon over the whole survey", old.lifetime_epsilon, new.lifetime_epsilon)
 
@@ -110,21 +100,26 @@ def _questions(old: Survey, new: Survey) -> Iterator[Change]:
     theirs = {question.id: question for question in new.questions}
     yield from _members("question", dict.fromkeys(ours, "asked"), dict.fromkeys(theirs, "asked"))
     for id in (id for id in ours if id in theirs):
-        before, after = ours[id], theirs[id]
+        before, after, what = ours[id], theirs[id], f"question {id}"
         if before.epsilon != old.privacy.epsilon or after.epsilon != new.privacy.epsilon:
-            yield from _grows(f"question {id}, epsilon", before.epsilon, after.epsilon)
-        both = before.resolved, after.resolved
-        own = [{key: value for key, value in one.items() if key in _FORM} for one in both]
-        if own[0] != own[1]:
-            yield Change(f"question {id}", _brief(own[0]), _brief(own[1]), Touches.OTHER)
-        if before.mechanism.name != after.mechanism.name or before.mechanism.parameters != after.mechanism.parameters:
-            yield Change(f"question {id}, mechanism", _named(before), _named(after), Touches.OTHER)
+            yield from _grows(f"{what}, epsilon", before.epsilon, after.epsilon)
+        if before.only_crossed != after.only_crossed:
+            states = ("asked on its own", "asked only together with others")
+            touches = Touches.LESS if after.only_crossed else Touches.MORE
+            yield Change(what, states[before.only_crossed], states[after.only_crossed], touches)
+        yield from changed_form(what, before.form, after.form)
+        automatic = _automatic(before) and _automatic(after)
+        touches = Touches.FOLLOWS if automatic else Touches.OTHER
+        yield from _differ(f"{what}, mechanism", _named(before), _named(after), touches)
     common = [[id for id in one if id in ours and id in theirs] for one in (ours, theirs)]
     if common[0] != common[1]:
         yield Change("order of the questions", ", ".join(common[0]), ", ".join(common[1]), Touches.NOTHING)
 
 
-_FORM = ("segments", "one_of", "categories", "any_of", "cross", "number", "edges", "otherwise", "only_crossed")
+def _automatic(question: Question) -> bool:
+    """Whether the mechanism is the one that epsilon and the number of segments choose."""
+    best = build("auto", {}, len(question.segments), question.epsilon, question.epsilon_permanent)
+    return describe(question.mechanism) == describe(best)
 
 
 def _named(question: Question) -> str:
@@ -136,18 +131,29 @@ def _cohorts(survey: Survey) -> dict[str, str]:
     return {name: f"sent in the clear as {', '.join(values)}" for name, values in survey.cohorts.items()}
 
 
+def _finer(old: Survey, new: Survey) -> set[str]:
+    """The cohorts with new values."""
+    return {name for name, values in new.cohorts.items() if set(values) - set(old.cohorts.get(name, ()))}
+
+
+def _kept(survey: Survey) -> dict[str, str]:
+    return {one.source: "the day" if one.field is None else "every value" for one in survey.signals.values()}
+
+
 def _signals(survey: Survey) -> dict[str, str]:
     return {name: f"{one.function} of {one.source} over {one.days} days" for name, one in survey.signals.items()}
 
 
-def _members(kind: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
+def _members(kind: str, old: Mapping[str, str], new: Mapping[str, str], more: Collection[str] = ()) -> Iterator[Change]:
+    """What came, what went, and what is another; `more`: those where that reveals more."""
     for name in {**old, **new}:
         if name not in new:
             yield Change(f"{kind} {name}", old[name], "gone", Touches.LESS)
         elif name not in old:
             yield Change(f"{kind} {name}", "none", new[name], Touches.MORE)
         else:
-            yield from _differ(f"{kind} {name}", old[name], new[name], Touches.OTHER)
+            touches = Touches.MORE if name in more else Touches.OTHER
+            yield from _differ(f"{kind} {name}", old[name], new[name], touches)
 
 
 def _differ(what: str, old: object, new: object, touches: Touches) -> Iterator[Change]:
@@ -167,17 +173,12 @@ def _or_none(value: float) -> str:
     return f"{value:g}" if value else "none"
 
 
-def _brief(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 200 else f"{text[:197]}..."
-
-
 def report(difference: Difference) -> str:
     """The difference as text for a terminal."""
     changes = sorted(difference.changes, key=lambda change: list(Touches).index(change.touches))
     if not changes:
         return difference.consent
-    privacy = sum(change.touches is not Touches.NOTHING for change in changes)
+    privacy = sum(change.touches not in (Touches.FOLLOWS, Touches.NOTHING) for change in changes)
     number = "1 change" if len(changes) == 1 else f"{len(changes)} changes"
     heading = f"{difference.old} -> {difference.new}: {number}, {privacy} of them about privacy"
     return "\n".join([heading, *(f"  {change}" for change in changes), difference.consent])

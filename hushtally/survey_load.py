@@ -9,8 +9,9 @@ from client_sdk.survey import Survey
 
 
 def load(path: str) -> Survey:
-    """The survey at `path`; a ClickException with one line for every mistake, each beginning with the file."""
+    """The survey at `path`; a ClickException with one line for every mistake, each with `Error:` and the file."""
     try:
         return Survey.load(path)
     except SurveyError as error:
-        raise click.ClickException("\n".join(f"{path}: {problem}" for problem in error.problems)) from None
+        # click says `Error:` once, before the first line
+        raise click.ClickException(str(error).replace("\n", "\nError: ")) from None

@@ -44,7 +44,11 @@ def test_it_holds_what_an_assessment_asks_for(file):
         "- purchase: the day, amount, category; for 365 days at most.",
         "| favourite | top of purchase.category, last 90 days |",
         "| frequency | direct | 1 | 0.4754 | 0.1749 | 4 |",
-        "bounded by epsilon 7, whatever the collector does",
+        "| All reports of a device | epsilon 7 over the whole survey |",
+        "bounded by epsilon 7, whatever the collector does.",
+        "unless the app was built with keep_consent=True: then consent to one version holds for every later one",
+        "of each batch its random id with the answer it got, until its week can be counted no more (one to two weeks)",
+        "number and schedule of its requests are drawn by chance, never from what the customer did",
         "- No estimate is published from fewer than 500 reports.",
         "the last of them are deleted on 2027-10-30",
         "| Someone keeps all reports of one device | who was 10% sure of a segment is at most 99.19% sure |",
@@ -68,6 +72,13 @@ def test_permanent_memory_is_a_risk_of_its_own():
     text = card(Survey.parse(EXAMPLE.replace('memory = "fresh"', PERMANENT)))
     assert "sees whether and when its answer changed | not bounded by epsilon; at most 3 changes are followed |" in text
     assert "| frequency | direct | 1 / 2 |" in text
+    caveat = "for what was answered, and no bound on whether and when an answer changed"
+    assert f"| All reports of a device | epsilon 8 over the whole survey {caveat} |" in text
+    assert f"| epsilon 8 over the whole survey {caveat}; enforced on the device |" in text
+    assert (
+        "bounded by epsilon 8, whatever the collector does, in what they tell of what was answered; whether and when an"
+        " answer changed is not bounded."
+    ) in text
     assert "sees whether" not in card(Survey.parse(EXAMPLE))
 
 

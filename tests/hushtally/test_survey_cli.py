@@ -24,12 +24,30 @@ def sound(tmp_path):
     return path
 
 
-def test_check_says_that_a_sound_survey_is_sound(sound):
+def test_check_says_that_a_sound_survey_is_sound(sound, monkeypatch):
     """One line on stdout with the file, the survey and its digest; exit 0."""
+    monkeypatch.setattr(survey_cli, "utc_today", lambda: date(2026, 11, 2))
     result = hushtally("check", sound)
     digest = Survey.load(sound).digest
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == f"{sound}: shopping-habits v1 is sound; digest {digest}\n"
+
+
+def test_check_warns_of_a_survey_that_is_over(sound, monkeypatch):
+    """It is sound all the same: the warning is on stderr, and the exit is 0."""
+    monkeypatch.setattr(survey_cli, "utc_today", lambda: date(2027, 5, 3))
+    result = hushtally("check", sound)
+    assert result.exit_code == 0
+    assert "is sound" in result.stdout
+    expected = "ends: the survey was over on 2027-05-02: no device answers it any more"
+    assert result.stderr == f"Warning: {sound}: {expected}\n"
+
+
+@pytest.mark.parametrize(("columns", "width"), [("60", 60), ("300", 100), ("10", 50)])
+def test_explain_fits_a_narrow_terminal(sound, monkeypatch, columns, width):
+    monkeypatch.setenv("COLUMNS", columns)
+    lengths = [len(line) for line in hushtally("explain", sound).stdout.splitlines()]
+    assert width - 10 < max(lengths) <= width
 
 
 def test_explain_says_what_a_survey_asks_and_reveals(sound):
@@ -37,7 +55,8 @@ def test_explain_says_what_a_survey_asks_and_reveals(sound):
     result = hushtally("explain", sound)
     survey = Survey.load(sound)
     assert (result.exit_code, result.stderr) == (0, "")
-    for text in (survey.title, survey.purpose, survey.owner, *(one.id for one in survey.asked), "epsilon 7"):
+    chosen = "direct, epsilon 1: p 0.4754, q 0.1749, 4 symbols (1 byte), variance 1.000 times the optimum"
+    for text in (survey.title, survey.purpose, survey.owner, *(one.id for one in survey.asked), "epsilon 7", chosen):
         assert text in " ".join(result.stdout.split())
 
 
@@ -69,7 +88,7 @@ def test_a_file_that_cannot_be_read_is_one_line_and_exit_1(tmp_path, command, co
 
 @pytest.mark.parametrize("command", ["check", "explain"])
 def test_every_mistake_is_a_line_that_begins_with_the_file(sound, command):
-    """A survey with three mistakes names all three, each with its place; exit 1."""
+    """A survey with three mistakes names all three, each with `Error:` and its place; exit 1."""
     text = sound.read_text(encoding="utf-8")
     for old, new in (
         ("epsilon = 1.0 ", "epsilon = 80 "),
@@ -83,8 +102,8 @@ def test_every_mistake_is_a_line_that_begins_with_the_file(sound, command):
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.splitlines() == [
         f"Error: {sound}: privacy.epsilon: must be a number, at least 0.01 and at most 8, got 80",
-        f"{sound}: questions[0].segments[2].when: unknown signal 'order_90d'; did you mean 'orders_90d'?",
-        f"{sound}: questions[4].edges: must rise, got [20, 0, 50, 100, 200]",
+        f"Error: {sound}: questions[0].segments[2].when: unknown signal 'order_90d'; did you mean 'orders_90d'?",
+        f"Error: {sound}: questions[4].edges: must rise, got [20, 0, 50, 100, 200]",
     ]
 
 

@@ -36,13 +36,13 @@ def test_a_change_is_told_in_words(tmp_path):
     result = hushtally(tmp_path, changed(("version = 1", "version = 2"), ("epsilon = 1.0", "epsilon = 0.5")))
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
-        "shopping-habits v1 -> shopping-habits v2: 6 changes, 5 of them about privacy",
+        "shopping-habits v1 -> shopping-habits v2: 6 changes, 2 of them about privacy",
         "  epsilon: 1 -> 0.5 (reveals less)",
         "  epsilon over the whole survey: 7 -> 3.5 (reveals less)",
-        "  question frequency, mechanism: direct -> subset w=2 (touches privacy)",
-        "  question affinity, mechanism: direct -> subset w=2 (touches privacy)",
-        "  question frequency_x_returned, mechanism: subset w=2 -> subset w=3 (touches privacy)",
-        "  version: 1 -> 2 (wording)",
+        "  question frequency, mechanism: direct -> subset w=2 (follows from the rest)",
+        "  question affinity, mechanism: direct -> subset w=2 (follows from the rest)",
+        "  question frequency_x_returned, mechanism: subset w=2 -> subset w=3 (follows from the rest)",
+        "  version: 1 -> 2 (privacy as before)",
         "New consent is needed, unless the app keeps it (keep_consent=True). Devices begin anew with it, and what they "
         "spent on the old version counts beside it.",
     ]
@@ -51,7 +51,7 @@ def test_a_change_is_told_in_words(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "what", "touches"),
     [
-        ('title = "How people shop with us"', 'title = "T"', "title", "wording"),
+        ('title = "How people shop with us"', 'title = "T"', "title", "privacy as before"),
         ('purpose = "We count', 'purpose = "We sell', "purpose", "touches privacy"),
         ("insights@shop.example", "ads@shop.example", "owner", "touches privacy"),
         ("ends = 2027-05-02", "ends = 2027-08-01", "epsilon over the whole survey", "reveals more"),
@@ -67,7 +67,7 @@ def test_a_change_is_told_in_words(tmp_path):
             'memory = "fresh"',
             'memory = "permanent"\nepsilon_permanent = 2\nchanges = 3',
             "memory",
-            "touches privacy",
+            "reveals more",
         ),
         (
             'memory = "fresh"',
@@ -80,9 +80,16 @@ def test_a_change_is_told_in_words(tmp_path):
         ('platform = ["web", "ios", "android"]', "", "cohort platform", "reveals less"),
         ("days = 90 }", "days = 91 }", "signal orders_90d", "touches privacy"),
         ("[signals]", '[signals]\nvisits = { count = "visit", days = 9 }', "signal visits", "reveals more"),
-        ('"games"', '"games", "toys"', "question affinity", "touches privacy"),
-        ("edges = [0, 20,", "edges = [0, 30,", "question basket", "touches privacy"),
-        ("only_crossed = true ", "only_crossed = false ", "question returned", "touches privacy"),
+        ('"games"', '"games", "toys"', "question affinity, category toys", "touches privacy"),
+        ("edges = [0, 20,", "edges = [0, 30,", "question basket, edges", "touches privacy"),
+        ("only_crossed = true ", "only_crossed = false ", "question returned", "reveals more"),
+        ('["web", "ios", "android"]', '["web", "ios", "watch"]', "cohort platform", "reveals more"),
+        (
+            'idle_days  = { days_since = "purchase"',
+            'idle_days  = { days_since = "visit"',
+            "kept on the device, visit",
+            "reveals more",
+        ),
         ('id = "basket"', 'id = "basket"\nepsilon = 0.5', "question basket, epsilon", "reveals less"),
         ('id = "basket"', 'id = "trolley"', "question basket", "reveals less"),
         ('id = "basket"', 'id = "trolley"', "question trolley", "reveals more"),
@@ -109,6 +116,11 @@ def test_every_change_of_the_digest_is_some_change():
     [
         ("version = 1", "version = 2", "what they spent on the old version counts beside it"),
         ("min_reports = 500", "min_reports = 600", "Raise the version: a collector refuses another survey under the"),
+        (
+            "epsilon = 1.0",
+            "epsilon = 2.0",
+            "An app with keep_consent=True would carry the old consent over to it without",
+        ),
         ('id = "shopping-habits"', 'id = "other"', "it is another survey. What devices spent on the old one counts"),
     ],
 )
@@ -121,9 +133,97 @@ def test_a_lower_version_is_warned_about():
     assert "The version went down: devices that had the newer one stay silent." in compare(newer, older).consent
 
 
+SEGMENTS = """segments = [
+  { id = "none",    when = "orders_90d == 0" },
+  { id = "once",    when = "orders_90d == 1" },
+  { id = "regular", when = "2 <= orders_90d <= 4" },
+  { id = "heavy" },          # the rest
+]"""
+AFFINITY = 'one_of = "favourite"\ncategories = ["books", "music", "games"]'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lines"),
+    [
+        ('{ id = "heavy" },', '{ id = "keen" },', ["frequency, segment heavy: heavy -> renamed to keen"]),
+        (
+            'when = "orders_90d == 1"',
+            'when = "0 < orders_90d < 2"',
+            ["frequency, segment once: orders_90d == 1 -> 0 < orders_90d < 2"],
+        ),
+        ('  { id = "once",    when = "orders_90d == 1" },\n', "", ["frequency, segment once: orders_90d == 1 -> gone"]),
+        (
+            '{ id = "heavy" },',
+            '{ id = "many", when = "orders_90d < 9" },\n  { id = "heavy" },',
+            ["frequency, segment many: none -> orders_90d < 9"],
+        ),
+        (
+            '{ id = "none",    when = "orders_90d == 0" },\n  { id = "once",    when = "orders_90d == 1" },',
+            '{ id = "once",    when = "orders_90d == 1" },\n  { id = "none",    when = "orders_90d == 0" },',
+            ["frequency, order of the segments: none, once, regular, heavy -> once, none, regular, heavy"],
+        ),
+        ('["books", "music", "games"]', '["books", "music"]', ["affinity, category games: told apart -> in other"]),
+        (
+            '["books", "music", "games"]',
+            '["music", "books", "games"]',
+            ["affinity, order of the segments: books, music, games -> music, books, games"],
+        ),
+        (
+            "edges = [0, 20, 50, 100, 200]",
+            "edges = [0, 20.5, 200]",
+            ["basket, edges: 0, 20, 50, 100, 200 -> 0, 20.5, 200"],
+        ),
+        ('otherwise = "none"', 'otherwise = "nothing"', ["basket, otherwise: none -> nothing"]),
+        (
+            'number = "spend_90d / orders_90d"',
+            'number = "spend_90d"',
+            ["basket, number: spend_90d / orders_90d -> spend_90d"],
+        ),
+        (
+            'cross = ["frequency", "returned"]',
+            'cross = ["affinity", "returned"]',
+            [
+                "frequency_x_returned: every combination of frequency and returned -> every combination of affinity and"
+                " returned"
+            ],
+        ),
+        (
+            SEGMENTS,
+            AFFINITY,
+            ["frequency: segments by rules (none, once, regular, heavy) -> categories of favourite"],
+        ),
+        (
+            SEGMENTS,
+            'number = "orders_90d"\nedges = [0, 1]',
+            ["frequency: segments by rules (none, once, regular, heavy) -> spans of orders_90d"],
+        ),
+    ],
+)
+def test_what_became_of_the_segments_is_told_in_words(old, new, lines):
+    """One line for every segment; the mechanism follows from their number and is told apart."""
+    found = compare(Survey.parse(EXAMPLE), Survey.parse(changed((old, new)))).changes
+    assert [str(one) for one in found if one.touches is not Touches.FOLLOWS] == [
+        f"question {line} (touches privacy)" for line in lines
+    ]
+
+
+def test_what_reveals_less_needs_consent_and_reveals_no_more():
+    found = compare(Survey.parse(EXAMPLE), Survey.parse(changed(("epsilon = 1.0", "epsilon = 0.5"))))
+    assert (found.needs_consent, found.reveals_more) == (True, False)
+    same = compare(Survey.parse(EXAMPLE), Survey.parse(EXAMPLE))
+    assert (same.needs_consent, same.reveals_more) == (False, False)
+
+
+def test_fresh_memory_instead_of_permanent_reveals_less():
+    permanent = changed(('memory = "fresh"', 'memory = "permanent"\nepsilon_permanent = 2\nchanges = 3'))
+    found = compare(Survey.parse(permanent), Survey.parse(EXAMPLE)).changes
+    assert ("memory", Touches.LESS) in [(one.what, one.touches) for one in found]
+
+
 def test_as_json(tmp_path):
     result = hushtally(tmp_path, changed(("min_reports = 500", "min_reports = 400")), "--format", "json")
     found = json.loads(result.stdout)
+    assert (found["needs_consent"], found["reveals_more"]) == (True, True)
     assert found["changes"] == [{"what": "min_reports", "old": "500", "new": "400", "touches": "reveals more"}]
     assert found["consent"].startswith("New consent is needed")
 

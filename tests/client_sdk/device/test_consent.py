@@ -246,7 +246,7 @@ def test_a_withdrawal_that_cannot_be_written_still_stops(lab, monkeypatch):
         lab.clock.advance(seconds=86_399)
         client.tick()
         assert client.flush(0.2) is False
-        assert client.status().surveys[0].silent == "the customer has not agreed"
+        assert client.status().surveys[0].silent == "the customer withdrew"
         assert lab.recorder.requests == []
         blocker.execute("ROLLBACK")
     assert lab.recorder.requests == []

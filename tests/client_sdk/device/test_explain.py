@@ -6,7 +6,7 @@ import math
 import pytest
 
 from client_sdk import Survey
-from client_sdk.explain import explain_survey, largest_belief
+from client_sdk.explain import explain_survey, largest_belief, sureness
 
 
 def sections(explanation):
@@ -28,7 +28,7 @@ def test_the_example_for_epsilon_1_and_lifetime_2(lab):
     assert found == (
         "If 10% of customers are in a segment, whoever keeps all reports of a device can be at most 45% sure that its"
         " owner is one of them: epsilon 2 over the whole survey.",
-        "From one report, whatever the question: 23% (epsilon 1).",
+        "From one report, whatever the question: at most 23% sure (epsilon 1).",
     )
 
 
@@ -40,8 +40,11 @@ def test_it_says_what_why_by_whom_until_when_and_what_leaves(lab):
         "Who: owner@shop.example",
         "When: 2026-11-02 to 2026-11-21, by day",
         "Counts are deleted 30 days after their day closes; nothing is published from fewer than 100 reports.",
-        "q3: one of c1, c2, c3, other",
+        "q3: favourite: one of c1, c2, c3, or other (anything else, or nothing)",
         "purchase: the day, amount, category; for 5 days at most.",
+        "orders: how many purchase events there were in the last 5 days.",
+        "spend: the sum of purchase.amount in the last 5 days.",
+        "favourite: the most frequent purchase.category in the last 5 days.",
         "A device answers 2 of the 4 questions, in one day in 5, at most 4 times in all",
         "In the clear: platform (web, ios).",
         "Nothing is recorded or sent before you agree",
@@ -56,8 +59,7 @@ def test_it_tells_the_state_of_this_device(lab):
     here = sections(client.explain())["On this device"]
     assert here == (
         "The customer has not agreed: nothing is recorded or sent.",
-        "Silent: the customer has not agreed.",
-        "Spent: epsilon 0 of at most 0.",
+        "Spent: epsilon 0. Agreeing may cost at most epsilon 20.",
     )
     client.grant_consent()
     lab.live(client, 3)
@@ -65,6 +67,101 @@ def test_it_tells_the_state_of_this_device(lab):
         "The customer agreed.",
         "Spent: epsilon 3 of at most 20.",
     )
+    client.withdraw_consent()
+    assert sections(client.explain())["On this device"] == (
+        "The customer withdrew: nothing is recorded or sent.",
+        "Spent: epsilon 3.",
+    )
+    newer = lab.client(lab.survey(version=2, ends="2026-11-10"), agreed=False, device="another")
+    assert sections(newer.explain())["On this device"][1] == "Spent: epsilon 0. Agreeing may cost at most epsilon 9."
+
+
+def test_before_a_new_version_it_tells_what_agreeing_adds(lab):
+    lab.live(lab.client(), 2)
+    client = lab.client(lab.survey(version=2), agreed=False)
+    assert sections(client.explain())["On this device"] == (
+        "The customer has not agreed: nothing is recorded or sent.",
+        "Spent: epsilon 2. Agreeing may cost at most epsilon 20 more.",
+    )
+
+
+@pytest.mark.parametrize("name", ["DO_NOT_TRACK", "HUSHTALLY_DISABLED"])
+@pytest.mark.parametrize("agreed", [False, True])
+def test_switched_off_in_the_environment_is_not_a_customer_who_has_not_agreed(lab, monkeypatch, name, agreed):
+    client = lab.client(agreed=agreed)
+    monkeypatch.setenv(name, "1")
+    client.grant_consent()
+    assert sections(client.explain())["On this device"] == (
+        f"Switched off in the environment ({name} is set): nothing is recorded or sent.",
+        "Spent: epsilon 0.",
+    )
+
+
+FORMS = """
+[[questions]]
+id = "how-often"
+segments = [{ id = "rarely", when = "orders < 2" }, { id = "often" }]
+only_crossed = true
+[[questions]]
+id = "basket"
+number = "spend / orders"
+edges = [0, 10, 50]
+otherwise = "none"
+[[questions]]
+id = "once"
+number = "orders"
+edges = [1]
+[[questions]]
+id = "both"
+cross = ["how-often", "basket"]
+"""
+
+
+def test_every_segment_is_told_with_its_rule(lab):
+    """Also to which side an edge belongs, and what falls into the last segment."""
+    asked = sections(explain_survey(Survey.parse(lab.text(categories=10) + FORMS)))["What is asked"]
+    assert asked == (
+        "q0: favourite: one of c1, c2, c3, c4, c5, c6, c7, c8 and 2 more, or other (anything else, or nothing)",
+        "how-often, asked only together with others: one of rarely (orders < 2), or often (the rest)",
+        "basket: spend / orders: one of 0-10, 10-50, 50+, or none (below 0, or no number); 10 itself belongs to 10-50",
+        "once: orders: one of 1+, or other (below 1, or no number); 1 itself belongs to 1+",
+        "both: every combination of how-often and basket",
+    )
+
+
+def test_every_signal_is_told_in_words(lab):
+    more = (
+        '[signals]\nidle = { days_since = "purchase", days = 1 }\nkinds = { distinct = "purchase.category", days = 2 }'
+    )
+    kept = sections(explain_survey(Survey.parse(lab.text().replace("[signals]", more))))
+    assert kept["What is kept on the device, and stays there"][1:3] == (
+        "idle: the days since the last purchase event in the last day.",
+        "kinds: how many different purchase.category there were in the last 2 days.",
+    )
+
+
+def test_the_mechanism_is_for_who_asks_for_it(lab):
+    """A customer agrees to a text without it; who checks the survey has per question all that was chosen."""
+    survey = lab.survey()
+    assert "How answers are randomized" not in sections(explain_survey(survey))
+    assert " p 0." not in str(lab.client().explain()) + lab.client().receipts()[0].shown
+    assert sections(explain_survey(survey, technical=True))["How answers are randomized"] == (
+        "q0: direct, epsilon 1: p 0.4754, q 0.1749, 4 symbols (1 byte), variance 1.000 times the optimum",
+    )
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [
+        (0.2, "at most 20% sure"),
+        (0.984, "at most 98% sure"),
+        (0.985, "at most 98.50% sure"),
+        (0.9999, "at most 99.99% sure"),
+        (0.99995, "practically certain"),
+    ],
+)
+def test_how_sure_in_words(share, words):
+    assert sureness(share) == words
 
 
 def test_it_is_data_for_a_settings_page(lab):
@@ -78,11 +175,17 @@ def test_it_is_data_for_a_settings_page(lab):
 def test_questions_with_an_epsilon_of_their_own_are_told_apart(lab):
     text = lab.text(questions=2).replace('id = "q1"', 'id = "q1"\nepsilon = 0.5')
     found = sections(explain_survey(Survey.parse(text)))["What an observer could conclude"]
-    assert found[1:] == ("From one report, q0: 23% (epsilon 1).", "From one report, q1: 15% (epsilon 0.5).")
+    assert found[1:] == (
+        "From one report, q0: at most 23% sure (epsilon 1).",
+        "From one report, q1: at most 15% sure (epsilon 0.5).",
+    )
 
 
 def test_permanent_memory_says_what_it_does_not_hide(lab):
     found = sections(explain_survey(lab.survey(memory="permanent")))
+    assert found["What an observer could conclude"][0].endswith(
+        "epsilon 6 over the whole survey for what was answered, and no bound on whether and when an answer changed."
+    )
     assert found["What an observer could conclude"][-1].endswith(
         "Whether and when an answer changed it does not hide from whoever can link a device's reports."
     )
@@ -90,5 +193,7 @@ def test_permanent_memory_says_what_it_does_not_hide(lab):
 
 
 def test_the_text_fits_a_terminal(lab):
-    assert max(map(len, str(explain_survey(lab.survey(memory="permanent", questions=9)))
-                   .splitlines())) <= 100  # fmt: skip
+    explanation = explain_survey(lab.survey(memory="permanent", questions=9), technical=True)
+    assert max(map(len, str(explanation).splitlines())) <= 100
+    assert max(map(len, explanation.text(60).splitlines())) <= 60
+    assert explanation.text(60).split() == str(explanation).split()

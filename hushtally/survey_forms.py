@@ -1,0 +1,91 @@
+"""What changed in the segments of a question, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from client_sdk.questions import Categories, Conditions, Cross, Form, Scale, edge_name
+from hushtally.survey_change import Change, Touches
+
+REST = "the rest"
+
+
+def changed_form(what: str, old: Form, new: Form) -> Iterator[Change]:
+    """Every change of a question's segments; `what` names the question."""
+    match old, new:
+        case Conditions(), Conditions():
+            yield from _conditions(what, old, new)
+        case Categories(), Categories():
+            yield from _differ(f"{what}, one of", old.signal, new.signal)
+            yield from _categories(what, old.categories, new.categories)
+        case Scale(), Scale():
+            yield from _differ(f"{what}, number", old.rule.source, new.rule.source)
+            yield from _differ(f"{what}, edges", _edges(old), _edges(new))
+            yield from _differ(f"{what}, otherwise", old.otherwise, new.otherwise)
+        case Cross(), Cross():
+            # what became of its parts is told with them
+            yield from _differ(what, _kind(old), _kind(new))
+        case _:
+            yield from _differ(what, _kind(old), _kind(new))
+
+
+def _conditions(what: str, old: Conditions, new: Conditions) -> Iterator[Change]:
+    ours, theirs = _rules(old), _rules(new)
+    named = _renamed(ours, theirs)
+    for segment, rule in ours.items():
+        place = f"{what}, segment {segment}"
+        if segment in named:
+            yield Change(place, segment, f"renamed to {named[segment]}", Touches.OTHER)
+        else:
+            yield from _differ(place, rule, theirs.get(segment, "gone"))
+    for segment, rule in theirs.items():
+        if segment not in ours and segment not in named.values():
+            yield Change(f"{what}, segment {segment}", "none", rule, Touches.OTHER)
+    before = [named.get(segment, segment) for segment in ours]
+    yield from _reordered(what, [one for one in before if one in theirs], [one for one in theirs if one in before])
+
+
+def _rules(form: Conditions) -> dict[str, str]:
+    return {**{segment: rule.source for segment, rule in form.rules}, form.rest: REST}
+
+
+def _renamed(old: dict[str, str], new: dict[str, str]) -> dict[str, str]:
+    """The new names of segments that kept their rule."""
+    came = {rule: segment for segment, rule in new.items() if segment not in old}
+    return {segment: came[rule] for segment, rule in old.items() if segment not in new and rule in came}
+
+
+def _categories(what: str, old: tuple[str, ...], new: tuple[str, ...]) -> Iterator[Change]:
+    for category in old:
+        if category not in new:
+            yield Change(f"{what}, category {category}", "told apart", f"in {Categories.OTHER}", Touches.OTHER)
+    for category in new:
+        if category not in old:
+            yield Change(f"{what}, category {category}", f"in {Categories.OTHER}", "told apart", Touches.OTHER)
+    yield from _reordered(what, [one for one in old if one in new], [one for one in new if one in old])
+
+
+def _reordered(what: str, old: list[str], new: list[str]) -> Iterator[Change]:
+    yield from _differ(f"{what}, order of the segments", ", ".join(old), ", ".join(new))
+
+
+def _edges(form: Scale) -> str:
+    return ", ".join(map(edge_name, form.edges))
+
+
+def _kind(form: Form) -> str:
+    match form:
+        case Conditions():
+            return f"segments by rules ({', '.join(form.segments)})"
+        case Categories():
+            return f"categories of {form.signal}"
+        case Scale():
+            return f"spans of {form.rule.source}"
+        case Cross():
+            return f"every combination of {' and '.join(form.questions)}"
+    raise TypeError(f"there is no such form as {form!r}")
+
+
+def _differ(what: str, old: str, new: str) -> Iterator[Change]:
+    if old != new:
+        yield Change(what, old, new, Touches.OTHER)
