@@ -140,7 +140,8 @@ class Device:
         if work:
             self.journal.write()
             with self._sealed(self._state.answering()) as connection:
-                self._forget(connection, now)
+                if ended or stale:
+                    self._forget(connection, now)
                 for survey in work:
                     self._work(connection, survey, now)
         elif ended or stale:
@@ -244,8 +245,8 @@ class Device:
 
     def _has_work(self, connection: sqlite3.Connection, survey: Survey, now: datetime) -> bool:
         """Whether a tick has anything to write for the survey: at most once an epoch, whatever the customer did."""
-        if not survey.runs(now.date()) or not self._consents(connection, survey):
-            return False
+        if not survey.runs(now.date()) or not any(one is survey for one in self._recording):
+            return False  # just refreshed
         plan = schedule.find(connection, self._id, survey)
         if plan is None:
             return True
