@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -13,9 +12,10 @@ from types import TracebackType
 from typing import Required, Self, TypedDict, TypeVar
 
 from client_sdk import events
+from client_sdk.arguments import check_ceilings, check_state, given_cohorts, given_surveys
 from client_sdk.consent import Receipt
 from client_sdk.device import TICK_SECONDS, Device, Terms, switched_off
-from client_sdk.errors import ClientError
+from client_sdk.errors import ClientError, StateError
 from client_sdk.explain import Explanation, explain_survey
 from client_sdk.randomness import Randomness, SystemRandomness
 from client_sdk.state import State
@@ -28,6 +28,7 @@ logger = logging.getLogger("hushtally")
 
 MOST_WARNINGS = 100  # names that one client warns about
 CLOSE_SECONDS = 2.0
+NOT_NAMED = "is named by no survey"
 
 T = TypeVar("T")
 
@@ -72,10 +73,11 @@ class Client:
     client, with all its surveys: events that none of them names are deleted.
 
     max_epsilon, max_lifetime_epsilon: the app's own ceilings for one report and for all surveys together; None: no
-    limit of its own. keep_consent: consent outlives a new version of a survey. durable: every event is on the disk
-    when `record` returns, instead of with the 64th or the first call a second later. strict: `record` raises for what
-    no survey names. on_error: told of every failure that is kept out of the app. clock, randomness and transport are
-    for tests.
+    limit of its own. keep_consent: consent outlives a new version of a survey, also one that reveals more (`hushtally
+    survey diff` says whether it does: then ask again). durable: every event is on the disk when `record` returns,
+    instead of with the 64th or the first call a second later. strict: `record` raises for what no survey names and for
+    values that cannot be kept. on_error: told of every failure that is kept out of the app. clock, randomness and
+    transport are for tests.
 
     Raises ClientError for what the app cannot mean. After construction nothing raises into the app; a state file that
     cannot be used makes the client silent, and `status` says why. So does one that was copied, restored or damaged, or
@@ -101,9 +103,10 @@ class Client:
         randomness: Randomness | None = None,
         transport: Transport | None = None,
     ) -> None:
-        self._surveys = (surveys,) if isinstance(surveys, Survey) else tuple(surveys)
+        self._surveys = given_surveys(surveys)
+        check_state(state)
         check_ceilings(self._surveys, max_epsilon, max_lifetime_epsilon)
-        asked = [(survey, _cohort_of(survey, cohort or {})) for survey in self._surveys]
+        asked = list(zip(self._surveys, given_cohorts(self._surveys, cohort), strict=True))
         url = checked_url(collector)
         self._all_named = events.Named.of(self._surveys)
         self._strict = strict
@@ -122,7 +125,8 @@ class Client:
         except ClientError:
             raise
         except Exception as error:  # a damaged file can hold anything
-            self._unusable = f"the state file cannot be used ({type(error).__name__})"
+            told = isinstance(error, StateError)
+            self._unusable = str(error) if told else f"the state file cannot be used ({type(error).__name__})"
             logger.error("silent from the start: %s", error)
             self._tell("constructor", error)
 
@@ -144,7 +148,8 @@ class Client:
         """Keeps an event on the device, with the day and those fields that a survey names.
 
         Anything that no survey names is dropped, counted, and warned about once by name (with strict=True it raises
-        ClientError). Field values are numbers within 10^12 or texts of at most 100 characters.
+        ClientError). Field values are numbers within 10^12 or, where no survey sums them, texts of at most 100
+        characters; others are dropped in the same way.
         """
         if self._strict:
             self._check_strictly(event, fields)
@@ -235,16 +240,17 @@ class Client:
             return  # before consent not even what is dropped is counted
         if not named.event(event):
             if not self._all_named.event(event):
-                self._drop(device, f"event {event!r}", "is named by no survey")
+                self._drop(device, f"event {event!r}", NOT_NAMED)
             return
         kept: dict[str, float | str] = {}
         for field, value in fields.items():
-            if not events.usable(value):
-                self._drop(device, f"field {event}.{field}", events.REQUIREMENT)
+            required = named.unusable(event, field, value)
+            if required:
+                self._drop(device, f"field {event}.{field}", required)
             elif named.field(event, field):
                 kept[field] = value  # type: ignore[assignment]
             elif not self._all_named.field(event, field):
-                self._drop(device, f"field {event}.{field}", "is named by no survey")
+                self._drop(device, f"field {event}.{field}", NOT_NAMED)
         device.record(event, kept)
 
     def _check_strictly(self, event: str, fields: Mapping[str, object]) -> None:
@@ -253,11 +259,12 @@ class Client:
         for field, value in fields.items():
             if not self._all_named.field(event, field):
                 raise ClientError(f"field {event}.{field} is named by no survey")
-            if not events.usable(value):
-                raise ClientError(f"field {event}.{field} {events.REQUIREMENT}, got {type(value).__name__}")
+            required = self._all_named.unusable(event, field, value)
+            if required:
+                raise ClientError(f"field {event}.{field} {required}, got {type(value).__name__}")
 
     def _drop(self, device: Device, what: str, why: str) -> None:
-        device.count("dropped: not named" if why != events.REQUIREMENT else "dropped: not usable")
+        device.count("dropped: not named" if why == NOT_NAMED else "dropped: not usable")
         if what not in self._warned and len(self._warned) < MOST_WARNINGS:
             self._warned.add(what)
             logger.warning("%s %s; it is dropped", what, why)
@@ -293,27 +300,3 @@ class Client:
                 self._on_error(Fault(doing, type(error).__name__))
             except Exception as another:
                 logger.error("on_error failed: %s", type(another).__name__)
-
-
-def check_ceilings(surveys: Iterable[Survey], max_epsilon: float | None, max_lifetime_epsilon: float | None) -> None:
-    """Raises ClientError for a survey that asks for more than the app allows."""
-    for survey in surveys:
-        for question in survey.asked:
-            if max_epsilon is not None and question.epsilon > max_epsilon:
-                raise ClientError(
-                    f"{survey.name} asks for epsilon {question.epsilon:g} in {question.id!r}; the app allows at most"
-                    f" max_epsilon = {max_epsilon:g}"
-                )
-        if max_lifetime_epsilon is not None and survey.lifetime_epsilon > max_lifetime_epsilon:
-            raise ClientError(
-                f"{survey.name} may cost a device epsilon {survey.lifetime_epsilon:g} in all; the app allows at most"
-                f" max_lifetime_epsilon = {max_lifetime_epsilon:g}"
-            )
-
-
-def _cohort_of(survey: Survey, cohort: Mapping[str, str]) -> dict[str, str]:
-    chosen = {name: cohort[name] for name in survey.cohorts if name in cohort}
-    problem = survey.cohort_problem(chosen)
-    if problem:
-        raise ClientError(f"cohort {problem}, got {json.dumps(dict(cohort))}")
-    return chosen

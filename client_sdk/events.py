@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from datetime import date
 from typing import TypeAlias
 
-from client_sdk.signals import Event
+from client_sdk.signals import Event, Function
 from client_sdk.survey import Survey
 
 MOST_EVENTS = 10_000  # of one device
 LONGEST_TEXT = 100
 LARGEST_NUMBER = 1e12
 REQUIREMENT = f"must be a number within 10^12 or a text of at most {LONGEST_TEXT} characters"
-
+SUMMED = "must be a number, as a survey sums it"
 
 Recorded: TypeAlias = tuple[date, str, dict[str, float | str]]  # the day, the name and the fields of an event
 
@@ -27,6 +27,7 @@ class Named:
 
     def __init__(self, surveys: Iterable[Survey]) -> None:
         self._fields: dict[str, set[str]] = {}
+        self._summed: set[tuple[str, str | None]] = set()
         self.days = 0
         for survey in surveys:
             self.days = max(self.days, survey.longest_window)
@@ -34,6 +35,8 @@ class Named:
                 fields = self._fields.setdefault(signal.event, set())
                 if signal.field is not None:
                     fields.add(signal.field)
+                if signal.function is Function.SUM:
+                    self._summed.add((signal.event, signal.field))
 
     @classmethod
     def of(cls, surveys: Iterable[Survey]) -> Named:
@@ -58,6 +61,12 @@ class Named:
     def field(self, event: str, field: str) -> bool:
         """Whether a survey looks at this field of the event."""
         return field in self._fields[event]
+
+    def unusable(self, event: str, field: str, value: object) -> str | None:
+        """What is required of the field's value, if it cannot be kept; see `usable`. A sum takes numbers alone."""
+        if not usable(value):
+            return REQUIREMENT
+        return SUMMED if isinstance(value, str) and (event, field) in self._summed else None
 
 
 _named: dict[tuple[str, ...], Named] = {}

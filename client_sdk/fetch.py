@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from urllib.parse import quote
 
+from client_sdk.arguments import check_ceilings
 from client_sdk.canonical import sha256
-from client_sdk.client import check_ceilings
 from client_sdk.errors import ClientError, SurveyError
 from client_sdk.survey import Survey
 from client_sdk.transport import LARGEST_SURVEY, HttpTransport, Transport, checked_url

@@ -185,12 +185,28 @@ def test_what_no_survey_names_is_dropped_counted_and_warned_about_once_by_name(l
     assert lab.client().status().counters == {"dropped: not named": 6, "dropped: not usable": 6}
 
 
+def test_a_text_where_a_survey_sums_is_dropped_and_not_counted_as_0(lab, caplog):
+    client = lab.client()
+    for _ in range(3):
+        client.record("purchase", amount="42", category="42")
+    client.close()
+    assert [record.getMessage() for record in caplog.records] == [
+        "field purchase.amount must be a number, as a survey sums it; it is dropped"
+    ]
+    assert {fields for (fields,) in lab.rows("SELECT fields FROM events")} == {'{"category": "42"}'}
+    assert lab.client().status().counters == {"dropped: not usable": 3}
+
+
 def test_strict_raises_for_what_no_survey_names(lab):
     client = lab.client(strict=True)
     for call, message in [
         (lambda: client.record("refund"), "event 'refund' is named by no survey; they name purchase"),
         (lambda: client.record("purchase", colour="red"), "field purchase.colour is named by no survey"),
         (lambda: client.record("purchase", amount=1e13), "field purchase.amount must be a number within 10\\^12 or .*"),
+        (
+            lambda: client.record("purchase", amount="canary"),
+            "field purchase.amount must be a number, as a survey sums it, got str$",
+        ),
     ]:
         with pytest.raises(ClientError, match=f"^{message}"):
             call()

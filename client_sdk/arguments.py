@@ -1,0 +1,65 @@
+"""What an app gives to a client, checked when it is built: one clear line says what the app cannot mean."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+
+from client_sdk.errors import ClientError
+from client_sdk.survey import Survey
+
+
+def given_surveys(surveys: Survey | Iterable[Survey]) -> tuple[Survey, ...]:
+    """The surveys, one or several; ClientError for anything else, as the name of a file."""
+    if isinstance(surveys, Survey):
+        return (surveys,)
+    several = tuple(surveys) if isinstance(surveys, Iterable) and not isinstance(surveys, str | bytes) else None
+    if several is None or not all(isinstance(one, Survey) for one in several):
+        raise ClientError(f"surveys must be a Survey, as Survey.load reads it, or several, got {surveys!r}")
+    return several
+
+
+def check_state(state: object) -> None:
+    """Raises ClientError unless it can be the path of a file."""
+    if not isinstance(state, str | os.PathLike) or not str(state):
+        raise ClientError(f"state must be the path of a file, got {state!r}")
+
+
+def check_ceilings(surveys: Iterable[Survey], max_epsilon: float | None, max_lifetime_epsilon: float | None) -> None:
+    """Raises ClientError for a ceiling that is no number above 0, and for a survey that asks for more than allowed."""
+    for name, value in (("max_epsilon", max_epsilon), ("max_lifetime_epsilon", max_lifetime_epsilon)):
+        if value is not None and not (isinstance(value, int | float) and value > 0):
+            raise ClientError(f"{name} must be a number above 0, or None, got {value!r}")
+    for survey in surveys:
+        for question in survey.asked:
+            if max_epsilon is not None and question.epsilon > max_epsilon:
+                raise ClientError(
+                    f"{survey.name} asks for epsilon {question.epsilon:g} in {question.id!r}; the app allows at most"
+                    f" max_epsilon = {max_epsilon:g}"
+                )
+        if max_lifetime_epsilon is not None and survey.lifetime_epsilon > max_lifetime_epsilon:
+            raise ClientError(
+                f"{survey.name} may cost a device epsilon {survey.lifetime_epsilon:g} in all; the app allows at most"
+                f" max_lifetime_epsilon = {max_lifetime_epsilon:g}"
+            )
+
+
+def given_cohorts(surveys: Sequence[Survey], cohort: Mapping[str, str] | None) -> list[dict[str, str]]:
+    """The cohort of each survey in turn; ClientError unless each has all its own, and every one is some survey's."""
+    if cohort is None:
+        cohort = {}
+    if not isinstance(cohort, Mapping):
+        raise ClientError(f'cohort must be a mapping like {{"platform": "web"}}, got {cohort!r}')
+    shown = json.dumps(dict(cohort), default=repr, skipkeys=True)
+    chosen = []
+    for survey in surveys:
+        chosen.append({name: cohort[name] for name in survey.cohorts if name in cohort})
+        problem = survey.cohort_problem(chosen[-1])
+        if problem:
+            raise ClientError(f"cohort {problem}, got {shown}")
+    declared = sorted({name for survey in surveys for name in survey.cohorts})
+    for name in cohort:
+        if name not in declared:
+            raise ClientError(f"cohort {name!r} is declared by no survey; declared: {', '.join(declared) or 'none'}")
+    return chosen
