@@ -11,6 +11,7 @@ WIDTH, HEIGHT = 640, 400
 LEFT, RIGHT, TOP, ROW = 60, 20, 56, 18
 PLOT = 250  # height of the plot itself
 MOST_LINES = 8
+TRUTH = 8  # half the length of the stroke where the truth is
 # told apart in every kind of colour vision (Okabe & Ito 2008), dark enough on white, and by their marks besides
 COLOURS = ("#0072b2", "#b34700", "#00785a", "#a33c7f", "#5a4a00", "#1f4e79", "#7a1f1f", "#444444")
 INK, FAINT, ALARM = "#222222", "#d8d8d8", "#b00020"
@@ -21,21 +22,27 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Line:
-    """A named line through points, from left to right."""
+    """A named line through points, from left to right.
+
+    spans: the low and high end of an interval at every point; truths: what y truly is there; neither if empty.
+    """
 
     name: str
     points: Sequence[Point]
+    spans: Sequence[Point] = ()
+    truths: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis from low to high, by logarithms if `log`; percent: its numbers are shares."""
+    """One axis from low to high, by logarithms if `log`; percent: its numbers are shares; whole: no parts of one."""
 
     label: str
     low: float
     high: float
     log: bool = False
     percent: bool = False
+    whole: bool = False
 
     @classmethod
     def over(cls, label: str, values: Sequence[float], *, log: bool = False, percent: bool = False) -> Axis:
@@ -65,6 +72,7 @@ class Axis:
         span = (self.high - self.low) / 5
         unit = 10.0 ** math.floor(math.log10(span))
         step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= span * 0.999)
+        step = max(step, 1.0) if self.whole else step
         return [
             step * number for number in range(math.ceil(self.low / step), math.floor(self.high / step * 1.0001) + 1)
         ]
@@ -93,8 +101,11 @@ class Chart:
     def description(self) -> str:
         """The chart in words, for who cannot see it."""
         ends = "; ".join(
-            f"{line.name}: {self.y.text(line.points[0][1])} at {self.x.text(line.points[0][0])} to"
-            f" {self.y.text(line.points[-1][1])} at {self.x.text(line.points[-1][0])}"
+            f"{line.name}: "
+            + " to ".join(
+                f"{self.y.text(y)} at {self.x.text(x)}" for x, y in dict.fromkeys((line.points[0], line.points[-1]))
+            )
+            + (f", truth {self.y.text(line.truths[0])} to {self.y.text(line.truths[-1])}" if line.truths else "")
             for line in self.lines
         )
         limit = f" {self.limit[1]}: {self.y.text(self.limit[0])}." if self.limit else ""
@@ -155,6 +166,9 @@ def _frame(chart: Chart) -> list[Shape]:
         Words((LEFT - 44, 42), chart.y.label),
         Words((WIDTH - RIGHT, TOP + PLOT + 36), chart.x.label, anchor="end"),
     ]
+    if any(line.spans for line in chart.lines):
+        key = "mark: estimate with its 95% interval; stroke: truth"
+        found.append(Words((WIDTH - RIGHT, 42), key, anchor="end"))
     for tick in chart.y.ticks:
         y = _spot(chart, chart.x.low, tick)[1]
         found += [
@@ -185,11 +199,28 @@ def _lines(chart: Chart) -> list[Shape]:
     found: list[Shape] = []
     for number, line in enumerate(chart.lines):
         colour = COLOURS[number % len(COLOURS)]
-        spots = [_spot(chart, x, y) for x, y in line.points]
-        found.append(Stroke(spots, colour, 2))
-        step = math.ceil(len(spots) / 20)
+        aside = _aside(chart, number)
+        spots = [(x + aside, y) for x, y in (_spot(chart, *point) for point in line.points)]
+        for (x, _), ends in zip(spots, line.spans, strict=bool(line.spans)):
+            found.append(Stroke([(x, _spot(chart, 0, end)[1]) for end in ends], colour, 1))
+        for (x, _), truth in zip(spots, line.truths, strict=bool(line.truths)):
+            y = _spot(chart, 0, truth)[1]
+            reach = min(TRUTH, max(_step(chart) / 2, 3.0))
+            found.append(Stroke([(x - reach, y), (x + reach, y)], colour, 3))
+        found.append(Stroke(spots, colour, 1 if line.spans else 2))
+        step = 1 if line.spans else math.ceil(len(spots) / 20)
         found += [Area(_mark(number, spot), colour) for spot in spots[::step]]
     return found
+
+
+def _aside(chart: Chart, number: int) -> float:
+    """How far a line with intervals is moved to the right, so that those of one place stand side by side."""
+    return (number - (len(chart.lines) - 1) / 2) * _step(chart) if chart.lines[number].spans else 0.0
+
+
+def _step(chart: Chart) -> float:
+    room = (WIDTH - LEFT - RIGHT) / (chart.x.high - chart.x.low)
+    return min(3.0 * TRUTH, 0.8 * room / len(chart.lines))
 
 
 def _legend(chart: Chart) -> list[Shape]:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
+from importlib import metadata
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from aggregator.formats import to_csv, to_json
+from aggregator.formats import MOST_SHOWN, to_csv, to_json
 from client_sdk.mechanisms.base import EPSILON_RANGE
 from client_sdk.survey import Survey
 from simulations.audit import METHODS, TRIALS
@@ -24,30 +28,42 @@ from simulations.crowd import forgetful
 from simulations.definition import Definition, write_epsilon
 from simulations.drawing import to_png, to_svg, to_text
 from simulations.errors import SimulationError
-from simulations.formats import console, covered, print_outcomes, print_tuning
-from simulations.outlook import PRIOR, Demand
+from simulations.formats import (
+    SIMULATION_LEGEND,
+    TUNING_LEGEND,
+    concluded,
+    console,
+    outcome_sheets,
+    tuning_sheets,
+)
+from simulations.outlook import Demand
 from simulations.page import to_html
 from simulations.pictures import Picture, simulation_pictures, tuning_pictures
 from simulations.planning import CONFIDENCE
 from simulations.population import DEFAULT_SHAPE, Population
-from simulations.scenario import Scenario
+from simulations.remedies import points
+from simulations.scenario import MOST_DEVICES, Scenario
+from simulations.sheet import print_sheet
 from simulations.simulate import ENGINES, steps
 from simulations.simulate import simulate as run_simulation
 from simulations.tune import GRID
 from simulations.tune import tune as tune_survey
 
-LEGEND = (
-    "interval: percentage points on each side of the widest segment, per epoch. devices needed: for the target. "
-    "told from 0: the smallest share that is, with power 80% (lower end of the one-sided 95% interval above 0); shown: "
-    "how often the interval that is displayed lies above 0 then. as plain: answers without privacy that tell as much. "
-    f"lifetime: epsilon of all reports of a device. one report, all reports: how sure an observer, {PRIOR:.0%} sure of "
-    "something beforehand, can be after them."
-)
 PAGE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 SHARE = click.FloatRange(0, 1)
+DEVICES = click.IntRange(1, MOST_DEVICES)
+OUTPUTS = ("output", "pictures", "draw", "form", "write")  # options that change no figure
 
 Command = Callable[..., Any]
+
+
+def _share(context: click.Context, option: click.Parameter, share: float) -> float:
+    """A share between 0 and 1; who gives points is told the share."""
+    if not 0 < share < 1:
+        hint = f"; {share / 100:g} is {share:g} points" if 1 <= share < 100 else ""
+        raise click.BadParameter(f"must be above 0 and below 1, got {share:g}{hint}", context, option)
+    return share
 
 
 def common(command: Command) -> Command:
@@ -88,10 +104,11 @@ def common(command: Command) -> Command:
 
 @click.command("tune")
 @click.argument("file")
-@click.option("--devices", type=click.IntRange(min=1), required=True, help="How many devices hold the app.")
+@click.option("--devices", type=DEVICES, required=True, help="How many devices hold the app.")
 @click.option(
     "--target",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=float,
+    callback=_share,
     default=0.01,
     show_default=True,
     help="How far, as a share, a segment's interval may reach on each side, per epoch.",
@@ -131,17 +148,27 @@ def tune(
     population = _population(truth, like, definition.survey)
     demand = Demand(devices, participation, target, epochs, math.inf if ceiling is None else ceiling)
     found = tune_survey(definition, demand, population, grid or GRID)
+    sheets, truth_is = tuning_sheets(found), population.described(definition.survey)
     if form == "table":
         out = console()
-        print_tuning(found, out)
-        out.print(f"\n{LEGEND}\n", style="dim")
+        for sheet in sheets:
+            print_sheet(sheet, out)
+        legend = "; ".join(f"{name}: {meaning}" for name, meaning in TUNING_LEGEND.items())
+        out.print(f"{legend}.\nTruth: {truth_is}.\n", style="dim", markup=False)
     else:
         _echo(found.rows, form)
     words = found.reason[0].upper() + found.reason[1:]
     if output or pictures or draw:
         title = f"{definition.survey.name}: which epsilon, with {devices:,} devices"
         drawn = tuning_pictures(definition, demand, found)
-        _show(title, words, drawn, found.rows, output, pictures, draw, form)
+        facts = _facts(definition.survey, truth_is, devices, participation)
+        facts |= {
+            "target": f"within {points(target)} each {definition.survey.epoch}",
+            "revealed": f"counted {found.span}; ceiling: {'none' if ceiling is None else f'{ceiling:g}'}",
+        }
+        if output:
+            _write_page(output, to_html(title, words, facts, drawn, TUNING_LEGEND, sheets))
+        _show(drawn, pictures, draw, form)
     click.echo(words, err=form != "table")
     if write:
         _write(file, found.recommended, definition.survey)
@@ -149,7 +176,7 @@ def tune(
 
 @click.command("simulate")
 @click.argument("file")
-@click.option("--devices", type=click.IntRange(min=1), required=True, help="How many devices hold the app.")
+@click.option("--devices", type=DEVICES, required=True, help="How many devices hold the app.")
 @click.option(
     "--engine",
     type=click.Choice(list(ENGINES)),
@@ -202,14 +229,26 @@ def simulate(
         found = run_simulation(survey, scenario, engine, repetitions, seed, progress=advance)
     if engine == "tallies" and forgetful(survey, scenario):
         click.echo("each epoch is drawn apart; --engine clients follows what devices remember between them", err=True)
+    truth_is = population.described(survey)
+    if later is not None:
+        truth_is += f"; by the last epoch drawn from {later.described(survey)}"
+    words = concluded(found, CONFIDENCE)
     if form == "table":
-        print_outcomes(found, CONFIDENCE, console())
+        out = console()
+        for sheet in outcome_sheets(found, MOST_SHOWN):
+            print_sheet(sheet, out)
+        out.print(words, markup=False)
+        out.print(f"Truth: {truth_is}.", style="dim", markup=False)
     else:
         _echo(found, form)
     if output or pictures or draw:
         title = f"{survey.name}: simulated with {devices:,} devices"
-        words = covered(found, CONFIDENCE)
-        _show(title, words, simulation_pictures(found), found, output, pictures, draw, form)
+        drawn = simulation_pictures(found)
+        if output:
+            facts = _facts(survey, truth_is, devices, participation)
+            facts |= {"simulated": f"engine {engine}, {repetitions:,} x, seed {seed}, epochs: {epochs}"}
+            _write_page(output, to_html(title, words, facts, drawn, SIMULATION_LEGEND, outcome_sheets(found)))
+        _show(drawn, pictures, draw, form)
 
 
 @click.command("audit")
@@ -249,7 +288,9 @@ def _population(truth: Path | None, like: str, survey: Survey) -> Population:
     if truth is None:
         return Population.like(like)
     with _progress(f"reading {truth}", None) as advance:
-        return Population.read(truth, survey, like, advance)
+        population = Population.read(truth, survey, like, advance)
+    _warn(population)
+    return population
 
 
 def _named_or_read(text: str, survey: Survey) -> Population:
@@ -259,7 +300,48 @@ def _named_or_read(text: str, survey: Survey) -> Population:
     except SimulationError:
         if not Path(text).exists():
             raise
-        return Population.read(text, survey)
+        population = Population.read(text, survey)
+    _warn(population)
+    return population
+
+
+def _warn(population: Population) -> None:
+    for remark in population.remarks:
+        click.echo(f"Warning: {remark}", err=True)
+
+
+def _facts(survey: Survey, truth: str, devices: int, participation: float) -> dict[str, str]:
+    """What a page is about and how it was made, so that it can be checked and made again."""
+    return {
+        "survey": f"{survey.name}: {survey.title}",
+        "digest as read": survey.digest,
+        "truth supposed": truth,
+        "devices": f"{devices:,}, of which {100 * participation:.4g}% take part",
+        "command": _command(),
+        "made": f"{date.today()} by hushtally {metadata.version('hushtally')}",
+    }
+
+
+def _command() -> str:
+    """The command as it was called, without the options that change no figure."""
+    context = click.get_current_context()
+    words = ["hushtally", context.info_name or ""]
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name in OUTPUTS or context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+            continue
+        value = context.params[name]
+        option = parameter.opts[-1:] if isinstance(parameter, click.Option) else []
+        for one in value if isinstance(value, tuple) else (value,):
+            words += [*option, f"{one:g}" if isinstance(one, float) else str(one)]
+    return shlex.join(words)
+
+
+def _write_page(path: Path, page: str) -> None:
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{error.filename} cannot be written: {error.strerror}") from None
 
 
 def _write(file: str, epsilon: float | None, survey: Survey) -> None:
@@ -275,17 +357,8 @@ def _write(file: str, epsilon: float | None, survey: Survey) -> None:
         )
 
 
-def _show(
-    title: str,
-    words: str,
-    drawn: Sequence[Picture],
-    rows: Sequence[Any],
-    output: Path | None,
-    folder: Path | None,
-    draw: bool,
-    form: str,
-) -> None:
-    """Writes and draws what was asked for."""
+def _show(drawn: Sequence[Picture], folder: Path | None, draw: bool, form: str) -> None:
+    """Draws into the terminal, and writes into a folder."""
     if draw:
         click.echo("\n\n".join(to_text(picture.chart) for picture in drawn) + "\n", err=form != "table")
     try:
@@ -294,8 +367,6 @@ def _show(
             for picture in drawn:
                 (folder / f"{picture.name}.svg").write_text(to_svg(picture.chart), encoding="utf-8")
                 (folder / f"{picture.name}.png").write_bytes(to_png(picture.chart))
-        if output is not None:
-            output.write_text(to_html(title, words, drawn, rows), encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"{error.filename} cannot be written: {error.strerror}") from None
 

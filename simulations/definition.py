@@ -80,9 +80,14 @@ def write_epsilon(path: str | Path, epsilon: float) -> Survey:
     meant = Definition.load(path).at(epsilon)
     path = Path(path)
     document = tomlkit.parse(path.read_text(encoding="utf-8"))
-    document["privacy"]["epsilon"] = epsilon
-    if meant.permanent:
-        document["privacy"]["epsilon_permanent"] = meant.privacy.epsilon_permanent
+    stated = {"epsilon": epsilon} | ({"epsilon_permanent": meant.privacy.epsilon_permanent} if meant.permanent else {})
+    privacy: Any = document["privacy"]
+    for name, number in stated.items():
+        longer = -len(privacy[name].as_string()) if name in privacy else 0
+        privacy[name] = number
+        kept, longer = privacy[name].trivia, longer + len(privacy[name].as_string())
+        if kept.comment:  # stays in its column
+            kept.comment_ws = " " * max(len(kept.comment_ws) - longer, 1)
     text = tomlkit.dumps(document)
     if Survey.parse(text).digest != meant.digest:
         raise SimulationError(f"{path}: cannot be edited; set epsilon = {epsilon:g} under [privacy] by hand")

@@ -6,7 +6,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import groupby
@@ -18,12 +18,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from aggregator.formats import PIPED_WIDTH, percent, picture, span
+from aggregator.formats import PIPED_WIDTH, percent, picture
+from aggregator.summary import Row
 from client_sdk.mechanisms.base import EPSILON_RANGE
 from simulations.demo import Line, compare, replay, write_survey
 from simulations.demo_picture import picture as draw_svg
+from simulations.formats import UNCUT, uncut
 from simulations.purchases import LOG_ENDS, load_customers, shift_to
 from simulations.server import collector
+from simulations.sheet import fits, print_table
 
 SURVEY, DATABASE = "cdnow.toml", "hushtally.db"
 ALL = 23_570
@@ -90,7 +93,7 @@ def demo(epsilon: float, customers: int, seed: int, port: int, keep: Path | None
         "acquired: the month of the first purchase, which stands for a registration date.\n"
     )
     for question, rows in groupby(lines, key=lambda line: line.row.question):
-        _print(question, list(rows), out)
+        print_lines(question, list(rows), out)
     _conclude(lines, out)
     if image is not None:
         image.write_text(draw_svg(lines, len(people), epsilon), encoding="utf-8")
@@ -118,14 +121,19 @@ def _progress(console: Console) -> Progress:
     return Progress(*columns, console=console, transient=True)
 
 
-def _print(question: str, lines: Sequence[Line], console: Console) -> None:
+def print_lines(question: str, lines: Sequence[Line], console: Console) -> None:
+    """The table of a question, with a picture of its intervals on a terminal that has room for it."""
+    drawn = _table(question, lines, picture([line.row for line in lines], console)) if console.is_terminal else None
+    print_table(drawn if drawn and fits(drawn, console) else _table(question, lines, None), console)
+
+
+def _table(question: str, lines: Sequence[Line], draw: Callable[[Row], str] | None) -> Table:
     table = Table(title=f"[bold]{question}[/bold]", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("acquired")
+    table.add_column("acquired", no_wrap=True)
     table.add_column("segment", no_wrap=True)
     for name in ("truth", "estimate", "95% interval"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("covers")
-    draw = picture([line.row for line in lines], console) if console.is_terminal else None
+    table.add_column("covers", no_wrap=True)
     if draw:
         table.add_column("", no_wrap=True)
     for group, part in groupby(lines, key=lambda line: line.row.cohort.get("acquired", "all")):
@@ -136,12 +144,12 @@ def _print(question: str, lines: Sequence[Line], console: Console) -> None:
                 row.segment,
                 percent(line.truth),
                 percent(row.estimate) if row.published else "too few",
-                span(row.low, row.high),
+                uncut(row.low, row.high),
                 ("yes" if line.covers else "no") if row.published else "-",
             ]
             table.add_row(*cells, *([draw(row)] if draw else []))
         table.add_section()
-    console.print(table)
+    return table
 
 
 def _conclude(lines: Sequence[Line], console: Console) -> None:
@@ -152,7 +160,7 @@ def _conclude(lines: Sequence[Line], console: Console) -> None:
     held = sum(line.covers for line in published)
     console.print(
         f"[bold]{held} of {len(published)} intervals hold the truth: {held / len(published):.1%}[/bold]"
-        " (95% is promised; those of one question depend on each other).\n"
+        f" (95% is promised; those of one question depend on each other).\n{UNCUT}\n"
     )
 
 

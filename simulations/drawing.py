@@ -66,7 +66,7 @@ def to_png(chart: Chart) -> bytes:
 
 
 def to_text(chart: Chart) -> str:
-    """The chart in characters: a letter for every line, - for the limit."""
+    """The chart in characters: a letter for every line, its capital for the truth, - for the limit."""
     grid = [[" "] * COLUMNS for _ in range(ROWS)]
 
     def row(y: float) -> int:
@@ -77,6 +77,9 @@ def to_text(chart: Chart) -> str:
 
     if chart.limit is not None:
         grid[row(chart.limit[0])] = ["-"] * COLUMNS
+    for number, line in enumerate(chart.lines):
+        for (x, _), truth in zip(line.points, line.truths, strict=bool(line.truths)):
+            grid[row(truth)][column(x)] = chr(ord("A") + number)
     for number, line in enumerate(chart.lines):
         for x, y in line.points:
             grid[row(y)][column(x)] = chr(ord("a") + number)
@@ -91,6 +94,8 @@ def to_text(chart: Chart) -> str:
             below[start : start + len(text)] = text
     lines += [" " * 10 + "".join(below).rstrip(), f"{chart.x.label:>{COLUMNS + 10}}"]
     lines += [f"  {chr(ord('a') + number)} {line.name}" for number, line in enumerate(chart.lines)]
+    if any(line.truths for line in chart.lines):
+        lines.append("  capitals: the truth, where no estimate covers it")
     if chart.limit is not None:
         lines.append(f"  - {chart.limit[1]}")
     return "\n".join(lines)

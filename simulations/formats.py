@@ -1,4 +1,4 @@
-"""What simulations find, as JSON, CSV or a table to read."""
+"""What simulations find, as tables to read."""
 
 from __future__ import annotations
 
@@ -6,15 +6,33 @@ import sys
 from collections.abc import Sequence
 from itertools import groupby
 
-from rich import box
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from aggregator.formats import LONGEST_SEGMENT, MOST_SHOWN, PIPED_WIDTH, percent, span
-from simulations.outlook import Outlook
+from aggregator.formats import PIPED_WIDTH, percent
+from simulations.outlook import IN_ALL, PRIOR, Outlook
+from simulations.sheet import Sheet
 from simulations.simulate import Outcome
 from simulations.tune import Tuning, sure
+
+TUNING_LEGEND = {
+    "interval": "percentage points on each side of the widest segment, per epoch",
+    "devices needed": "for the target",
+    "told from 0": "the smallest share that is, with power 80% (lower end of the one-sided 95% interval above 0)",
+    "shown": "how often the interval that is displayed lies above 0 then",
+    "plain": "answers without privacy that tell as much",
+    "lifetime": "epsilon of all reports of a device, in all or in as many epochs as it says",
+    "every": "a device answers in one of so many epochs",
+    "one report, all reports": f"how sure an observer, {PRIOR:.0%} sure of something beforehand, can be after them",
+}
+SIMULATION_LEGEND = {
+    "truth": "the share of devices that are in the segment",
+    "estimate, mean": "from randomized reports; the mean of all repetitions",
+    "interval": "95%, uncut; with several repetitions percentage points on each side, on average",
+    "error": "percentage points, root of the mean square",
+    "holds, coverage": "whether the interval holds the truth, and how often",
+    "above 0": "how often the lower end of the one-sided 95% interval is",
+}
+UNCUT = "Noise takes small shares below 0; estimates and intervals are not cut there, which would bias them."
 
 
 def console() -> Console:
@@ -24,44 +42,47 @@ def console() -> Console:
 
 def half(share: float) -> str:
     """Half the length of an interval as people read it, in percentage points."""
+    if share > 1:
+        return "over ±100"
     return f"±{100 * share:.2f}" if share < 0.1 else f"±{100 * share:.1f}"
 
 
-def print_tuning(tuning: Tuning, out: Console) -> None:
+def uncut(low: float | None, high: float | None) -> str:
+    """An interval as it was estimated, below 0 and above 1 too, so that it can be compared with the truth."""
+    return "-" if low is None or high is None else f"{low:.1%} to {high:.1%}"
+
+
+def tuning_sheets(tuning: Tuning) -> list[Sheet]:
     """What is revealed at every epsilon, what every question can be told at it, and the kinds of memory compared."""
     first = next(iter(tuning.outlooks.values()))
-    out.print(_overview(tuning))
+    sheets = [_overview(tuning)]
     for index, question in enumerate(first):
-        out.print(
-            f"\n[bold]{escape(question.question)}[/bold]  {question.segments:,} segments,"
-            f" {question.reports:,} reports an epoch"
-        )
-        out.print(_of_question([rows[index] for rows in tuning.outlooks.values()]))
-    if tuning.alternatives:
-        out.print(f"\n[bold]memory and answers_every[/bold] at epsilon {tuning.alternatives[0][0].epsilon:g}")
-        out.print(_memories(tuning))
+        about = f"{question.segments:,} segments, {question.reports:,} reports an epoch"
+        sheets.append(_of_question(question.question, about, [rows[index] for rows in tuning.outlooks.values()]))
+    return [*sheets, _memories(tuning)] if tuning.alternatives else sheets
 
 
-def _overview(tuning: Tuning) -> Table:
-    table = _table(["epsilon", "interval", "devices needed", "lifetime", "one report", "all reports"])
-    for epsilon, rows in tuning.outlooks.items():
-        table.add_row(
+def _overview(tuning: Tuning) -> Sheet:
+    columns = ("epsilon", "interval", "devices needed", _lifetime(tuning), "one report", "all reports")
+    rows = [
+        (
             f"{epsilon:g}",
             _half_width(max(rows, key=lambda row: row.half_width)),
             f"{max(row.devices_for_target for row in rows):,}",
             f"{rows[0].lifetime_epsilon:g}",
             sure(max(row.belief_one_report for row in rows)),
             sure(rows[0].belief_lifetime),
-            style="bold" if epsilon == tuning.recommended else None,
         )
-    return table
+        for epsilon, rows in tuning.outlooks.items()
+    ]
+    stressed = None if tuning.recommended is None else list(tuning.outlooks).index(tuning.recommended)
+    return Sheet("", "", columns, rows, stressed=stressed)
 
 
-def _of_question(rows: Sequence[Outlook]) -> Table:
-    table = _table(["epsilon", "interval", "told from 0", "shown", "devices needed", "as plain"])
-    table.add_column("mechanism", no_wrap=True)
-    for row in rows:
-        table.add_row(
+def _of_question(id: str, about: str, outlooks: Sequence[Outlook]) -> Sheet:
+    columns = ("epsilon", "interval", "told from 0", "shown", "devices needed", "plain", "mechanism")
+    rows = [
+        (
             f"{row.question_epsilon:g}",
             _half_width(row),
             "none" if row.detectable_share is None else percent(row.detectable_share),
@@ -69,19 +90,17 @@ def _of_question(rows: Sequence[Outlook]) -> Table:
             f"{row.devices_for_target:,}",
             f"{row.plain_equivalent:,.0f}",
             row.mechanism,
-            style="bold" if row.recommended else None,
         )
-    return table
+        for row in outlooks
+    ]
+    stressed = next((number for number, row in enumerate(outlooks) if row.recommended), None)
+    return Sheet(id, about, columns, rows, ("mechanism",), stressed)
 
 
-def _memories(tuning: Tuning) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("memory")
-    for name in ("every", "interval", "lifetime", "all reports"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("protects")
-    for rows in tuning.alternatives:
-        table.add_row(
+def _memories(tuning: Tuning) -> Sheet:
+    columns = ("memory", "every", "interval", _lifetime(tuning), "all reports", "protects")
+    rows = [
+        (
             rows[0].memory,
             f"{rows[0].answers_every}",
             _half_width(max(rows, key=lambda row: row.half_width)),
@@ -89,63 +108,67 @@ def _memories(tuning: Tuning) -> Table:
             sure(rows[0].belief_lifetime),
             rows[0].protects,
         )
-    return table
+        for rows in tuning.alternatives
+    ]
+    own = next(iter(tuning.outlooks.values()))[0].memory
+    remark = "; ".join(
+        f"permanent: with epsilon_permanent = {survey.privacy.epsilon_permanent:g} and changes ="
+        f" {survey.privacy.changes}{'' if own == survey.privacy.memory else ', supposed: the survey names neither'}"
+        for survey in tuning.compared
+        if survey.permanent
+    )
+    about = f"at epsilon {tuning.alternatives[0][0].epsilon:g}"
+    return Sheet("memory and answers_every", about, columns, rows, ("memory", "protects"), remark=remark)
 
 
-def _table(names: Sequence[str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in names:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
+def _lifetime(tuning: Tuning) -> str:
+    return "lifetime" if tuning.span == IN_ALL else tuning.span
 
 
 def _half_width(row: Outlook) -> str:
     return half(row.half_width) if row.published else "too few"
 
 
-def print_outcomes(outcomes: Sequence[Outcome], confidence: float, out: Console) -> None:
-    """One table for every question and epoch: truth and estimate, and how they differ over the repetitions."""
+def outcome_sheets(outcomes: Sequence[Outcome], most: int | None = None) -> list[Sheet]:
+    """One sheet for every question and epoch: truth and estimate, and how they differ over the repetitions.
+
+    most: show the so many largest segments only.
+    """
+    sheets = []
     for (question, epoch), group in groupby(outcomes, key=lambda one: (one.question, one.epoch)):
         rows = list(group)
-        reports = f"{rows[0].reports:,.0f} reports" + " on average" * (rows[0].repetitions > 1)
-        out.print(f"[bold]{escape(question)}[/bold]  {epoch}  {reports}")
+        about = f"{epoch}  {rows[0].reports:,.0f} reports" + " on average" * (rows[0].repetitions > 1)
         if not rows[0].published:
-            out.print("  too few to be published\n")
+            sheets.append(Sheet(question, about, (), (), remark="too few to be published"))
             continue
-        shown = sorted(rows, key=lambda one: one.truth, reverse=True)[:MOST_SHOWN] if len(rows) > MOST_SHOWN else rows
-        out.print(_of_outcomes(shown))
-        if len(shown) < len(rows):
-            out.print(f"  the largest {len(shown)}; {len(rows) - len(shown):,} more with --format csv or --format json")
-        out.print()
-    out.print(covered(outcomes, confidence))
+        large = most is not None and len(rows) > most
+        shown = sorted(rows, key=lambda one: one.truth, reverse=True)[:most] if large else rows
+        hidden = len(rows) - len(shown)
+        remark = f"the largest {len(shown)}; {hidden:,} more with --format csv or --format json" if hidden else ""
+        several = rows[0].repetitions > 1
+        names = ("mean", "error", "interval", "coverage", "above 0") if several else ("estimate", "interval", "holds")
+        cells = [_of_outcome(row) for row in shown]
+        sheets.append(Sheet(question, about, ("segment", "truth", *names), cells, ("segment",), remark=remark))
+    return sheets
 
 
-def _of_outcomes(rows: Sequence[Outcome]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("segment", no_wrap=True, overflow="ellipsis", max_width=LONGEST_SEGMENT)
-    several = rows[0].repetitions > 1
-    names = ["mean", "error", "interval", "coverage", "above 0"] if several else ["estimate", "interval", "holds"]
-    for name in ("truth", *names):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        assert row.error is not None
-        assert row.half_width is not None
-        if several:
-            cells = [percent(row.estimate), half(row.error)[1:], half(row.half_width)]
-            cells += [percent(row.coverage), percent(row.detected)]
-        else:
-            cells = [percent(row.estimate), span(row.low, row.high), "yes" if row.coverage else "no"]
-        table.add_row(escape(row.segment), percent(row.truth), *cells)
-    return table
+def _of_outcome(row: Outcome) -> list[str]:
+    assert row.error is not None
+    assert row.half_width is not None
+    cells = [row.segment, percent(row.truth), percent(row.estimate)]
+    if row.repetitions > 1:
+        return [*cells, half(row.error)[1:], half(row.half_width), percent(row.coverage), percent(row.detected)]
+    return [*cells, uncut(row.low, row.high), "yes" if row.coverage else "no"]
 
 
-def covered(outcomes: Sequence[Outcome], confidence: float) -> str:
-    """How many of all intervals hold the truth, in words."""
+def concluded(outcomes: Sequence[Outcome], confidence: float) -> str:
+    """How many of all intervals hold the truth, in words, and why some are below 0."""
     held = sum((row.coverage or 0) * row.published for row in outcomes)
     total = sum(row.published for row in outcomes)
     if not total:
         return "No question has reports enough to be published: more devices would, or a smaller min_reports."
+    below = any(((row.low or 0) if row.repetitions == 1 else (row.estimate or 0)) < 0 for row in outcomes)
     return (
         f"{held:,.0f} of {total:,} intervals hold the truth: {held / total:.1%} ({confidence:.0%} is promised; those of"
-        " one question depend on each other)."
+        f" one question depend on each other).{f' {UNCUT}' if below else ''}"
     )

@@ -2,50 +2,105 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import date
+from difflib import get_close_matches
 
-import numpy as np
-
-from aggregator.intervals import Floats
 from client_sdk.events import usable
-from client_sdk.signals import Event
+from client_sdk.signals import Event, Function, Signal
 from client_sdk.survey import Survey
 from simulations.errors import SimulationError
 
 
-def log_shares(
-    rows: Iterable[Mapping[str, str]], survey: Survey, progress: Callable[[], object] = lambda: None
-) -> dict[str, Floats]:
-    """The share of the log's devices in every segment of every question, on the log's last day.
+@dataclass
+class Log:
+    """A log read row by row; every row whose event or number no signal can use is refused or counted.
 
-    rows: device, day (like 2026-11-02), event, and any fields of events; a field that reads as a number is one.
-    Every device counts, also one without an event that the survey names. SimulationError for a day that is none or a
-    log without events.
+    histories: the events of every device. unknown: how often each event came that no signal is about, and its line.
     """
-    histories: dict[str, list[Event]] = {}
-    for number, row in enumerate(rows, 2):
-        progress()
+
+    signals: Mapping[str, Signal]
+    histories: dict[str, list[Event]] = field(default_factory=dict)
+    unknown: Counter[str] = field(default_factory=Counter)
+    lines: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def about(cls, survey: Survey) -> Log:
+        """An empty log for the signals that the survey's questions use."""
+        told = json.dumps([question.form.definition for question in survey.questions])
+        return cls({name: one for name, one in survey.signals.items() if re.search(rf"\b{name}\b", told)})
+
+    def add(self, line: int, row: Mapping[str, str]) -> None:
+        """One row; SimulationError, with its line, for a day that is none or a text where a sum needs a number."""
         try:
             day = date.fromisoformat(row["day"] or "")
         except ValueError:
-            raise SimulationError(f"line {number}: day must be like 2026-11-02, got {row['day']!r}") from None
-        histories.setdefault(row["device"], []).append(Event(row["event"], day, _fields(row)))
-    if not histories:
-        raise SimulationError("the log has no events")
-    last = max(event.day for history in histories.values() for event in history)
-    counts: dict[str, Counter[int]] = {question.id: Counter() for question in survey.questions}
-    for history in histories.values():
+            raise SimulationError(f"line {line}: day must be like 2026-11-02, got {row['day']!r}") from None
+        fields, event = _fields(row), row["event"]
+        about = {name: signal for name, signal in self.signals.items() if signal.event == event}
+        for name, signal in about.items():
+            text = row.get(signal.field or "")
+            if signal.function is Function.SUM and text and not isinstance(fields.get(signal.field or ""), int | float):
+                raise SimulationError(
+                    f"line {line}: {signal.field} must be a number within 10^12, as {name} sums it, got {text!r}"
+                )
+        if not about:
+            self.unknown[event] += 1
+        self.lines.setdefault(event, line)
+        self.histories.setdefault(row["device"], []).append(Event(event, day, fields))
+
+    def check(self, columns: Sequence[str]) -> None:
+        """SimulationError for a log without events, or one that misspells what the survey counts, as far as is seen."""
+        if not self.histories:
+            raise SimulationError("the log has no events")
+        for name, signal in self.signals.items():
+            if signal.field and signal.field not in columns:
+                raise SimulationError(f"the log has no column {signal.field!r}, which {name} is about")
+            if self.unknown and signal.event not in self.lines:
+                others = ", ".join(f"{one!r} (line {self.lines[one]})" for one in list(self.unknown)[:3])
+                raise SimulationError(f"the log has no event {signal.event!r}, which {name} is about, but {others}")
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What may be a mistake and need not be one."""
+        known = {signal.event for signal in self.signals.values()}
+        found = [f"there is no event {event!r} in it" for event in sorted(known - self.lines.keys())]
+        for event, number in self.unknown.items():
+            close = get_close_matches(event, known, n=1)
+            hint = f"; was {close[0]!r} meant?" if close else ""
+            found.append(f"no signal is about {number:,} x {event!r}, first in line {self.lines[event]}{hint}")
+        return tuple(found)
+
+
+def read_log(
+    rows: Iterable[Mapping[str, str]],
+    columns: Sequence[str],
+    survey: Survey,
+    progress: Callable[[], object] = lambda: None,
+) -> tuple[dict[str, list[int]], tuple[str, ...]]:
+    """How many of the log's devices are in every segment of every question on the log's last day; and remarks.
+
+    rows: device, day (like 2026-11-02), event, and any fields of events; a field that reads as a number is one.
+    Every device counts, also one without an event that the survey names. SimulationError: see Log.
+    """
+    log = Log.about(survey)
+    for line, row in enumerate(rows, 2):
+        progress()
+        log.add(line, row)
+    log.check(columns)
+    last = max(event.day for history in log.histories.values() for event in history)
+    counts = {question.id: [0] * len(question.segments) for question in survey.questions}
+    for history in log.histories.values():
         history.sort(key=lambda event: event.day)
         signals = {name: signal.value(history, last) for name, signal in survey.signals.items()}
         for question in survey.questions:
             counts[question.id][question.form.value(signals)] += 1
-    return {
-        question.id: np.array([counts[question.id][value] for value in range(len(question.segments))]) / len(histories)
-        for question in survey.questions
-    }
+    return counts, log.remarks
 
 
 def _fields(row: Mapping[str, str]) -> dict[str, float | str]:

@@ -25,6 +25,7 @@ from simulations.planning import (
 )
 from simulations.population import Population
 
+IN_ALL = "in all"
 PRIOR = 0.1  # how sure an observer is beforehand, in the figures about one person
 
 
@@ -62,6 +63,12 @@ class Demand:
             )
         return reports
 
+    def span(self, survey: Survey) -> str:
+        """The time in which reports are counted together, in words: "in all", or like "in 4 weeks"."""
+        if self.epochs is None or self.epochs >= survey.epochs:
+            return IN_ALL
+        return f"in {self.epochs} {survey.epoch}{'' if self.epochs == 1 else 's'}"
+
     def devices_for(self, survey: Survey, reports: int) -> int:
         """The devices that send so many reports per question and epoch."""
         return math.ceil(reports / (self.participation * reports_per_device(survey)))
@@ -81,8 +88,12 @@ def lifetime_epsilon(survey: Survey, epochs: int | None = None) -> float:
     if epochs is None:
         return survey.lifetime_epsilon
     most = 1 + (survey.privacy.changes or 0) if survey.permanent else survey.answers
-    answers = min(math.ceil(epochs / survey.privacy.answers_every), most)
-    return survey.lifetime_epsilon * answers / most
+    return survey.lifetime_epsilon * min(_answers(survey, epochs), most) / most
+
+
+def _answers(survey: Survey, epochs: int | None) -> int:
+    """The answers of a device in the first so many epochs (None: in all)."""
+    return survey.answers if epochs is None else min(math.ceil(epochs / survey.privacy.answers_every), survey.answers)
 
 
 @dataclass(frozen=True)
@@ -162,20 +173,20 @@ def outlook(survey: Survey, question: Question, demand: Demand, population: Popu
         lifetime_epsilon=lifetime,
         belief_one_report=largest_belief(PRIOR, question.epsilon),
         belief_lifetime=largest_belief(PRIOR, lifetime),
-        protects=protection(survey),
+        protects=protection(survey, demand.epochs),
         half_widths=dict(zip(question.segments, halves.tolist(), strict=True)),
     )
 
 
-def protection(survey: Survey) -> str:
-    """What the survey's kind of memory protects, and what it does not."""
+def protection(survey: Survey, epochs: int | None = None) -> str:
+    """What the survey's kind of memory protects in its first so many epochs (None: in all), and what it does not."""
     if survey.permanent:
         return (
             f"what was answered, with up to {survey.privacy.changes} changes; not whether and when an answer changed,"
             " from whoever can link a device's reports"
         )
-    answers = "the one answer" if survey.answers == 1 else f"all {survey.answers} answers together"
-    return f"whatever the customer did, in {answers}"
+    answers = _answers(survey, epochs)
+    return f"whatever the customer did, in {'the one answer' if answers == 1 else f'all {answers} answers together'}"
 
 
 def named(mechanism: Mechanism) -> str:

@@ -1,16 +1,15 @@
-"""One page in HTML that holds everything: words, tables, pictures; nothing is loaded from elsewhere."""
+"""One page in HTML that holds everything: words, facts, pictures, tables; nothing is loaded from elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from jinja2 import Environment
 from markupsafe import Markup
 
 from simulations.drawing import to_svg
 from simulations.pictures import Picture
+from simulations.sheet import Sheet
 
 TEMPLATE = """<!doctype html>
 <html lang="en">
@@ -22,55 +21,66 @@ TEMPLATE = """<!doctype html>
 body { font: 16px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; color: #222; background: #fff;
   max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 .words { font-size: 1.15rem; border-left: 4px solid #0072b2; padding-left: 1rem; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; }
+dt { color: #555; } dd { margin: 0; overflow-wrap: anywhere; }
 figure { margin: 2rem 0; } svg { max-width: 100%; height: auto; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .75rem; text-align: right; border-bottom: 1px solid #d8d8d8; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } caption { text-align: left; font-weight: 600; padding: .5rem 0; }
+section { margin: 2rem 0; overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .75rem .25rem 0; text-align: right; border-bottom: 1px solid #d8d8d8; white-space: nowrap; }
+th.text, td.text { text-align: left; white-space: normal; overflow-wrap: anywhere; } tr.stressed { font-weight: 600; }
+caption { text-align: left; padding: .5rem 0; }
 </style>
 </head>
 <body>
 <main>
 <h1>{{ title }}</h1>
 <p class="words">{{ words }}</p>
+<dl>
+{% for name, fact in facts.items() %}<dt>{{ name }}</dt><dd>{{ fact }}</dd>
+{% endfor %}</dl>
 {% for picture in pictures %}<figure>
 {{ picture }}</figure>
-{% endfor %}<div class="wide" tabindex="0" role="region" aria-label="all figures">
+{% endfor %}<h2>What the columns say</h2>
+<dl>
+{% for name, meaning in legend.items() %}<dt>{{ name }}</dt><dd>{{ meaning }}</dd>
+{% endfor %}</dl>
+{% for sheet in sheets %}<section tabindex="0" aria-label="{{ sheet.title or "overview" }}">
 <table>
-<caption>All figures</caption>
-<thead><tr>{% for name in names %}<th scope="col">{{ name }}</th>{% endfor %}</tr></thead>
+<caption><b>{{ sheet.title or "overview" }}</b> {{ sheet.about }}</caption>
+<thead><tr>{% for name in sheet.columns %}<th scope="col"{{ text if name in sheet.words }}>{{ name }}</th>\
+{% endfor %}</tr></thead>
 <tbody>
-{% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
+{% for row in sheet.rows %}<tr{% if loop.index0 == sheet.stressed %} class="stressed"{% endif %}>\
+{% for cell in row %}<td{{ text if sheet.columns[loop.index0] in sheet.words }}>{{ cell }}</td>{% endfor %}</tr>
 {% endfor %}</tbody>
 </table>
-</div>
-</main>
+{% if sheet.remark %}<p>{{ sheet.remark }}</p>
+{% endif %}</section>
+{% endfor %}</main>
 </body>
 </html>
 """
-UNNAMED = ("survey", "version", "half_widths", "protects")  # fields that a table has no use for
 
 
-def to_html(title: str, words: str, pictures: Sequence[Picture], rows: Sequence[Any]) -> str:
-    """The page; rows: dataclasses of one kind, whose fields become the columns of a table."""
-    names = [field.name for field in fields(rows[0]) if field.name not in UNNAMED] if rows else []
+def to_html(
+    title: str,
+    words: str,
+    facts: Mapping[str, str],
+    pictures: Sequence[Picture],
+    legend: Mapping[str, str],
+    sheets: Sequence[Sheet],
+) -> str:
+    """The page; facts: what it was made of and how; legend: what the columns of the sheets say."""
     return (
         Environment(autoescape=True)
         .from_string(TEMPLATE)
         .render(
             title=title,
             words=words,
+            facts=facts,
             pictures=[Markup(to_svg(picture.chart)) for picture in pictures],
-            names=[name.replace("_", " ") for name in names],
-            rows=[[_cell(getattr(row, name)) for name in names] for row in rows],
+            legend=legend,
+            sheets=sheets,
+            text=Markup(' class="text"'),
         )
     )
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -103,20 +103,32 @@ def _lifetime(definition: Definition, demand: Demand, tuning: Tuning) -> Chart:
 
 
 def simulation_pictures(outcomes: Sequence[Outcome]) -> list[Picture]:
-    """For every question the truth and the mean estimates, epoch by epoch, of its largest segments."""
+    """For every question the mean estimates with intervals and the truth, epoch by epoch, of its largest segments.
+
+    The interval is the estimate's own or, with several repetitions, the mean estimate's with the mean half width.
+    """
     pictures = []
     for question, group in groupby(outcomes, key=lambda one: one.question):
         rows = [row for row in group if row.estimate is not None]
         epochs = {epoch: number for number, epoch in enumerate(dict.fromkeys(row.epoch for row in rows), 1)}
         segments = sorted({row.segment: row.truth for row in rows}.items(), key=lambda item: -item[1])
         lines = []
-        for segment, _ in segments[: MOST_LINES // 2]:
+        for segment, _ in segments[:MOST_LINES]:
             mine = [row for row in rows if row.segment == segment]
-            lines.append(Line(segment, [(epochs[row.epoch], row.estimate or 0.0) for row in mine]))
-            lines.append(Line(f"{segment}, truth", [(epochs[row.epoch], row.truth) for row in mine]))
+            spots = [(epochs[row.epoch], row.estimate or 0.0) for row in mine]
+            lines.append(Line(segment, spots, [_span(row) for row in mine], [row.truth for row in mine]))
         if lines:
-            shares = [y for line in lines for _, y in line.points]
-            x = Axis.over("epochs since the survey began", list(epochs.values()))
-            chart = Chart(question, x, Axis.over("share of customers", shares, percent=True), lines)
-            pictures.append(Picture(question, chart))
+            shares = [y for line in lines for y in (*line.truths, *(end for ends in line.spans for end in ends))]
+            x = Axis("epochs since the survey began", 0.5, len(epochs) + 0.5, whole=True)
+            y = Axis.over("share of customers", shares, percent=True)
+            hidden = len(segments) - len(lines)
+            title = f"{question}: the largest {len(lines)} of {len(segments):,} segments" if hidden else question
+            pictures.append(Picture(question, Chart(title, x, y, lines)))
     return pictures
+
+
+def _span(row: Outcome) -> tuple[float, float]:
+    if row.repetitions == 1:
+        return row.low or 0.0, row.high or 0.0
+    estimate, half = row.estimate or 0.0, row.half_width or 0.0
+    return estimate - half, estimate + half

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,10 @@ import numpy as np
 
 from aggregator.intervals import Floats
 from client_sdk.fields import did_you_mean
-from client_sdk.questions import Question
+from client_sdk.questions import Cross, Question
 from client_sdk.survey import Survey
 from simulations.errors import SimulationError
-from simulations.log import log_shares
+from simulations.log import read_log
 
 SHAPES = {"uniform": None, "zipf": 1.0, "geometric": 0.5}  # with the parameter that is taken when none is given
 DEFAULT_SHAPE = "zipf:1"  # few large segments, many small ones, as behaviour goes
@@ -39,9 +39,7 @@ class Shape:
         """The shape that words like "zipf:1.1" name; SimulationError for others."""
         name, colon, rest = text.partition(":")
         if name not in SHAPES:
-            raise SimulationError(
-                f"shape must be uniform, zipf:S or geometric:R, got {text!r}{did_you_mean(name, SHAPES)}"
-            )
+            raise SimulationError(f"shape must be uniform, zipf:S or geometric:R, got {text!r}")
         try:
             parameter = float(rest) if colon else SHAPES[name]
         except ValueError:
@@ -71,10 +69,15 @@ class Shape:
 
 @dataclass(frozen=True)
 class Population:
-    """The shares of all questions: those that are known by question id, the shape for every other question."""
+    """The shares of all questions: those that are known by question id, the shape for every other question.
+
+    source: the file in which they are known. remarks: what may be a mistake in it.
+    """
 
     shape: Shape
     known: Mapping[str, Floats]
+    source: str = ""
+    remarks: Sequence[str] = ()
 
     @classmethod
     def like(cls, shape: str) -> Population:
@@ -100,7 +103,8 @@ class Population:
         shape = Shape.parse(otherwise)
         try:
             text = Path(path).read_text(encoding="utf-8-sig")
-            return cls(shape, _known(text, survey, progress))
+            known, remarks = _known(text, survey, progress)
+            return cls(shape, known, str(path), tuple(f"{path}: {remark}" for remark in remarks))
         except OSError as error:
             raise SimulationError(f"{path}: cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:
@@ -113,18 +117,31 @@ class Population:
         found = self.known.get(question.id)
         return self.shape.shares(len(question.segments)) if found is None else found
 
+    def described(self, survey: Survey) -> str:
+        """Where the shares of a survey's questions come from, in words, and what is not true to life in them."""
+        shaped = [question.id for question in survey.asked if question.id not in self.known]
+        words = [self.source] if self.known else []
+        if shaped:
+            words.append(f"{self.shape} for {', '.join(shaped) if self.known else 'every question'}, an invented shape")
+        for question in survey.asked:
+            parts = {question.id, *question.form.questions} if isinstance(question.form, Cross) else set()
+            if not parts <= self.known.keys():
+                words.append(f"{question.id} is drawn by itself, so that its sums are not the shares of its questions")
+        return "; ".join(words)
 
-def _known(text: str, survey: Survey, progress: Callable[[], object]) -> dict[str, Floats]:
+
+def _known(text: str, survey: Survey, progress: Callable[[], object]) -> tuple[dict[str, Floats], Sequence[str]]:
     if text.lstrip().startswith("{"):
         try:
             stated = json.loads(text)
         except ValueError as error:
             raise SimulationError(f"is not JSON: {error}") from None
-        return {id: _shares(survey, id, shares) for id, shares in stated.items()}
+        return {id: _shares(survey, id, shares) for id, shares in stated.items()}, ()
     rows = csv.DictReader(io.StringIO(text))
     columns = set(rows.fieldnames or ())
     if columns >= {"device", "day", "event"}:
-        return log_shares(rows, survey, progress)
+        counts, remarks = read_log(rows, sorted(columns), survey, progress)
+        return {id: np.array(numbers) / sum(numbers) for id, numbers in counts.items()}, remarks
     if not columns >= {"question", "segment", "share"}:
         raise SimulationError(
             "must be JSON, or CSV with the columns question, segment, share or device, day, event, ...,"
@@ -133,7 +150,7 @@ def _known(text: str, survey: Survey, progress: Callable[[], object]) -> dict[st
     stated = {}
     for row in rows:
         stated.setdefault(row["question"], {})[row["segment"]] = row["share"]
-    return {id: _shares(survey, id, shares) for id, shares in stated.items()}
+    return {id: _shares(survey, id, shares) for id, shares in stated.items()}, ()
 
 
 def _shares(survey: Survey, id: str, stated: object) -> Floats:

@@ -100,6 +100,8 @@ def _coarser(survey: Survey, worst: Question, demand: Demand, devices: int, need
 
 def points(share: float) -> str:
     """A share as percentage points, with two digits that count."""
+    if share > 1:
+        return "more than 100 points"
     number = float(f"{100 * share:.2g}")
     return f"{number:g} point{'' if number == 1 else 's'}"
 

@@ -15,6 +15,8 @@ from client_sdk.survey import Survey
 from simulations.errors import SimulationError
 from simulations.population import Population
 
+MOST_DEVICES = 10**9
+
 
 class Collected(NamedTuple):
     """What came of one question in one epoch: the number of reports, and how many of them support each value.
@@ -67,9 +69,14 @@ class Scenario:
         for name in ("devices", "epochs"):
             if getattr(self, name) < 1:
                 raise SimulationError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.devices > MOST_DEVICES:
+            raise SimulationError(f"devices must be at most {MOST_DEVICES:,}, got {self.devices:,}")
         for name in ("participation", "change", "turnover", "withdrawal"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SimulationError(f"{name} must be at least 0 and at most 1, got {getattr(self, name):g}")
+        for name in ("change", "turnover", "withdrawal"):
+            if self.epochs == 1 and getattr(self, name):
+                raise SimulationError(f"{name} happens between epochs: epochs must be more than 1 with it")
         if self.later is not None and (self.epochs == 1 or not (self.change or self.turnover)):
             raise SimulationError("shares can only move over several epochs, with change or turnover above 0")
 

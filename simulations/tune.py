@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from client_sdk.errors import SurveyError
+from client_sdk.mechanisms.base import EPSILON_RANGE
 from client_sdk.survey import FRESH, PERMANENT, Survey
 from simulations.definition import Definition
 from simulations.errors import SimulationError
@@ -25,7 +26,8 @@ class Tuning:
 
     outlooks: one for every question, at every possible epsilon of the grid, ascending. alternatives: the same at one
     epsilon with other kinds of memory and answers_every; compared: those surveys. recommended: the epsilon to take,
-    None if none meets the demand; then remedies name what would. reason: all this in words.
+    None if none meets the demand; then remedies name what would. reason: all this in words. span: the time in
+    which what is revealed is counted together, like "in all".
     """
 
     outlooks: Mapping[float, Sequence[Outlook]]
@@ -34,6 +36,7 @@ class Tuning:
     recommended: float | None
     remedies: Sequence[Remedy]
     reason: str
+    span: str
 
     @property
     def rows(self) -> list[Outlook]:
@@ -59,6 +62,7 @@ def tune(definition: Definition, demand: Demand, population: Population, grid: I
             best,
             (),
             _reason(surveys[best], outlooks, demand),
+            demand.span(definition.survey),
         )
     allowed = [epsilon for epsilon, rows in outlooks.items() if rows[0].lifetime_epsilon <= demand.ceiling]
     own = min(allowed or surveys, key=lambda epsilon: abs(epsilon - definition.survey.privacy.epsilon))
@@ -68,7 +72,8 @@ def tune(definition: Definition, demand: Demand, population: Population, grid: I
         *_alternatives(definition, own, demand, population),
         None,
         found,
-        _no_reason(own, outlooks, found, demand),
+        _no_reason(own, outlooks, found, demand, demand.span(definition.survey)),
+        demand.span(definition.survey),
     )
 
 
@@ -125,25 +130,32 @@ def _reason(survey: Survey, outlooks: Mapping[float, Sequence[Outlook]], demand:
     if below:
         needed = max(row.devices_for_target for row in outlooks[below[-1]])
         words += f"; {below[-1]:g} would need {round_up(needed):,} devices"
-    return f"{words}. {_revealed(rows[0])}"
+    return f"{words}. {_revealed(rows[0], demand.span(survey))}"
 
 
-def _revealed(row: Outlook) -> str:
+def _revealed(row: Outlook, span: str) -> str:
     return (
-        f"A device reveals at most epsilon {row.lifetime_epsilon:g} in all: whoever keeps all its reports and was"
+        f"A device reveals at most epsilon {row.lifetime_epsilon:g} {span}: whoever keeps all these reports and was"
         f" {PRIOR:.0%} sure of something about its owner can be {sure(row.belief_lifetime)} sure."
     )
 
 
-def _no_reason(own: float, outlooks: Mapping[float, Sequence[Outlook]], found: Sequence[Remedy], demand: Demand) -> str:
+def _no_reason(
+    own: float, outlooks: Mapping[float, Sequence[Outlook]], found: Sequence[Remedy], demand: Demand, span: str
+) -> str:
     allowed = [epsilon for epsilon, rows in outlooks.items() if rows[0].lifetime_epsilon <= demand.ceiling]
     if not allowed:
-        least = min(rows[0].lifetime_epsilon for rows in outlooks.values())
-        return f"no epsilon stays below {demand.ceiling:g} in all: at least {least:g} is revealed; answer more seldom"
+        least = min(outlooks)
+        smaller = "name smaller ones with --epsilon, or " if least > EPSILON_RANGE[0] else ""
+        return (
+            f"no epsilon that was looked at stays within {demand.ceiling:g} {span}: {least:g}, the smallest, reveals up"
+            f" to {outlooks[least][0].lifetime_epsilon:g}; {smaller}answer more seldom"
+        )
     worst = max(outlooks[allowed[-1]], key=lambda row: (not row.published, row.half_width))
     reached = f"{worst.question} would be within {points(worst.half_width)}"
     if not worst.published:
-        reached = f"{worst.question} would have {worst.reports:,} reports, too few to be published"
+        reports = "1 report" if worst.reports == 1 else f"{worst.reports:,} reports"
+        reached = f"{worst.question} would have {reports}, too few to be published"
     bound = "" if len(allowed) == len(outlooks) else f", the largest below a ceiling of {demand.ceiling:g},"
     would = [
         f"{remedy.change}{'' if remedy.enough else f' ({round_up(remedy.devices):,} devices then do)'}"

@@ -207,7 +207,10 @@ def test_arguments(arguments: tuple[str, int], said: str | None) -> None:
 def test_the_command(example: Path) -> None:
     result = CliRunner().invoke(main, ["audit", str(example)])
     assert result.exit_code == 0, result.output
-    assert "every bound is kept" in result.output
+    assert "every bound is proven" in result.output
+    assert "frequency, one report: at most 1: proven" in result.output
+    assert "to 12 digits" in result.output
+    assert "this follows from\n  the bounds below by composition, and is not itself tested" in result.output
     shown = CliRunner().invoke(main, ["audit", str(example), "--format", "json"])
     certificate = json.loads(shown.stdout)
     assert certificate["holds"] is True
@@ -217,6 +220,16 @@ def test_the_command(example: Path) -> None:
     ]
     table = CliRunner().invoke(main, ["audit", str(example), "--format", "csv"])
     assert len(table.stdout.splitlines()) == 5
+
+
+def test_watching_does_not_prove(example: Path) -> None:
+    """A lower bound that keeps below epsilon does not show that epsilon is kept, and no line says so."""
+    certificate = audit(survey(3, PERMANENT), trials=1_000, seed=1)
+    assert "one v1: no bound is refuted (2 proven, 1 only watched)" in str(certificate)
+    text = str(audit(survey(3), "statistics", 2_000, seed=1))
+    assert "kind, one report: at most 1: not refuted" in text
+    assert "with 95% confidence" in text
+    assert "kept" not in text
 
 
 def test_the_command_ends_with_1_when_a_bound_is_broken(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """The demonstration as a newcomer runs it: real processes, a real database."""
 
+import io
 import os
 import re
 import shlex
@@ -8,13 +9,19 @@ import socket
 import subprocess
 import sys
 import time
+from itertools import groupby
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
+from client_sdk.survey import Survey
 from hushtally.cli import main
+from simulations.demo import compare
+from simulations.demo_cli import DATABASE, SURVEY, print_lines
+from simulations.purchases import load_customers
 
 HUSHTALLY = str(Path(sys.executable).parent / "hushtally")
 
@@ -56,6 +63,29 @@ def test_it_prints_every_interval_beside_the_truth(kept):
     assert (held, of) == (sum(line.rstrip().endswith("yes") for line in lines), 104)
     assert "truth: all these customers" in out
     assert "the month of the first purchase, which stands for a registration date" in out
+
+
+@pytest.mark.parametrize(("width", "drawn"), [(50, False), (80, False), (120, True)])
+def test_a_narrow_terminal_loses_the_picture_before_any_column(kept, width, drawn):
+    """Every figure of every question is whole at any width, and an 80-column terminal needs to wrap nothing."""
+    folder, out = kept
+    lines = compare(Survey.load(folder / "kept" / SURVEY), folder / "kept" / DATABASE, load_customers(1000, 3))
+    console = Console(width=width, force_terminal=True, color_system=None, highlight=False, file=io.StringIO())
+    for question, group in groupby(lines, key=lambda line: line.row.question):
+        print_lines(question, list(group), console)
+    text = console.file.getvalue()
+    assert "\u2026" not in text
+    assert ("●" in text) == drawn
+    assert text.count("covers") == 4
+    figures = re.compile(r"-?[\d.]+% +-?[\d.]+% +-?[\d.]+% to -?[\d.]+% +(?:yes|no)")
+    assert figures.findall(text) == figures.findall(out)
+    assert len(figures.findall(text)) == 104
+    if width >= 80:
+        assert max(map(len, text.splitlines())) <= width
+
+
+def test_it_says_why_some_estimates_are_below_0(kept):
+    assert "estimates and intervals are not cut there" in " ".join(kept[1].split())
 
 
 def test_it_draws_every_share_of_all_customers(kept):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -16,12 +17,13 @@ from hushtally.cli import main
 from simulations.chart import MOST_LINES, WIDTH, Axis, Chart, Line, Words, height, shapes
 from simulations.definition import Definition
 from simulations.drawing import to_png, to_svg, to_text
+from simulations.formats import outcome_sheets
 from simulations.outlook import Demand
 from simulations.page import to_html
 from simulations.pictures import Picture, simulation_pictures, tuning_pictures
 from simulations.population import Population
 from simulations.scenario import Scenario
-from simulations.simulate import simulate
+from simulations.simulate import Outcome, simulate
 from simulations.tune import tune
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -150,6 +152,17 @@ def test_the_page_holds_everything_itself(example: Path, tmp_path: Path) -> None
     assert "url(" not in text
     assert text.count("<svg") == 3
     assert "every segment within" in text
+    for fact in (
+        "zipf:1 for every question, an invented shape",
+        "200,000, of which 100% take part",
+        Definition.load(example).survey.digest,
+        f"hushtally tune {example} --devices 200000<",
+        str(date.today()),
+        "answers without privacy that tell as much",
+    ):
+        assert fact in text
+    assert text.count("<table") == 1 + 4 + 1
+    assert max(row.count("<td") for row in text.splitlines()) <= 7
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         f"{name}.{form}" for name in ("error", "detectable", "lifetime") for form in ("svg", "png")
     )
@@ -167,12 +180,35 @@ def test_pictures_of_a_simulation(example: Path, tmp_path: Path) -> None:
     found = simulation_pictures(rows)
     assert [picture.name for picture in found] == [question.id for question in survey.asked]
     assert all(len(picture.chart.lines) <= MOST_LINES for picture in found)
-    assert {len(line.points) for picture in found for line in picture.chart.lines} == {4}
-    assert to_html("t", "w", found, rows).count("<svg") == 4
+    for line in (line for picture in found for line in picture.chart.lines):
+        assert len(line.points) == len(line.spans) == len(line.truths) == 4
+        assert all(low <= y <= high for (_, y), (low, high) in zip(line.points, line.spans, strict=True))
+    assert len(found[2].chart.lines) == 8
+    assert "capitals: the truth" in to_text(found[0].chart)
+    assert "mark: estimate with its 95% interval; stroke: truth" in to_svg(found[0].chart)
+    assert to_html("t", "w", {}, found, {}, outcome_sheets(rows)).count("<svg") == 4
+    repeated = simulate(survey, Scenario(100_000, Population.like("zipf:1")), repetitions=2)
+    [(low, high)] = simulation_pictures(repeated)[0].chart.lines[0].spans
+    assert (high - low) / 2 == pytest.approx(repeated[0].half_width)
     path = tmp_path / "page.html"
     result = CliRunner().invoke(main, ["simulate", str(example), "--devices", "100000", "--output", str(path)])
     assert result.exit_code == 0, result.output
-    assert path.read_text(encoding="utf-8").count("<svg") == 4
+    text = path.read_text(encoding="utf-8")
+    assert text.count("<svg") == 4
+    assert "zipf:1 for every question, an invented shape" in text
+    assert not re.search(r"\de[+-]\d", text), "numbers are spelt out"
+
+
+def test_a_picture_of_the_largest_segments_says_so() -> None:
+    """Ten segments: eight lines, and a title that says how many there are."""
+    rows = [
+        Outcome("s", 1, "tallies", "q", "2026-W45", f"c{n}", 1, 600.0, 0.1, 1, 0.1, 0.0, 0.2, 0.0, 0.1, 1.0)
+        for n in range(10)
+    ]
+    [picture] = simulation_pictures(rows)
+    assert len(picture.chart.lines) == MOST_LINES
+    assert picture.chart.title == "q: the largest 8 of 10 segments"
+    assert picture.chart.x.ticks == [1]
 
 
 def test_a_place_that_cannot_be_written(example: Path, tmp_path: Path) -> None:

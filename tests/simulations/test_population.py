@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from client_sdk.survey import Survey
+from hushtally.cli import main
 from simulations.errors import SimulationError
 from simulations.population import Population, Shape
 
@@ -79,6 +81,40 @@ def test_a_log_is_read_by_the_surveys_rules(survey: Survey, tmp_path: Path) -> N
     )
 
 
+def test_events_that_no_signal_is_about_are_counted(survey: Survey, example: Path, tmp_path: Path) -> None:
+    """Other events may be in a log, but a misspelt one is among them."""
+    path = tmp_path / "log.csv"
+    path.write_text(f"{LOG}c,2026-10-19,purchsae,1,games\nc,2026-10-19,purchsae,1,games\n", encoding="utf-8")
+    assert Population.read(path, survey).remarks == (
+        f"{path}: no signal is about 1 x 'visit', first in line 5",
+        f"{path}: no signal is about 2 x 'purchsae', first in line 7; was 'purchase' meant?",
+    )
+    path.write_text(LOG, encoding="utf-8")
+    result = CliRunner().invoke(main, ["tune", str(example), "--devices", "50", "--truth", str(path)])
+    assert f"Warning: {path}: no signal is about 1 x 'visit', first in line 5" in result.stderr
+
+
+def test_an_event_that_never_came_is_remarked(survey: Survey, tmp_path: Path) -> None:
+    signals = {**survey.resolved["signals"], "orders_90d": {"count": "refund", "days": 90}}  # type: ignore[dict-item]
+    other = Survey.from_resolved({**survey.resolved, "signals": signals})
+    path = tmp_path / "log.csv"
+    path.write_text("device,day,event,amount,category\na,2026-10-01,purchase,3,x\n", encoding="utf-8")
+    assert Population.read(path, other).remarks == (f"{path}: there is no event 'refund' in it",)
+
+
+def test_a_population_says_where_it_comes_from(survey: Survey, tmp_path: Path) -> None:
+    """An invented shape is called one, and so is a cross whose sums need not fit."""
+    cross = "frequency_x_returned is drawn by itself, so that its sums are not the shares of its questions"
+    invented = Population.like("zipf:1").described(survey)
+    assert invented == f"zipf:1 for every question, an invented shape; {cross}"
+    (tmp_path / "truth.json").write_text('{"frequency": {"none": 1}}', encoding="utf-8")
+    partly = Population.read(tmp_path / "truth.json", survey).described(survey)
+    shaped = "zipf:1 for affinity, frequency_x_returned, basket, an invented shape"
+    assert partly == f"{tmp_path / 'truth.json'}; {shaped}; {cross}"
+    (tmp_path / "log.csv").write_text(LOG, encoding="utf-8")
+    assert Population.read(tmp_path / "log.csv", survey).described(survey) == str(tmp_path / "log.csv")
+
+
 def test_a_number_for_a_name_stays_the_name_it_was(survey: Survey, tmp_path: Path) -> None:
     text = "device,day,event,category\na,2026-10-01,purchase,7\n"
     (tmp_path / "log.csv").write_text(text, encoding="utf-8")
@@ -105,6 +141,22 @@ def test_a_number_for_a_name_stays_the_name_it_was(survey: Survey, tmp_path: Pat
         ("", "must be JSON, or CSV with the columns question, segment, share or device, day, event, ..., got nothing"),
         ("a,b\n1,2\n", "got a, b"),
         ("device,day,event\n", "the log has no events"),
+        (
+            "device,day,event,amount,category\na,2026-10-01,purchase,3,x\na,2026-10-01,purchase,three,x\n",
+            "line 3: amount must be a number within 10^12, as spend_90d sums it, got 'three'",
+        ),
+        (
+            "device,day,event,amount,category\na,2026-10-01,purchase,nan,x\n",
+            "line 2: amount must be a number within 10^12, as spend_90d sums it, got 'nan'",
+        ),
+        (
+            "device,day,event,amount\na,2026-10-01,purchase,3\n",
+            "the log has no column 'category', which favourite is about",
+        ),
+        (
+            "device,day,event,amount,category\na,2026-10-01,purchse,3,x\n",
+            "the log has no event 'purchase', which orders_90d is about, but 'purchse' (line 2)",
+        ),
         ("device,day,event\na,1.1.2026,purchase\n", "line 2: day must be like 2026-11-02, got '1.1.2026'"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,12 @@ from simulations import crowd, fleet
 from simulations.definition import Definition
 from simulations.drawn import draw_supporting
 from simulations.errors import SimulationError
+from simulations.formats import concluded, outcome_sheets, uncut
 from simulations.outlook import Demand, outlook
 from simulations.planning import least_detected, one_sided, power, reports_to_detect
 from simulations.population import Population
 from simulations.scenario import Collected, Scenario
-from simulations.simulate import simulate, steps
+from simulations.simulate import Outcome, simulate, steps
 
 ANYONE = Population.like("zipf:1")
 SMALL = """
@@ -232,6 +234,10 @@ def test_progress_is_reported_as_often_as_announced(engine: str) -> None:
     ("make", "said"),
     [
         (lambda: Scenario(0, ANYONE), "devices must be at least 1, got 0"),
+        (lambda: Scenario(10**9 + 1, ANYONE), "devices must be at most 1,000,000,000, got 1,000,000,001"),
+        (lambda: Scenario(5, ANYONE, change=0.5), "change happens between epochs: epochs must be more than 1 with it"),
+        (lambda: Scenario(5, ANYONE, turnover=0.5), "turnover happens between epochs"),
+        (lambda: Scenario(5, ANYONE, withdrawal=0.5), "withdrawal happens between epochs"),
         (lambda: Scenario(5, ANYONE, change=2), "change must be at least 0 and at most 1, got 2"),
         (lambda: Scenario(5, ANYONE, ANYONE), "shares can only move over several epochs"),
         (lambda: simulate(small(), Scenario(5, ANYONE, epochs=9)), "epochs must be at most the 4 of small v1, got 9"),
@@ -260,6 +266,31 @@ def test_the_command_shows_estimates_beside_the_truth(example: Path) -> None:
     many = run(str(example), "--devices", "50000", "--repetitions", "5")
     assert "coverage" in many
     assert "too few to be published" in run(str(example), "--devices", "500")
+
+
+def test_the_command_names_the_population(example: Path) -> None:
+    """What is called truth is invented where nobody stated it."""
+    shown = " ".join(run(str(example), "--devices", "500").split())
+    assert "Truth: zipf:1 for every question, an invented shape; frequency_x_returned is drawn by itself" in shown
+    moved = run(str(example), "--devices", "500", "--epochs", "2", "--then", "uniform", "--change", "0.5")
+    assert "by the last epoch drawn from uniform for every question" in " ".join(moved.split())
+
+
+def test_intervals_are_shown_so_that_the_verdict_can_be_seen() -> None:
+    """A truth of 0 is not in -3.4% to -0.1%, which is said to be no mistake."""
+    one = Outcome("s", 1, "tallies", "q", "2026-W45", "a", 1, 600.0, 0.0, 1, -0.017, -0.034, -0.001, 0.01, 0.0165, 0.0)
+    [sheet] = outcome_sheets([one])
+    assert sheet.rows == [["a", "0.0%", "-1.7%", "-3.4% to -0.1%", "no"]]
+    assert "Noise takes small shares below 0" in concluded([one], 0.95)
+    assert "Noise" not in concluded([replace(one, estimate=0.5, low=0.4, high=0.6)], 0.95)
+    assert uncut(None, None) == "-"
+
+
+def test_a_large_question_shows_its_largest_segments() -> None:
+    rows = simulate(small("questions_per_device = 2"), Scenario(20_000, Population.like("zipf:1")))
+    first = outcome_sheets(rows, most=2)[0]
+    assert [row[0] for row in first.rows] == ["a", "b"]
+    assert first.remark == "the largest 2; 1 more with --format csv or --format json"
 
 
 def test_the_command_in_json_and_csv(example: Path) -> None:

@@ -9,12 +9,16 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from client_sdk.survey import Survey
 from hushtally.cli import main
 from simulations.definition import Definition
+from simulations.formats import half, tuning_sheets
 from simulations.outlook import Demand
 from simulations.population import Population, Shape
+from simulations.remedies import points
+from simulations.sheet import print_sheet
 from simulations.tune import GRID, tune
 
 ANYONE = Population(Shape("zipf", 1.0), {})
@@ -95,6 +99,54 @@ def test_the_lifetime_is_the_surveys_own_and_grows_with_the_epochs(example: Path
     assert lifetimes == [1, 1, 2, survey.lifetime_epsilon, survey.lifetime_epsilon]
 
 
+def test_what_is_counted_in_some_epochs_says_so_everywhere(example: Path) -> None:
+    """4 of 26 weeks: every kind of memory counts the answers of 4, and no word says "in all" of them."""
+    found = tune(Definition.load(example), Demand(500_000, epochs=4), ANYONE, [2.5])
+    assert (found.span, found.recommended) == ("in 4 weeks", 2.5)
+    assert "A device reveals at most epsilon 2.5 in 4 weeks" in found.reason
+    lasting, *fresh = sorted((rows[0] for rows in found.alternatives), key=lambda row: row.memory != "permanent")
+    assert [row.lifetime_epsilon for row in fresh] == [2.5 * answers for answers in (4, 2, 1, 1, 1, 1)]
+    assert fresh[0].protects == "whatever the customer did, in all 4 answers together"
+    assert fresh[2].protects == "whatever the customer did, in the one answer"
+    assert lasting.lifetime_epsilon == 4 * 5
+    for sheet in (tuning_sheets(found)[0], tuning_sheets(found)[-1]):
+        assert "in 4 weeks" in sheet.columns
+    assert Demand(5, epochs=1).span(Survey.load(example)) == "in 1 week"
+    assert Demand(5, epochs=26).span(Survey.load(example)) == "in all"
+    none = tune(Definition.load(example), Demand(500_000, epochs=4, ceiling=0.1), ANYONE)
+    assert "stays within 0.1 in 4 weeks: 0.25, the smallest, reveals up to 0.25" in none.reason
+
+
+def test_what_the_permanent_row_supposes_is_said(example: Path) -> None:
+    found = tune(Definition.load(example), Demand(50_000), ANYONE, [1.0])
+    supposed = "permanent: with epsilon_permanent = 2 and changes = 3"
+    assert tuning_sheets(found)[-1].remark == f"{supposed}, supposed: the survey names neither"
+    text = example.read_text(encoding="utf-8").replace('memory = "fresh"', PERMANENT)
+    own = tune(Definition.parse(text), Demand(50_000), ANYONE, [1.0])
+    assert tuning_sheets(own)[-1].remark == supposed
+
+
+def test_absurd_accuracies_are_not_spelt_out() -> None:
+    """Beyond 100 points an interval tells nothing, whatever its length."""
+    assert (half(0.0123), half(0.5), half(3.7)) == ("±1.23", "±50.0", "over ±100")
+    assert (points(0.01), points(0.0251), points(3.7)) == ("1 point", "2.5 points", "more than 100 points")
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_a_narrow_terminal_wraps_words_and_cuts_no_figure(example: Path, width: int) -> None:
+    out = Console(width=width, force_terminal=True, color_system=None, highlight=False, file=io.StringIO())
+    found = tune(Definition.load(example), Demand(50_000), ANYONE)
+    for sheet in tuning_sheets(found):
+        print_sheet(sheet, out)
+    text = out.file.getvalue()  # type: ignore[attr-defined]
+    assert "\u2026" not in text
+    for rows in found.outlooks.values():
+        assert all(f" {row.devices_for_target:,} " in text for row in rows)
+    assert "devices needed" in text
+    if width == 80:
+        assert max(map(len, text.splitlines())) <= 80
+
+
 def test_a_ceiling_bounds_what_is_recommended(example: Path) -> None:
     demand = Demand(500_000, ceiling=10.0)
     found = tune(Definition.load(example), demand, ANYONE)
@@ -102,7 +154,12 @@ def test_a_ceiling_bounds_what_is_recommended(example: Path) -> None:
     assert "no epsilon up to 1.25, the largest below a ceiling of 10, meets 1 point" in found.reason
     assert "a ceiling of 17.5, which allows epsilon 2.5" in found.reason
     none = tune(Definition.load(example), Demand(500_000, ceiling=0.1), ANYONE)
-    assert "no epsilon stays below 0.1 in all: at least 1.75 is revealed" in none.reason
+    assert none.reason == (
+        "no epsilon that was looked at stays within 0.1 in all: 0.25, the smallest, reveals up to 1.75; name smaller"
+        " ones with --epsilon, or answer more seldom"
+    )
+    least = tune(Definition.load(example), Demand(500_000, ceiling=0.01), ANYONE, [0.01])
+    assert least.reason.endswith("reveals up to 0.07; answer more seldom")
 
 
 def test_memory_and_answers_every_stand_side_by_side(example: Path) -> None:
@@ -136,6 +193,7 @@ def test_too_few_reports_are_no_success(example: Path) -> None:
     found = tune(Definition.load(example), Demand(700, target=0.2), ANYONE)
     assert found.recommended is None
     assert "too few to be published" in found.reason
+    assert "would have 1 report, too few" in tune(Definition.load(example), Demand(16), ANYONE).reason
 
 
 def test_table_and_recommendation(example: Path) -> None:
@@ -165,6 +223,10 @@ def test_json_and_csv_hold_the_same_rows(example: Path) -> None:
         (["EXAMPLE", "--devices", "50", "--like", "geometric:2"], "geometric needs a parameter above 0 and at most 1"),
         (["EXAMPLE", "--devices", "50", "--epsilon", "80"], "Invalid value for '--epsilon'"),
         (["RAPPOR", "--devices", "5000"], "the accuracy of rappor (basket) cannot be planned, only simulated"),
+        (["EXAMPLE", "--devices", "50", "--like", "foo"], "or geometric:R, got 'foo'\n"),
+        (["EXAMPLE", "--devices", "50", "--target", "3"], "must be above 0 and below 1, got 3; 0.03 is 3 points"),
+        (["EXAMPLE", "--devices", "50", "--target", "0"], "must be above 0 and below 1, got 0\n"),
+        (["EXAMPLE", "--devices", "1000000001"], "Invalid value for '--devices'"),
         (["EXAMPLE"], "Missing option '--devices'"),
     ],
 )

@@ -42,6 +42,14 @@ def test_one_line_changes_and_keeps_its_comment(file: Path, example: Path) -> No
     assert list(file.parent.iterdir()) == [file]
 
 
+@pytest.mark.parametrize("epsilon", [0.75, 2.25, 0.1234567890123456])
+def test_the_comment_stays_in_its_column(file: Path, epsilon: float) -> None:
+    """As long as there is room for it."""
+    write_epsilon(file, epsilon)
+    line = next(one for one in file.read_text(encoding="utf-8").splitlines() if one.startswith("epsilon"))
+    assert line == f"epsilon = {epsilon}".ljust(29) + "# what one report may reveal"
+
+
 def test_nothing_is_written_unasked_or_without_a_recommendation(file: Path, example: Path) -> None:
     assert run(str(file), "--devices", "500000").exit_code == 0
     result = run(str(file), "--devices", "50000", "--write")
