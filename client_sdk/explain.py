@@ -136,9 +136,11 @@ def leaving(survey: Survey) -> list[str]:
 def conclusions(survey: Survey) -> list[str]:
     """What whoever sees all that leaves a device could conclude, over the whole survey and from one report."""
     whole = survey.lifetime_epsilon
+    about = " for what was answered" if survey.permanent else ""
     lines = [
         f"If {PRIOR:.0%} of customers are in a segment, whoever keeps all reports of a device can be"
-        f" {sureness(largest_belief(PRIOR, whole))} that its owner is one of them: {over_all(survey)}.",
+        f" {sureness(largest_belief(PRIOR, whole))} that its owner is one of them: epsilon {whole:g} over the"
+        f" whole survey{about}.",
         *(
             f"From one report, {ids}: {sureness(largest_belief(PRIOR, epsilon))} (epsilon {epsilon:g})."
             for epsilon, ids in _by_epsilon(survey.asked)
@@ -163,8 +165,8 @@ def choices(survey: Survey) -> list[str]:
     return [
         "Nothing is recorded or sent before you agree, and you can withdraw at any time: what was recorded and what"
         " waits to be sent is then erased from the device.",
-        "What was sent before stays: it is counted with the answers of others, where nothing names a device, until its"
-        " counts are deleted.",
+        "What was sent before stays until its counts are deleted: a randomized answer among those of others, where"
+        " nothing names a device.",
         *(
             ["Who withdraws and agrees again takes part no more in this survey: its answers were erased."]
             if survey.permanent

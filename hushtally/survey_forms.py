@@ -33,11 +33,10 @@ def _conditions(what: str, old: Conditions, new: Conditions) -> Iterator[Change]
     ours, theirs = _rules(old), _rules(new)
     named = _renamed(ours, theirs)
     for segment, rule in ours.items():
-        place = f"{what}, segment {segment}"
         if segment in named:
-            yield Change(place, segment, f"renamed to {named[segment]}", Touches.OTHER)
+            yield Change(f"{what}, name of a segment", segment, named[segment], Touches.NOTHING)
         else:
-            yield from _differ(place, rule, theirs.get(segment, "gone"))
+            yield from _differ(f"{what}, segment {segment}", rule, theirs.get(segment, "gone"))
     for segment, rule in theirs.items():
         if segment not in ours and segment not in named.values():
             yield Change(f"{what}, segment {segment}", "none", rule, Touches.OTHER)

@@ -11,8 +11,6 @@ from hushtally.survey_cli import EXAMPLE_STARTS, example
 
 SURVEY = Survey.parse(example(EXAMPLE_STARTS))
 OTHER = Survey.parse(example(EXAMPLE_STARTS).replace("shopping-habits", "other").replace("platform", "os"))
-    example(EXAMPLE_STARTS).replace('id = "shopping-habits"', 'id = "other"').replace("platform", "os")
-)
 MUST_BE_A_SURVEY = "surveys must be a Survey, as Survey.load reads it, or several, got "
 
 

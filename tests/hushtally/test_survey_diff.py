@@ -145,7 +145,6 @@ AFFINITY = 'one_of = "favourite"\ncategories = ["books", "music", "games"]'
 @pytest.mark.parametrize(
     ("old", "new", "lines"),
     [
-        ('{ id = "heavy" },', '{ id = "keen" },', ["frequency, segment heavy: heavy -> renamed to keen"]),
         (
             'when = "orders_90d == 1"',
             'when = "0 < orders_90d < 2"',
@@ -205,6 +204,12 @@ def test_what_became_of_the_segments_is_told_in_words(old, new, lines):
     assert [str(one) for one in found if one.touches is not Touches.FOLLOWS] == [
         f"question {line} (touches privacy)" for line in lines
     ]
+
+
+def test_a_segment_of_another_name_is_the_same_segment():
+    found = compare(Survey.parse(EXAMPLE), Survey.parse(changed(('{ id = "heavy" },', '{ id = "keen" },'))))
+    assert list(map(str, found.changes)) == ["question frequency, name of a segment: heavy -> keen (privacy as before)"]
+    assert (found.needs_consent, found.reveals_more) == (True, False)
 
 
 def test_what_reveals_less_needs_consent_and_reveals_no_more():

@@ -184,7 +184,7 @@ def test_questions_with_an_epsilon_of_their_own_are_told_apart(lab):
 def test_permanent_memory_says_what_it_does_not_hide(lab):
     found = sections(explain_survey(lab.survey(memory="permanent")))
     assert found["What an observer could conclude"][0].endswith(
-        "epsilon 6 over the whole survey for what was answered, and no bound on whether and when an answer changed."
+        "epsilon 6 over the whole survey for what was answered."
     )
     assert found["What an observer could conclude"][-1].endswith(
         "Whether and when an answer changed it does not hide from whoever can link a device's reports."
