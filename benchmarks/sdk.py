@@ -4,7 +4,8 @@
     python benchmarks/sdk.py import request      parts of it
     python benchmarks/sdk.py devices 10000       fewer devices than 100,000
 
-Everything is timed side by side with what it is compared to, in turn, and told as medians; `devices` also as means.
+Everything is timed in turn with what it is compared to: import and requests as medians, devices as means, since what
+their file costs now and then (a checkpoint) is theirs to share.
 """
 
 from __future__ import annotations
@@ -180,11 +181,13 @@ def ticking(number: int, folder: Path) -> None:
     with sqlite3.connect(folder / "state.db") as connection:
         assert connection.execute("SELECT count(*) FROM outbox").fetchone() == (number,)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    ratio, of_means = median(ours) / median(theirs), mean(ours) / mean(theirs)
+    ratio, of_medians = mean(ours) / mean(theirs), median(ours) / median(theirs)
     size = (folder / "state.db").stat().st_size / 1e6
     print(f"{number:,} devices, {size:.0f} MB on disk")
-    print(f"open, tick and close      {1e6 * median(ours):8.0f} us   one transaction {1e6 * median(theirs):.0f} us")
-    print(f"ratio of medians          {ratio:8.2f}      {verdict(ratio, MOST_RATIO)}; of means {of_means:.2f}")
+    print(
+        f"open, tick and close      {1e6 * mean(ours):8.0f} us   a device; one transaction {1e6 * mean(theirs):.0f} us"
+    )
+    print(f"ratio                     {ratio:8.2f}      {verdict(ratio, MOST_RATIO)}; of medians {of_medians:.2f}")
     print(f"memory                    {memory:8.0f} MB   {verdict(memory, MOST_MEMORY)} MB")
 
 
