@@ -266,10 +266,10 @@ def simulate(
 @click.option("--seed", type=click.IntRange(min=0), help="Watch with simulated randomness that can be repeated.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "csv"]), default="text", show_default=True)
 def audit(file: str, method: str, trials: int, seed: int | None, form: str) -> None:
-    """Whether every question of FILE keeps its epsilon; ends with 1 if one does not.
+    """Prove or test that every question of FILE keeps its epsilon; ends with 1 if one does not.
 
     Prints a certificate. A bound is proven by running every branch of the shipped code or, where there are too many,
-    tested on the reports that the shipped client sends.
+    tested on the reports that the shipped client sends, which can refute it but not prove it.
     """
     survey = Definition.load(file).survey
     with _progress("auditing", None) as advance:
@@ -333,7 +333,7 @@ def _command() -> str:
         value = context.params[name]
         option = parameter.opts[-1:] if isinstance(parameter, click.Option) else []
         for one in value if isinstance(value, tuple) else (value,):
-            words += [*option, f"{one:g}" if isinstance(one, float) else str(one)]
+            words += [*option, str(one)]
     return shlex.join(words)
 
 

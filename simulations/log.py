@@ -16,6 +16,8 @@ from client_sdk.signals import Event, Function, Signal
 from client_sdk.survey import Survey
 from simulations.errors import SimulationError
 
+MOST_REMARKED = 5  # names of events that no signal is about
+
 
 @dataclass
 class Log:
@@ -41,7 +43,7 @@ class Log:
             day = date.fromisoformat(row["day"] or "")
         except ValueError:
             raise SimulationError(f"line {line}: day must be like 2026-11-02, got {row['day']!r}") from None
-        fields, event = _fields(row), row["event"]
+        fields, event = _fields(row), row["event"] or ""
         about = {name: signal for name, signal in self.signals.items() if signal.event == event}
         for name, signal in about.items():
             text = row.get(signal.field or "")
@@ -70,10 +72,16 @@ class Log:
         """What may be a mistake and need not be one."""
         known = {signal.event for signal in self.signals.values()}
         found = [f"there is no event {event!r} in it" for event in sorted(known - self.lines.keys())]
-        for event, number in self.unknown.items():
-            close = get_close_matches(event, known, n=1)
-            hint = f"; was {close[0]!r} meant?" if close else ""
-            found.append(f"no signal is about {number:,} x {event!r}, first in line {self.lines[event]}{hint}")
+        meant = {event: get_close_matches(event, known, n=1) for event in self.unknown}
+        suspects = sorted(self.unknown, key=lambda event: not meant[event])
+        for event in suspects[:MOST_REMARKED]:
+            hint = f"; was {meant[event][0]!r} meant?" if meant[event] else ""
+            words = f"no signal is about {self.unknown[event]:,} x {event!r}, first in line {self.lines[event]}"
+            found.append(words + hint)
+        if rest := suspects[MOST_REMARKED:]:
+            found.append(
+                f"nor about {sum(self.unknown[event] for event in rest):,} events of {len(rest):,} other names"
+            )
         return tuple(found)
 
 

@@ -86,9 +86,12 @@ def test_events_that_no_signal_is_about_are_counted(survey: Survey, example: Pat
     path = tmp_path / "log.csv"
     path.write_text(f"{LOG}c,2026-10-19,purchsae,1,games\nc,2026-10-19,purchsae,1,games\n", encoding="utf-8")
     assert Population.read(path, survey).remarks == (
-        f"{path}: no signal is about 1 x 'visit', first in line 5",
         f"{path}: no signal is about 2 x 'purchsae', first in line 7; was 'purchase' meant?",
+        f"{path}: no signal is about 1 x 'visit', first in line 5",
     )
+    others = "".join(f"c,2026-10-19,{letter * 3},,\n" for letter in "klmnoop")
+    path.write_text(f"{LOG}{others}c,2026-10-19\n", encoding="utf-8")
+    assert Population.read(path, survey).remarks[-1] == f"{path}: nor about 4 events of 3 other names"
     path.write_text(LOG, encoding="utf-8")
     result = CliRunner().invoke(main, ["tune", str(example), "--devices", "50", "--truth", str(path)])
     assert f"Warning: {path}: no signal is about 1 x 'visit', first in line 5" in result.stderr
