@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import shutil
 import socket
 import ssl
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from client_sdk import ClientError, http_attempt
 from client_sdk import transport as transport_module
@@ -159,29 +159,15 @@ class TestTime:
             ask("http://127.0.0.1:1/a")
 
 
-def openssl(folder: Path, *arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ca.pem and, signed by it, localhost.pem, elsewhere.pem; each with its key; and self.pem."""
-    if shutil.which("openssl") is None:
-        pytest.skip("needs the openssl command")
+    """A folder with ca.pem and, signed by it, localhost.pem and elsewhere.pem; and unknown.pem, of another authority."""
     folder = tmp_path_factory.mktemp("tls")
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl(folder, "req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test CA", "-days", "9")
-    openssl(
-        folder, "req", "-x509", *key, "-keyout", "self.key", "-out", "self.pem", "-subj", "/CN=localhost",
-        "-addext", "subjectAltName=DNS:localhost", "-days", "9",
-    )  # fmt: skip
-    for name in ("localhost", "elsewhere"):
-        openssl(folder, "req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        (folder / "extensions").write_text(f"subjectAltName=DNS:{name}\n")
-        openssl(
-            folder, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-            "-out", f"{name}.pem", "-extfile", "extensions", "-days", "9",
-        )  # fmt: skip
+    authority, stranger = trustme.CA(), trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    for name, of in (("localhost", authority), ("elsewhere", authority), ("unknown", stranger)):
+        issued = of.issue_cert("elsewhere" if name == "elsewhere" else "localhost")
+        issued.private_key_and_cert_chain_pem.write_to_path(str(folder / f"{name}.pem"))
     return folder
 
 
@@ -195,7 +181,7 @@ def secure(
 
     def start(name: str) -> Any:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificates / f"{name}.pem", certificates / f"{name}.key")
+        context.load_cert_chain(certificates / f"{name}.pem")
 
         def behave(connection: socket.socket, _: bytes) -> None:
             with context.wrap_socket(connection, server_side=True) as wrapped:
@@ -216,9 +202,9 @@ class TestTls:
         assert ask(f"https://localhost:{server.port}/a").status == 200
         assert b"Host: localhost:%d\r\n" % server.port in server.requests[-1]
 
-    @pytest.mark.parametrize("name", ["self", "elsewhere"])
+    @pytest.mark.parametrize("name", ["unknown", "elsewhere"])
     def test_others_are_refused_before_anything_is_sent(self, name: str, secure: Callable[[str], Any]) -> None:
-        """One signed by itself, and one of another host."""
+        """One of an authority that is not trusted, and one of another host."""
         server = secure(name)
         with pytest.raises(ssl.SSLCertVerificationError):
             ask(f"https://localhost:{server.port}/a", body=b"canary")
@@ -227,7 +213,7 @@ class TestTls:
     def test_one_of_an_unknown_authority_is_refused(
         self, secure: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, certificates: Path
     ) -> None:
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "self.pem"))
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "unknown.pem"))
         server = secure("localhost")
         with pytest.raises(ssl.SSLCertVerificationError):
             ask(f"https://localhost:{server.port}/a")
