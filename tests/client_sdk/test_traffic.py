@@ -24,7 +24,7 @@ from client_sdk.randomness import SystemRandomness
 from client_sdk.testing import ScriptedClock
 from client_sdk.transport import HttpTransport
 
-CANARIES = ("canary", "Zanzibar", "8131.77", "8131", "quetzal", "kiosk-key-4711")
+CANARIES = ("canary", "Zanzibar", "81318131813.25", "81318131813", "quetzal", "kiosk-key-4711")
 
 HEAD = re.compile(
     rb"POST /v1/reports HTTP/1\.1\r\n"
@@ -100,9 +100,9 @@ def test_a_whole_life_in_bytes(
     customers = [client("kiosk-key-4711"), client("canary 2")]
     for day in range(30):
         for one in customers:
-            one.record("purchase", amount=8131.77, category="Zanzibar")
+            one.record("purchase", amount=81_318_131_813.25, category="Zanzibar")
             one.record("purchase", quetzal="canary")
-            one.record("quetzal", canary=8131)
+            one.record("quetzal", canary=81_318_131_813)
             for hour in (9, 17, 23):
                 clock.now = clock.now.replace(hour=hour, minute=59, second=59)
                 one.tick()
