@@ -282,7 +282,8 @@ class Device:
         most = plan.reserved if plan and plan.silent in (None, schedule.REPLACED) else here
         withdrew = self._withdrew(connection, survey)
         silent = self._silence(survey, plan, agreed, withdrew, self._over_ceiling(connection))
-        return SurveyStatus(survey.name, agreed, silent, before + here, before + most, withdrew)
+        coming = plan.next_answer(survey, self._clock().date()) if plan and silent is None else None
+        return SurveyStatus(survey.name, agreed, silent, before + here, before + most, withdrew, coming)
 
     def _withdrew(self, connection: sqlite3.Connection, survey: Survey) -> bool:
         answer = consent.receipt(connection, self._id, survey)

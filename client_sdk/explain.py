@@ -240,7 +240,8 @@ def _standing(survey: Survey, status: SurveyStatus, off: str | None) -> list[str
         return [f"Switched off in the environment ({off}): nothing is recorded or sent.", f"{spent}."]
     silent = [f"Silent: {status.silent}."] if status.silent else []
     if status.consent:
-        return ["The customer agreed.", *silent, f"{spent} of at most {status.most:g}."]
+        coming = [f"The next answer is in {status.next}."] if status.next else []
+        return ["The customer agreed.", *silent, *coming, f"{spent} of at most {status.most:g}."]
     if status.withdrew:
         return ["The customer withdrew: nothing is recorded or sent.", f"{spent}."]
     return [

@@ -38,6 +38,17 @@ class Schedule:
         steps = survey.epoch.steps(survey.starts, day)
         return survey.runs(day) and steps % survey.privacy.answers_every == self.phase
 
+    def next_answer(self, survey: Survey, day: date) -> str | None:
+        """The first epoch from `day` on in which the device has an answer to give; None if there is none any more."""
+        if self.silent or not self.reserved:
+            return None
+        day = max(day, survey.starts)
+        while survey.runs(day):
+            if self.answers_in(survey, day) and survey.epoch.start(day).toordinal() > self.seen:
+                return survey.epoch.label(day)
+            day = survey.epoch.next(day)
+        return None
+
 
 def find(connection: sqlite3.Connection, device: int, survey: Survey) -> Schedule | None:
     """The device's schedule for the survey, once it is drawn."""

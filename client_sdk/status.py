@@ -12,6 +12,7 @@ class SurveyStatus:
 
     consent: whether the customer agrees. silent: why the device does not answer, None while it does. spent: the epsilon
     spent on it; most: what that may yet come to. withdrew: whether the customer agreed no longer, or never would.
+    next: the next epoch in which the device answers, None if it answers no more.
     """
 
     survey: str
@@ -20,6 +21,7 @@ class SurveyStatus:
     spent: float
     most: float
     withdrew: bool = False
+    next: str | None = None
 
 
 @dataclass(frozen=True)

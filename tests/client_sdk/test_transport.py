@@ -161,7 +161,7 @@ class TestTime:
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ca.pem and, signed by it, localhost.pem and elsewhere.pem; and unknown.pem, of another authority."""
+    """A folder with ca.pem and, signed by it, localhost.pem and elsewhere.pem; unknown.pem is of another authority."""
     folder = tmp_path_factory.mktemp("tls")
     authority, stranger = trustme.CA(), trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))

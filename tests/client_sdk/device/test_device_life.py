@@ -365,3 +365,21 @@ def test_scripted_randomness_makes_a_life_repeatable(lab):
         lives.append(lab.recorder.bodies)
     assert lives[0] == lives[1]
     assert isinstance(client, Client)
+
+
+def test_status_and_explanation_say_when_the_device_answers_next(lab):
+    """A developer who sees nothing sent learns when something will be; once answered it is the next turn, then none."""
+    client = lab.client(lab.survey(every=5))
+    announced = []
+    for _ in range(20):
+        (survey,) = client.status().surveys
+        if survey.next is not None:
+            assert f"The next answer is in {survey.next}." in str(client.explain())
+        announced.append(survey.next)
+        lab.live(client, 1)
+    answered = sorted(report.epoch for report in lab.recorder.reports)
+    assert len(answered) == 4
+    assert sorted({epoch for epoch in announced if epoch}) == answered
+    assert all(epoch is None or epoch >= f"2026-11-{2 + day:02}" for day, epoch in enumerate(announced))
+    assert client.status().surveys[0].next is None
+    assert lab.client(agreed=False).status().surveys[0].next is None
