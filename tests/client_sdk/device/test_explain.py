@@ -65,6 +65,7 @@ def test_it_tells_the_state_of_this_device(lab):
     lab.live(client, 3)
     assert sections(client.explain())["On this device"] == (
         "The customer agreed.",
+        "The next answer is in 2026-11-05.",
         "Spent: epsilon 3 of at most 20.",
     )
     client.withdraw_consent()
