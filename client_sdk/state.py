@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import math
 import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -70,6 +72,7 @@ class State(Forking):
         self._lock = threading.RLock()
         self._pid = 0
         self._connection: sqlite3.Connection | None = None
+        self._closing: weakref.finalize[[], State] | None = None
         self._identity = None if path == MEMORY else Identity(path)
         self._held = False
         self._counted = False
@@ -122,12 +125,11 @@ class State(Forking):
         """See `lock`."""
         self._lock.acquire()
         try:
-            if self._connection is None:
-                self._connection, self._pid = self._connect(), os.getpid()
+            connection = self._connection or self._adopt(self._connect())
         except BaseException:
             self._lock.release()
             raise
-        return self._connection
+        return connection
 
     def let_go(self) -> None:
         """Ends what `acquire` began."""
@@ -232,16 +234,21 @@ class State(Forking):
                 if not busy:
                     connection.execute("UPDATE file SET erasing = 0")
 
+    def _adopt(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        """Takes a new connection, to be closed with this state at the latest, in whatever cycle that is found."""
+        if self._closing is not None:
+            self._closing.detach()
+        self._connection, self._pid = connection, os.getpid()
+        self._closing = weakref.finalize(self, connection.close)
+        self._closing.atexit = False  # at exit there are events to be written first
+        return connection
+
     def close(self) -> None:
         """Closes the connection; the next use opens it again (what was in memory is gone)."""
         with self._lock:
             if self._connection is not None and self._pid == os.getpid():
                 self._connection.close()
             self._connection = None
-
-    def __del__(self) -> None:
-        with suppress(AttributeError, sqlite3.Error):
-            self.close()
 
     def hold(self) -> None:
         self._held = self._lock.acquire(timeout=2 * BUSY_SECONDS)
@@ -263,6 +270,8 @@ class State(Forking):
             # only of a connection that was in use at the fork: it cannot be closed without harm to the parent's
             _inherited.append(self._connection)
             self._connection = None
+            if self._closing is not None:
+                self._closing.detach()
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -340,6 +349,16 @@ class _Opening(Forking):
 
 _opening = _Opening()
 _inherited: list[sqlite3.Connection | None] = []
+
+
+@atexit.register
+def _at_exit() -> None:
+    for state in list(State._open.values()):
+        if state._lock.acquire(timeout=0.5):  # a thread that is stuck in it keeps its connection
+            try:
+                state.close()
+            finally:
+                state._lock.release()
 
 
 def count(connection: sqlite3.Connection, device: int, name: str, by: int = 1) -> None:
