@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-WIDTH, HEIGHT = 640, 400
+WIDTH = 640
 LEFT, RIGHT, TOP, ROW = 60, 20, 56, 18
 PLOT = 250  # height of the plot itself
 MOST_LINES = 8
