@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import get_args
 
@@ -18,7 +17,7 @@ from client_sdk.mechanisms import Mechanism, Rappor
 from client_sdk.questions import Question
 
 CONFIDENCE_RANGE = (0.5, 0.9999)
-Decoded = tuple[Floats, Floats, Callable[[float], Interval]]  # shares, standard errors, interval by confidence
+Decoded = tuple[Floats, Floats, Interval, Interval]  # shares, standard errors, intervals of each and of all at once
 
 POPULATIONS: tuple[str, ...] = get_args(Population)
 
@@ -29,7 +28,8 @@ class Estimate:
 
     estimate is unbiased and raw: it may be negative or above one. low..high holds the truth of one segment with the
     confidence asked for, simultaneous_low..simultaneous_high those of all segments at once, so also of those that were
-    picked for their high estimates. consistent is the closest set of shares that could be true.
+    picked for their high estimates; of rappor low..high also holds those that a test told from zero. consistent is the
+    closest set of shares that could be true.
     """
 
     n: int
@@ -57,33 +57,32 @@ def estimate(
     mechanism = question.mechanism if isinstance(question, Question) else question
     _check(tally, confidence, population)
     if isinstance(mechanism, Rappor):
-        shares, standard_error, interval = _regressed(mechanism, tally, population)
+        decoded = _regressed(mechanism, tally, confidence, population)
     else:
-        shares, standard_error, interval = _counted(mechanism, tally, population)
-    low, high = interval(confidence)
-    together = interval(simultaneous(confidence, mechanism.domain))
-    # Near counts that are hardly possible an exact interval may be shorter than an approximate one.
-    lowest, highest = np.minimum(together.low, low), np.maximum(together.high, high)
-    return Estimate(tally.n, shares, standard_error, low, high, lowest, highest, consistent(shares))
+        decoded = _counted(mechanism, tally, confidence, population)
+    shares, standard_error, each, together = decoded
+    # Exact intervals may be shorter than approximate ones, and those of few shares at once than one for the detected.
+    lowest, highest = np.minimum(together.low, each.low), np.maximum(together.high, each.high)
+    return Estimate(tally.n, shares, standard_error, *each, lowest, highest, consistent(shares))
 
 
-def _counted(mechanism: Mechanism, tally: Tally, population: Population) -> Decoded:
+def _counted(mechanism: Mechanism, tally: Tally, confidence: float, population: Population) -> Decoded:
     channel, n = mechanism.channel, tally.n
     supporting = support_counts(mechanism, tally)
     shares = channel.debias(supporting, n)
     # A share outside 0..1 would have a variance that no population has, down to none at all.
     possible = np.clip(shares, 0, 1)
     variance = channel.variance if population == "customers" else channel.respondents_variance
+    each, together = (
+        share_interval(channel, supporting, n, level, population)
+        for level in (confidence, simultaneous(confidence, mechanism.domain))
+    )
+    return shares, np.sqrt(variance(possible, n)), each, together
 
-    def interval(confidence: float) -> Interval:
-        return share_interval(channel, supporting, n, confidence, population)
 
-    return shares, np.sqrt(variance(possible, n)), interval
-
-
-def _regressed(mechanism: Rappor, tally: Tally, population: Population) -> Decoded:
+def _regressed(mechanism: Rappor, tally: Tally, confidence: float, population: Population) -> Decoded:
     found = regress(mechanism, tally, population)
-    return found.shares, found.standard_error, found.interval
+    return found.shares, found.standard_error, found.interval(confidence), found.simultaneous(confidence)
 
 
 def _check(tally: Tally, confidence: float, population: str) -> None:

@@ -82,6 +82,12 @@ def respondents(channel: Channel, supporting: Integers, n: int, z: float) -> Int
     return Interval(middle - half, middle + half)
 
 
+def normal_interval(shares: Floats, standard_error: Floats, confidence: float) -> Interval:
+    """Two-sided interval of shares whose estimates are normal; float arrays of the same shape."""
+    half = float(ndtri((1 + confidence) / 2)) * standard_error
+    return Interval(shares - half, shares + half)
+
+
 def simultaneous(confidence: float, segments: int) -> float:
     """The confidence of each of so many intervals that makes all of them hold together. Sidak 1967.
 

@@ -8,14 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from aggregator.errors import NotEstimableError
-from aggregator.intervals import Floats, Interval, Population
+from aggregator.intervals import Floats, Interval, Population, normal_interval, simultaneous
 from aggregator.tally import Integers, Tally
 from client_sdk.mechanisms import Rappor
 
 MOST_VALUES = 4096  # the normal equations are dense
+CONVERGED = 64  # steps: each leaves at most .71 of what is still to go
 SEPARABLE = 1e-9  # of the largest eigenvalue: below it two sets of values set the same bits
 
 
@@ -26,23 +27,44 @@ class Regression:
     shares: Floats
     standard_error: Floats
 
-    def interval(self, confidence: float) -> Interval:
-        """Two-sided interval of each share."""
-        half = float(ndtri((1 + confidence) / 2)) * self.standard_error
-        return Interval(self.shares - half, self.shares + half)
-
     def detected(self, confidence: float = 0.95) -> NDArray[np.bool_]:
         """Which shares are told from zero: a one-sided test of each; bool array of shape (domain,)."""
         return np.asarray(self.shares > float(ndtri(confidence)) * self.standard_error)
 
-    def interval_of_detected(self, confidence: float = 0.95) -> Interval:
-        """Intervals for whoever looks at the detected shares only: of those on average `confidence` hold the truth.
+    def interval(self, confidence: float) -> Interval:
+        """Interval of each share: holds it with `confidence`, and at least so where the share was detected.
 
-        Values picked for their high estimates are overestimated more often than others, so that their intervals must
-        be wider. Shape (domain,), meant for the detected. Benjamini & Yekutieli 2005 (false coverage rate).
+        Values that are looked at because they were detected are overestimated more often than others; so the lower end
+        of a share that barely stands out reaches further, down to zero, and no upper end needs to. See `_tails`.
+        Weinstein, Fithian & Benjamini 2013 (intervals conditional on the selection).
         """
-        share = self.detected(confidence).mean()
-        return self.interval(1 - (1 - confidence) * float(share)) if share else self.interval(confidence)
+        plain = normal_interval(self.shares, self.standard_error, confidence)
+        known = np.full(self.shares.shape, np.inf)  # what a share without any error is, in standard errors
+        estimate = np.divide(self.shares, self.standard_error, out=known, where=self.standard_error > 0)
+        down = up = np.zeros(self.shares.shape)
+        for _ in range(CONVERGED):
+            down = -ndtri(_tails(estimate - down, confidence)[1])
+            up = -ndtri(_tails(estimate + up, confidence)[0])
+        low = np.maximum(self.shares - down * self.standard_error, 0)
+        # No share is below zero: there the plain end says the same, and is never far.
+        return Interval(np.where(plain.low > 0, low, plain.low), self.shares + up * self.standard_error)
+
+    def simultaneous(self, confidence: float) -> Interval:
+        """Intervals that hold all shares at once with `confidence`."""
+        return normal_interval(self.shares, self.standard_error, simultaneous(confidence, self.shares.size))
+
+
+def _tails(share: Floats, confidence: float) -> tuple[Floats, Floats]:
+    """How often the estimate of a share, in standard errors, is too low and too high for its interval to hold it.
+
+    Together 1 - confidence = a. It is detected with chance D; too high with a D, so that of the detected a share of a
+    is missed. Where D > 1/2 both are a/2 and at most a D are missed: of the too low up to 1 - D are not detected, which
+    leaves a/2 <= a D (all of them) or a - (1 - D) <= a D.
+    """
+    error = 1 - confidence
+    chance = ndtr(np.maximum(share, 0) - ndtri(confidence))
+    too_high = error * np.minimum(chance, 0.5)
+    return error - too_high, too_high
 
 
 class Group(NamedTuple):

@@ -21,8 +21,9 @@ class Row:
     """One share with its uncertainty; the fields are the stable keys of the JSON and CSV formats.
 
     cohort: the values that the group has in common, {} for all customers. low..high holds the share of one segment with
-    the row's confidence; of segments picked for their high estimates fewer do, and simultaneous_low..simultaneous_high
-    holds for whichever are picked. A row that is not published has the number of reports and its reason, no shares.
+    the row's confidence; of segments picked for their high estimates fewer do (rappor's also hold what was told from
+    zero), and simultaneous_low..simultaneous_high holds for whichever are picked. A row that is not published has the
+    number of reports and its reason, no shares.
     """
 
     survey: str
