@@ -2,6 +2,7 @@
 
 import sqlite3
 import tempfile
+from collections import defaultdict
 from contextlib import closing
 from pathlib import Path
 
@@ -110,6 +111,18 @@ class Laboratory:
     def on_disk(self):
         """All bytes of the state file, its log, its index and its mark."""
         return b"".join(path.read_bytes() for path in self.folder.iterdir() if path.is_file())
+
+    def silence(self, client):
+        """Why the client's first survey is silent, if it is."""
+        return client.status().surveys[0].silent
+
+    def assert_answered_once(self):
+        """No question of an epoch left the device with two different answers."""
+        symbols = defaultdict(set)
+        for batch in self.recorder.batches:
+            for report in batch.reports:
+                symbols[report.question, report.epoch].add((batch.id, report.symbol))
+        assert all(len(found) == 1 for found in symbols.values()), symbols
 
     def close(self):
         for client in self.clients:

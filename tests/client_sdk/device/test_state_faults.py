@@ -1,36 +1,19 @@
-"""A state file that is full, read-only, corrupt, copied or restored, and a clock that jumps.
+"""A state file that is full, read-only or corrupt.
 
 In every case: nothing raises, no (question, epoch) is ever randomized twice, and status() says how things stand.
 """
 
-import multiprocessing
 import os
 import random
 import shutil
 import sqlite3
 import subprocess
-import time
-from collections import Counter, defaultdict
+from collections import Counter
 from contextlib import closing
 
 import pytest
 
-from client_sdk import Client
-from client_sdk.schedule import ENDED, REPLACED
-from client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
-
-
-def assert_answered_once(lab):
-    """No question of an epoch left the device with two different answers."""
-    symbols = defaultdict(set)
-    for batch in lab.recorder.batches:
-        for report in batch.reports:
-            symbols[report.question, report.epoch].add((batch.id, report.symbol))
-    assert all(len(found) == 1 for found in symbols.values()), symbols
-
-
-def silence(client):
-    return client.status().surveys[0].silent
+from client_sdk.schedule import REPLACED
 
 
 class TestFullDisk:
@@ -58,7 +41,7 @@ class TestFullDisk:
         make_room()
         lab.live(client, 2)
         assert len(lab.recorder.batches) == 5
-        assert_answered_once(lab)
+        lab.assert_answered_once()
 
     def test_memory_stays_bounded(self, lab, full):
         """Events that cannot be written go, the oldest first; at most 64 wait."""
@@ -74,7 +57,7 @@ class TestFullDisk:
         lab.clock.advance(seconds=86_399)
         client.tick()
         assert len(lab.recorder.batches) == 3 + waiting
-        assert_answered_once(lab)
+        lab.assert_answered_once()
 
     @pytest.mark.skipif(os.getuid() != 0, reason="mounting takes root")
     def test_a_file_system_without_room(self, lab, tmp_path):
@@ -91,7 +74,7 @@ class TestFullDisk:
                     client.record("purchase", amount=day, category="c1" * 40)
                 lab.live(client)
             assert "OperationalError" in {fault.kind for fault in lab.faults}
-            assert_answered_once(lab)
+            lab.assert_answered_once()
             reports = {("q0", report.epoch) for report in lab.recorder.reports}
             assert reports <= set(lab.rows("SELECT question, epoch FROM ledger"))
             lab.close()
@@ -153,7 +136,7 @@ class TestReadOnly:
         client.tick()
         lab.clock.advance(seconds=1)
         assert [report.epoch for report in lab.recorder.reports] == ["2026-11-02", "2026-11-03"]
-        assert silence(client) is None
+        assert lab.silence(client) is None
 
 
 class TestCorrupt:
@@ -179,7 +162,7 @@ class TestCorrupt:
         client.tick()
         lab.clock.advance(hours=1)
         lab.live(client, 3)
-        assert_answered_once(lab)
+        lab.assert_answered_once()
         return client
 
     @pytest.mark.parametrize(
@@ -207,7 +190,7 @@ class TestCorrupt:
         """Its mark is still there: what was answered cannot be known."""
         lab.path.write_bytes(b"")
         sent = len(lab.recorder.batches)
-        assert silence(self.go_on(lab, survey)) == REPLACED
+        assert lab.silence(self.go_on(lab, survey)) == REPLACED
         assert len(lab.recorder.batches) == sent
 
     def test_garbage_in_place_of_the_log_is_noticed_when_answers_were_in_it(self, lab, survey):
@@ -221,7 +204,7 @@ class TestCorrupt:
         for path in (lab.path, log):
             path.write_bytes((lab.folder / "as-killed" / path.name).read_bytes())
         log.write_bytes(random.Random(1).randbytes(log.stat().st_size))
-        assert silence(self.go_on(lab, survey)) == REPLACED
+        assert lab.silence(self.go_on(lab, survey)) == REPLACED
 
     def test_no_damage_makes_it_answer_twice(self, lab, survey, monkeypatch):
         """300 random wounds: bits flipped, stretches zeroed, the end cut off, pages exchanged."""
@@ -340,299 +323,3 @@ def wound(data, source):
     elif pages > 2:
         one, other = (4096 * source.randrange(1, pages) for _ in range(2))
         data[one : one + 4096], data[other : other + 4096] = data[other : other + 4096], data[one : one + 4096]
-
-
-class TestClock:
-    def test_a_clock_that_goes_back_answers_no_epoch_before_the_latest(self, lab):
-        client = lab.client()
-        lab.live(client, 5)
-        lab.clock.advance(days=-3)
-        client.tick()
-        assert silence(client) == "the clock went back"
-        lab.live(client, 6)
-        assert [report.epoch[-2:] for report in lab.recorder.reports] == [
-            "02",
-            "03",
-            "04",
-            "05",
-            "06",
-            "07",
-            "08",
-            "09",
-        ]
-        assert silence(client) is None
-        assert_answered_once(lab)
-
-    def test_epochs_skipped_by_a_jump_ahead_are_not_made_up_for(self, lab):
-        client = lab.client()
-        lab.live(client)
-        lab.clock.advance(days=7)
-        lab.live(client)
-        lab.clock.advance(days=-7)
-        lab.live(client, 9)
-        assert [report.epoch[-2:] for report in lab.recorder.reports] == ["02", "10", "11", "12"]
-
-    def test_a_clock_years_ahead_ends_the_survey_for_good(self, lab):
-        """Whether the time between was real cannot be known: the device forgets, and stays silent."""
-        client = lab.client()
-        client.record("purchase", amount=1, category="c1")
-        lab.live(client, 2)
-        lab.clock.advance(days=3650)
-        client.tick()
-        assert silence(client) == ENDED
-        assert lab.rows("SELECT count(*) FROM events") == [(0,)]
-        lab.clock.advance(days=-3650)
-        lab.live(client, 2)
-        assert silence(client) == ENDED
-        assert len(lab.recorder.batches) == 2
-
-    @pytest.mark.parametrize("year", [1, 1970, 9999])
-    def test_a_clock_at_the_ends_of_time(self, lab, year):
-        client = lab.client()
-        lab.clock.now = lab.clock.now.replace(year=year, month=12, day=31)
-        client.record("purchase", amount=1, category="c1")
-        client.tick()
-        client.flush(0)
-        assert client.status().silent is None
-        assert lab.recorder.requests == []
-        assert lab.faults == []
-
-    def test_a_report_of_a_clock_that_is_ahead_expires_by_its_own_epoch(self, lab):
-        client = lab.client()
-        client.tick()
-        lab.clock.advance(days=3)
-        client.tick()
-        assert client.status().counters["expired"] == 1
-        assert lab.recorder.requests == []
-
-
-def ticking(place, day, barrier, survey, received, seed):
-    """A process that ticks through the days with others."""
-    clock = ScriptedClock(day)
-    recorder = Recorder()
-    options = {"cohort": {"platform": "web"}, "clock": clock, "transport": recorder}
-    client = Client(
-        survey, collector="https://tally.example", state=place, randomness=SeededRandomness(seed), **options
-    )
-    client.grant_consent()
-    for _ in range(5):
-        barrier.wait()
-        client.record("purchase", amount=1, category="c1")
-        client.tick()
-        barrier.wait()
-        clock.advance(seconds=86_399)
-        client.tick()
-        clock.advance(seconds=1)
-    client.close()
-    received.put(recorder.bodies)
-
-
-@pytest.mark.parametrize("memory", ["fresh", "permanent"])
-def test_processes_on_one_file_answer_once_together(lab, memory):
-    """Five at the same time: each epoch is answered by one of them; two may send it, then in the same bytes."""
-    fork = multiprocessing.get_context("fork")
-    barrier, received = fork.Barrier(5), fork.SimpleQueue()
-    survey = lab.survey(memory=memory, questions=2)
-    processes = [
-        fork.Process(target=ticking, args=(lab.path, "2026-11-02T00:00:00", barrier, survey, received, seed))
-        for seed in range(5)
-    ]
-    for process in processes:
-        process.start()
-    bodies = {body for _ in processes for body in received.get()}
-    for process in processes:
-        process.join()
-    assert len(bodies) == 5
-    lab.recorder.requests += [("POST", "", body) for body in bodies]
-    assert_answered_once(lab)
-    assert lab.rows("SELECT count(*) FROM ledger") == [(10,)]
-    assert lab.rows("SELECT count(*) FROM events") == [(25,)]
-
-
-def copy_over(source, target):
-    """Puts the contents back in place, with their times, as `cp -p` does."""
-    for path in source.iterdir():
-        shutil.copyfile(path, target / path.name)
-        shutil.copystat(path, target / path.name)
-
-
-def copy_anew(source, target):
-    """Replaces the files, as tar and rsync do; the file system may well use the same inodes again."""
-    for path in source.iterdir():
-        (target / path.name).unlink(missing_ok=True)
-        shutil.copy2(path, target / path.name)
-
-
-class TestCopies:
-    @pytest.fixture
-    def lived(self, lab, tmp_path):
-        """A device after three epochs, with a backup from after the second one."""
-        # on a file system with inodes that are used again
-        lab.folder = tmp_path / "device"
-        lab.folder.mkdir()
-        lab.path = lab.folder / "state.db"
-        self.live(lab, 2)
-        self.backup = tmp_path / "backup"
-        shutil.copytree(lab.folder, self.backup)
-        time.sleep(0.02)  # file systems keep time in ticks of some milliseconds
-        self.live(lab, 1)
-        return lab
-
-    def live(self, lab, epochs, survey=None, **options):
-        """A process of its own: it opens the file, lives, and is gone."""
-        client = lab.client(survey, **options)
-        lab.live(client, epochs)
-        found = client.status().surveys[0]
-        lab.end()
-        return found
-
-    def restored(self, lab):
-        found = self.live(lab, 3)
-        assert_answered_once(lab)
-        return found
-
-    def test_a_life_in_several_processes_goes_on(self, lived):
-        assert self.restored(lived).silent is None
-        assert len(lived.recorder.batches) == 6
-
-    def test_a_moved_folder_goes_on(self, lived):
-        lived.folder = lived.folder.rename(lived.folder.with_name("moved"))
-        lived.path = lived.folder / "state.db"
-        assert self.restored(lived).silent is None
-        assert len(lived.recorder.batches) == 6
-
-    @pytest.mark.parametrize("put_back", [copy_over, copy_anew])
-    def test_an_old_file_put_back_with_its_mark(self, lived, put_back):
-        """What was spent since cannot be known: it counts as all that was set aside."""
-        put_back(self.backup, lived.folder)
-        found = self.restored(lived)
-        assert (found.silent, found.spent, found.most) == (REPLACED, 2.0, 20.0)
-        assert len(lived.recorder.batches) == 3
-
-    @pytest.mark.parametrize("put_back", [copy_over, copy_anew])
-    def test_an_old_file_put_back_beside_the_mark_of_today(self, lived, put_back):
-        (self.backup / "state.db.mark").unlink()
-        put_back(self.backup, lived.folder)
-        assert self.restored(lived).silent == REPLACED
-        assert len(lived.recorder.batches) == 3
-
-    def test_an_old_file_put_back_under_a_running_client(self, lived):
-        """It notices at its next answer at the latest."""
-        client = lived.client()
-        client.tick()
-        lived.close()
-        client = lived.client()
-        copy_over(self.backup, lived.folder)
-        lived.live(client, 3)
-        assert len(lived.recorder.batches) == 4  # the last one was made before
-        assert client.status().surveys[0].silent == REPLACED
-        assert_answered_once(lived)
-
-    def test_a_copy_is_silent_and_the_original_goes_on(self, lived):
-        original = lived.folder
-        lived.folder = original.with_name("copy")
-        shutil.copytree(original, lived.folder)
-        lived.path = lived.folder / "state.db"
-        assert self.restored(lived).silent == REPLACED
-        assert len(lived.recorder.batches) == 3
-        lived.clock.advance(days=-3)
-        lived.folder, lived.path = original, original / "state.db"
-        assert self.restored(lived).silent is None
-        assert len(lived.recorder.batches) == 6
-
-    def test_a_copy_of_what_a_process_left_that_died_before_the_mark(self, lived, monkeypatch):
-        """The mark may then be behind, or have changed unnoticed; that it is another file shows all the same."""
-        with monkeypatch.context() as patch:
-            patch.setattr("client_sdk.state.State.mark", lambda self: None)
-            self.live(lived, 0)
-            client = lived.client()
-            client.tick()
-            lived.end()
-        original = lived.folder
-        lived.folder = original.with_name("copy")
-        shutil.copytree(original, lived.folder)
-        lived.path = lived.folder / "state.db"
-        client = lived.client()
-        lived.clock.advance(days=1)
-        client.tick()
-        assert silence(client) == REPLACED
-        lived.end()
-        lived.folder, lived.path = original, original / "state.db"
-        client = lived.client()
-        client.tick()
-        assert silence(client) is None
-        assert_answered_once(lived)
-
-    @pytest.mark.parametrize("mark", [None, b"", b"nonsense", b"%020d" % 1])
-    def test_a_mark_that_is_missing_or_was_tampered_with(self, lived, mark):
-        place = lived.folder / "state.db.mark"
-        place.unlink()
-        if mark is not None:
-            place.write_bytes(mark)
-        assert self.restored(lived).silent == REPLACED
-        assert len(lived.recorder.batches) == 3
-
-    def test_a_deleted_file_whose_mark_is_left(self, lived):
-        lived.path.unlink()
-        assert self.restored(lived).silent == REPLACED
-        assert len(lived.recorder.batches) == 3
-
-    def test_deleting_both_begins_anew(self, lived):
-        """The one way out, and documented as such: who deletes the app's state resets its ledger."""
-        lived.path.unlink()
-        (lived.folder / "state.db.mark").unlink()
-        found = self.restored(lived)
-        assert (found.silent, found.spent) == (None, 3.0)
-
-    def test_a_file_from_before_the_survey_was_taken_up(self, lab):
-        """It knows of no survey, and must not take one up that its successor has answered; later ones it may."""
-        client = lab.client(agreed=False)
-        client.close()
-        lab.end()
-        backup = lab.folder.parent / f"{lab.folder.name}-backup"
-        shutil.copytree(lab.folder, backup)
-        try:
-            time.sleep(0.02)
-            self.live(lab, 3)
-            lab.clock.advance(hours=-1)
-            copy_over(backup, lab.folder)
-            found = self.live(lab, 3)
-            assert (found.silent, found.spent, found.most) == (REPLACED, 0.0, 20.0)
-            assert len(lab.recorder.batches) == 3
-            later = lab.survey(id="later", starts="2026-11-07", ends="2026-11-10")
-            assert self.live(lab, 6, later, max_lifetime_epsilon=23).silent is not None
-            assert self.live(lab, 0, later, max_lifetime_epsilon=24).silent is None or lab.clock().day > 10
-        finally:
-            shutil.rmtree(backup)
-
-    def test_a_later_survey_begins_anew(self, lived):
-        """Under a ceiling the doubtful one counts with all that it may have cost."""
-        copy_over(self.backup, lived.folder)
-        self.restored(lived)
-        later = lived.survey(id="later", starts="2026-11-09", ends="2026-11-12")
-        assert self.live(lived, 2, later, max_lifetime_epsilon=23).silent == "it would cost more than the app's ceiling"
-        found = self.live(lived, 2, later, max_lifetime_epsilon=24)
-        assert (found.silent, found.most) == (None, 4.0)
-        assert [batch.survey for batch in lived.recorder.batches[3:]] == ["later"] * 2
-
-    def test_a_restored_file_resends_only_the_very_bytes(self, lab):
-        """A batch that was delivered after the backup: it goes out again under its own id, and counts once."""
-        client = lab.client()
-        client.tick()
-        lab.end()
-        backup = lab.folder.parent / f"{lab.folder.name}-backup"
-        shutil.copytree(lab.folder, backup)
-        try:
-            time.sleep(0.02)
-            lab.clock.advance(seconds=86_399)
-            self.live(lab, 0)
-            client = lab.client()
-            client.tick()
-            lab.end()
-            copy_over(backup, lab.folder)
-            client = lab.client()
-            client.tick()
-            assert len(lab.recorder.bodies) == 2
-            assert len(set(lab.recorder.bodies)) == 1
-        finally:
-            shutil.rmtree(backup)

@@ -1,0 +1,243 @@
+"""One state file in several processes, and a state file copied or restored: no (question, epoch) is answered twice."""
+
+import multiprocessing
+import shutil
+import time
+
+import pytest
+
+from client_sdk import Client
+from client_sdk.schedule import REPLACED
+from client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
+
+
+def ticking(place, day, barrier, survey, received, seed):
+    """A process that ticks through the days with others."""
+    clock = ScriptedClock(day)
+    recorder = Recorder()
+    options = {"cohort": {"platform": "web"}, "clock": clock, "transport": recorder}
+    client = Client(
+        survey, collector="https://tally.example", state=place, randomness=SeededRandomness(seed), **options
+    )
+    client.grant_consent()
+    for _ in range(5):
+        barrier.wait()
+        client.record("purchase", amount=1, category="c1")
+        client.tick()
+        barrier.wait()
+        clock.advance(seconds=86_399)
+        client.tick()
+        clock.advance(seconds=1)
+    client.close()
+    received.put(recorder.bodies)
+
+
+@pytest.mark.parametrize("memory", ["fresh", "permanent"])
+def test_processes_on_one_file_answer_once_together(lab, memory):
+    """Five at the same time: each epoch is answered by one of them; two may send it, then in the same bytes."""
+    fork = multiprocessing.get_context("fork")
+    barrier, received = fork.Barrier(5), fork.SimpleQueue()
+    survey = lab.survey(memory=memory, questions=2)
+    processes = [
+        fork.Process(target=ticking, args=(lab.path, "2026-11-02T00:00:00", barrier, survey, received, seed))
+        for seed in range(5)
+    ]
+    for process in processes:
+        process.start()
+    bodies = {body for _ in processes for body in received.get()}
+    for process in processes:
+        process.join()
+    assert len(bodies) == 5
+    lab.recorder.requests += [("POST", "", body) for body in bodies]
+    lab.assert_answered_once()
+    assert lab.rows("SELECT count(*) FROM ledger") == [(10,)]
+    assert lab.rows("SELECT count(*) FROM events") == [(25,)]
+
+
+def copy_over(source, target):
+    """Puts the contents back in place, with their times, as `cp -p` does."""
+    for path in source.iterdir():
+        shutil.copyfile(path, target / path.name)
+        shutil.copystat(path, target / path.name)
+
+
+def copy_anew(source, target):
+    """Replaces the files, as tar and rsync do; the file system may well use the same inodes again."""
+    for path in source.iterdir():
+        (target / path.name).unlink(missing_ok=True)
+        shutil.copy2(path, target / path.name)
+
+
+class TestCopies:
+    @pytest.fixture
+    def lived(self, lab, tmp_path):
+        """A device after three epochs, with a backup from after the second one."""
+        # on a file system with inodes that are used again
+        lab.folder = tmp_path / "device"
+        lab.folder.mkdir()
+        lab.path = lab.folder / "state.db"
+        self.live(lab, 2)
+        self.backup = tmp_path / "backup"
+        shutil.copytree(lab.folder, self.backup)
+        time.sleep(0.02)  # file systems keep time in ticks of some milliseconds
+        self.live(lab, 1)
+        return lab
+
+    def live(self, lab, epochs, survey=None, **options):
+        """A process of its own: it opens the file, lives, and is gone."""
+        client = lab.client(survey, **options)
+        lab.live(client, epochs)
+        found = client.status().surveys[0]
+        lab.end()
+        return found
+
+    def restored(self, lab):
+        found = self.live(lab, 3)
+        lab.assert_answered_once()
+        return found
+
+    def test_a_life_in_several_processes_goes_on(self, lived):
+        assert self.restored(lived).silent is None
+        assert len(lived.recorder.batches) == 6
+
+    def test_a_moved_folder_goes_on(self, lived):
+        lived.folder = lived.folder.rename(lived.folder.with_name("moved"))
+        lived.path = lived.folder / "state.db"
+        assert self.restored(lived).silent is None
+        assert len(lived.recorder.batches) == 6
+
+    @pytest.mark.parametrize("put_back", [copy_over, copy_anew])
+    def test_an_old_file_put_back_with_its_mark(self, lived, put_back):
+        """What was spent since cannot be known: it counts as all that was set aside."""
+        put_back(self.backup, lived.folder)
+        found = self.restored(lived)
+        assert (found.silent, found.spent, found.most) == (REPLACED, 2.0, 20.0)
+        assert len(lived.recorder.batches) == 3
+
+    @pytest.mark.parametrize("put_back", [copy_over, copy_anew])
+    def test_an_old_file_put_back_beside_the_mark_of_today(self, lived, put_back):
+        (self.backup / "state.db.mark").unlink()
+        put_back(self.backup, lived.folder)
+        assert self.restored(lived).silent == REPLACED
+        assert len(lived.recorder.batches) == 3
+
+    def test_an_old_file_put_back_under_a_running_client(self, lived):
+        """It notices at its next answer at the latest."""
+        client = lived.client()
+        client.tick()
+        lived.close()
+        client = lived.client()
+        copy_over(self.backup, lived.folder)
+        lived.live(client, 3)
+        assert len(lived.recorder.batches) == 4  # the last one was made before
+        assert client.status().surveys[0].silent == REPLACED
+        lived.assert_answered_once()
+
+    def test_a_copy_is_silent_and_the_original_goes_on(self, lived):
+        original = lived.folder
+        lived.folder = original.with_name("copy")
+        shutil.copytree(original, lived.folder)
+        lived.path = lived.folder / "state.db"
+        assert self.restored(lived).silent == REPLACED
+        assert len(lived.recorder.batches) == 3
+        lived.clock.advance(days=-3)
+        lived.folder, lived.path = original, original / "state.db"
+        assert self.restored(lived).silent is None
+        assert len(lived.recorder.batches) == 6
+
+    def test_a_copy_of_what_a_process_left_that_died_before_the_mark(self, lived, monkeypatch):
+        """The mark may then be behind, or have changed unnoticed; that it is another file shows all the same."""
+        with monkeypatch.context() as patch:
+            patch.setattr("client_sdk.state.State.mark", lambda self: None)
+            self.live(lived, 0)
+            client = lived.client()
+            client.tick()
+            lived.end()
+        original = lived.folder
+        lived.folder = original.with_name("copy")
+        shutil.copytree(original, lived.folder)
+        lived.path = lived.folder / "state.db"
+        client = lived.client()
+        lived.clock.advance(days=1)
+        client.tick()
+        assert lived.silence(client) == REPLACED
+        lived.end()
+        lived.folder, lived.path = original, original / "state.db"
+        client = lived.client()
+        client.tick()
+        assert lived.silence(client) is None
+        lived.assert_answered_once()
+
+    @pytest.mark.parametrize("mark", [None, b"", b"nonsense", b"%020d" % 1])
+    def test_a_mark_that_is_missing_or_was_tampered_with(self, lived, mark):
+        place = lived.folder / "state.db.mark"
+        place.unlink()
+        if mark is not None:
+            place.write_bytes(mark)
+        assert self.restored(lived).silent == REPLACED
+        assert len(lived.recorder.batches) == 3
+
+    def test_a_deleted_file_whose_mark_is_left(self, lived):
+        lived.path.unlink()
+        assert self.restored(lived).silent == REPLACED
+        assert len(lived.recorder.batches) == 3
+
+    def test_deleting_both_begins_anew(self, lived):
+        """The one way out, and documented as such: who deletes the app's state resets its ledger."""
+        lived.path.unlink()
+        (lived.folder / "state.db.mark").unlink()
+        found = self.restored(lived)
+        assert (found.silent, found.spent) == (None, 3.0)
+
+    def test_a_file_from_before_the_survey_was_taken_up(self, lab):
+        """It knows of no survey, and must not take one up that its successor has answered; later ones it may."""
+        client = lab.client(agreed=False)
+        client.close()
+        lab.end()
+        backup = lab.folder.parent / f"{lab.folder.name}-backup"
+        shutil.copytree(lab.folder, backup)
+        try:
+            time.sleep(0.02)
+            self.live(lab, 3)
+            lab.clock.advance(hours=-1)
+            copy_over(backup, lab.folder)
+            found = self.live(lab, 3)
+            assert (found.silent, found.spent, found.most) == (REPLACED, 0.0, 20.0)
+            assert len(lab.recorder.batches) == 3
+            later = lab.survey(id="later", starts="2026-11-07", ends="2026-11-10")
+            assert self.live(lab, 6, later, max_lifetime_epsilon=23).silent is not None
+            assert self.live(lab, 0, later, max_lifetime_epsilon=24).silent is None or lab.clock().day > 10
+        finally:
+            shutil.rmtree(backup)
+
+    def test_a_later_survey_begins_anew(self, lived):
+        """Under a ceiling the doubtful one counts with all that it may have cost."""
+        copy_over(self.backup, lived.folder)
+        self.restored(lived)
+        later = lived.survey(id="later", starts="2026-11-09", ends="2026-11-12")
+        assert self.live(lived, 2, later, max_lifetime_epsilon=23).silent == "it would cost more than the app's ceiling"
+        found = self.live(lived, 2, later, max_lifetime_epsilon=24)
+        assert (found.silent, found.most) == (None, 4.0)
+        assert [batch.survey for batch in lived.recorder.batches[3:]] == ["later"] * 2
+
+    def test_a_restored_file_resends_only_the_very_bytes(self, lab):
+        """A batch that was delivered after the backup: it goes out again under its own id, and counts once."""
+        client = lab.client()
+        client.tick()
+        lab.end()
+        backup = lab.folder.parent / f"{lab.folder.name}-backup"
+        shutil.copytree(lab.folder, backup)
+        try:
+            time.sleep(0.02)
+            lab.clock.advance(seconds=86_399)
+            self.live(lab, 0)
+            client = lab.client()
+            client.tick()
+            lab.end()
+            copy_over(backup, lab.folder)
+            client = lab.client()
+            client.tick()
+            assert len(lab.recorder.bodies) == 2
+            assert len(set(lab.recorder.bodies)) == 1
+        finally:
+            shutil.rmtree(backup)
