@@ -13,7 +13,7 @@ from scipy.special import bdtr, bdtrc, betaincinv
 
 from aggregator.tally import Integers
 from client_sdk.errors import MechanismError
-from client_sdk.mechanisms import Mechanism, PermanentMechanism, Rappor
+from client_sdk.mechanisms import Mechanism, Rappor
 from client_sdk.questions import Question
 from client_sdk.randomness import Randomness, SystemRandomness
 from client_sdk.survey import Survey
@@ -76,7 +76,7 @@ def audit(
     for question in survey.asked:
         proven = _proven(prove_one_report, question, method, branches, progress)
         findings.append(proven or _one_report(survey, question, trials, source, progress))
-        if isinstance(question.mechanism, PermanentMechanism):
+        if question.epsilon_permanent is not None:
             proven = _proven(prove_all_reports, question, method, branches, progress)
             findings += [proven] if proven else []
             findings.append(_many_reports(survey, question, min(trials, SEQUENCES), source, progress))
@@ -139,6 +139,7 @@ def _many_reports(
     progress: Callable[[], object],
 ) -> Finding:
     """How often one value outweighs another in many reports of one unchanged answer: memory is what bounds it."""
+    assert question.epsilon_permanent is not None
     pair = _values(question.mechanism)[:2]
     scores = {}
     for value in pair:
@@ -156,7 +157,7 @@ def _many_reports(
     candidates = [(sign, least) for sign in (1, -1) for least in range(-REPEATS, REPEATS + 1)]
     best = max(candidates, key=lambda one: event(one, slice(learning)).lower_bound(1 - CONFIDENCE))
     bound = f"{REPEATS} reports of one answer"
-    return _finding(question, bound, question.epsilon_permanent or 0.0, [event(best, slice(learning, None))], [])
+    return _finding(question, bound, question.epsilon_permanent, [event(best, slice(learning, None))], [])
 
 
 def _finding(question: Question, bound: str, claimed: float, events: Sequence[Event], breaches: list[str]) -> Finding:

@@ -47,8 +47,9 @@ def prove_all_reports(
     """
     mechanism = question.mechanism
     assert isinstance(mechanism, PermanentMechanism)
+    assert question.epsilon_permanent is not None
     draws = _enumerated(mechanism, mechanism.draw, most, progress)
-    return _finding(question, "all reports of one answer", question.epsilon_permanent or 0.0, draws, [])
+    return _finding(question, "all reports of one answer", question.epsilon_permanent, draws, [])
 
 
 def _enumerated(

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Context, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from fractions import Fraction
 from functools import cache, cached_property
 from typing import ClassVar, Self
@@ -20,7 +20,8 @@ MOST_VALUES = 65_536  # the largest domain: a longer list of segments is a key s
 SYMBOLS_AUTO = 2**21  # the most symbols of a mechanism that was chosen automatically
 SYMBOLS_NAMED = 2**53 - 1  # of one named by hand: every JSON reader keeps such an integer exact
 ONE = 2**32  # the weight of an unfavoured symbol
-EXACT = Context(prec=50)
+# Complete, so that neither a context of the app nor its DefaultContext changes what is computed on a device.
+EXACT = Context(prec=50, rounding=ROUND_HALF_EVEN, Emin=-999_999, Emax=999_999, clamp=0, traps=[])
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Weights:
     @cache
     def of(epsilon: float) -> Weights:
         """floor(exp(epsilon) 2^32) : 2^32, so that the epsilon in force is never above the one asked for."""
-        return Weights(math.floor(exponential(epsilon) * ONE), ONE)
+        return Weights(math.floor(EXACT.multiply(exponential(epsilon), ONE)), ONE)
 
     @property
     def ratio(self) -> Fraction:

@@ -89,7 +89,7 @@ class Symmetric(Unary):
 
     @classmethod
     def of(cls, domain: int, epsilon: float) -> Self:
-        root = math.floor(EXACT.sqrt(exponential(epsilon)) * ONE)
+        root = math.floor(EXACT.multiply(EXACT.sqrt(exponential(epsilon)), ONE))
         return cls(domain, (root, root + ONE), (ONE, root + ONE))
 
 

@@ -69,10 +69,7 @@ def survey_text(
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy", "HUSHTALLY_DISABLED", "DO_NOT_TRACK"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
+def _forgotten_failures() -> None:
     delivery._failing.clear()  # a port may be given out again
 
 

@@ -131,6 +131,15 @@ def test_permanent_memory_is_certified() -> None:
     assert certificate.findings[1].epsilon == pytest.approx(2.0, abs=1e-9)
 
 
+def test_rappor_without_memory_is_certified() -> None:
+    """It could keep an answer; where the survey has it draw anew, one report is all that is bounded."""
+    rappor = '[CATEGORIES]\nmechanism = { name = "rappor", k = 8, h = 1, m = 4, f = 0.5, p = 0.25, q = 0.75 }'
+    text = FRESH.replace("epsilon = 1.0", "epsilon = 1.1").replace("[CATEGORIES]", rappor)
+    found = audit(survey(3, text), trials=2_000, seed=1)
+    assert [finding.bound for finding in found.findings] == ["one report"]
+    assert found.holds
+
+
 @pytest.mark.parametrize("name", BROKEN)
 def test_what_is_broken_is_found_by_enumeration(name: str) -> None:
     question = surveyed(BROKEN[name]).asked[0]

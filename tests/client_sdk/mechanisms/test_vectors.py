@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from decimal import ROUND_UP, Context, Inexact, Rounded, localcontext
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,24 @@ def test_survey(case: dict[str, Any]) -> None:
     assert canonical_json(survey.resolved) == case["canonical"]
     assert survey.digest == case["digest"] == sha256(case["canonical"].encode()).hexdigest()
     assert Survey.from_resolved(json.loads(case["canonical"])) == survey
+
+
+def hostile(**settings: Any) -> Context:
+    """A context of an app that does sums of money with it."""
+    return Context(traps=[Inexact, Rounded], **settings)
+
+
+@pytest.mark.parametrize("context", [hostile(prec=6, rounding=ROUND_UP), hostile(prec=1), Context(prec=3, Emax=5)])
+def test_the_apps_decimal_context_changes_nothing(context: Context) -> None:
+    """Neither the odds nor the digest, to which consent is bound."""
+    with localcontext(context):
+        for step in load("randomness")["weights"]:
+            Weights.of.cache_clear()
+            test_weights(step)
+        for case in load("survey")["cases"]:
+            Weights.of.cache_clear()
+            test_survey(case)
+        assert build("sue", {}, 4, 1.0).epsilon <= 1
 
 
 @pytest.mark.parametrize("case", load("survey")["invalid"], ids=lambda case: case["problems"][0].split(":")[0])

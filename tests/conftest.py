@@ -1,0 +1,19 @@
+"""The environment in which every test runs, whatever the machine's own says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+SWITCHES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy", "HUSHTALLY_DISABLED", "DO_NOT_TRACK")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _clean_environment() -> Iterator[None]:
+    """No proxy, and nobody who declined to take part; also for the processes that tests start."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in SWITCHES:
+            patch.delenv(name, raising=False)
+            patch.delenv(name.upper(), raising=False)
+        yield
