@@ -23,6 +23,7 @@ from aggregator.summary import Row
 from client_sdk.mechanisms.base import EPSILON_RANGE
 from simulations.demo import Line, compare, replay, write_survey
 from simulations.demo_picture import picture as draw_svg
+from simulations.fleet import require_clients
 from simulations.formats import UNCUT, uncut
 from simulations.purchases import LOG_ENDS, load_customers, shift_to
 from simulations.server import collector
@@ -67,6 +68,7 @@ def demo(epsilon: float, customers: int, seed: int, port: int, keep: Path | None
     Replays a real purchase log (CDNOW, 1997-98): every customer is a device that counts its own purchases, randomizes
     one answer and sends it to a real collector process on this machine.
     """
+    require_clients()
     console = Console(stderr=True, highlight=False)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill stops as cleanly as Ctrl-C
     today = datetime.now(UTC).date()

@@ -197,3 +197,10 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
     done = CliRunner().invoke(main, ["demo", "--keep", str(tmp_path / "file" / "kept")])
     assert done.exit_code == 1
     assert "cannot be made" in done.output
+
+
+def test_it_says_at_once_that_devices_are_switched_off(monkeypatch):
+    monkeypatch.setenv("DO_NOT_TRACK", "1")
+    done = CliRunner().invoke(main, ["demo"])
+    assert done.exit_code == 1
+    assert done.output == "Error: real clients cannot be simulated here: DO_NOT_TRACK is set\n"
