@@ -17,19 +17,21 @@ LARGEST = 1e15  # of any number in a survey: every JSON reader keeps it exactly
 EARLIEST, LATEST = date(2000, 1, 1), date(2999, 12, 31)  # of any day: what is reckoned from one is a date too
 MOST_LEVELS = 16
 MOST_PROBLEMS = 100
+MOST_NAMED = 20  # of what is known, in one error line
 
 _REQUIRED = object()
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """'; did you mean ...?' when a known word is close, else what is known."""
+    """'; did you mean ...?' when a known word is close, else the first that are known."""
     from difflib import get_close_matches  # costs milliseconds, and only who errs needs it
 
     known = sorted(known)
     close = get_close_matches(word, known, n=1)
     if close:
         return f"; did you mean {close[0]!r}?"
-    return f"; known: {', '.join(known)}" if known else ""
+    named = [*known[:MOST_NAMED], f"and {len(known) - MOST_NAMED:,} more"] if len(known) > MOST_NAMED else known
+    return f"; known: {', '.join(named)}" if known else ""
 
 
 def shown(value: object) -> str:

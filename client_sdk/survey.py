@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -14,9 +13,9 @@ from typing import Any
 
 from client_sdk.canonical import sha256
 from client_sdk.epochs import EpochLength
-from client_sdk.errors import SurveyError
 from client_sdk.questions import Question
 from client_sdk.signals import Signal
+from client_sdk.survey_file import read_file, read_toml
 
 FRESH, PERMANENT = "fresh", "permanent"
 
@@ -55,27 +54,12 @@ class Survey:
     @classmethod
     def parse(cls, text: str) -> Survey:
         """Reads a survey in TOML; SurveyError names every mistake at once, each with its place."""
-        try:
-            table = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise SurveyError(f"is not TOML: {error}") from None
-        except (ValueError, RecursionError):
-            raise SurveyError(
-                "is not TOML that can be read: it is nested too deep or holds too long a number"
-            ) from None
-        return cls.from_resolved(table)
+        return cls.from_resolved(read_toml(text))
 
     @classmethod
     def load(cls, path: str | Path) -> Survey:
         """Reads a survey file; SurveyError, every line beginning with the file, if it cannot be read or is wrong."""
-        try:
-            return cls.parse(Path(path).read_text(encoding="utf-8-sig"))
-        except OSError as error:
-            raise SurveyError(f"cannot be read: {error.strerror}", str(path)) from None
-        except UnicodeDecodeError:
-            raise SurveyError("is not a text file in UTF-8", str(path)) from None
-        except SurveyError as error:
-            raise SurveyError(error.problems, str(path)) from None
+        return read_file(path, cls.parse)
 
     @classmethod
     def from_resolved(cls, definition: Mapping[str, Any]) -> Survey:

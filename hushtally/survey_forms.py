@@ -55,13 +55,14 @@ def _renamed(old: dict[str, str], new: dict[str, str]) -> dict[str, str]:
 
 
 def _categories(what: str, old: tuple[str, ...], new: tuple[str, ...]) -> Iterator[Change]:
+    before, after = set(old), set(new)
     for category in old:
-        if category not in new:
+        if category not in after:
             yield Change(f"{what}, category {category}", "told apart", f"in {Categories.OTHER}", Touches.OTHER)
     for category in new:
-        if category not in old:
+        if category not in before:
             yield Change(f"{what}, category {category}", f"in {Categories.OTHER}", "told apart", Touches.OTHER)
-    yield from _reordered(what, [one for one in old if one in new], [one for one in new if one in old])
+    yield from _reordered(what, [one for one in old if one in after], [one for one in new if one in before])
 
 
 def _reordered(what: str, old: list[str], new: list[str]) -> Iterator[Change]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from client_sdk.errors import Problem, SurveyError
 from client_sdk.survey import PERMANENT, Survey
+from client_sdk.survey_file import read_file, read_toml
 from simulations.errors import SimulationError
 
 
@@ -26,25 +25,14 @@ class Definition:
     @classmethod
     def parse(cls, text: str) -> Definition:
         """The definition in a TOML text; SurveyError unless it is a sound survey."""
-        try:
-            table = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise SurveyError(f"is not TOML: {error}") from None
-        definition = cls(table)
+        definition = cls(read_toml(text))
         definition.survey  # noqa: B018 - read now, so that a mistake is found where the file is known
         return definition
 
     @classmethod
     def load(cls, path: str | Path) -> Definition:
         """The definition in a file; SurveyError, every line beginning with the path, if it is not a sound survey."""
-        try:
-            return cls.parse(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise SurveyError([Problem(str(path), f"cannot be read: {error.strerror}")]) from None
-        except UnicodeDecodeError:
-            raise SurveyError([Problem(str(path), "is not a text file in UTF-8")]) from None
-        except SurveyError as error:
-            raise SurveyError([Problem(str(path), str(problem)) for problem in error.problems]) from None
+        return read_file(path, cls.parse)
 
     @cached_property
     def survey(self) -> Survey:
@@ -78,8 +66,8 @@ def write_epsilon(path: str | Path, epsilon: float) -> Survey:
     except ImportError:
         raise SimulationError("writing a survey needs tomlkit; run: pip install 'hushtally[simulations]'") from None
     meant = Definition.load(path).at(epsilon)
-    path = Path(path)
-    document = tomlkit.parse(path.read_text(encoding="utf-8"))
+    place = Path(path).resolve()  # through a link, which stays one
+    document = tomlkit.parse(place.read_bytes().decode("utf-8-sig"))
     stated = {"epsilon": epsilon} | ({"epsilon_permanent": meant.privacy.epsilon_permanent} if meant.permanent else {})
     privacy: Any = document["privacy"]
     for name, number in stated.items():
@@ -91,11 +79,11 @@ def write_epsilon(path: str | Path, epsilon: float) -> Survey:
     text = tomlkit.dumps(document)
     if Survey.parse(text).digest != meant.digest:
         raise SimulationError(f"{path}: cannot be edited; set epsilon = {epsilon:g} under [privacy] by hand")
-    beside = path.with_name(f".{path.name}.new")
+    beside = place.with_name(f".{place.name}.new")
     try:
-        beside.write_text(text, encoding="utf-8")
-        beside.chmod(path.stat().st_mode)
-        beside.replace(path)
+        beside.write_bytes(text.encode())
+        beside.chmod(place.stat().st_mode)
+        beside.replace(place)
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise SimulationError(f"{path}: cannot be written: {error.strerror}") from None

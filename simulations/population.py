@@ -109,6 +109,8 @@ class Population:
             raise SimulationError(f"{path}: cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:
             raise SimulationError(f"{path}: is not a text file in UTF-8") from None
+        except csv.Error as error:
+            raise SimulationError(f"{path}: is not CSV: {error}") from None
         except SimulationError as error:
             raise SimulationError(f"{path}: {error}") from None
 
@@ -136,6 +138,8 @@ def _known(text: str, survey: Survey, progress: Callable[[], object]) -> tuple[d
             stated = json.loads(text)
         except ValueError as error:
             raise SimulationError(f"is not JSON: {error}") from None
+        except RecursionError:
+            raise SimulationError("is not JSON that can be read: it is nested too deep") from None
         return {id: _shares(survey, id, shares) for id, shares in stated.items()}, ()
     rows = csv.DictReader(io.StringIO(text))
     columns = set(rows.fieldnames or ())
@@ -157,15 +161,15 @@ def _shares(survey: Survey, id: str, stated: object) -> Floats:
     known = [question.id for question in survey.questions]
     if id not in known:
         raise SimulationError(f"{survey.name} has no question {id!r}{did_you_mean(id, known)}")
-    segments = survey.question(id).segments
+    places = {segment: place for place, segment in enumerate(survey.question(id).segments)}
     if not isinstance(stated, Mapping):
         raise SimulationError(f"{id} must be an object of segments and their shares")
-    shares = np.zeros(len(segments))
+    shares = np.zeros(len(places))
     for segment, share in stated.items():
-        if segment not in segments:
-            raise SimulationError(f"{id} has no segment {segment!r}{did_you_mean(segment, segments)}")
+        if segment not in places:
+            raise SimulationError(f"{id} has no segment {segment!r}{did_you_mean(segment, places)}")
         try:
-            shares[segments.index(segment)] = number = float(share)
+            shares[places[segment]] = number = float(share)
         except (TypeError, ValueError):
             number = math.nan
         if not 0 <= number <= 1:

@@ -7,6 +7,7 @@ from importlib import resources
 import pytest
 
 from client_sdk.errors import Problem, SurveyError
+from client_sdk.fields import did_you_mean
 from client_sdk.survey import Survey
 
 EXAMPLE = resources.files("hushtally").joinpath("example.toml").read_text(encoding="utf-8")
@@ -638,3 +639,8 @@ def test_without_a_last_segment_for_the_rest_other_is_added(segments, ids):
     """Every customer is in a segment."""
     survey = Survey.from_resolved(edited({"questions[1].segments": segments}))
     assert survey.question("returned").segments == ids
+
+
+def test_of_many_names_the_first_are_told():
+    known = "; known: " + ", ".join(f"n{number:03}" for number in range(20)) + ", and 80 more"
+    assert did_you_mean("other", [f"n{number:03}" for number in range(100)]) == known

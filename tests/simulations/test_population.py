@@ -141,6 +141,8 @@ def test_a_number_for_a_name_stays_the_name_it_was(survey: Survey, tmp_path: Pat
         ('{"frequency": {"none": 0.9}}', "the shares of frequency must sum to 1, got 0.9"),
         ('{"frequency": 1}', "frequency must be an object of segments and their shares"),
         ('{"frequency"', "is not JSON: "),
+        ('{"a": ' * 100_000, "is not JSON that can be read: it is nested too deep"),
+        (f"question,segment,share\n{'x' * 200_000},a,1\n", "is not CSV: field larger than field limit"),
         ("", "must be JSON, or CSV with the columns question, segment, share or device, day, event, ..., got nothing"),
         ("a,b\n1,2\n", "got a, b"),
         ("device,day,event\n", "the log has no events"),

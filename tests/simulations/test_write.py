@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from client_sdk.errors import SurveyError
 from client_sdk.survey import Survey
 from hushtally.cli import main
 from simulations.definition import Definition, write_epsilon
@@ -72,3 +73,25 @@ def test_the_permanent_epsilon_is_raised_with_it(file: Path) -> None:
     written = write_epsilon(file, 3.0)
     assert written.digest == Survey.load(file).digest == Definition.load(file).survey.digest
     assert "epsilon_permanent = 3.0 # in all" in file.read_text(encoding="utf-8")
+
+
+def test_lines_end_as_they_did_and_a_link_stays_one(file: Path, tmp_path: Path) -> None:
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    link = tmp_path / "link.toml"
+    link.symlink_to(file)
+    write_epsilon(link, 2.5)
+    assert link.is_symlink()
+    assert file.read_bytes().count(b"\r\n") == file.read_bytes().count(b"\n")
+    assert Survey.load(file).privacy.epsilon == 2.5
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "1" * 5_000])
+def test_what_no_survey_could_be_is_refused_as_one(file: Path, text: str) -> None:
+    file.write_text(text)
+    with pytest.raises(SurveyError, match="is not TOML that can be read"):
+        Definition.load(file)
+
+
+def test_a_byte_order_mark_is_read_over(file: Path) -> None:
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert Definition.load(file).survey == Survey.load(file)
