@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib import import_module, metadata
 from pathlib import Path
@@ -52,9 +53,17 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            done = super().invoke(ctx)
+            sys.stdout.flush()  # now, as at the exit nobody could say why it failed
+            return done
         except HushtallyError as error:
             raise click.ClickException(str(error)) from None
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read the output has seen enough
+                raise
+            raise click.ClickException(
+                f"{error.filename or 'the output'} cannot be written: {error.strerror}"
+            ) from None
 
 
 def _refuse_strangers() -> None:

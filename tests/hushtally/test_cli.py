@@ -111,3 +111,20 @@ def test_our_errors_are_one_line():
 def test_the_version_is_the_distribution_s():
     """`hushtally --version` says which one is installed."""
     assert CliRunner().invoke(main, ["--version"]).output.startswith("hushtally, version 0.1")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_an_output_that_cannot_be_written_is_one_line():
+    example = Path(__file__).parents[2] / "hushtally" / "example.toml"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([HUSHTALLY, "survey", "explain", example], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (1, "Error: the output cannot be written: No space left on device\n")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    example = Path(__file__).parents[2] / "hushtally" / "example.toml"
+    with subprocess.Popen(
+        [HUSHTALLY, "survey", "explain", example], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
