@@ -3,16 +3,19 @@
     pip install 'hushtally[collector]'
     hushtally survey new shopping-habits.toml
     hushtally serve shopping-habits.toml &
-    flask --app examples/web_shop.py run
+    flask --app examples/web_shop.py run &
+    watch -n 900 flask --app examples/web_shop.py tick
 
-The key in the session's cookie is the shop's own: it tells the devices apart on this server, and never leaves it.
+The key in the session's cookie is the shop's own: it tells the devices apart on this server, and never leaves it. A
+timer (here `watch`, elsewhere cron) goes through all that agreed, whoever visits: were a device ticked by the visits of
+its customer, the time of its answer would tell of them, and who seldom comes would be missing from the estimates.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from flask import Flask, g, redirect, render_template_string, request, session
 from werkzeug.wrappers import Response
@@ -21,6 +24,7 @@ from hushtally import Client, Survey
 
 SURVEY = Survey.load("shopping-habits.toml")
 COLLECTOR = os.environ.get("COLLECTOR", "http://127.0.0.1:8080")
+AGREED = Path("agreed.txt")  # the shop's own list of keys: the state file holds none, only salted hashes
 
 PAGE = """
 {% if agreed %}<form action="/withdraw" method="post"><button>Count me no longer</button></form>
@@ -31,16 +35,17 @@ PAGE = """
 
 app = Flask(__name__)
 app.secret_key = os.environ.get("SHOP_SECRET") or secrets.token_hex()
-behind = ThreadPoolExecutor(2)  # no customer waits for the collector
 
 
 def device(key: str) -> Client:
     return Client(SURVEY, collector=COLLECTOR, state="shop.db", device=key, cohort={"platform": "web"})
 
 
-def tick(key: str) -> None:
-    with device(key) as client:
-        client.tick()
+@app.cli.command()
+def tick() -> None:
+    for key in set(AGREED.read_text().split()) if AGREED.exists() else set():
+        with device(key) as client:
+            client.tick()
 
 
 @app.before_request
@@ -53,7 +58,6 @@ def begin() -> None:
 def end(_: BaseException | None) -> None:
     if "device" in g:
         g.device.close()
-        behind.submit(tick, session["key"])
 
 
 @app.get("/")
@@ -69,6 +73,8 @@ def privacy() -> Response:
 @app.post("/agree")
 def agree() -> Response:
     g.device.grant_consent()
+    with AGREED.open("a") as keys:
+        keys.write(f"{session['key']}\n")
     return redirect("/")
 
 
