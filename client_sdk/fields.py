@@ -45,6 +45,13 @@ def one_line(text: str, longest: int = 64) -> str:
     return text if text.isprintable() and len(text) <= longest else shown(text)
 
 
+def row_place(place: str, index: int, row: object) -> str:
+    """The place of a row of a list: its number, and its id where it has one, like `questions[2] (basket)`."""
+    id = row.get("id") if isinstance(row, dict) else None
+    named = f" ({id})" if isinstance(id, str) and IDENTIFIER.fullmatch(id) else ""
+    return f"{place}[{index}]{named}"
+
+
 def unreadable(definition: object) -> Problem | None:
     """What no error line could even show: an integer beyond 64 bits, or tables within tables without end."""
     level: list[tuple[str, object]] = [("", definition)]
@@ -56,7 +63,7 @@ def unreadable(definition: object) -> Problem | None:
             if isinstance(value, dict):
                 inner += ((f"{place}.{one_line(str(key))}".lstrip("."), one) for key, one in value.items())
             elif isinstance(value, list | tuple):
-                inner += ((f"{place}[{index}]", one) for index, one in enumerate(value))
+                inner += ((row_place(place, index, one), one) for index, one in enumerate(value))
         level = inner
     return Problem(level[0][0], f"must be nested at most {MOST_LEVELS} deep") if level else None
 
@@ -198,7 +205,7 @@ class Fields:
     def rows(self, name: str, low: int, high: int) -> Iterator[Fields]:
         """A required list of low..high tables, each read in its own right."""
         for index, row in enumerate(self._list(name, low, high, "tables") or []):
-            yield Fields(row, f"{self.at(name)}[{index}]", self.problems)
+            yield Fields(row, row_place(self.at(name), index, row), self.problems)
 
     def texts(self, name: str, low: int, high: int, *, longest: int = 100) -> tuple[str, ...] | None:
         """A required list of low..high different texts."""

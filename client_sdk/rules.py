@@ -28,6 +28,7 @@ _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod)
 RESERVED = frozenset({*_FUNCTIONS, *keyword.kwlist})
 
 _TEXT = re.compile(r"'[^']*'|\"[^\"]*\"")
+_LONE_EQUALS = re.compile(r"(?<![=<>!:])=(?!=)")
 _NUMBER = re.compile(r"(?<!\w)\.?\d[\w.]*", re.ASCII)
 _PLAIN_NUMBER = re.compile(r"[\d_]*\.?[\d_]*(?:[eE]\d*)?", re.ASCII)
 
@@ -86,6 +87,8 @@ def _parse(source: str) -> ast.expr:
     try:
         tree = ast.parse(source.strip(), mode="eval").body
     except SyntaxError as error:
+        if _LONE_EQUALS.search(_TEXT.sub(" ", source)):
+            raise RuleError("is not an expression: one = does not compare, == does") from None
         raise RuleError(f"is not an expression: {error.msg}") from None
     except (ValueError, RecursionError, MemoryError):
         raise RuleError("is not an expression that can be read") from None

@@ -270,6 +270,9 @@ class SurveyReader:
             row.problem("segments", "the last segment must be without 'when', as 'other' is already one of the others")
         if len(self.problems) > before or not rows:
             return None
+        if not rules:
+            row.problem("segments", f"must tell customers apart, but all would be in {rest!r}: give it a 'when'")
+            return None
         return Conditions(tuple(rules), rest or "other")
 
     def _categories(self, row: Fields) -> Form | None:
@@ -376,6 +379,6 @@ class SurveyReader:
             row.problem("mechanism", f"must be a name, or a table with a name and its parameters, got {shown(value)}")
             return None, {}
         if name not in NAMES:
-            row.problem("mechanism", f"must be one of {', '.join(NAMES)}, got {shown(name)}")
+            row.problem("mechanism", f"must be a mechanism, got {shown(name)}{did_you_mean(name, NAMES)}")
             return None, {}
         return name, parameters

@@ -214,13 +214,20 @@ def test_what_is_outside_the_language_is_refused_when_read(source, kind, message
 
 @pytest.mark.parametrize(
     "source",
-    ["", " ", "x ==", "x = 1", "x == 1; y", "import os", "(" * 200, "(" * 250 + "x" + ")" * 249, "'books", "x y",
+    ["", " ", "x ==", "x == 1; y", "import os", "(" * 200, "(" * 250 + "x" + ")" * 249, "'books", "x y",
      "class", "x <> 1", "007",
      "1e", "x in", "*x", "**x", "x if y", "print 1", "t == 'it's'", "$", "?", "x:=1", "del x"],
 )  # fmt: skip
 def test_what_is_no_expression_is_refused_in_pythons_own_words(source):
     """A syntax error is a RuleError with the parser's message, whatever the source."""
     with pytest.raises(RuleError, match=r"^is not an expression: .+"):
+        Rule.parse(source, SIGNALS, TRUTH)
+
+
+@pytest.mark.parametrize("source", ["x = 0", "x=0", "x == 1 and y = 2", "t = '=='"])
+def test_one_equals_sign_is_told_from_two(source):
+    """Whoever writes the comparison of other languages is told how it is written here."""
+    with pytest.raises(RuleError, match=r"^is not an expression: one = does not compare, == does$"):
         Rule.parse(source, SIGNALS, TRUTH)
 
 

@@ -161,12 +161,16 @@ def test_a_resolved_mechanism_that_was_tampered_with_is_refused(survey):
             other = f"{value}0" if isinstance(value, str) else value + 1
             with pytest.raises(SurveyError) as caught:
                 Survey.from_resolved(put(resolved, ("questions", index, "mechanism", *way), other))
-            assert {problem.place for problem in caught.value.problems} == {f"questions[{index}].mechanism"}
+            assert {problem.place for problem in caught.value.problems} == {
+                f"questions[{index}] ({question['id']}).mechanism"
+            }
             tried += 1
         for epsilon in (question["epsilon"] / 2, question["epsilon"] * 1.25):
-            with pytest.raises(SurveyError, match=rf"questions\[{index}\].mechanism: .* as derived"):
+            with pytest.raises(
+                SurveyError, match=rf"questions\[{index}\] \({question['id']}\).mechanism: .* as derived"
+            ):
                 Survey.from_resolved(put(resolved, ("questions", index, "epsilon"), epsilon))
-        with pytest.raises(SurveyError, match=rf"questions\[{index}\].mechanism: .* got 'seed'"):
+        with pytest.raises(SurveyError, match=rf"questions\[{index}\] \({question['id']}\).mechanism: .* got 'seed'"):
             Survey.from_resolved(put(resolved, ("questions", index, "mechanism", "seed"), 1))
     assert tried >= 3 * len(resolved["questions"])
 
