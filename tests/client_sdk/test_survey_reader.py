@@ -358,7 +358,10 @@ CONDITIONS = [
     ),
     (
         {"questions[1].segments": [{"id": "other", "when": "idle_days < 3"}, {"id": "b", "when": "idle_days < 9"}]},
-        "questions[1] (returned).segments: the last segment must be without 'when', as 'other' is already one of the others",
+        (
+            "questions[1] (returned).segments: "
+            "the last segment must be without 'when', as 'other' is already one of the others"
+        ),
     ),
     (
         {"questions[1].segments": [{"id": "all"}]},
@@ -451,7 +454,10 @@ CROSSES = [
     ),
     (
         {"questions[3].cross[0]": "zzz"},
-        "questions[3] (frequency_x_returned).cross[0]: unknown question 'zzz'; known: affinity, basket, frequency, returned",
+        (
+            "questions[3] (frequency_x_returned).cross[0]: "
+            "unknown question 'zzz'; known: affinity, basket, frequency, returned"
+        ),
     ),
     (
         {"questions[3].cross[0]": "frequency_x_returned"},
@@ -459,11 +465,17 @@ CROSSES = [
     ),
     (
         {"questions[3].segments": SEGMENTS, "questions[3].otherwise": "x"},
-        "questions[3] (frequency_x_returned): a question with 'cross' takes its segments from the crossed questions alone",
+        (
+            "questions[3] (frequency_x_returned): "
+            "a question with 'cross' takes its segments from the crossed questions alone"
+        ),
     ),
     (
         {"questions[3].edges": [1]},
-        "questions[3] (frequency_x_returned).edges: unknown field; known: cross, epsilon, epsilon_permanent, id, mechanism, only_crossed",
+        (
+            "questions[3] (frequency_x_returned).edges: "
+            "unknown field; known: cross, epsilon, epsilon_permanent, id, mechanism, only_crossed"
+        ),
     ),
     (
         {
@@ -611,7 +623,10 @@ def test_all_crosses_together_are_bounded():
 def test_a_wrong_question_does_not_move_the_places_of_others():
     """Which questions are asked and crossed is told from what was written, whatever else is wrong."""
     assert problems({"questions[0].segments[0].when": "x", "questions[2].only_crossed": True}) == [
-        "questions[0] (frequency).segments[0] (none).when: unknown signal 'x'; known: favourite, idle_days, orders_90d, spend_90d",
+        (
+            "questions[0] (frequency).segments[0] (none).when: "
+            "unknown signal 'x'; known: favourite, idle_days, orders_90d, spend_90d"
+        ),
         "questions[2] (affinity).only_crossed: is true, but no question crosses this one",
     ]
     assert problems({"questions": [{"id": "q", "segments": SEGMENTS, "only_crossed": True}]}) == [
