@@ -1,19 +1,37 @@
-"""Advice on a sound survey: what is allowed, but hardly meant, or costs more than it need."""
+"""Advice on a sound survey: what is allowed, but hardly meant, reveals much, tells little, or costs too much."""
 
 from __future__ import annotations
 
+import math
 from datetime import date
 
-from client_sdk.mechanisms import build
-from client_sdk.questions import Question
+from client_sdk.explain import PRIOR, largest_belief, sureness
+from client_sdk.fields import row_place
+from client_sdk.mechanisms import EPSILON_RANGE
+from client_sdk.questions import Conditions, Question
+from client_sdk.reachability import unreachable
 from client_sdk.survey import Survey
 
 WORTH_SAYING = 1.01  # times the variance of the automatic choice
+# what one report may reveal at most: beyond it, all of a device's reports tell what no single one is allowed to
+MUCH = EPSILON_RANGE[1]
+WHOLE = (2 * 1.96) ** 2  # reports per unit of variance whose 95% interval is as wide as all that a share can be
 
 
 def advice(survey: Survey, today: date) -> list[str]:
-    """One line, with its place, for a time that leaves devices silent, and for a mechanism that needs more of them."""
-    return [*_timing(survey, today), *_costs(survey)]
+    """One line, with its place, for each thing that a survey may do but had better not.
+
+    Times that leave devices silent, a large lifetime epsilon, reports too few to tell anything, signals kept for
+    nothing, segments that stay empty, and mechanisms that need more devices than others.
+    """
+    return [
+        *_timing(survey, today),
+        *_spending(survey),
+        *_telling(survey),
+        *_unused(survey),
+        *_empty(survey),
+        *_costs(survey),
+    ]
 
 
 def _timing(survey: Survey, today: date) -> list[str]:
@@ -31,19 +49,77 @@ def _timing(survey: Survey, today: date) -> list[str]:
     return lines
 
 
+def _spending(survey: Survey) -> list[str]:
+    whole = survey.lifetime_epsilon
+    if whole <= MUCH:
+        return []
+    about = " of what was answered" if survey.permanent else ""
+    return [
+        f"privacy: all reports of a device together reveal up to epsilon {whole:g}{about}: who was {PRIOR:.0%} sure can"
+        f" be {sureness(largest_belief(PRIOR, whole))}; {' or '.join(_savings(survey))}"
+    ]
+
+
+def _savings(survey: Survey) -> list[str]:
+    """What lowers the lifetime epsilon of this survey."""
+    privacy = survey.privacy
+    ways = ["lower epsilon_permanent" if survey.permanent else "lower epsilon"]
+    if privacy.changes:
+        ways.append("follow fewer changes")
+    if privacy.questions_per_device > 1:
+        ways.append("lower questions_per_device")
+    if not survey.permanent and survey.answers > 1:
+        ways.append("answer less often (raise answers_every, or shorten the survey)")
+    return ways
+
+
+def _telling(survey: Survey) -> list[str]:
+    worst = max(survey.asked, key=lambda question: question.mechanism.mean_variance())
+    needed = math.ceil(WHOLE * worst.mechanism.mean_variance())
+    if survey.min_reports >= needed:
+        return []
+    reports = "1 report" if survey.min_reports == 1 else f"{survey.min_reports:,} reports"
+    return [
+        f"min_reports: from {reports} nothing can be told about {worst.id}:"
+        f" even from {needed:,} a 95% interval is 100 points wide"
+    ]
+
+
+def _unused(survey: Survey) -> list[str]:
+    needed = {name for question in survey.questions for name in question.form.needs}
+    return [
+        f"signals.{name}: no question uses it: leave it out, and its events are not kept on the device for nothing"
+        for name in survey.signals
+        if name not in needed
+    ]
+
+
+def _empty(survey: Survey) -> list[str]:
+    return [
+        f"{_place(index, question)}.segments: no customer can be in {segment!r}: {why}"
+        for index, question in enumerate(survey.questions)
+        if isinstance(question.form, Conditions)
+        for segment, why in unreachable(question.form, survey.signals).items()
+    ]
+
+
 def _costs(survey: Survey) -> list[str]:
     lines = []
     for index, question in enumerate(survey.questions):
-        best = build("auto", {}, len(question.segments), question.epsilon, question.epsilon_permanent)
+        best = question.best
         cost = question.mechanism.mean_variance() / best.mean_variance()
         if cost > WORTH_SAYING:
             name = question.mechanism.name
             lines.append(
-                f"questions[{index}].mechanism: {name} costs {_at_least(question)}{cost:.2f} times the variance of the"
-                f" automatic choice, {best.name}: it needs as many times the devices"
+                f"{_place(index, question)}.mechanism: {name} costs {_at_least(question)}{cost:.2f} times the variance"
+                f" of the automatic choice, {best.name}: it needs as many times the devices"
             )
     return lines
 
 
 def _at_least(question: Question) -> str:
     return "at least " if question.mechanism.name == "rappor" else ""  # two values that share a bit cost more
+
+
+def _place(index: int, question: Question) -> str:
+    return row_place("questions", index, {"id": question.id})

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise, product
 
-from client_sdk.mechanisms import Mechanism, describe
+from client_sdk.mechanisms import Mechanism, build, describe
 from client_sdk.rules import Rule
 
 Signals = Mapping[str, float | str | None]
@@ -26,6 +26,11 @@ class Form(ABC):
     @abstractmethod
     def value(self, signals: Signals) -> int:
         """The index of the segment for these signals. Never raises; never leaves the device as it is."""
+
+    @property
+    @abstractmethod
+    def needs(self) -> set[str]:
+        """The names of the signals that `value` looks at."""
 
     @property
     @abstractmethod
@@ -49,6 +54,10 @@ class Conditions(Form):
             if rule.holds(signals):
                 return index
         return len(self.rules)
+
+    @property
+    def needs(self) -> set[str]:
+        return {name for _, rule in self.rules for name in rule.signals}
 
     @property
     def definition(self) -> dict[str, object]:
@@ -75,6 +84,10 @@ class Categories(Form):
 
     def value(self, signals: Signals) -> int:
         return self._index.get(signals.get(self.signal), len(self.categories))
+
+    @property
+    def needs(self) -> set[str]:
+        return {self.signal}
 
     @property
     def definition(self) -> dict[str, object]:
@@ -111,6 +124,10 @@ class Scale(Form):
         return bisect_right(self.edges, number) - 1
 
     @property
+    def needs(self) -> set[str]:
+        return self.rule.signals
+
+    @property
     def definition(self) -> dict[str, object]:
         return {"number": self.rule.source, "edges": list(self.edges), "otherwise": self.otherwise}
 
@@ -133,6 +150,10 @@ class Cross(Form):
         return index
 
     @property
+    def needs(self) -> set[str]:
+        return {name for form in self.forms for name in form.needs}
+
+    @property
     def definition(self) -> dict[str, object]:
         return {"cross": list(self.questions)}
 
@@ -152,6 +173,16 @@ class Question:
     def segments(self) -> tuple[str, ...]:
         """The ids of the segments, in the order of the domain."""
         return self.form.segments
+
+    @property
+    def automatic(self) -> bool:
+        """Whether the mechanism is the one that the number of segments and epsilon choose, named or not."""
+        return describe(self.mechanism) == describe(self.best)
+
+    @property
+    def best(self) -> Mechanism:
+        """The mechanism that the number of segments and epsilon choose."""
+        return build("auto", {}, len(self.segments), self.epsilon, self.epsilon_permanent)
 
     @property
     def resolved(self) -> dict[str, object]:

@@ -60,6 +60,20 @@ class Rule:
             raise RuleError(f"must be {kind}, is {found}")
         return cls(source, tree)
 
+    @property
+    def signals(self) -> set[str]:
+        """The signals that the expression names."""
+        return {node.id for node in ast.walk(self._tree) if isinstance(node, ast.Name)} - _FUNCTIONS.keys()
+
+    @property
+    def constants(self) -> dict[str, set[float | str]] | None:
+        """What each signal is compared with, of a condition that only compares single signals with constants.
+
+        Whether such a condition holds follows from where every signal lies among its constants. None for any other.
+        """
+        found: dict[str, set[float | str]] = {name: set() for name in self.signals}
+        return found if _collect(self._tree, found) else None
+
     def holds(self, signals: Mapping[str, object]) -> bool:
         """Whether the condition is true of these signals; false when it cannot be told."""
         return self._evaluate(signals) is True
@@ -78,6 +92,29 @@ class Rule:
             return Evaluator({**_FUNCTIONS, **signals})[self._tree]
         except (CannotEval, ArithmeticError, TypeError, ValueError, RecursionError, MemoryError):
             return None
+
+
+def _collect(node: ast.expr, found: dict[str, set[float | str]]) -> bool:
+    """Whether the condition only compares single signals with constants, which it adds to those of the signal."""
+    match node:
+        case ast.Constant():
+            return True
+        case ast.UnaryOp(op=ast.Not()):
+            return _collect(node.operand, found)
+        case ast.BoolOp():
+            return all(_collect(one, found) for one in node.values)
+        case ast.Compare():
+            parts = [node.left]
+            for one in node.comparators:
+                parts += one.elts if isinstance(one, ast.List | ast.Tuple) else [one]
+            names = {part.id for part in parts if isinstance(part, ast.Name)}
+            values = [part for part in parts if not isinstance(part, ast.Name)]
+            if len(names) > 1 or not all(map(_literal, values)):
+                return False
+            for name in names:
+                found[name] |= {ast.literal_eval(value) for value in values}
+            return True
+    return False
 
 
 def _parse(source: str) -> ast.expr:

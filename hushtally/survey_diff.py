@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 
 import click
 
-from client_sdk.mechanisms import build, describe
 from client_sdk.questions import Question
 from client_sdk.survey import Survey, differences
 from hushtally.survey_change import Change, Touches
@@ -108,18 +107,11 @@ def _questions(old: Survey, new: Survey) -> Iterator[Change]:
             touches = Touches.LESS if after.only_crossed else Touches.MORE
             yield Change(what, states[before.only_crossed], states[after.only_crossed], touches)
         yield from changed_form(what, before.form, after.form)
-        automatic = _automatic(before) and _automatic(after)
-        touches = Touches.FOLLOWS if automatic else Touches.OTHER
+        touches = Touches.FOLLOWS if before.automatic and after.automatic else Touches.OTHER
         yield from _differ(f"{what}, mechanism", _named(before), _named(after), touches)
     common = [[id for id in one if id in ours and id in theirs] for one in (ours, theirs)]
     if common[0] != common[1]:
         yield Change("order of the questions", ", ".join(common[0]), ", ".join(common[1]), Touches.NOTHING)
-
-
-def _automatic(question: Question) -> bool:
-    """Whether the mechanism is the one that epsilon and the number of segments choose."""
-    best = build("auto", {}, len(question.segments), question.epsilon, question.epsilon_permanent)
-    return describe(question.mechanism) == describe(best)
 
 
 def _named(question: Question) -> str:
