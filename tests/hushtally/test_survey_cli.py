@@ -103,8 +103,8 @@ def test_every_mistake_is_a_line_that_begins_with_the_file(sound, command):
     assert result.stderr.splitlines() == [
         f"Error: {sound}: privacy.epsilon: must be a number, at least 0.01 and at most 8, got 80",
         (
-            "Error: "
-            f"{sound}: questions[0] (frequency).segments[2] (regular).when: unknown signal 'order_90d'; did you mean 'orders_90d'?"
+            f"Error: {sound}: questions[0] (frequency).segments[2] (regular).when: "
+            "unknown signal 'order_90d'; did you mean 'orders_90d'?"
         ),
         f"Error: {sound}: questions[4] (basket).edges: must rise, got [20, 0, 50, 100, 200]",
     ]
