@@ -17,7 +17,8 @@ from aggregator.errors import DatabaseError
 from aggregator.tally import Cell, Tally
 from client_sdk.errors import SurveyError
 from client_sdk.fields import did_you_mean
-from client_sdk.survey import Survey, differences
+from client_sdk.survey import Survey
+from client_sdk.survey_changes import changed
 
 APPLICATION_ID = 0x68757368
 DEVICE_APPLICATION_ID = 0x68757364
@@ -120,11 +121,8 @@ class Database:
             return False
         held = self.survey(survey.id, survey.version)
         if held.digest != survey.digest:
-            differing = differences(survey.resolved, held.resolved)
-            more = f" (and {len(differing) - 3} more)" if len(differing) > 3 else ""
-            raise DatabaseError(
-                f"{survey.name} is not the survey of the same name in {self.path}: {'; '.join(differing[:3])}{more}"
-            )
+            name = f"{survey.id}@{survey.version}"
+            raise DatabaseError(f"{changed(held, survey)}, or read what was collected: hushtally estimate {name}")
         return True
 
     def tallies(self, survey: Survey) -> dict[Cell, Tally]:

@@ -167,19 +167,3 @@ class Survey:
     def all_cohorts(self) -> list[dict[str, str]]:
         """Every combination of cohort values."""
         return [dict(zip(self.cohorts, values, strict=True)) for values in product(*self.cohorts.values())]
-
-
-def differences(ours: object, theirs: object, place: str = "") -> list[str]:
-    """Where two resolved surveys differ, one line each, like `questions[0].epsilon: 1 here, 2 there`."""
-    if isinstance(ours, dict) and isinstance(theirs, dict):
-        pairs = [(f"{place}.{key}".lstrip("."), ours.get(key), theirs.get(key)) for key in ours | theirs]
-    elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
-        pairs = [(f"{place}[{index}]", *both) for index, both in enumerate(zip(ours, theirs, strict=True))]
-    else:
-        return [] if ours == theirs else [f"{place}: {_brief(ours)} here, {_brief(theirs)} there"]
-    return [line for where, left, right in pairs for line in differences(left, right, where)]
-
-
-def _brief(value: object) -> str:
-    text = "nothing" if value is None else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -15,7 +15,8 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from client_sdk.canonical import canonical_json
-from client_sdk.survey import Survey, differences
+from client_sdk.survey import Survey
+from client_sdk.survey_changes import changed
 from collector.admission import Admission
 from collector.cell import Cell
 from collector.store import StoreError
@@ -139,11 +140,7 @@ class SqliteStore:
             row = (survey.id, survey.version, survey.digest, canonical_json(survey.resolved))
             self._database.execute("INSERT INTO surveys VALUES (?, ?, ?, ?)", row)
         elif known[0] != survey.digest:
-            changes = "; ".join(differences(survey.resolved, json.loads(known[1])))
-            raise StoreError(
-                f"survey {survey.name} must be the one in {self.path}, but they differ: {changes}; "
-                f"give a changed survey a new version"
-            )
+            raise StoreError(changed(Survey.from_resolved(json.loads(known[1])), survey))
 
     def surveys(self) -> list[Survey]:
         """See Store."""

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 import click
 
 from client_sdk.questions import Question
-from client_sdk.survey import Survey, differences
+from client_sdk.survey import Survey
+from client_sdk.survey_changes import differences
 from hushtally.survey_change import Change, Touches
 from hushtally.survey_forms import changed_form
 from hushtally.survey_load import load

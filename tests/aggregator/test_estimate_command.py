@@ -147,8 +147,10 @@ def test_a_file_that_is_another_survey_is_refused_with_what_differs(
     file.write_text(survey_text.replace("min_reports = 500", "min_reports = 5"))
     result = run(database, str(file))
     assert result.exit_code == 1
-    assert "shop v1 is not the survey of the same name" in result.stderr
-    assert "min_reports: 5 here, 500 there" in result.stderr
+    assert result.stderr == (
+        "Error: shop v1 was changed since it was first collected: min_reports: 500 -> 5; give the changed survey a new"
+        " version (hushtally survey diff OLD NEW shows all), or read what was collected: hushtally estimate shop@1\n"
+    )
 
 
 @pytest.mark.parametrize(("form", "empty"), [("json", "[]\n"), ("csv", ",".join(KEYS) + "\n"), ("table", "")])

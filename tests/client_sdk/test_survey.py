@@ -8,7 +8,8 @@ from importlib import resources
 import pytest
 
 from client_sdk.errors import SurveyError
-from client_sdk.survey import Survey, differences
+from client_sdk.survey import Survey
+from client_sdk.survey_changes import differences
 
 EXAMPLE = resources.files("hushtally").joinpath("example.toml").read_text(encoding="utf-8")
 PERMANENT = EXAMPLE.replace('memory = "fresh"', 'memory = "permanent"\nepsilon_permanent = 2\nchanges = 3')
@@ -173,23 +174,6 @@ def test_a_resolved_mechanism_that_was_tampered_with_is_refused(survey):
         with pytest.raises(SurveyError, match=rf"questions\[{index}\] \({question['id']}\).mechanism: .* got 'seed'"):
             Survey.from_resolved(put(resolved, ("questions", index, "mechanism", "seed"), 1))
     assert tried >= 3 * len(resolved["questions"])
-
-
-def test_differences_name_the_place_and_both_values():
-    """Two surveys of one version but different digests: what differs, in a line each."""
-    ours = Survey.parse(EXAMPLE).resolved
-    assert differences(ours, ours) == []
-    theirs = Survey.parse(EXAMPLE.replace("days = 365", "days = 300").replace("min_reports = 500", "min_reports = 5"))
-    assert differences(ours, theirs.resolved) == [
-        "min_reports: 500 here, 5 there",
-        "signals.idle_days.days: 365 here, 300 there",
-    ]
-    assert differences({"a": 1}, {"b": "x" * 90}) == [
-        "a: 1 here, nothing there",
-        f"b: nothing here, '{'x' * 56}... there",
-    ]
-    assert differences({"a": [1, 2]}, {"a": [1]}) == ["a: [1, 2] here, [1] there"]
-    assert differences({"a": [1, {"b": 2}]}, {"a": [1, {"b": 3}]}) == ["a[1].b: 2 here, 3 there"]
 
 
 @pytest.mark.parametrize(

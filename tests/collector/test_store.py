@@ -251,14 +251,14 @@ def test_purging_erases_what_is_over(
     assert [kept.digest for kept in store.surveys()] == [survey.digest]
 
 
-def test_a_changed_survey_needs_a_new_version(store: SqliteStore, path: Path, survey: Survey) -> None:
-    """The same id and version with another digest is refused with what differs; none of a group is registered."""
+def test_a_changed_survey_needs_a_new_version(store: SqliteStore, survey: Survey) -> None:
+    """The same id and version with another digest is refused with what was changed; none of a group is registered."""
     changed = replace(survey, title="Manners", retention_days=60)
     with pytest.raises(StoreError) as caught:
         store.register([replace(survey, id="other"), changed])
     assert str(caught.value) == (
-        f"survey habits v1 must be the one in {path}, but they differ: title: 'Manners' here, 'Habits' there; "
-        "retention_days: 60 here, 30 there; give a changed survey a new version"
+        "habits v1 was changed since it was first collected: title: 'Habits' -> 'Manners'; retention_days: 30 -> 60;"
+        " give the changed survey a new version (hushtally survey diff OLD NEW shows all)"
     )
     assert [kept.name for kept in store.surveys()] == ["habits v1"]
     store.register([survey, replace(changed, version=2)])
