@@ -42,13 +42,17 @@ class Definition:
     def at(self, epsilon: float, **privacy: object) -> Survey:
         """The survey with another epsilon, and other fields of its privacy table (None leaves one out).
 
-        Permanent memory keeps its epsilon_permanent, raised to epsilon where it would be below. SurveyError where a
-        question cannot have that epsilon.
+        Permanent memory keeps its epsilon_permanent, which is a promise: SimulationError for an epsilon above it.
+        SurveyError where a question cannot have that epsilon.
         """
         table = {**self.table["privacy"], "epsilon": epsilon, **privacy}
         questions = self.table["questions"]
         if table.get("memory") == PERMANENT:
-            table["epsilon_permanent"] = max(table["epsilon_permanent"], epsilon)
+            if epsilon > table["epsilon_permanent"]:
+                raise SimulationError(
+                    f"epsilon {epsilon:g} is above privacy.epsilon_permanent = {table['epsilon_permanent']:g}:"
+                    " raise that yourself, or name smaller ones with --epsilon"
+                )
         else:
             questions = [{name: one[name] for name in one if name != "epsilon_permanent"} for one in questions]
         stated = {name: value for name, value in table.items() if value is not None}
@@ -58,8 +62,8 @@ class Definition:
 def write_epsilon(path: str | Path, epsilon: float) -> Survey:
     """Sets the epsilon in a survey file, keeping comments and layout; the survey as it is now.
 
-    epsilon_permanent is raised with it where it would be below. The file is replaced as a whole or not at all.
-    SurveyError, SimulationError if it cannot be written or does not say what was meant.
+    The file is replaced as a whole or not at all. SurveyError where a question cannot have that epsilon,
+    SimulationError where it is above epsilon_permanent, the file cannot be written or would not say what was meant.
     """
     try:
         import tomlkit
@@ -68,14 +72,12 @@ def write_epsilon(path: str | Path, epsilon: float) -> Survey:
     meant = Definition.load(path).at(epsilon)
     place = Path(path).resolve()  # through a link, which stays one
     document = tomlkit.parse(place.read_bytes().decode("utf-8-sig"))
-    stated = {"epsilon": epsilon} | ({"epsilon_permanent": meant.privacy.epsilon_permanent} if meant.permanent else {})
     privacy: Any = document["privacy"]
-    for name, number in stated.items():
-        longer = -len(privacy[name].as_string()) if name in privacy else 0
-        privacy[name] = number
-        kept, longer = privacy[name].trivia, longer + len(privacy[name].as_string())
-        if kept.comment:  # stays in its column
-            kept.comment_ws = " " * max(len(kept.comment_ws) - longer, 1)
+    before = len(privacy["epsilon"].as_string())
+    privacy["epsilon"] = epsilon
+    kept, longer = privacy["epsilon"].trivia, len(privacy["epsilon"].as_string()) - before
+    if kept.comment:  # stays in its column
+        kept.comment_ws = " " * max(len(kept.comment_ws) - longer, 1)
     text = tomlkit.dumps(document)
     if Survey.parse(text).digest != meant.digest:
         raise SimulationError(f"{path}: cannot be edited; set epsilon = {epsilon:g} under [privacy] by hand")
@@ -86,5 +88,5 @@ def write_epsilon(path: str | Path, epsilon: float) -> Survey:
         beside.replace(place)
     except OSError as error:
         beside.unlink(missing_ok=True)
-        raise SimulationError(f"{path}: cannot be written: {error.strerror}") from None
+        raise SimulationError(f"{path} cannot be written: {error.strerror}") from None
     return meant

@@ -119,7 +119,7 @@ def _symbols(design: Design, values: Integers, index: Integers) -> Integers:
         return values
     if isinstance(design, Affine):
         row, offset = np.divmod(index, design.w)
-        return row * design.r + ((row + 1) * values - offset) % design.r
+        return np.asarray(row * design.r + design.field.minus(design.product(row, values), offset))
     if isinstance(design, Subset):
         return np.asarray(_sets_with(design.domain, design.w)[values, index])
     assert isinstance(design, Projective)

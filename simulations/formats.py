@@ -76,7 +76,9 @@ def _overview(tuning: Tuning) -> Sheet:
         for epsilon, rows in tuning.outlooks.items()
     ]
     stressed = None if tuning.recommended is None else list(tuning.outlooks).index(tuning.recommended)
-    return Sheet("", "", columns, rows, stressed=stressed)
+    why = next(iter(tuning.refused.values()), "")
+    remark = f"left out: {', '.join(f'{epsilon:g}' for epsilon in tuning.refused)}; {why}" if why else ""
+    return Sheet("", "", columns, rows, stressed=stressed, remark=remark)
 
 
 def _of_question(id: str, about: str, outlooks: Sequence[Outlook]) -> Sheet:

@@ -13,7 +13,7 @@ from simulations.definition import Definition
 from simulations.errors import SimulationError
 from simulations.outlook import PRIOR, Demand, Outlook, outlook
 from simulations.population import Population
-from simulations.remedies import Remedy, points, remedies, round_up
+from simulations.remedies import Remedies, Remedy, points, round_up
 
 GRID = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
 EVERY = (1, 2, 4, 8, 13, 26)  # answers_every to compare
@@ -27,7 +27,7 @@ class Tuning:
     outlooks: one for every question, at every possible epsilon of the grid, ascending. alternatives: the same at one
     epsilon with other kinds of memory and answers_every; compared: those surveys. recommended: the epsilon to take,
     None if none meets the demand; then remedies name what would. reason: all this in words. span: the time in
-    which what is revealed is counted together, like "in all".
+    which what is revealed is counted together, like "in all". refused: why the grid's other epsilons are impossible.
     """
 
     outlooks: Mapping[float, Sequence[Outlook]]
@@ -37,6 +37,7 @@ class Tuning:
     remedies: Sequence[Remedy]
     reason: str
     span: str
+    refused: Mapping[float, str]
 
     @property
     def rows(self) -> list[Outlook]:
@@ -50,7 +51,7 @@ def tune(definition: Definition, demand: Demand, population: Population, grid: I
     Questions that name their own epsilon keep it. SimulationError when no epsilon of the grid is possible or the
     devices are too few for a report per question and epoch.
     """
-    surveys = _surveys(definition, grid)
+    surveys, refused = _surveys(definition, grid)
     outlooks = {epsilon: _outlooks(survey, demand, population) for epsilon, survey in surveys.items()}
     meeting = [epsilon for epsilon, rows in outlooks.items() if _meets(rows, demand)]
     if meeting:
@@ -63,10 +64,11 @@ def tune(definition: Definition, demand: Demand, population: Population, grid: I
             (),
             _reason(surveys[best], outlooks, demand),
             demand.span(definition.survey),
+            refused,
         )
     allowed = [epsilon for epsilon, rows in outlooks.items() if rows[0].lifetime_epsilon <= demand.ceiling]
     own = min(allowed or surveys, key=lambda epsilon: abs(epsilon - definition.survey.privacy.epsilon))
-    found = remedies(definition, own, demand, population)
+    found = Remedies(definition, demand, population).at(own)
     return Tuning(
         outlooks,
         *_alternatives(definition, own, demand, population),
@@ -74,19 +76,23 @@ def tune(definition: Definition, demand: Demand, population: Population, grid: I
         found,
         _no_reason(own, outlooks, found, demand, demand.span(definition.survey)),
         demand.span(definition.survey),
+        refused,
     )
 
 
-def _surveys(definition: Definition, grid: Iterable[float]) -> dict[float, Survey]:
-    surveys, refused = {}, "it is empty"
+def _surveys(definition: Definition, grid: Iterable[float]) -> tuple[dict[float, Survey], dict[float, str]]:
+    """The survey at every epsilon of the grid that is possible, and why the others are not."""
+    surveys, refused = {}, {}
     for epsilon in sorted(set(grid)):
         try:
             surveys[epsilon] = definition.at(epsilon)
         except SurveyError as error:
-            refused = str(error.problems[0])
+            refused[epsilon] = str(error.problems[0])
+        except SimulationError as error:
+            refused[epsilon] = str(error)
     if not surveys:
-        raise SimulationError(f"no epsilon of the grid is possible: {refused}")
-    return surveys
+        raise SimulationError(next(iter(refused.values()), "no epsilon was named"))
+    return surveys, refused
 
 
 def _outlooks(survey: Survey, demand: Demand, population: Population) -> list[Outlook]:
@@ -157,17 +163,29 @@ def _no_reason(
         reports = "1 report" if worst.reports == 1 else f"{worst.reports:,} reports"
         reached = f"{worst.question} would have {reports}, too few to be published"
     bound = "" if len(allowed) == len(outlooks) else f", the largest below a ceiling of {demand.ceiling:g},"
-    would = [
-        f"{remedy.change}{'' if remedy.enough else f' ({round_up(remedy.devices):,} devices then do)'}"
-        for remedy in found
-    ]
     free = [epsilon for epsilon, rows in outlooks.items() if _meets(rows, replace(demand, ceiling=math.inf))]
-    if free:
-        would.append(f"a ceiling of {outlooks[free[0]][0].lifetime_epsilon:g}, which allows epsilon {free[0]:g}")
-    return (
+    words = (
         f"no epsilon up to {allowed[-1]:g}{bound} meets {points(demand.target)} with {demand.devices:,} devices:"
-        f" {reached}. What would, at epsilon {own:g}: {'; '.join(would)}."
+        f" {reached}. At epsilon {own:g} {_would(found)}."
     )
+    if free:
+        lifetime = outlooks[free[0]][0].lifetime_epsilon
+        words += f" A ceiling of {lifetime:g} would allow epsilon {free[0]:g}, which is enough."
+    return words
+
+
+def _would(found: Sequence[Remedy]) -> str:
+    """What is enough with the devices at hand, then what would be with more."""
+    alone = [str(one) for one in found if one.enough and len(one.changes) == 1]
+    pairs = [str(one) for one in found if one.enough and len(one.changes) == 2]
+    more = [f"{str(one) or 'as it is'} ({round_up(one.devices):,})" for one in found if not one.enough]
+    if alone:
+        words = f"{'this' if len(alone) == 1 else 'each of these'} is enough: {'; '.join(alone)}"
+    elif pairs:
+        words = f"no change by itself is enough, but two are: {pairs[0]}"
+    else:
+        words = "no change is enough, nor are any two"
+    return f"{words}. With more devices: {'; '.join(more)}" if more else words
 
 
 def sure(belief: float) -> str:

@@ -14,6 +14,7 @@ from rich.console import Console
 from client_sdk.survey import Survey
 from hushtally.cli import main
 from simulations.definition import Definition
+from simulations.errors import SimulationError
 from simulations.formats import half, tuning_sheets
 from simulations.outlook import Demand
 from simulations.population import Population, Shape
@@ -45,23 +46,60 @@ def test_recommends_the_least_epsilon_that_meets_the_target(example: Path) -> No
     assert enough.recommended <= below
 
 
-def test_says_what_would_meet_a_target_that_cannot_be_met(example: Path) -> None:
-    found = tune(Definition.load(example), Demand(50_000), ANYONE)
+@pytest.mark.parametrize(
+    ("devices", "said"),
+    [
+        (
+            500_000,
+            'each of these is enough: epoch = "month" with answers_every = 1; asking 1 question instead of 4. With more'
+            " devices: as it is (2,000,000); 4 segments in frequency_x_returned instead of 8 (1,800,000).",
+        ),
+        (
+            150_000,
+            'no change by itself is enough, but two are: epoch = "month" with answers_every = 1 and asking 1 question'
+            ' instead of 4. With more devices: as it is (2,000,000); epoch = "month" with answers_every = 1 (500,000);'
+            " asking 1 question instead of 4 (500,000); 4 segments in frequency_x_returned instead of 8 (1,800,000).",
+        ),
+        (
+            50_000,
+            'no change is enough, nor are any two. With more devices: as it is (2,000,000); epoch = "month" with',
+        ),
+    ],
+)
+def test_says_what_is_enough_with_the_devices_at_hand_and_what_with_more(
+    example: Path, devices: int, said: str
+) -> None:
+    """First what is enough by itself, or which two changes are; then how many devices each of the others needs."""
+    found = tune(Definition.load(example), Demand(devices), ANYONE, [1.0])
     assert found.recommended is None
-    for what in (
-        "devices",
-        'epoch = "month" with answers_every = 1',
-        "asking 1 question instead of 4",
-        "4 segments in",
-    ):
-        assert what in found.reason
+    assert f" At epsilon 1 {said}" in found.reason
+
+
+def test_what_one_change_alone_does_is_not_a_list(example: Path) -> None:
+    definition = Definition.load(example)
+    alone = Definition({**definition.table, "questions": definition.table["questions"][:1]})
+    found = tune(alone, Demand(120_000), ANYONE, [1.0])
+    assert 'At epsilon 1 this is enough: epoch = "month" with answers_every = 1. With more devices' in found.reason
+
+
+def test_two_changes_that_are_enough_are(example: Path) -> None:
+    """Made in the file: the pair that is named meets the target, a tenth fewer devices than it needs do not."""
+    definition = Definition.load(example)
+    [pair] = [one for one in tune(definition, Demand(150_000), ANYONE, [1.0]).remedies if len(one.changes) == 2]
+    kept = ("frequency", "returned", "frequency_x_returned")
+    questions = [one for one in definition.table["questions"] if one["id"] in kept]
+    questions[0] = {**questions[0], "only_crossed": True}
+    privacy = {**definition.table["privacy"], "answers_every": 1}
+    both = Definition({**definition.table, "questions": questions, "privacy": privacy})
+    assert tune(both, Demand(pair.devices), ANYONE, [1.0]).recommended == 1.0
+    assert tune(both, Demand(pair.devices * 9 // 10), ANYONE, [1.0]).recommended is None
 
 
 def test_each_remedy_with_its_devices_meets_the_target(example: Path) -> None:
     """Fewer questions and longer epochs, made in the file: the devices named suffice, a tenth less does not."""
     definition = Definition.load(example)
     found = tune(definition, Demand(50_000), ANYONE)
-    devices = {remedy.change: remedy.devices for remedy in found.remedies}
+    devices = {str(remedy): remedy.devices for remedy in found.remedies}
     fewer = [
         one for one in definition.table["questions"] if one["id"] in ("frequency", "returned", "frequency_x_returned")
     ]
@@ -77,8 +115,8 @@ def test_where_devices_answer_every_epoch_longer_ones_allow_a_larger_epsilon(exa
     text = example.read_text(encoding="utf-8").replace("answers_every = 4", "answers_every = 1")
     definition = Definition.parse(text)
     found = tune(definition, Demand(20_000), ANYONE, [0.5, 1.0])
-    [remedy] = [one for one in found.remedies if one.change.startswith("epoch")]
-    assert remedy.change == 'epoch = "month" with epsilon 4, which reveals no more in all'
+    [remedy] = [one for one in found.remedies if str(one).startswith("epoch") and len(one.changes) == 1]
+    assert str(remedy) == 'epoch = "month" with epsilon 4, which reveals no more in all'
     assert tune(definition, Demand(remedy.devices), ANYONE, [4.0]).recommended == 4.0
     assert tune(definition, Demand(remedy.devices * 9 // 10), ANYONE, [4.0]).recommended is None
 
@@ -152,7 +190,7 @@ def test_a_ceiling_bounds_what_is_recommended(example: Path) -> None:
     found = tune(Definition.load(example), demand, ANYONE)
     assert found.recommended is None
     assert "no epsilon up to 1.25, the largest below a ceiling of 10, meets 1 point" in found.reason
-    assert "a ceiling of 17.5, which allows epsilon 2.5" in found.reason
+    assert "A ceiling of 17.5 would allow epsilon 2.5, which is enough." in found.reason
     none = tune(Definition.load(example), Demand(500_000, ceiling=0.1), ANYONE)
     assert none.reason == (
         "no epsilon that was looked at stays within 0.1 in all: 0.25, the smallest, reveals up to 1.75; name smaller"
@@ -175,10 +213,25 @@ def test_memory_and_answers_every_stand_side_by_side(example: Path) -> None:
 
 
 def test_permanent_memory_of_the_survey_is_kept(example: Path) -> None:
-    """Its epsilon_permanent stays, and is raised where epsilon would be above it."""
+    """Its epsilon_permanent is a promise: every epsilon above it is left out, and the table says so."""
     text = example.read_text(encoding="utf-8").replace('memory = "fresh"', PERMANENT)
-    found = tune(Definition.parse(text), Demand(50_000), ANYONE, [1.0, 3.0])
-    assert [rows[0].lifetime_epsilon for rows in found.outlooks.values()] == [8, 12]
+    found = tune(Definition.parse(text), Demand(50_000), ANYONE, [1.0, 2.0, 2.5, 3.0])
+    assert {epsilon: rows[0].lifetime_epsilon for epsilon, rows in found.outlooks.items()} == {1.0: 8, 2.0: 8}
+    assert tuning_sheets(found)[0].remark == (
+        "left out: 2.5, 3; epsilon 2.5 is above privacy.epsilon_permanent = 2: raise that yourself, or name smaller"
+        " ones with --epsilon"
+    )
+    assert tuning_sheets(tune(Definition.load(example), Demand(50_000), ANYONE))[0].remark == ""
+
+
+def test_an_epsilon_that_no_question_can_have_is_left_out(example: Path) -> None:
+    """Here because a question has an epsilon_permanent of its own."""
+    text = example.read_text(encoding="utf-8").replace('id = "basket"', 'id = "basket"\nepsilon_permanent = 1.5')
+    found = tune(Definition.parse(text.replace('memory = "fresh"', PERMANENT)), Demand(50_000), ANYONE, [1.0, 1.75])
+    assert found.refused.keys() == {1.75}
+    assert "epsilon_permanent: must not be below its epsilon (1.75), got 1.5" in found.refused[1.75]
+    with pytest.raises(SimulationError, match="no epsilon was named"):
+        tune(Definition.load(example), Demand(50_000), ANYONE, [])
 
 
 def test_a_question_with_its_own_epsilon_keeps_it(example: Path) -> None:

@@ -12,6 +12,7 @@ from client_sdk.errors import SurveyError
 from client_sdk.survey import Survey
 from hushtally.cli import main
 from simulations.definition import Definition, write_epsilon
+from simulations.errors import SimulationError
 
 
 @pytest.fixture
@@ -66,12 +67,20 @@ def test_the_same_epsilon_is_no_change(file: Path) -> None:
     assert file.read_text(encoding="utf-8") == text
 
 
-def test_the_permanent_epsilon_is_raised_with_it(file: Path) -> None:
+def test_the_permanent_epsilon_is_a_promise_that_only_its_author_changes(file: Path) -> None:
+    """An epsilon above it is refused, in the command and from a notebook, and the file stays as it is."""
     text = file.read_text(encoding="utf-8")
-    permanent = 'memory = "permanent"\nepsilon_permanent = 2.0 # in all\nchanges = 3'
+    permanent = 'memory = "permanent"\nepsilon_permanent = 3.0 # in all\nchanges = 3'
     file.write_text(text.replace('memory = "fresh"', permanent), encoding="utf-8")
-    written = write_epsilon(file, 3.0)
-    assert written.digest == Survey.load(file).digest == Definition.load(file).survey.digest
+    before = file.read_bytes()
+    said = "epsilon 4 is above privacy.epsilon_permanent = 3: raise that yourself, or name smaller ones with --epsilon"
+    result = run(str(file), "--devices", "500000", "--epsilon", "4", "--write")
+    assert (result.exit_code, result.output) == (1, f"Error: {said}\n")
+    with pytest.raises(SimulationError, match=said):
+        write_epsilon(file, 4.0)
+    assert file.read_bytes() == before
+    assert run(str(file), "--devices", "500000", "--write").exit_code == 0
+    assert (Survey.load(file).privacy.epsilon, Survey.load(file).privacy.epsilon_permanent) == (2.5, 3.0)
     assert "epsilon_permanent = 3.0 # in all" in file.read_text(encoding="utf-8")
 
 
