@@ -45,6 +45,8 @@ class Database:
     def open(cls, path: str | Path) -> Self:
         """Opens a database for reading; DatabaseError if it is missing, no database, not ours or too new."""
         path = Path(path)
+        if path.is_dir():
+            raise DatabaseError(f"{path} is a folder, no database")
         if not path.is_file():
             raise DatabaseError(f"{path}: there is no such database")
         try:
@@ -75,12 +77,12 @@ class Database:
         application = self._rows("PRAGMA application_id")[0][0]
         version = self._rows("PRAGMA user_version")[0][0]
         if application == DEVICE_APPLICATION_ID:
-            raise DatabaseError(f"{self.path}: is a device's state file, not the collector's database")
+            raise DatabaseError(f"{self.path} is a device's state file, no collector's database")
         if application != APPLICATION_ID or version < 1:
-            raise DatabaseError(f"{self.path}: is not a database of hushtally")
+            raise DatabaseError(f"{self.path} is no hushtally database")
         if version > SCHEMA_VERSION:
             raise DatabaseError(
-                f"{self.path}: was written by a newer hushtally (schema {version}, this one reads {SCHEMA_VERSION})"
+                f"{self.path} was written by a newer hushtally (schema {version}, this one knows {SCHEMA_VERSION})"
             )
 
     def surveys(self) -> list[tuple[str, int]]:
@@ -155,4 +157,6 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+                raise DatabaseError(f"{self.path} is no hushtally database") from None
             raise DatabaseError(f"{self.path}: cannot be read: {error}") from None

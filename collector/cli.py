@@ -24,7 +24,7 @@ from collector.server import Server, address, listen
     show_default=True,
     envvar="HUSHTALLY_DATABASE",
     type=click.Path(path_type=Path),
-    help="The SQLite file to count into.",
+    help="The SQLite file to count into (HUSHTALLY_DATABASE).",
 )
 @click.option(
     "--threads", default=32, show_default=True, type=click.IntRange(1, 1_000), help="Requests answered at a time."
@@ -32,8 +32,9 @@ from collector.server import Server, address, listen
 def serve(files: tuple[Path, ...], host: str, port: int, database: Path, threads: int) -> None:
     """Collect reports for the surveys in FILE..., until told to stop.
 
-    Stopped by SIGTERM or SIGINT, it answers what it has begun, and leaves the database in its one file. TLS is for the
-    proxy in front.
+    Stopped by SIGTERM or SIGINT, it answers what it has begun, and leaves the database in its one file. A second one
+    may count into the same database, as while it replaces the first: each batch counts once. TLS is for the proxy in
+    front.
     """
     try:
         _serve(_load(files), host, port, database, threads)

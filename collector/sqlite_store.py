@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 from collections import Counter, defaultdict
@@ -72,6 +73,7 @@ class SqliteStore:
         self._patience = patience
         self._lock = threading.RLock()
         self._require_ours(*_header(self.path))
+        _require_writable(self.path)
         with self._errors():
             connection = sqlite3.connect(self.path, timeout=patience, isolation_level=None, check_same_thread=False)
         self._file = _identity(self.path)
@@ -105,13 +107,12 @@ class SqliteStore:
 
     def _require_ours(self, application: int, version: int) -> None:
         if application == DEVICE_APPLICATION_ID:
-            raise StoreError(f"{self.path} must be a collector's database, but it is a device's state file")
+            raise StoreError(f"{self.path} is a device's state file, no collector's database")
         if application != APPLICATION_ID:
-            raise StoreError(f"{self.path} must be a database of hushtally, but it is another program's")
+            raise StoreError(f"{self.path} is no hushtally database")
         if version > len(MIGRATIONS):
             raise StoreError(
-                f"{self.path} must be a database of version {len(MIGRATIONS)} or older, but a newer hushtally "
-                f"made it (version {version}); update hushtally"
+                f"{self.path} was written by a newer hushtally (schema {version}, this one knows {len(MIGRATIONS)})"
             )
 
     def _require_there(self) -> None:
@@ -259,6 +260,16 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def _require_writable(path: Path) -> None:
+    """SQLite says only that it is unable to open a file; it also needs a log beside it."""
+    if not os.access(path.parent, os.W_OK):
+        raise StoreError(f"{path} cannot be written: its folder {path.parent} is not writable")
+    try:
+        path.open("ab").close()
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror}") from None
+
+
 def _header(path: Path) -> tuple[int, int]:
     """The application id and the version that a file states, read without SQLite, which could change it."""
     try:
@@ -267,9 +278,11 @@ def _header(path: Path) -> tuple[int, int]:
     except FileNotFoundError:
         if path.parent.is_dir():
             return APPLICATION_ID, 0
-        raise StoreError(f"database {path}: there is no directory {path.parent}") from None
+        raise StoreError(f"{path} cannot be written: there is no folder {path.parent}") from None
+    except IsADirectoryError:
+        raise StoreError(f"{path} is a folder, no database") from None
     except OSError as error:
-        raise StoreError(f"database {path}: {error.strerror}") from None
+        raise StoreError(f"{path} cannot be read: {error.strerror}") from None
     if not header:
         return APPLICATION_ID, 0
     if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):

@@ -198,11 +198,11 @@ def test_a_database_that_cannot_be_read_says_why(tmp_path: Path, database: Path)
     connection.close()
     for result, message in (
         (missing, "there is no such database"),
-        (run(text, "shop"), "file is not a database"),
-        (run(other, "shop"), "is not a database of hushtally"),
-        (run(device, "shop"), "is a device's state file, not the collector's database"),
-        (run(tmp_path, "shop"), "there is no such database"),
-        (run(database, "shop"), "was written by a newer hushtally (schema 2, this one reads 1)"),
+        (run(text, "shop"), f"Error: {text} is no hushtally database"),
+        (run(other, "shop"), f"Error: {other} is no hushtally database"),
+        (run(device, "shop"), f"Error: {device} is a device's state file, no collector's database"),
+        (run(tmp_path, "shop"), f"Error: {tmp_path} is a folder, no database"),
+        (run(database, "shop"), "was written by a newer hushtally (schema 2, this one knows 1)"),
     ):
         assert result.exit_code == 1
         assert message in result.stderr

@@ -238,8 +238,8 @@ def test_a_database_that_is_refused_stays_as_it_is(version: int, tmp_path: Path,
     before = path.read_bytes()
     result = run(file, "--port", 0, "--database", path)
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"Error: {path} must be a database of ")
-    assert result.stderr.count("\n") == 1
+    why = "was written by a newer hushtally (schema 2, this one knows 1)" if version else "is no hushtally database"
+    assert result.stderr == f"Error: {path} {why}\n"
     assert path.read_bytes() == before
 
 
@@ -261,11 +261,12 @@ def test_a_usage_error_exits_with_2(arguments: list[str]) -> None:
 
 
 def test_the_database_may_come_from_the_environment(tmp_path: Path, file: Path) -> None:
-    """HUSHTALLY_DATABASE is the option's default."""
+    """HUSHTALLY_DATABASE is the option's default, and the help names it."""
+    assert "HUSHTALLY_DATABASE" in run("--help").stdout
     missing = tmp_path / "nowhere" / "counts.db"
     result = CliRunner(env={"HUSHTALLY_DATABASE": str(missing)}).invoke(serve, [str(file), "--port", "0"])
     assert result.exit_code == 1
-    assert result.stderr == f"Error: database {missing}: there is no directory {missing.parent}\n"
+    assert result.stderr == f"Error: {missing} cannot be written: there is no folder {missing.parent}\n"
 
 
 def test_the_day_of_the_survey_is_in_utc(live: Any) -> None:

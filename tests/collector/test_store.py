@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import sqlite3
@@ -281,11 +282,11 @@ def _newer_version(path: Path) -> None:
 
 
 REFUSED = [
-    (_other_program, "must be a database of hushtally, but it is another program's"),
-    (_device, "must be a collector's database, but it is a device's state file"),
-    (_newer_version, r"must be a database of version 1 or older, but a newer hushtally made it \(version 2\)"),
-    (lambda path: path.write_text("id = 'shopping-habits'\n"), "must be a database of hushtally"),
-    (lambda path: path.write_bytes(b"SQLite format 3\0"), "must be a database of hushtally"),
+    (_other_program, "is no hushtally database$"),
+    (_device, "is a device's state file, no collector's database$"),
+    (_newer_version, r"was written by a newer hushtally \(schema 2, this one knows 1\)$"),
+    (lambda path: path.write_text("id = 'shopping-habits'\n"), "is no hushtally database$"),
+    (lambda path: path.write_bytes(b"SQLite format 3\0"), "is no hushtally database$"),
 ]
 
 
@@ -323,10 +324,29 @@ def test_an_empty_file_becomes_a_database(path: Path) -> None:
 def test_places_that_cannot_hold_a_database_are_named(tmp_path: Path) -> None:
     """One line with the path and the reason."""
     missing = tmp_path / "nowhere" / "counts.db"
-    with pytest.raises(StoreError, match=f"database {missing}: there is no directory {missing.parent}$"):
+    with pytest.raises(StoreError, match=f"^{missing} cannot be written: there is no folder {missing.parent}$"):
         SqliteStore(missing)
-    with pytest.raises(StoreError, match=f"database {tmp_path}: Is a directory$"):
+    with pytest.raises(StoreError, match=f"^{tmp_path} is a folder, no database$"):
         SqliteStore(tmp_path)
+    with pytest.raises(StoreError, match=f"^{tmp_path}/text/counts.db cannot be read: Not a directory$"):
+        (tmp_path / "text").touch()
+        SqliteStore(tmp_path / "text" / "counts.db")
+
+
+@pytest.mark.skipif(not Path("/sys").exists(), reason="no folder that nobody can write in")
+def test_a_folder_that_may_not_be_written_in_is_named() -> None:
+    """One line with the file and the system's reason, also for the one who may write everywhere else."""
+    with pytest.raises(StoreError, match="^/sys/counts.db cannot be written: Permission denied$"):
+        SqliteStore("/sys/counts.db")
+
+
+def test_a_database_without_room_for_its_log_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file alone may be written, and nothing beside it."""
+    monkeypatch.setattr(os, "access", lambda place, mode: (place, mode) != (path.parent, os.W_OK))
+    with pytest.raises(
+        StoreError, match=f"^{path} cannot be written: nothing can be written beside it, in {path.parent}$"
+    ):
+        SqliteStore(path)
 
 
 def test_a_locked_database_is_refused(store: SqliteStore, path: Path) -> None:
