@@ -328,25 +328,24 @@ def test_places_that_cannot_hold_a_database_are_named(tmp_path: Path) -> None:
         SqliteStore(missing)
     with pytest.raises(StoreError, match=f"^{tmp_path} is a folder, no database$"):
         SqliteStore(tmp_path)
+    (tmp_path / "text").touch()
     with pytest.raises(StoreError, match=f"^{tmp_path}/text/counts.db cannot be read: Not a directory$"):
-        (tmp_path / "text").touch()
         SqliteStore(tmp_path / "text" / "counts.db")
 
 
 @pytest.mark.skipif(not Path("/sys").exists(), reason="no folder that nobody can write in")
 def test_a_folder_that_may_not_be_written_in_is_named() -> None:
     """One line with the file and the system's reason, also for the one who may write everywhere else."""
-    with pytest.raises(StoreError, match="^/sys/counts.db cannot be written: Permission denied$"):
+    with pytest.raises(StoreError, match=r"^/sys/counts\.db cannot be written: Permission denied$"):
         SqliteStore("/sys/counts.db")
 
 
 def test_a_database_without_room_for_its_log_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file alone may be written, and nothing beside it."""
+    """Where nothing can be written beside it, no file is begun."""
     monkeypatch.setattr(os, "access", lambda place, mode: (place, mode) != (path.parent, os.W_OK))
-    with pytest.raises(
-        StoreError, match=f"^{path} cannot be written: nothing can be written beside it, in {path.parent}$"
-    ):
+    with pytest.raises(StoreError, match=f"^{path} cannot be written: its folder {path.parent} is not writable$"):
         SqliteStore(path)
+    assert not path.exists()
 
 
 def test_a_locked_database_is_refused(store: SqliteStore, path: Path) -> None:
