@@ -27,7 +27,6 @@ from simulations.certificate import Finding
 from simulations.crowd import forgetful
 from simulations.definition import Definition, write_epsilon
 from simulations.drawing import to_png, to_svg, to_text
-from simulations.errors import SimulationError
 from simulations.formats import (
     SIMULATION_LEGEND,
     TUNING_LEGEND,
@@ -36,11 +35,12 @@ from simulations.formats import (
     outcome_sheets,
     tuning_sheets,
 )
+from simulations.option_types import Count, NewFile, NewFolder, ShapeName, Share, require_room, require_writable
 from simulations.outlook import Demand
 from simulations.page import to_html
 from simulations.pictures import Picture, simulation_pictures, tuning_pictures
 from simulations.planning import CONFIDENCE
-from simulations.population import DEFAULT_SHAPE, Population
+from simulations.population import DEFAULT_SHAPE, SHAPES, Population
 from simulations.remedies import points
 from simulations.scenario import MOST_DEVICES, Scenario
 from simulations.sheet import print_sheet
@@ -49,10 +49,8 @@ from simulations.simulate import simulate as run_simulation
 from simulations.tune import GRID
 from simulations.tune import tune as tune_survey
 
-PAGE = click.Path(path_type=Path, dir_okay=False)
-FOLDER = click.Path(path_type=Path, file_okay=False)
-SHARE = click.FloatRange(0, 1)
-DEVICES = click.IntRange(1, MOST_DEVICES)
+SHARE = Share(0, 1)
+DEVICES = Count(1, MOST_DEVICES)
 OUTPUTS = ("output", "pictures", "draw", "form", "write")  # options that change no figure
 
 Command = Callable[..., Any]
@@ -76,6 +74,7 @@ def common(command: Command) -> Command:
         ),
         click.option(
             "--like",
+            type=ShapeName(),
             default=DEFAULT_SHAPE,
             show_default=True,
             metavar="SHAPE",
@@ -83,7 +82,7 @@ def common(command: Command) -> Command:
         ),
         click.option(
             "--participation",
-            type=click.FloatRange(0, 1, min_open=True),
+            type=Share(0, 1, min_open=True),
             default=1.0,
             show_default=True,
             help="The share of the devices that take part.",
@@ -93,8 +92,8 @@ def common(command: Command) -> Command:
         ),
     ]
     options += [
-        click.option("--output", type=PAGE, help="Write all of it, with pictures, as one page (page.html)."),
-        click.option("--pictures", type=FOLDER, help="Write the pictures into this folder, as SVG and PNG."),
+        click.option("--output", type=NewFile(), help="Write all of it, with pictures, as one page (page.html)."),
+        click.option("--pictures", type=NewFolder(), help="Write the pictures into this folder, as SVG and PNG."),
         click.option("--draw", is_flag=True, help="Show the pictures in the terminal."),
     ]
     for option in reversed(options):
@@ -107,7 +106,7 @@ def common(command: Command) -> Command:
 @click.option("--devices", type=DEVICES, required=True, help="How many devices hold the app.")
 @click.option(
     "--target",
-    type=float,
+    type=Share(),
     callback=_share,
     default=0.01,
     show_default=True,
@@ -144,6 +143,9 @@ def tune(
 
     FILE is a survey. Questions that name their own epsilon keep it.
     """
+    if write:
+        require_writable(Path(file))
+        require_room(Path(file), [Path(file).resolve().parent])
     definition = Definition.load(file)
     population = _population(truth, like, definition.survey)
     demand = Demand(devices, participation, target, epochs, math.inf if ceiling is None else ceiling)
@@ -167,7 +169,7 @@ def tune(
             "revealed": f"counted {found.span}; ceiling: {'none' if ceiling is None else f'{ceiling:g}'}",
         }
         if output:
-            _write_page(output, to_html(title, words, facts, drawn, TUNING_LEGEND, sheets))
+            output.write_text(to_html(title, words, facts, drawn, TUNING_LEGEND, sheets), encoding="utf-8")
         _show(drawn, pictures, draw, form)
     click.echo(words, err=form != "table")
     if write:
@@ -189,7 +191,10 @@ def tune(
 )
 @click.option("--epochs", type=click.IntRange(min=1), default=1, show_default=True, help="From the survey's first on.")
 @click.option(
-    "--then", metavar="SHAPE|FILE", help="The shares that those of --truth or --like move to by the last epoch."
+    "--then",
+    type=ShapeName(or_file=True),
+    metavar="SHAPE|FILE",
+    help="The shares that those of --truth or --like move to by the last epoch.",
 )
 @click.option("--change", type=SHARE, default=0.0, help="Share of the devices whose answers are drawn anew per epoch.")
 @click.option("--turnover", type=SHARE, default=0.0, help="Share of the devices that go per epoch, new ones coming.")
@@ -247,7 +252,8 @@ def simulate(
         if output:
             facts = _facts(survey, truth_is, devices, participation)
             facts |= {"simulated": f"engine {engine}, {repetitions:,} x, seed {seed}, epochs: {epochs}"}
-            _write_page(output, to_html(title, words, facts, drawn, SIMULATION_LEGEND, outcome_sheets(found)))
+            page = to_html(title, words, facts, drawn, SIMULATION_LEGEND, outcome_sheets(found))
+            output.write_text(page, encoding="utf-8")
         _show(drawn, pictures, draw, form)
 
 
@@ -295,12 +301,9 @@ def _population(truth: Path | None, like: str, survey: Survey) -> Population:
 
 def _named_or_read(text: str, survey: Survey) -> Population:
     """A population by the name of a shape or, where that is none, in a file."""
-    try:
+    if text.partition(":")[0] in SHAPES:
         return Population.like(text)
-    except SimulationError:
-        if not Path(text).exists():
-            raise
-        population = Population.read(text, survey)
+    population = Population.read(text, survey)
     _warn(population)
     return population
 
@@ -337,13 +340,6 @@ def _command() -> str:
     return shlex.join(words)
 
 
-def _write_page(path: Path, page: str) -> None:
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise click.ClickException(f"{error.filename} cannot be written: {error.strerror}") from None
-
-
 def _write(file: str, epsilon: float | None, survey: Survey) -> None:
     if epsilon is None:
         raise click.ClickException(f"{file} was left as it is: no epsilon meets the target")
@@ -361,14 +357,11 @@ def _show(drawn: Sequence[Picture], folder: Path | None, draw: bool, form: str) 
     """Draws into the terminal, and writes into a folder."""
     if draw:
         click.echo("\n\n".join(to_text(picture.chart) for picture in drawn) + "\n", err=form != "table")
-    try:
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            for picture in drawn:
-                (folder / f"{picture.name}.svg").write_text(to_svg(picture.chart), encoding="utf-8")
-                (folder / f"{picture.name}.png").write_bytes(to_png(picture.chart))
-    except OSError as error:
-        raise click.ClickException(f"{error.filename} cannot be written: {error.strerror}") from None
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for picture in drawn:
+            (folder / f"{picture.name}.svg").write_text(to_svg(picture.chart), encoding="utf-8")
+            (folder / f"{picture.name}.png").write_bytes(to_png(picture.chart))
 
 
 def _echo(rows: list[Any], form: str) -> None:
@@ -380,7 +373,8 @@ def _progress(words: str, total: int | None) -> Iterator[Callable[[], object]]:
     """A bar on the terminal that takes a step at every call of what it yields."""
     left = TimeElapsedColumn() if total is None else TimeRemainingColumn()
     columns = (TextColumn("{task.description}"), BarColumn(), left)
-    with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as progress:
+    shown_on = Console(stderr=True, highlight=False)
+    with Progress(*columns, console=shown_on, transient=True, disable=not shown_on.is_terminal) as progress:
         task = progress.add_task(words, total=total)
         taken, shown = 0, monotonic()
 

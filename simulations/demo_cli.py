@@ -25,6 +25,7 @@ from simulations.demo import Line, compare, replay, write_survey
 from simulations.demo_picture import picture as draw_svg
 from simulations.fleet import require_clients
 from simulations.formats import UNCUT, uncut
+from simulations.option_types import Count, NewFile, NewFolder
 from simulations.purchases import LOG_ENDS, load_customers, shift_to
 from simulations.server import collector
 from simulations.sheet import fits, print_table
@@ -41,9 +42,7 @@ ALL = 23_570
     show_default=True,
     help="What one report may reveal.",
 )
-@click.option(
-    "--customers", type=click.IntRange(1, ALL), default=ALL, show_default=True, help="How many customers take part."
-)
+@click.option("--customers", type=Count(1, ALL), default=ALL, show_default=True, help="How many customers take part.")
 @click.option(
     "--seed",
     type=int,
@@ -56,12 +55,10 @@ ALL = 23_570
 )
 @click.option(
     "--keep",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=NewFolder(),
     help="A new folder to keep the survey and the database in.",
 )
-@click.option(
-    "--picture", "image", type=click.Path(path_type=Path, dir_okay=False), help="Draw the result into this SVG file."
-)
+@click.option("--picture", "image", type=NewFile(), help="Draw the result into this SVG file.")
 def demo(epsilon: float, customers: int, seed: int, port: int, keep: Path | None, image: Path | None) -> None:
     """Let 23,570 real customers answer at random, and compare with the truth.
 
@@ -72,8 +69,6 @@ def demo(epsilon: float, customers: int, seed: int, port: int, keep: Path | None
     console = Console(stderr=True, highlight=False)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill stops as cleanly as Ctrl-C
     today = datetime.now(UTC).date()
-    if image is not None and not image.absolute().parent.is_dir():
-        raise click.ClickException(f"{image} cannot be written: there is no folder {image.parent}")
     with _folder(keep) as folder, tempfile.TemporaryDirectory(prefix="hushtally-devices-") as devices:
         survey = write_survey(folder / SURVEY, epsilon, today)
         people = load_customers(customers, seed)
@@ -111,16 +106,13 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         return
     if keep.exists() and any(keep.iterdir()):
         raise click.ClickException(f"{keep} must be a new or an empty folder; it holds files")
-    try:
-        keep.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise click.ClickException(f"{keep} cannot be made: {error.strerror}") from None
+    keep.mkdir(parents=True, exist_ok=True)
     yield keep
 
 
 def _progress(console: Console) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, transient=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def print_lines(question: str, lines: Sequence[Line], console: Console) -> None:

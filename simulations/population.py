@@ -20,6 +20,7 @@ from simulations.errors import SimulationError
 from simulations.log import read_log
 
 SHAPES = {"uniform": None, "zipf": 1.0, "geometric": 0.5}  # with the parameter that is taken when none is given
+SHAPE_NAMES = "uniform, zipf:S, geometric:R"
 DEFAULT_SHAPE = "zipf:1"  # few large segments, many small ones, as behaviour goes
 ROUNDED = 0.005  # how far stated shares may sum past 1
 
@@ -39,7 +40,7 @@ class Shape:
         """The shape that words like "zipf:1.1" name; SimulationError for others."""
         name, colon, rest = text.partition(":")
         if name not in SHAPES:
-            raise SimulationError(f"shape must be uniform, zipf:S or geometric:R, got {text!r}")
+            raise SimulationError(f"{text!r} is not a shape ({SHAPE_NAMES})")
         try:
             parameter = float(rest) if colon else SHAPES[name]
         except ValueError:
@@ -126,9 +127,9 @@ class Population:
         if shaped:
             words.append(f"{self.shape} for {', '.join(shaped) if self.known else 'every question'}, an invented shape")
         for question in survey.asked:
-            parts = {question.id, *question.form.questions} if isinstance(question.form, Cross) else set()
-            if not parts <= self.known.keys():
-                words.append(f"{question.id} is drawn by itself, so that its sums are not the shares of its questions")
+            if isinstance(question.form, Cross) and not {question.id, *question.form.questions} <= self.known.keys():
+                parts = " and ".join(question.form.questions)
+                words.append(f"{question.id} has shares of its own, which do not add up to those of {parts}")
         return "; ".join(words)
 
 

@@ -183,22 +183,6 @@ def test_a_folder_that_holds_files_is_left_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
-def test_a_picture_in_no_folder_is_refused_before_the_run(tmp_path):
-    """--picture wants a folder that is there, and says so at once."""
-    place = tmp_path / "none" / "demo.svg"
-    done = CliRunner().invoke(main, ["demo", "--picture", str(place)])
-    assert done.exit_code == 1
-    assert done.output == f"Error: {place} cannot be written: there is no folder {place.parent}\n"
-
-
-def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
-    """--keep below a file cannot be made."""
-    (tmp_path / "file").write_text("")
-    done = CliRunner().invoke(main, ["demo", "--keep", str(tmp_path / "file" / "kept")])
-    assert done.exit_code == 1
-    assert "cannot be made" in done.output
-
-
 def test_it_says_at_once_that_devices_are_switched_off(monkeypatch):
     monkeypatch.setenv("DO_NOT_TRACK", "1")
     done = CliRunner().invoke(main, ["demo"])

@@ -107,7 +107,7 @@ def test_an_event_that_never_came_is_remarked(survey: Survey, tmp_path: Path) ->
 
 def test_a_population_says_where_it_comes_from(survey: Survey, tmp_path: Path) -> None:
     """An invented shape is called one, and so is a cross whose sums need not fit."""
-    cross = "frequency_x_returned is drawn by itself, so that its sums are not the shares of its questions"
+    cross = "frequency_x_returned has shares of its own, which do not add up to those of frequency and returned"
     invented = Population.like("zipf:1").described(survey)
     assert invented == f"zipf:1 for every question, an invented shape; {cross}"
     (tmp_path / "truth.json").write_text('{"frequency": {"none": 1}}', encoding="utf-8")

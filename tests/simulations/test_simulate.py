@@ -271,7 +271,10 @@ def test_the_command_shows_estimates_beside_the_truth(example: Path) -> None:
 def test_the_command_names_the_population(example: Path) -> None:
     """What is called truth is invented where nobody stated it."""
     shown = " ".join(run(str(example), "--devices", "500").split())
-    assert "Truth: zipf:1 for every question, an invented shape; frequency_x_returned is drawn by itself" in shown
+    assert (
+        "Truth: zipf:1 for every question, an invented shape; frequency_x_returned has shares of its own, which"
+        in shown
+    )
     moved = run(str(example), "--devices", "500", "--epochs", "2", "--then", "uniform", "--change", "0.5")
     assert "by the last epoch drawn from uniform for every question" in " ".join(moved.split())
 
@@ -315,7 +318,7 @@ def test_the_command_in_json_and_csv(example: Path) -> None:
 
 def test_the_commands_mistakes(example: Path) -> None:
     for arguments, said in (
-        (["--then", "zap"], "must be uniform, zipf:S or geometric:R"),
+        (["--then", "zap.csv"], "'--then': 'zap.csv' is neither a file nor a shape (uniform, zipf:S, geometric:R)"),
         (["--epochs", "40"], "epochs must be at most the 26"),
         (["--truth", "missing.json"], "missing.json: cannot be read"),
         (["--engine", "x"], "Invalid value for '--engine'"),
