@@ -12,6 +12,7 @@ from client_sdk.questions import Categories, Conditions, Cross, Form, Question, 
 from client_sdk.signals import Function
 from client_sdk.status import SurveyStatus
 from client_sdk.survey import Survey
+from client_sdk.wording import in_words
 
 PRIOR = 0.10  # the share of customers for whom the example of what can be concluded is given
 MOST_SHOWN = 8  # segments of a question
@@ -69,8 +70,8 @@ def explain_survey(
 ) -> Explanation:
     """The survey in plain language, as a customer may read it before agreeing.
 
-    status: also say how it stands on one device; off: why nothing is done there, if it is switched off. technical: also
-    say how each question is randomized, for whoever checks the survey.
+    status: also say how it stands on one device; off: why nothing is done there, if it is switched off. technical: at
+    the end also say how each question is randomized, for whoever checks the survey.
     """
     about = (
         f"Why: {survey.purpose}",
@@ -87,11 +88,10 @@ def explain_survey(
         Section("What an observer could conclude", tuple(conclusions(survey))),
         Section("What you can do", tuple(choices(survey))),
     ]
-    if technical:
-        lines = tuple(f"{one.id}: {randomization(one)}" for one in survey.asked)
-        sections.append(Section("How answers are randomized", lines))
     if status is not None:
         sections.append(Section("On this device", tuple(_standing(survey, status, off))))
+    if technical:
+        sections.append(Section("For those who check: how answers are randomized", tuple(_checking(survey))))
     return Explanation(f"{survey.title} ({survey.name})", tuple(sections))
 
 
@@ -127,9 +127,9 @@ def leaving(survey: Survey) -> list[str]:
     cohorts = "; ".join(f"{name} ({', '.join(values)})" for name, values in survey.cohorts.items())
     return [
         f"A device answers {asked}, in {every}, {times} in all; which and when is drawn beforehand, whatever its data.",
-        "Each answer is randomized on the device and sent as one number. What was recorded stays there.",
+        "Each answer is randomized on the device and sent as one number.",
         f"In the clear: {cohorts}." if cohorts else "Nothing is sent in the clear.",
-        "Beside it: the survey, its version and digest, the question, the epoch, and a random number for the delivery.",
+        "Beside it: survey, version, digest, question, epoch, and a random number for the delivery.",
     ]
 
 
@@ -145,6 +145,8 @@ def conclusions(survey: Survey) -> list[str]:
             f"From one report, {ids}: {sureness(largest_belief(PRIOR, epsilon))} (epsilon {epsilon:g})."
             for epsilon, ids in _by_epsilon(survey.asked)
         ),
+        f"When a report leaves may tell when the app is used: it waits for a random moment of its {survey.epoch}, then"
+        " for the app to run.",
     ]
     if survey.permanent:
         lines.append(
@@ -163,15 +165,22 @@ def over_all(survey: Survey) -> str:
 def choices(survey: Survey) -> list[str]:
     """What a customer can do, and what that does not undo."""
     return [
-        "Nothing is recorded or sent before you agree, and you can withdraw at any time: what was recorded and what"
-        " waits to be sent is then erased from the device.",
-        "What was sent before stays until its counts are deleted: a randomized answer among those of others, where"
-        " nothing names a device.",
+        "Nothing is recorded or sent before you agree. You can withdraw at any time: what was recorded or waits to be"
+        " sent is then erased.",
+        "What was sent stays among the counts, where nothing names a device, until they are deleted.",
         *(
             ["Who withdraws and agrees again takes part no more in this survey: its answers were erased."]
             if survey.permanent
             else []
         ),
+    ]
+
+
+def _checking(survey: Survey) -> list[str]:
+    """For every question what was chosen and what it costs, for whoever knows the field."""
+    return [
+        "p is how often a report supports the true segment, q how often another one.",
+        *(f"{one.id}: {randomization(one)}" for one in survey.asked),
     ]
 
 
@@ -206,14 +215,15 @@ def _by_epsilon(questions: Sequence[Question]) -> list[tuple[float, str]]:
 
 
 def _question(question: Question) -> str:
-    alone = ", asked only together with others" if question.only_crossed else ""
-    return f"{question.id}{alone}: {_form(question.form)}"
+    alone = ", asked only with others" if question.only_crossed else ""
+    return f"{question.id}{alone}: {segments(question.form)}"
 
 
-def _form(form: Form) -> str:
+def segments(form: Form) -> str:
+    """The segments of a question, with what each of them means."""
     match form:
         case Conditions():
-            rules = [f"{segment} ({rule.source})" for segment, rule in form.rules]
+            rules = [f"{segment} ({in_words(rule.source)})" for segment, rule in form.rules]
             return f"one of {_some(rules)}, or {form.rest} (the rest)"
         case Categories():
             return f"{form.signal}: one of {_some(form.categories)}, or {form.OTHER} (anything else, or nothing)"
@@ -222,7 +232,7 @@ def _form(form: Form) -> str:
             edge, above = (others[0], form.spans[1]) if others else (lowest, form.spans[0])
             return (
                 f"{form.rule.source}: one of {_some(form.spans)}, or {form.otherwise} (below {lowest}, or no number);"
-                f" {edge} itself belongs to {above}"
+                f" {edge} itself is in {above}"
             )
         case Cross():
             return f"every combination of {' and '.join(form.questions)}"

@@ -18,6 +18,7 @@ PACKAGES = ("hushtally", "client_sdk", "collector", "aggregator", "simulations")
 PURE = {
     "canonical", "channel", "epochs", "errors", "explain", "fields", "mechanisms", "questions", "randomness", "report",
     "rules", "signals", "status", "survey", "survey_changes", "survey_file", "survey_reader",
+    "wording",
 }  # fmt: skip
 EFFECTS = {
     "asyncio", "atexit", "http", "logging", "multiprocessing", "random", "secrets", "shutil", "signal", "socket",

@@ -56,6 +56,7 @@ def test_explain_says_what_a_survey_asks_and_reveals(sound):
     survey = Survey.load(sound)
     assert (result.exit_code, result.stderr) == (0, "")
     chosen = "direct, epsilon 1: p 0.4754, q 0.1749, 4 symbols (1 byte), variance 1.000 times the optimum"
+    assert result.stdout.index("For those who check:") > result.stdout.index("What you can do")
     for text in (survey.title, survey.purpose, survey.owner, *(one.id for one in survey.asked), "epsilon 7", chosen):
         assert text in " ".join(result.stdout.split())
 

@@ -2,11 +2,14 @@
 
 import json
 import math
+from importlib import resources
 
 import pytest
 
 from client_sdk import Survey
 from client_sdk.explain import explain_survey, largest_belief, sureness
+
+EXAMPLE = resources.files("hushtally").joinpath("example.toml").read_text(encoding="utf-8")
 
 
 def sections(explanation):
@@ -29,6 +32,8 @@ def test_the_example_for_epsilon_1_and_lifetime_2(lab):
         "If 10% of customers are in a segment, whoever keeps all reports of a device can be at most 45% sure that its"
         " owner is one of them: epsilon 2 over the whole survey.",
         "From one report, whatever the question: at most 23% sure (epsilon 1).",
+        "When a report leaves may tell when the app is used: it waits for a random moment of its day, then for the"
+        " app to run.",
     )
 
 
@@ -123,9 +128,9 @@ def test_every_segment_is_told_with_its_rule(lab):
     asked = sections(explain_survey(Survey.parse(lab.text(categories=10) + FORMS)))["What is asked"]
     assert asked == (
         "q0: favourite: one of c1, c2, c3, c4, c5, c6, c7, c8 and 2 more, or other (anything else, or nothing)",
-        "how-often, asked only together with others: one of rarely (orders < 2), or often (the rest)",
-        "basket: spend / orders: one of 0-10, 10-50, 50+, or none (below 0, or no number); 10 itself belongs to 10-50",
-        "once: orders: one of 1+, or other (below 1, or no number); 1 itself belongs to 1+",
+        "how-often, asked only with others: one of rarely (orders below 2), or often (the rest)",
+        "basket: spend / orders: one of 0-10, 10-50, 50+, or none (below 0, or no number); 10 itself is in 10-50",
+        "once: orders: one of 1+, or other (below 1, or no number); 1 itself is in 1+",
         "both: every combination of how-often and basket",
     )
 
@@ -141,12 +146,17 @@ def test_every_signal_is_told_in_words(lab):
     )
 
 
+CHECKING = "For those who check: how answers are randomized"
+
+
 def test_the_mechanism_is_for_who_asks_for_it(lab):
-    """A customer agrees to a text without it; who checks the survey has per question all that was chosen."""
+    """A customer agrees to a text without it; who checks the survey has it last, per question all that was chosen."""
     survey = lab.survey()
-    assert "How answers are randomized" not in sections(explain_survey(survey))
+    assert CHECKING not in sections(explain_survey(survey))
+    assert explain_survey(survey, lab.client().status().surveys[0], technical=True).sections[-1].heading == CHECKING
     assert " p 0." not in str(lab.client().explain()) + lab.client().receipts()[0].shown
-    assert sections(explain_survey(survey, technical=True))["How answers are randomized"] == (
+    assert sections(explain_survey(survey, technical=True))[CHECKING] == (
+        "p is how often a report supports the true segment, q how often another one.",
         "q0: direct, epsilon 1: p 0.4754, q 0.1749, 4 symbols (1 byte), variance 1.000 times the optimum",
     )
 
@@ -176,7 +186,7 @@ def test_it_is_data_for_a_settings_page(lab):
 def test_questions_with_an_epsilon_of_their_own_are_told_apart(lab):
     text = lab.text(questions=2).replace('id = "q1"', 'id = "q1"\nepsilon = 0.5')
     found = sections(explain_survey(Survey.parse(text)))["What an observer could conclude"]
-    assert found[1:] == (
+    assert found[1:3] == (
         "From one report, q0: at most 23% sure (epsilon 1).",
         "From one report, q1: at most 15% sure (epsilon 0.5).",
     )
@@ -198,3 +208,10 @@ def test_the_text_fits_a_terminal(lab):
     assert max(map(len, str(explanation).splitlines())) <= 100
     assert max(map(len, explanation.text(60).splitlines())) <= 60
     assert explanation.text(60).split() == str(explanation).split()
+
+
+def test_what_is_agreed_to_stays_short():
+    """As long as it was when this was written: what is added must replace something, or nobody reads it."""
+    permanent = 'memory = "permanent"\nepsilon_permanent = 2\nchanges = 3'
+    for text, most in ((EXAMPLE, 2_272), (EXAMPLE.replace('memory = "fresh"', permanent), 2_604)):
+        assert len(str(explain_survey(Survey.parse(text)))) <= most

@@ -1,0 +1,38 @@
+"""Rules in words: every sign of the language of rules has one, and what has none stays as it is."""
+
+import pytest
+
+from client_sdk.rules import Kind, Rule
+from client_sdk.wording import in_words
+
+SIGNALS = {"orders": Kind.NUMBER, "idle": Kind.NUMBER, "top": Kind.TEXT}
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("orders == 0", "orders is 0"),
+        ("orders != 0", "orders is not 0"),
+        ("orders < 3", "orders below 3"),
+        ("orders <= 3", "orders at most 3"),
+        ("orders > 3", "orders above 3"),
+        ("orders >= -3", "orders at least -3"),
+        ("3 < orders", "orders above 3"),
+        ("3 >= orders", "orders at most 3"),
+        ("0 == orders", "orders is 0"),
+        ("2 <= orders <= 4", "orders from 2 to 4"),
+        ("2 < orders <= 4", "orders above 2 and orders at most 4"),
+        ("4 > orders > idle > 1", "orders below 4 and orders above idle and idle above 1"),
+        ("top in ['a', 'b']", "top one of 'a', 'b'"),
+        ("top not in ('a',)", "top none of 'a'"),
+        ("orders in [1, 2]", "orders one of 1, 2"),
+        ("orders < 3 and idle < 9", "orders below 3 and idle below 9"),
+        ("orders < 3 and (idle < 9 or top == 'a')", "orders below 3 and (idle below 9 or top is 'a')"),
+        ("not orders < 3", "not (orders below 3)"),
+        (" orders / 2 > max([idle, 1]) ", "orders / 2 above max([idle, 1])"),
+        ("True", "True"),
+    ],
+)
+def test_a_rule_in_words(source, words):
+    Rule.parse(source, SIGNALS, Kind.TRUTH)
+    assert in_words(source) == words
