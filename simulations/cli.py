@@ -56,14 +56,6 @@ OUTPUTS = ("output", "pictures", "draw", "form", "write")  # options that change
 Command = Callable[..., Any]
 
 
-def _share(context: click.Context, option: click.Parameter, share: float) -> float:
-    """A share between 0 and 1; who gives points is told the share."""
-    if not 0 < share < 1:
-        hint = f"; {share / 100:g} is {share:g} points" if 1 <= share < 100 else ""
-        raise click.BadParameter(f"must be above 0 and below 1, got {share:g}{hint}", context, option)
-    return share
-
-
 def common(command: Command) -> Command:
     """The options that tune and simulate share."""
     options = [
@@ -106,8 +98,7 @@ def common(command: Command) -> Command:
 @click.option("--devices", type=DEVICES, required=True, help="How many devices hold the app.")
 @click.option(
     "--target",
-    type=Share(),
-    callback=_share,
+    type=Share(0, 1, min_open=True, max_open=True),
     default=0.01,
     show_default=True,
     help="How far, as a share, a segment's interval may reach on each side, per epoch.",

@@ -44,6 +44,8 @@ class Share(click.FloatRange):
             number = float(f"{text[:-1].rstrip()}e-2" if text.endswith("%") else text)
         except ValueError:
             self.fail(f"{text!r} is not a share; write it like 0.03 or 3%", param, ctx)
+        if 1 < number <= 100:
+            self.fail(f"{text} is more than all; write {number:g}% or {number / 100:g}", param, ctx)
         return super().convert(number, param, ctx)
 
 
