@@ -219,19 +219,19 @@ def _question(question: Question) -> str:
     return f"{question.id}{alone}: {segments(question.form)}"
 
 
-def segments(form: Form) -> str:
-    """The segments of a question, with what each of them means."""
+def segments(form: Form, most: int = MOST_SHOWN) -> str:
+    """The segments of a question, at most so many, with what each of them means."""
     match form:
         case Conditions():
             rules = [f"{segment} ({in_words(rule.source)})" for segment, rule in form.rules]
-            return f"one of {_some(rules)}, or {form.rest} (the rest)"
+            return f"one of {_some(rules, most)}, or {form.rest} (the rest)"
         case Categories():
-            return f"{form.signal}: one of {_some(form.categories)}, or {form.OTHER} (anything else, or nothing)"
+            return f"{form.signal}: one of {_some(form.categories, most)}, or {form.OTHER} (anything else, or nothing)"
         case Scale():
             lowest, *others = map(edge_name, form.edges)
             edge, above = (others[0], form.spans[1]) if others else (lowest, form.spans[0])
             return (
-                f"{form.rule.source}: one of {_some(form.spans)}, or {form.otherwise} (below {lowest}, or no number);"
+                f"{form.rule.source}: one of {_some(form.spans, most)}, or {form.otherwise} (below {lowest}, or no number);"
                 f" {edge} itself is in {above}"
             )
         case Cross():
@@ -239,9 +239,9 @@ def segments(form: Form) -> str:
     raise TypeError(f"there is no such form as {form!r}")
 
 
-def _some(segments: Sequence[str]) -> str:
-    more = f" and {len(segments) - MOST_SHOWN:,} more" if len(segments) > MOST_SHOWN else ""
-    return ", ".join(segments[:MOST_SHOWN]) + more
+def _some(names: Sequence[str], most: int) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _standing(survey: Survey, status: SurveyStatus, off: str | None) -> list[str]:

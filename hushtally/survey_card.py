@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from client_sdk.explain import PRIOR, conclusions, kept, largest_belief, leaving, over_all, sureness
+from client_sdk.explain import PRIOR, conclusions, kept, largest_belief, leaving, over_all, segments, sureness
 from client_sdk.questions import Question
 from client_sdk.survey import Survey
 from hushtally.survey_load import load
@@ -30,7 +30,7 @@ def card(survey: Survey) -> str:
         "Sent:",
         _bullets(leaving(survey)),
         "## Questions",
-        _table(("Question", "Segments"), [(one.id, ", ".join(one.segments)) for one in survey.asked]),
+        _table(("Question", "Segments, and who is in them"), _questions(survey)),
         "## Mechanism and guarantee",
         *_guarantee(survey),
         "## Safeguards",
@@ -60,6 +60,16 @@ def _facts(survey: Survey) -> list[tuple[str, str]]:
 
 def _signals(survey: Survey) -> list[tuple[str, str]]:
     return [(name, f"{one.function} of {one.source}, last {one.days} days") for name, one in survey.signals.items()]
+
+
+def _questions(survey: Survey) -> list[tuple[str, str]]:
+    return [
+        (
+            f"{one.id} (only crossed: not asked on its own)" if one.only_crossed else one.id,
+            segments(one.form, len(one.segments)),
+        )
+        for one in survey.questions
+    ]
 
 
 def _guarantee(survey: Survey) -> list[str]:
@@ -104,6 +114,8 @@ def _safeguards(survey: Survey) -> list[str]:
         "A report has no field for a person. The collector stores counts, and of each batch its random id with the"
         f" answer it got, until its {survey.epoch} can be counted no more (one to two {survey.epoch}s); no address,"
         " agent, time or order.",
+        "The proxy in front of the collector, which ends TLS, logs addresses and times unless it is told not to. What"
+        f" it logs, and how long that is kept: {OPEN}",
         f"No estimate is published from fewer than {survey.min_reports:,} reports.",
     ]
 
@@ -152,8 +164,8 @@ def _risks(survey: Survey) -> list[tuple[str, str, str]]:
         (
             "The network sees that a device takes part",
             "every device that agreed, alike",
-            "number and schedule of its requests are drawn by chance, never from what the customer did; their size"
-            " differs by the symbol's digits alone",
+            "number and schedule of its requests are drawn by chance, never from what the customer did, though a"
+            " request whose time has come waits for the app to run; their size differs by the symbol's digits alone",
         ),
         (
             "Forged reports shift a result",

@@ -16,6 +16,13 @@ class Touches(StrEnum):
     NOTHING = "privacy as before"
 
 
+MEANING = {
+    Touches.MORE: "more can be learned of a customer from what leaves the device, or for longer, or from fewer reports",
+    Touches.LESS: "less can be learned of a customer",
+    Touches.OTHER: "something else is asked, kept or told to the customer; whether it reveals more, people must judge",
+}
+
+
 @dataclass(frozen=True)
 class Change:
     """One difference: what it is about, the old and the new state in words, and what it means for the customer."""

@@ -81,6 +81,8 @@ def new(file: Path) -> None:
         with file.open("x", encoding="utf-8") as out:
             _fill(out, file)
     except FileExistsError:
+        if file.is_dir():
+            raise click.ClickException(f"{file} is a folder: name a file, like {file / 'survey.toml'}") from None
         raise click.ClickException(f"{file} is there already") from None
     except OSError as error:
         raise click.ClickException(f"{file} cannot be written: {error.strerror}") from None

@@ -11,7 +11,7 @@ import click
 from client_sdk.questions import Question
 from client_sdk.survey import Survey
 from client_sdk.survey_changes import differences
-from hushtally.survey_change import Change, Touches
+from hushtally.survey_change import MEANING, Change, Touches
 from hushtally.survey_forms import changed_form
 from hushtally.survey_load import load
 
@@ -47,7 +47,10 @@ def _consent(old: Survey, new: Survey, more: bool) -> str:
         return "Nothing changed: consent stands."
     if old.id != new.id:
         return "New consent is needed: it is another survey. What devices spent on the old one counts beside it."
-    asked = "New consent is needed, unless the app keeps it (keep_consent=True)."
+    asked = (
+        "New consent is needed, unless the app keeps it (keep_consent=True): customers agree to exactly the survey that"
+        " they were shown."
+    )
     if more:
         asked = (
             "New consent is needed: the new survey reveals more. An app with keep_consent=True would carry the old"
@@ -174,7 +177,9 @@ def report(difference: Difference) -> str:
     privacy = sum(change.touches not in (Touches.FOLLOWS, Touches.NOTHING) for change in changes)
     number = "1 change" if len(changes) == 1 else f"{len(changes)} changes"
     heading = f"{difference.old} -> {difference.new}: {number}, {privacy} of them about privacy"
-    return "\n".join([heading, *(f"  {change}" for change in changes), difference.consent])
+    found = {change.touches for change in changes}
+    meanings = [f"{touches}: {meaning}." for touches, meaning in MEANING.items() if touches in found]
+    return "\n".join([heading, *(f"  {change}" for change in changes), *meanings, difference.consent])
 
 
 @click.command("diff")

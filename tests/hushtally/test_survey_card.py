@@ -44,6 +44,13 @@ def test_it_holds_what_an_assessment_asks_for(file):
         "- purchase: the day, amount, category; for 365 days at most.",
         "| favourite | top of purchase.category, last 90 days |",
         "| frequency | direct | 1 | 0.4754 | 0.1749 | 4 |",
+        "| frequency | one of none (orders_90d is 0), once (orders_90d is 1), regular (orders_90d from 2 to 4), or"
+        " heavy (the rest) |",
+        "| returned (only crossed: not asked on its own) | one of yes (idle_days below 30), or no (the rest) |",
+        "| frequency_x_returned | every combination of frequency and returned |",
+        "- The proxy in front of the collector, which ends TLS, logs addresses and times unless it is told not to. What"
+        " it logs, and how long that is kept: _to be filled in_",
+        "though a request whose time has come waits for the app to run",
         "| All reports of a device | epsilon 7 over the whole survey |",
         "bounded by epsilon 7, whatever the collector does.",
         "unless the app was built with keep_consent=True: then consent to one version holds for every later one",
@@ -85,6 +92,13 @@ def test_permanent_memory_is_a_risk_of_its_own():
 def test_texts_of_the_survey_are_no_markup():
     hostile = EXAMPLE.replace('title = "How people', 'title = "<script>|[x](y) *How*')
     assert "# Privacy card: \\<script>\\|\\[x](y) \\*How\\* shop with us" in card(Survey.parse(hostile))
+
+
+def test_every_category_is_told():
+    """However many they are: who reviews a survey reads all of them."""
+    names = [f"c{number}" for number in range(30)]
+    text = EXAMPLE.replace('"books", "music", "games"', ", ".join(f'"{name}"' for name in names))
+    assert f"| affinity | favourite: one of {', '.join(names)}, or other" in card(Survey.parse(text))
 
 
 def test_every_table_row_has_its_columns():

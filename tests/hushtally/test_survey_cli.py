@@ -158,7 +158,8 @@ def test_new_overwrites_nothing(tmp_path, there):
         path.symlink_to(tmp_path / "nowhere")
     result = hushtally("new", path)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == f"Error: {path} is there already\n"
+    why = f"is a folder: name a file, like {path}/survey.toml" if there == "directory" else "is there already"
+    assert result.stderr == f"Error: {path} {why}\n"
     assert not (tmp_path / "nowhere").exists()
     assert there != "file" or path.read_text() == "mine"
 

@@ -43,8 +43,9 @@ def test_a_change_is_told_in_words(tmp_path):
         "  question affinity, mechanism: direct -> subset w=2 (follows from the rest)",
         "  question frequency_x_returned, mechanism: subset w=2 -> subset w=3 (follows from the rest)",
         "  version: 1 -> 2 (privacy as before)",
-        "New consent is needed, unless the app keeps it (keep_consent=True). Devices begin anew with it, and what they "
-        "spent on the old version counts beside it.",
+        "reveals less: less can be learned of a customer.",
+        "New consent is needed, unless the app keeps it (keep_consent=True): customers agree to exactly the survey "
+        "that they were shown. Devices begin anew with it, and what they spent on the old version counts beside it.",
     ]
 
 
@@ -246,3 +247,30 @@ def test_explain_as_json(tmp_path):
     found = json.loads(result.stdout)
     assert found["title"] == "How people shop with us (shopping-habits v1)"
     assert [one["heading"] for one in found["sections"]][:2] == ["What it is", "What is asked"]
+
+
+@pytest.mark.parametrize(
+    ("change", "meaning"),
+    [
+        (
+            ("min_reports = 500", "min_reports = 400"),
+            "reveals more: more can be learned of a customer from what leaves",
+        ),
+        (("min_reports = 500", "min_reports = 600"), "reveals less: less can be learned of a customer."),
+        (
+            ('purpose = "We count', 'purpose = "We sell'),
+            "touches privacy: something else is asked, kept or told to the",
+        ),
+    ],
+)
+def test_each_judgement_is_defined_where_it_is_made(tmp_path, change, meaning):
+    """Once, below the changes, and only those that were made; what is as before needs no words."""
+    lines = hushtally(tmp_path, changed(change, ("version = 1", "version = 2"))).stdout.splitlines()
+    assert len(lines) == 5
+    assert lines[3].startswith(meaning)
+
+
+def test_why_consent_is_needed_where_nothing_about_privacy_changed(tmp_path):
+    lines = hushtally(tmp_path, changed(("version = 1", "version = 2"))).stdout.splitlines()
+    assert lines[0].endswith("1 change, 0 of them about privacy")
+    assert "customers agree to exactly the survey that they were shown." in lines[2]
