@@ -50,8 +50,10 @@ def _direct(mechanism: Direct, tally: Tally) -> Integers:
 
 @_decode.register
 def _affine(mechanism: Affine, tally: Tally) -> Integers:
-    """Symbol m, c supports v iff c is one of the w residues up to m v: the difference of two cumulative sums."""
-    r, w = mechanism.r, mechanism.w
+    """Symbol m, s supports v iff s is one of the w elements up to m v: window sums, one for each m and v."""
+    if mechanism.t > 1:
+        return _slabs(mechanism, tally)
+    r = mechanism.r
     values = np.arange(mechanism.domain)
     supporting = np.zeros(mechanism.domain, dtype=np.int64)
     rows, columns = np.divmod(tally.symbols, r)
@@ -60,14 +62,51 @@ def _affine(mechanism: Affine, tally: Tally) -> Integers:
     for start in range(0, came.size, step):
         block = came[start : start + step]
         begin, end = np.searchsorted(at, [start, start + step])
-        sums = np.zeros((block.size, w + r), dtype=np.int64)
-        sums[at[begin:end] - start, columns[begin:end] + w] = tally.counts[begin:end]
-        sums[:, :w] = sums[:, r:]
-        np.cumsum(sums, axis=1, out=sums)
-        windows = sums[:, w:] - sums[:, :r]
-        places = (block[:, None] + 1) * values % r
-        supporting += np.take_along_axis(windows, places, axis=1).sum(axis=0)
+        counts = np.zeros((block.size, r), dtype=np.int64)
+        counts[at[begin:end] - start, columns[begin:end]] = tally.counts[begin:end]
+        places = mechanism.product(block[:, None], values)
+        supporting += np.take_along_axis(_windows(counts, mechanism), places, axis=1).sum(axis=0)
     return supporting
+
+
+def _windows(counts: Integers, mechanism: Affine) -> Integers:
+    """For every element h how many of the counts lie at h - x, x < w; arrays of shape (rows, r)."""
+    p, w = mechanism.field.p, mechanism.w
+    if p == mechanism.r:
+        return _ending(counts, w)
+    whole, rest = divmod(w, p)  # x = a + p b: b is below `whole`, or is that and a below `rest`
+    grid = counts.reshape(-1, p, p)
+    windows = np.zeros_like(grid)
+    if whole:
+        windows += _ending(grid.sum(axis=2), whole)[:, :, None]
+    if rest:
+        windows += np.roll(_ending(grid, rest), whole, axis=1)
+    return windows.reshape(counts.shape)
+
+
+def _ending(counts: Integers, width: int) -> Integers:
+    """The sums of the `width` counts up to each place of the last axis, a circle; 0 < width <= its size."""
+    sums = np.cumsum(np.concatenate([counts[..., -width:], counts], axis=-1), axis=-1)
+    return np.asarray(sums[..., width:] - sums[..., :-width])
+
+
+def _slabs(mechanism: Affine, tally: Tally) -> Integers:
+    """The sum over m of the windows' T[m, <m, v>]: by r Fourier transforms over the space, of which half are conjugate.
+
+    As r [h = <m, v>] is the sum over a of exp(-2 pi i a (h - <m, v>) / r), it is (1 / r) sum over a of F_a[-a v],
+    where G is the transform of T along h and F_a that of G[., a] over all m.
+    """
+    r, t = mechanism.r, mechanism.t
+    table = np.zeros((r**t, r), dtype=np.int64)
+    table[1:] = _ending(tally.histogram(0, mechanism.symbols).reshape(-1, r), mechanism.w)
+    along = np.fft.rfft(table, axis=1)
+    digits = np.arange(mechanism.domain) // r ** np.arange(t)[:, None] % r
+    total = np.zeros(mechanism.domain)
+    for a in range(along.shape[1]):
+        over = np.fft.fftn(along[:, a].reshape((r,) * t)).ravel()
+        terms = over[r ** np.arange(t) @ (-a * digits % r)].real
+        total += terms if 2 * a in (0, r) else 2 * terms
+    return np.rint(total / r).astype(np.int64)
 
 
 @_decode.register

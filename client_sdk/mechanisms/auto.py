@@ -15,6 +15,7 @@ from client_sdk.mechanisms.projective import Projective
 from client_sdk.mechanisms.subset import Subset
 
 FAMILIES: tuple[type[Design], ...] = (Direct, Subset, Affine, Projective)  # on a tie the earlier one
+ENOUGH = 1.025  # times the optimum
 
 
 @cache
@@ -26,13 +27,17 @@ def choose(
 ) -> Design:
     """The design of least mean variance with at most `most_symbols` symbols; on a tie the one with fewer symbols.
 
+    Affine designs in more dimensions have many symbols: only where all others are more than 2.5% above the optimum.
     domain >= 2; epsilon in [0.01, 8]. Raises MechanismError where no family has a member that small.
     """
     found = [one for family in families for one in family.candidates(domain, epsilon, most_symbols)]
     if not found:
         names = " or ".join(family.name for family in families)
         raise MechanismError(f"{names} has no form for {domain:,} values within {most_symbols:,} symbols")
-    return least(found)
+    best = least(found)
+    if Affine in families and best.mean_variance() > ENOUGH * optimal_mean_variance(domain, epsilon):
+        best = least([best, *Affine.in_space(domain, epsilon, most_symbols)])
+    return best
 
 
 def most_symbols_permanent(domain: int) -> int:

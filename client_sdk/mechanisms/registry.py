@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from fractions import Fraction
 
 from client_sdk.errors import MechanismError
@@ -19,7 +19,7 @@ DESIGNS: Mapping[str, type[Design]] = {family.name: family for family in FAMILIE
 UNARY: Mapping[str, type[Unary]] = {family.name: family for family in (Symmetric, Optimized)}
 NAMES = ("auto", *DESIGNS, *UNARY, Rappor.name)
 
-SIZES = {name: [one.name for one in fields(family)][2:] for name, family in DESIGNS.items()}
+SIZES = {name: [one.name for one in fields(family) if one.default is MISSING][2:] for name, family in DESIGNS.items()}
 RAPPOR_SIZES = ["k", "h", "m"]
 RAPPOR_CHANCES = ["f", "p", "q"]
 
@@ -81,7 +81,8 @@ def _make(
     elif name in UNARY:
         once = UNARY[name].of(domain, epsilon)
     elif any(key in parameters for key in SIZES[name]):
-        once = DESIGNS[name](domain, Weights.of(epsilon), **_integers(name, SIZES[name], parameters))
+        given = [one.name for one in fields(DESIGNS[name]) if one.default is not MISSING and one.name in parameters]
+        once = DESIGNS[name](domain, Weights.of(epsilon), **_integers(name, SIZES[name] + given, parameters))
     else:
         once = DESIGNS[name].best(domain, epsilon)
     return once if epsilon_permanent is None else Permanent.of(once, epsilon_permanent)

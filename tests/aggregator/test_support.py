@@ -23,6 +23,13 @@ MECHANISMS: list[Mechanism] = [
     Affine(7, W, 7, 3),
     Affine(60, W, 61, 60),
     Affine(60, W, 67, 18),
+    Affine(9, W, 9, 2),
+    Affine(9, W, 9, 6),
+    Affine(115, W, 121, 5),
+    Affine(115, W, 121, 37),
+    Affine(4, W, 2, 1, 2),
+    Affine(100, W, 5, 4, 3),
+    Affine(120, W, 11, 3, 2),
     Projective(3, W, 2, 2),
     Projective(7, W, 2, 3),
     Projective(100, W, 2, 9),
@@ -34,6 +41,7 @@ MECHANISMS: list[Mechanism] = [
     Optimized.of(52, 1.0),
     Permanent.of(Subset(16, W, 4), 2.0),
     *(choose(domain, epsilon) for domain in (12, 70, 150) for epsilon in (0.25, 1.0, 4.0)),
+    choose(1500, 0.35),
 ]
 
 

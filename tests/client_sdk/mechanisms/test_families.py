@@ -11,6 +11,7 @@ import pytest
 
 from client_sdk.errors import MechanismError
 from client_sdk.mechanisms import Affine, Design, Direct, Optimized, Projective, Rappor, Subset, Symmetric, Weights
+from client_sdk.mechanisms.galois import Field
 from client_sdk.randomness import Randomness
 
 ONE = Weights.of(1.0)
@@ -20,6 +21,11 @@ DESIGNS: list[Design] = [
     Subset(7, ONE, 3),
     Affine(5, ONE, 5, 2),
     Affine(6, ONE, 11, 4),
+    Affine(9, ONE, 9, 4),
+    Affine(20, ONE, 25, 7),
+    Affine(4, ONE, 2, 1, 2),
+    Affine(20, ONE, 5, 2, 2),
+    Affine(25, ONE, 3, 1, 3),
     Projective(6, ONE, 5, 2),
     Projective(15, ONE, 2, 4),
     Projective(10, ONE, 3, 3),
@@ -48,7 +54,15 @@ def test_a_design_counts_its_symbols(design: Design) -> None:
 
 
 @pytest.mark.parametrize(
-    "design", [Subset(30, ONE, 8), Affine(1_000, ONE, 1_031, 277), Projective(16_384, ONE, 3, 10), Direct(65_536, ONE)]
+    "design",
+    [
+        Subset(30, ONE, 8),
+        Affine(1_000, ONE, 1_031, 277),
+        Affine(1_369, ONE, 1_369, 300),
+        Affine(16_384, ONE, 29, 11, 3),
+        Projective(16_384, ONE, 3, 10),
+        Direct(65_536, ONE),
+    ],
 )
 def test_draws_support_or_do_not(design: Design) -> None:
     """In large domains too, what is drawn as supporting supports the value, and nothing else does."""
@@ -57,6 +71,18 @@ def test_draws_support_or_do_not(design: Design) -> None:
         assert design.supports(design.draw_supporting(value, randomness), value)
         assert not design.supports(design.draw_other(value, randomness), value)
         assert 0 <= design.perturb(value, randomness) < design.symbols
+
+
+@pytest.mark.parametrize("r", [3, 7, 9, 25, 49])
+def test_a_field_has_inverses(r: int) -> None:
+    """Every row of the multiplication table, 0 left out, holds each element once, and 1 changes nothing."""
+    field = Field(r)
+    for a in range(1, r):
+        assert sorted(field.times(a, b) for b in range(r)) == list(range(r))
+        assert field.times(a, 1) == a
+        assert [field.times(a, field.minus(b, 1)) for b in range(r)] == [
+            field.minus(field.times(a, b), a) for b in range(r)
+        ]
 
 
 def test_subset_ranks_are_colexicographic() -> None:
@@ -113,9 +139,18 @@ HALF, LOW, HIGH = Fraction(1, 2), Fraction(1, 4), Fraction(3, 4)
         (lambda: Direct(2**40, ONE), "a question needs 2 to 65,536 values, got 1,099,511,627,776"),
         (lambda: Subset(4, ONE, 4), "subset needs 1 <= w < 4, the number of values, got w = 4"),
         (lambda: Subset(60, ONE, 30), "subset of 60 values has 118,264,581,564,861,424 symbols at w = 30, more than"),
-        (lambda: Affine(6, ONE, 5, 2), "affine needs a prime r from 6 to 94,906,265, got 5"),
-        (lambda: Affine(6, ONE, 9, 2), "affine needs a prime r from 6 to 94,906,265, got 9"),
-        (lambda: Affine(6, ONE, 2**61 - 1, 2), "affine needs a prime r from 6 to 94,906,265, got 2,305,8"),
+        (
+            lambda: Affine(6, ONE, 5, 2),
+            "affine needs r, a prime or the square of an odd one, from 6 to 94,906,265, got 5; r = 7 fits",
+        ),
+        (lambda: Affine(3, ONE, 4, 2), "from 3 to 94,906,265, got 4; r = 3 fits"),
+        (lambda: Affine(24, ONE, 27, 2), "from 24 to 94,906,265, got 27; r = 25 fits"),
+        (lambda: Affine(6, ONE, 2**61 - 1, 2), "from 6 to 94,906,265, got 2,305,843,009,213,693,951; r = 7 fits"),
+        (lambda: Affine(26, ONE, 5, 2, 2), "r^t of at least 26, the number of values"),
+        (lambda: Affine(6, ONE, 4, 2, 2), "affine with t needs t >= 2, a prime r"),
+        (lambda: Affine(6, ONE, 7, 2, 0), "got r = 7, t = 0"),
+        (lambda: Affine(6, ONE, 257, 2, 2), "r^(t + 1) of at most 16,777,216, got r = 257, t = 2"),
+        (lambda: Affine(6, ONE, 3, 3, 2), "affine needs 1 <= w < r = 3, got w = 3"),
         (lambda: Affine(6, ONE, 7, 7), "affine needs 1 <= w < r = 7, got w = 7"),
         (lambda: Projective(6, ONE, 4, 3), "projective needs a prime r, got 4"),
         (lambda: Projective(6, ONE, 2, 1), "projective needs t >= 2 and r^t of at most 67,108,864, got r = 2, t = 1"),

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from hashlib import sha256
 from itertools import combinations, product
-from math import comb
+from math import comb, isqrt
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +42,10 @@ def design(told: dict[str, Any], d: int, weights: Coin, v: int, words: Words) ->
     sizes = {
         "direct": lambda: (d, 1),
         "subset": lambda: (comb(d, told["w"]), comb(d - 1, told["w"] - 1)),
-        "affine": lambda: (told["r"] * (told["r"] - 1), (told["r"] - 1) * told["w"]),
-        "projective": lambda: tuple((told["r"] ** t - 1) // (told["r"] - 1) for t in (told["t"], told["t"] - 1)),
+        "affine": lambda: (told["r"] * (told["r"] ** t - 1), (told["r"] ** t - 1) * told["w"]),
+        "projective": lambda: tuple((told["r"] ** n - 1) // (told["r"] - 1) for n in (t, t - 1)),
     }
+    t = told.get("t", 1)
     total, c = sizes[told["name"]]()
     near, far = weights
     supporting = words.coin(near * c, near * c + far * (total - c))
@@ -67,10 +68,17 @@ def subset(told: dict[str, Any], d: int, v: int, supporting: bool, words: Words)
 
 
 def affine(told: dict[str, Any], d: int, v: int, supporting: bool, words: Words) -> int:
-    r, w = told["r"], told["w"]
-    m = 1 + words.below(r - 1)
+    r, w, t = told["r"], told["w"], told.get("t", 1)
+    m = 1 + words.below(r**t - 1)
     x = words.below(w) if supporting else w + words.below(r - w)
-    return (m - 1) * r + (m * v - x) % r
+    p = isqrt(r) if isqrt(r) ** 2 == r else r
+    if p < r:
+        n = next(n for n in range(2, p) if all(a * a % p != n for a in range(p)))
+        (b, a), (d1, c) = divmod(m, p), divmod(v, p)
+        product = (a * c + n * b * d1) % p, (a * d1 + b * c) % p
+        return (m - 1) * r + (product[0] - x % p) % p + p * ((product[1] - x // p) % p)
+    inner = sum((m // r**place % r) * (v // r**place % r) for place in range(t))
+    return (m - 1) * r + (inner - x) % r
 
 
 def projective(told: dict[str, Any], d: int, v: int, supporting: bool, words: Words) -> int:

@@ -1,0 +1,55 @@
+"""Finite fields: the numbers that an affine design reckons in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import count
+from math import isqrt
+from typing import Any
+
+from client_sdk.mechanisms.primes import is_prime
+
+
+@dataclass(frozen=True)
+class Field:
+    """The field of r elements 0..r-1; r is a prime or the square of an odd one.
+
+    With r = p^2 the element a + p b stands for a + b sqrt(n), n the least number that is no square mod p. The methods
+    use only what arrays of integers have, too.
+    """
+
+    r: int
+
+    @staticmethod
+    def exists(r: int) -> bool:
+        """Whether there is one with r elements."""
+        root = isqrt(r)
+        return is_prime(r) or (root**2 == r and root > 2 and is_prime(root))
+
+    @cached_property
+    def p(self) -> int:
+        """The prime in which the elements' digits are reckoned."""
+        root = isqrt(self.r)
+        return root if root**2 == self.r else self.r
+
+    @cached_property
+    def _no_square(self) -> int:
+        squares = {a * a % self.p for a in range(self.p)}
+        return next(n for n in count(2) if n not in squares)
+
+    def times(self, a: Any, b: Any) -> Any:
+        """The product of two elements."""
+        p = self.p
+        if p == self.r:
+            return a * b % p
+        a1, a0 = divmod(a, p)
+        b1, b0 = divmod(b, p)
+        return (a0 * b0 + self._no_square * a1 * b1) % p + p * ((a0 * b1 + a1 * b0) % p)
+
+    def minus(self, a: Any, b: Any) -> Any:
+        """The difference of two elements."""
+        p = self.p
+        if p == self.r:
+            return (a - b) % p
+        return (a - b) % p + p * ((a // p - b // p) % p)
