@@ -231,8 +231,8 @@ def segments(form: Form, most: int = MOST_SHOWN) -> str:
             lowest, *others = map(edge_name, form.edges)
             edge, above = (others[0], form.spans[1]) if others else (lowest, form.spans[0])
             return (
-                f"{form.rule.source}: one of {_some(form.spans, most)}, or {form.otherwise} (below {lowest}, or no number);"
-                f" {edge} itself is in {above}"
+                f"{form.rule.source}: one of {_some(form.spans, most)}, or {form.otherwise} (below {lowest}, or no"
+                f" number); {edge} itself is in {above}"
             )
         case Cross():
             return f"every combination of {' and '.join(form.questions)}"
