@@ -35,15 +35,15 @@ from simulations.formats import (
     outcome_sheets,
     tuning_sheets,
 )
+from simulations.numerals import points
 from simulations.option_types import Count, NewFile, NewFolder, ShapeName, Share, require_room, require_writable
 from simulations.outlook import Demand
 from simulations.page import to_html
 from simulations.pictures import Picture, simulation_pictures, tuning_pictures
 from simulations.planning import CONFIDENCE
 from simulations.population import DEFAULT_SHAPE, SHAPES, Population
-from simulations.remedies import points
 from simulations.scenario import MOST_DEVICES, Scenario
-from simulations.sheet import print_sheet
+from simulations.sheet import print_sheet, print_words
 from simulations.simulate import ENGINES, steps
 from simulations.simulate import simulate as run_simulation
 from simulations.tune import GRID
@@ -142,15 +142,18 @@ def tune(
     demand = Demand(devices, participation, target, epochs, math.inf if ceiling is None else ceiling)
     found = tune_survey(definition, demand, population, grid or GRID)
     sheets, truth_is = tuning_sheets(found), population.described(definition.survey)
+    words = found.reason[0].upper() + found.reason[1:]
     if form == "table":
         out = console()
+        print_words(f"{words}\n", out, "bold")
         for sheet in sheets:
             print_sheet(sheet, out)
-        legend = "; ".join(f"{name}: {meaning}" for name, meaning in TUNING_LEGEND.items())
-        out.print(f"{legend}.\nTruth: {truth_is}.\n", style="dim", markup=False)
+        for name, meaning in TUNING_LEGEND.items():
+            print_words(f"{name}: {meaning}", out, "dim")
+        print_words(f"Truth: {truth_is}.", out, "dim")
     else:
         _echo(found.rows, form)
-    words = found.reason[0].upper() + found.reason[1:]
+        click.echo(words, err=True)
     if output or pictures or draw:
         title = f"{definition.survey.name}: which epsilon, with {devices:,} devices"
         drawn = tuning_pictures(definition, demand, found)
@@ -162,7 +165,6 @@ def tune(
         if output:
             output.write_text(to_html(title, words, facts, drawn, TUNING_LEGEND, sheets), encoding="utf-8")
         _show(drawn, pictures, draw, form)
-    click.echo(words, err=form != "table")
     if write:
         _write(file, found.recommended, definition.survey)
 
@@ -233,8 +235,8 @@ def simulate(
         out = console()
         for sheet in outcome_sheets(found, MOST_SHOWN):
             print_sheet(sheet, out)
-        out.print(words, markup=False)
-        out.print(f"Truth: {truth_is}.", style="dim", markup=False)
+        print_words(words, out)
+        print_words(f"Truth: {truth_is}.", out, "dim")
     else:
         _echo(found, form)
     if output or pictures or draw:
@@ -347,7 +349,7 @@ def _write(file: str, epsilon: float | None, survey: Survey) -> None:
 def _show(drawn: Sequence[Picture], folder: Path | None, draw: bool, form: str) -> None:
     """Draws into the terminal, and writes into a folder."""
     if draw:
-        click.echo("\n\n".join(to_text(picture.chart) for picture in drawn) + "\n", err=form != "table")
+        click.echo("\n" + "\n\n".join(to_text(picture.chart) for picture in drawn) + "\n", err=form != "table")
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         for picture in drawn:

@@ -9,10 +9,11 @@ from itertools import groupby
 from rich.console import Console
 
 from aggregator.formats import PIPED_WIDTH, percent
+from simulations.numerals import counted, half, sure
 from simulations.outlook import IN_ALL, PRIOR, Outlook
 from simulations.sheet import Sheet
 from simulations.simulate import Outcome
-from simulations.tune import Tuning, sure
+from simulations.tune import Tuning
 
 TUNING_LEGEND = {
     "interval": "percentage points on each side of the widest segment, per epoch",
@@ -40,13 +41,6 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
 
 
-def half(share: float) -> str:
-    """Half the length of an interval as people read it, in percentage points."""
-    if share > 1:
-        return "over ±100"
-    return f"±{100 * share:.2f}" if share < 0.1 else f"±{100 * share:.1f}"
-
-
 def uncut(low: float | None, high: float | None) -> str:
     """An interval as it was estimated, below 0 and above 1 too, so that it can be compared with the truth."""
     return "-" if low is None or high is None else f"{low:.1%} to {high:.1%}"
@@ -57,7 +51,7 @@ def tuning_sheets(tuning: Tuning) -> list[Sheet]:
     first = next(iter(tuning.outlooks.values()))
     sheets = [_overview(tuning)]
     for index, question in enumerate(first):
-        about = f"{question.segments:,} segments, {question.reports:,} reports an epoch"
+        about = f"{question.segments:,} segments, {counted(question.reports, 'report')} an epoch"
         sheets.append(_of_question(question.question, about, [rows[index] for rows in tuning.outlooks.values()]))
     return [*sheets, _memories(tuning)] if tuning.alternatives else sheets
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from simulations.chart import MOST_LINES, Axis, Chart, Line
 from simulations.definition import Definition
+from simulations.numerals import points
 from simulations.outlook import Demand, lifetime_epsilon
 from simulations.planning import detectable_share, one_sided
-from simulations.remedies import points
 from simulations.simulate import Outcome
 from simulations.tune import Tuning
 

@@ -16,6 +16,7 @@ from client_sdk.mechanisms.base import EPSILON_RANGE
 from client_sdk.questions import Question
 from client_sdk.survey import Survey
 from simulations.definition import Definition
+from simulations.numerals import counted
 from simulations.outlook import Demand, reports_per_device
 from simulations.planning import half_widths, reports_for_half_width
 from simulations.population import Population
@@ -115,8 +116,7 @@ class Remedies:
     def _fewer_questions(self, form: _Form) -> Iterator[tuple[str, _Form]]:
         asked, each = len(form.survey.asked), form.survey.privacy.questions_per_device
         if asked > each:
-            word = "question" if each == 1 else "questions"
-            yield f"asking {each} {word} instead of {asked}", replace(form, each=form.each * asked / each)
+            yield f"asking {counted(each, 'question')} instead of {asked}", replace(form, each=form.each * asked / each)
 
     def _coarser(self, form: _Form) -> Iterator[tuple[str, _Form]]:
         """The question that needs most, with half its segments, a quarter, ...: as many as meet the target, or two."""
@@ -133,17 +133,3 @@ class Remedies:
                 best = f"{segments} segments in {worst.id} instead of {len(worst.segments):,}", coarse
         if best:
             yield best
-
-
-def points(share: float) -> str:
-    """A share as percentage points, with two digits that count."""
-    if share > 1:
-        return "more than 100 points"
-    number = float(f"{100 * share:.2g}")
-    return f"{number:g} point{'' if number == 1 else 's'}"
-
-
-def round_up(number: int) -> int:
-    """A number of devices with two digits that count, rounded up."""
-    unit = int(10 ** max(len(str(number)) - 2, 0))
-    return -(-number // unit) * unit

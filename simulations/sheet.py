@@ -32,6 +32,11 @@ class Sheet:
     remark: str = ""
 
 
+def print_words(words: str, out: Console, style: str | None = None) -> None:
+    """Words, wrapped where a terminal ends; in a pipe nothing ends."""
+    out.print(words, style=style, markup=False, soft_wrap=not out.is_terminal)
+
+
 def print_sheet(sheet: Sheet, out: Console) -> None:
     """Title, table and remark of a sheet, and an empty line."""
     if sheet.title:
@@ -45,7 +50,7 @@ def print_sheet(sheet: Sheet, out: Console) -> None:
             table.add_row(*map(escape, row), style="bold" if number == sheet.stressed else None)
         print_table(table, out)
     if sheet.remark:
-        out.print(f"  {escape(sheet.remark)}")
+        print_words(f"  {sheet.remark}", out)
     out.print()
 
 

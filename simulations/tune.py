@@ -11,9 +11,10 @@ from client_sdk.mechanisms.base import EPSILON_RANGE
 from client_sdk.survey import FRESH, PERMANENT, Survey
 from simulations.definition import Definition
 from simulations.errors import SimulationError
+from simulations.numerals import counted, points, round_up, sure
 from simulations.outlook import PRIOR, Demand, Outlook, outlook
 from simulations.population import Population
-from simulations.remedies import Remedies, Remedy, points, round_up
+from simulations.remedies import Remedies, Remedy
 
 GRID = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
 EVERY = (1, 2, 4, 8, 13, 26)  # answers_every to compare
@@ -160,8 +161,7 @@ def _no_reason(
     worst = max(outlooks[allowed[-1]], key=lambda row: (not row.published, row.half_width))
     reached = f"{worst.question} would be within {points(worst.half_width)}"
     if not worst.published:
-        reports = "1 report" if worst.reports == 1 else f"{worst.reports:,} reports"
-        reached = f"{worst.question} would have {reports}, too few to be published"
+        reached = f"{worst.question} would have {counted(worst.reports, 'report')}, too few to be published"
     bound = "" if len(allowed) == len(outlooks) else f", the largest below a ceiling of {demand.ceiling:g},"
     free = [epsilon for epsilon, rows in outlooks.items() if _meets(rows, replace(demand, ceiling=math.inf))]
     words = (
@@ -186,8 +186,3 @@ def _would(found: Sequence[Remedy]) -> str:
     else:
         words = "no change is enough, nor are any two"
     return f"{words}. With more devices: {'; '.join(more)}" if more else words
-
-
-def sure(belief: float) -> str:
-    """A belief as people read it, never rounded up to certainty."""
-    return f"{belief:.0%}" if belief < 0.995 else f"{min(belief, 0.9999):.2%}" if belief < 0.9999 else "over 99.99%"

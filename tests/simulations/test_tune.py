@@ -15,10 +15,10 @@ from client_sdk.survey import Survey
 from hushtally.cli import main
 from simulations.definition import Definition
 from simulations.errors import SimulationError
-from simulations.formats import half, tuning_sheets
+from simulations.formats import tuning_sheets
+from simulations.numerals import counted, half, points
 from simulations.outlook import Demand
 from simulations.population import Population, Shape
-from simulations.remedies import points
 from simulations.sheet import print_sheet
 from simulations.tune import GRID, tune
 
@@ -167,6 +167,11 @@ def test_what_the_permanent_row_supposes_is_said(example: Path) -> None:
 def test_absurd_accuracies_are_not_spelt_out() -> None:
     """Beyond 100 points an interval tells nothing, whatever its length."""
     assert (half(0.0123), half(0.5), half(3.7)) == ("±1.23", "±50.0", "over ±100")
+    assert (counted(0, "report"), counted(1, "report"), counted(1_000, "report")) == (
+        "0 reports",
+        "1 report",
+        "1,000 reports",
+    )
     assert (points(0.01), points(0.0251), points(3.7)) == ("1 point", "2.5 points", "more than 100 points")
 
 
@@ -249,10 +254,15 @@ def test_too_few_reports_are_no_success(example: Path) -> None:
     assert "would have 1 report, too few" in tune(Definition.load(example), Demand(16), ANYONE).reason
 
 
-def test_table_and_recommendation(example: Path) -> None:
+def test_the_verdict_comes_first_and_then_the_tables(example: Path) -> None:
     result = run(str(example), "--devices", "500000")
     assert result.exit_code == 0, result.output
-    assert "Epsilon 2.5: every segment within 0.84 points each week; 2 would need 560,000 devices." in result.output
+    verdict, _, rest = result.output.partition("\n\n")
+    assert verdict.startswith(
+        "Epsilon 2.5: every segment within 0.84 points each week; 2 would need 560,000 devices. A"
+    )
+    assert "\n" not in verdict, "in a pipe no sentence is broken"
+    assert rest.startswith("epsilon ")
     assert "memory and answers_every" in result.output
 
 
