@@ -7,10 +7,10 @@ import ast
 _WORDS: dict[type[ast.cmpop], str] = {
     ast.Eq: "is",
     ast.NotEq: "is not",
-    ast.Lt: "below",
-    ast.LtE: "at most",
-    ast.Gt: "above",
-    ast.GtE: "at least",
+    ast.Lt: "under",
+    ast.LtE: "up to",
+    ast.Gt: "over",
+    ast.GtE: "from",
     ast.In: "one of",
     ast.NotIn: "none of",
 }
@@ -23,7 +23,7 @@ _MIRRORED: dict[type[ast.cmpop], type[ast.cmpop]] = {
 
 
 def in_words(source: str) -> str:
-    """The expression of a rule with words in the place of signs, like `orders from 2 to 4 and idle_days below 30`."""
+    """The expression of a rule with words in the place of signs, like `orders from 2 to 4 and idle_days under 30`."""
     return _words(ast.parse(source.strip(), mode="eval").body)
 
 

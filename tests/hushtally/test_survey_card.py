@@ -46,7 +46,7 @@ def test_it_holds_what_an_assessment_asks_for(file):
         "| frequency | direct | 1 | 0.4754 | 0.1749 | 4 |",
         "| frequency | one of none (orders_90d is 0), once (orders_90d is 1), regular (orders_90d from 2 to 4), or"
         " heavy (the rest) |",
-        "| returned (only crossed: not asked on its own) | one of yes (idle_days below 30), or no (the rest) |",
+        "| returned (only crossed: not asked on its own) | one of yes (idle_days under 30), or no (the rest) |",
         "| frequency_x_returned | every combination of frequency and returned |",
         "- The proxy in front of the collector, which ends TLS, logs addresses and times unless it is told not to. What"
         " it logs, and how long that is kept: _to be filled in_",

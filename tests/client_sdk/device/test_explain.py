@@ -128,7 +128,7 @@ def test_every_segment_is_told_with_its_rule(lab):
     asked = sections(explain_survey(Survey.parse(lab.text(categories=10) + FORMS)))["What is asked"]
     assert asked == (
         "q0: favourite: one of c1, c2, c3, c4, c5, c6, c7, c8 and 2 more, or other (anything else, or nothing)",
-        "how-often, asked only with others: one of rarely (orders below 2), or often (the rest)",
+        "how-often, asked only with others: one of rarely (orders under 2), or often (the rest)",
         "basket: spend / orders: one of 0-10, 10-50, 50+, or none (below 0, or no number); 10 itself is in 10-50",
         "once: orders: one of 1+, or other (below 1, or no number); 1 itself is in 1+",
         "both: every combination of how-often and basket",
