@@ -5,19 +5,39 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
+from typing import NamedTuple
 
 from client_sdk import schedule, seal
 from client_sdk.errors import StateError
+
+TOKEN_BYTES = 16
+NOTHING = bytes(TOKEN_BYTES)  # the token of a file that has given no answer
+
+
+class _Mark(NamedTuple):
+    token: bytes
+    inode: str
+    changed: int
+
+    @classmethod
+    def of(cls, descriptor: int, token: bytes) -> _Mark:
+        status = os.fstat(descriptor)
+        return cls(token, str(status.st_ino), status.st_ctime_ns)
 
 
 class Identity:
     """Notices that a state file was copied or restored, so that no answer is given a second time from it.
 
-    The file counts its answers; a mark beside it repeats the count once the answers are durable and before they are
-    sent, and the file notes which file that mark is and when it last changed: a time that no program can set. So a
-    file behind its mark, without it, or beside one that anything else has touched (a copy, a backup put back, a
-    change of owner or mode) is not known to hold all that was answered; every schedule in it falls silent, for good,
-    as do surveys that had begun by then. What it cannot notice is a whole disk put back to an earlier state.
+    With every answer the file draws a random token; a mark beside it repeats the token once the answers are durable
+    and before they are sent, and the file notes which file that mark is and when it last changed: a time that no
+    program can set. So a file whose mark has another token, or none, or is another file, or was touched by anything
+    else (a copy, a backup put back, a change of owner or mode) is not known to hold all that was answered; every
+    schedule in it falls silent, for good, as do surveys that had begun by then.
+
+    A process may die when the mark is written and not yet noted. So a mark with the token that is about to be noted
+    passes whenever it changed: a backup of a file from before its mark was written, together with that mark, can be
+    put back in place unnoticed. Nor can it notice a whole disk put back to an earlier state, nor files that are put
+    back within the few milliseconds in which the file system gives the same time.
     """
 
     def __init__(self, path: str) -> None:
@@ -28,69 +48,62 @@ class Identity:
 
         Raises StateError for a damaged file.
         """
-        count, mark, changed, sealed = connection.execute("SELECT answers, mark, changed, seal FROM file").fetchone()
+        settled, pending, inode, changed, sealed = connection.execute(
+            "SELECT settled, pending, mark, changed, seal FROM file"
+        ).fetchone()
         if sealed != seal.file(connection):
             raise StateError(seal.BROKEN)
-        marked = self._marked()
-        if marked if mark is None else not self._ours(count, marked, mark, changed):
+        found = self._found()
+        if found == (settled, inode, changed):
+            return
+        if found is not None and (found.token, found.inode) == (pending, inode):
+            self._note(connection, found)
+        elif inode is None and (found is None or found.token in (NOTHING, b"")):
+            self._settle(connection, NOTHING)  # a new file
+        else:
             schedule.doubt_all(connection)
             connection.execute("UPDATE file SET seal = ?", (seal.file(connection),))
-        elif mark is not None:
-            return
-        self._settle(connection, max(count, marked or 0))
+            self._settle(connection, os.urandom(TOKEN_BYTES))
 
     def answered(self, connection: sqlite3.Connection) -> None:
-        """Counts an answer. Within the transaction that gives it."""
-        connection.execute("UPDATE file SET answers = answers + 1, changed = NULL")
+        """Draws a token. Within the transaction that gives an answer."""
+        connection.execute("UPDATE file SET pending = ?", (os.urandom(TOKEN_BYTES),))
 
     def settled(self, connection: sqlite3.Connection) -> bool:
-        """Whether the mark repeats the count of the file."""
-        (settled,) = connection.execute("SELECT changed IS NOT NULL FROM file").fetchone()
+        """Whether the mark repeats the token of the last answer."""
+        (settled,) = connection.execute("SELECT pending IS NULL FROM file").fetchone()
         return bool(settled)
 
     def mark(self, connection: sqlite3.Connection) -> None:
-        """Repeats the count beside the file. In a transaction after that of the answers, before anything is sent."""
-        if not self.settled(connection):
-            (count,) = connection.execute("SELECT answers FROM file").fetchone()
-            self._settle(connection, count)
+        """Repeats the token beside the file. In a transaction after that of the answers, before anything is sent."""
+        self.verify(connection)  # an old file put back under a running client must not be taken for today's
+        (pending,) = connection.execute("SELECT pending FROM file").fetchone()
+        if pending is not None:
+            self._settle(connection, pending)
 
-    def _settle(self, connection: sqlite3.Connection, count: int) -> None:
-        self._write(count)
-        mark, changed = self._found()
-        connection.execute("UPDATE file SET answers = ?, mark = ?, changed = ?", (count, mark, changed))
+    def _settle(self, connection: sqlite3.Connection, token: bytes) -> None:
+        self._note(connection, self._write(token))
 
-    def _ours(self, count: int, marked: int | None, mark: str, changed: int | None) -> bool:
-        """Whether the mark is the file's own, and repeats its count if it was written since.
+    def _note(self, connection: sqlite3.Connection, found: _Mark) -> None:
+        connection.execute("UPDATE file SET settled = ?, mark = ?, changed = ?, pending = NULL", found)
 
-        Its last change counts only then: a process may have died between writing the mark and noting it.
-        """
-        try:
-            found = self._found()
-        except OSError:
-            return False
-        if marked is None or found[0] != mark:
-            return False
-        return marked <= count if changed is None else (marked, found[1]) == (count, changed)
-
-    def _found(self) -> tuple[str, int]:
-        found = self._mark.stat()
-        return str(found.st_ino), found.st_ctime_ns
-
-    def _marked(self) -> int | None:
+    def _found(self) -> _Mark | None:
+        """The mark that is there; None if it is missing or cannot be read."""
         try:
             descriptor = os.open(self._mark, os.O_RDONLY)
             try:
-                return int(os.read(descriptor, 100))
+                return _Mark.of(descriptor, os.read(descriptor, TOKEN_BYTES))
             finally:
                 os.close(descriptor)
-        except (OSError, ValueError):
+        except OSError:
             return None
 
-    def _write(self, count: int) -> None:
+    def _write(self, token: bytes) -> _Mark:
         descriptor = os.open(self._mark, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
-            # always twenty digits in one write, so that it is never seen half done
-            os.write(descriptor, b"%020d" % count)
+            # always as many bytes in one write, so that it is never seen half done
+            os.write(descriptor, token)
             os.fsync(descriptor)
+            return _Mark.of(descriptor, token)
         finally:
             os.close(descriptor)

@@ -29,8 +29,8 @@ MEMORY = ":memory:"
 
 _SCHEMA = """
 CREATE TABLE file(
-    salt BLOB NOT NULL, answers INTEGER NOT NULL, mark TEXT, changed INTEGER, doubts INTEGER NOT NULL, doubted INTEGER,
-    erasing INTEGER NOT NULL, census BLOB NOT NULL, seal BLOB);
+    salt BLOB NOT NULL, settled BLOB, pending BLOB, mark TEXT, changed INTEGER, doubts INTEGER NOT NULL,
+    doubted INTEGER, erasing INTEGER NOT NULL, census BLOB NOT NULL, seal BLOB);
 CREATE TABLE devices(device INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, seal BLOB NOT NULL);
 CREATE TABLE consents(
     device INTEGER, survey TEXT, version INTEGER NOT NULL, digest TEXT NOT NULL, granted INTEGER NOT NULL,
@@ -187,7 +187,7 @@ class State(Forking):
     def mark_soon(self) -> None:
         """To be called after an answer and now and then: marks, but once a second at most, however many devices answer.
 
-        What is not marked yet was not sent; but a copy made in that second could pass for the original.
+        What is not marked yet was not sent.
         """
         if self.mark_is_due:
             self.mark()
@@ -279,7 +279,7 @@ class State(Forking):
         )
         try:
             self._check(connection)  # before anything is changed in it
-            connection.execute("PRAGMA journal_mode = WAL")
+            _keep_log(connection)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA secure_delete = ON")
             connection.execute(
@@ -305,7 +305,7 @@ class State(Forking):
             for statement in filter(str.strip, _SCHEMA.split(";")):
                 connection.execute(statement)
             connection.execute(
-                "INSERT INTO file(salt, answers, doubts, erasing, census) VALUES (?, 0, 0, 0, ?)",
+                "INSERT INTO file(salt, doubts, erasing, census) VALUES (?, 0, 0, ?)",
                 (os.urandom(16), bytes(32)),
             )
             connection.execute("UPDATE file SET seal = ?", (seal.file(connection),))
@@ -367,6 +367,19 @@ def count(connection: sqlite3.Connection, device: int, name: str, by: int = 1) -
         "INSERT INTO counters VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
         (device, name, by),
     )
+
+
+def _keep_log(connection: sqlite3.Connection) -> None:
+    """Has the file keep a log; while another process makes the new file into one that does, SQLite does not wait."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> Any:

@@ -135,10 +135,11 @@ def child(survey, folder, fate, seed, start, at):
             sqlite3.connect = functools.partial(sqlite3.connect, factory=Mortal)
             write = Identity._write
 
-            def mortal_write(self, number):
+            def mortal_write(self, token):
                 fate.step()
-                write(self, number)
+                written = write(self, token)
                 fate.step()
+                return written
 
             Identity._write = mortal_write
             live(survey, folder, fate, seed, start)
