@@ -121,8 +121,8 @@ def permanent(epsilon, changes):
         ),
         ([permanent(2, 3)], None),
         (
-            [permanent(2, 30)],
-            "up to epsilon 62 of what was answered: who was 10% sure can be practically certain; lower"
+            [permanent(2, 12), (EVERY, "answers_every = 1")],
+            "up to epsilon 26 of what was answered: who was 10% sure can be practically certain; lower"
             " epsilon_permanent or follow fewer changes",
         ),
         (
