@@ -226,12 +226,12 @@ def segments(form: Form, most: int = MOST_SHOWN) -> str:
             rules = [f"{segment} ({in_words(rule.source)})" for segment, rule in form.rules]
             return f"one of {_some(rules, most)}, or {form.rest} (the rest)"
         case Categories():
-            return f"{form.signal}: one of {_some(form.categories, most)}, or {form.OTHER} (anything else, or nothing)"
+            return f"{form.signal}, one of {_some(form.categories, most)}, or {form.OTHER} (anything else, or nothing)"
         case Scale():
             lowest, *others = map(edge_name, form.edges)
             edge, above = (others[0], form.spans[1]) if others else (lowest, form.spans[0])
             return (
-                f"{form.rule.source}: one of {_some(form.spans, most)}, or {form.otherwise} (below {lowest}, or no"
+                f"{form.rule.source}, one of {_some(form.spans, most)}, or {form.otherwise} (below {lowest}, or no"
                 f" number); {edge} itself is in {above}"
             )
         case Cross():

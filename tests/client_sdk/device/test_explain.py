@@ -45,7 +45,7 @@ def test_it_says_what_why_by_whom_until_when_and_what_leaves(lab):
         "Who: owner@shop.example",
         "When: 2026-11-02 to 2026-11-21, by day",
         "Counts are deleted 30 days after their day closes; nothing is published from fewer than 100 reports.",
-        "q3: favourite: one of c1, c2, c3, or other (anything else, or nothing)",
+        "q3: favourite, one of c1, c2, c3, or other (anything else, or nothing)",
         "purchase: the day, amount, category; for 5 days at most.",
         "orders: how many purchase events there were in the last 5 days.",
         "spend: the sum of purchase.amount in the last 5 days.",
@@ -127,10 +127,10 @@ def test_every_segment_is_told_with_its_rule(lab):
     """Also to which side an edge belongs, and what falls into the last segment."""
     asked = sections(explain_survey(Survey.parse(lab.text(categories=10) + FORMS)))["What is asked"]
     assert asked == (
-        "q0: favourite: one of c1, c2, c3, c4, c5, c6, c7, c8 and 2 more, or other (anything else, or nothing)",
+        "q0: favourite, one of c1, c2, c3, c4, c5, c6, c7, c8 and 2 more, or other (anything else, or nothing)",
         "how-often, asked only with others: one of rarely (orders under 2), or often (the rest)",
-        "basket: spend / orders: one of 0-10, 10-50, 50+, or none (below 0, or no number); 10 itself is in 10-50",
-        "once: orders: one of 1+, or other (below 1, or no number); 1 itself is in 1+",
+        "basket: spend / orders, one of 0-10, 10-50, 50+, or none (below 0, or no number); 10 itself is in 10-50",
+        "once: orders, one of 1+, or other (below 1, or no number); 1 itself is in 1+",
         "both: every combination of how-often and basket",
     )
 
