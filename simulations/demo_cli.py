@@ -21,14 +21,17 @@ from rich.table import Table
 from aggregator.formats import PIPED_WIDTH, percent, picture
 from aggregator.summary import Row
 from client_sdk.mechanisms.base import EPSILON_RANGE
+from client_sdk.survey import Survey
 from simulations.demo import Line, compare, replay, write_survey
 from simulations.demo_picture import picture as draw_svg
+from simulations.demo_runs import run_again
 from simulations.fleet import require_clients
 from simulations.formats import UNCUT, uncut
+from simulations.numerals import counted
 from simulations.option_types import Count, NewFile, NewFolder
-from simulations.purchases import LOG_ENDS, load_customers, shift_to
+from simulations.purchases import LOG_ENDS, Customer, load_customers, shift_to
 from simulations.server import collector
-from simulations.sheet import fits, print_table
+from simulations.sheet import fits, print_table, print_words
 
 SURVEY, DATABASE = "cdnow.toml", "hushtally.db"
 ALL = 23_570
@@ -76,22 +79,24 @@ def demo(epsilon: float, customers: int, seed: int, port: int, keep: Path | None
             collector(folder / SURVEY, folder / DATABASE, port) as url,
             _progress(console) as progress,
         ):
-            task = progress.add_task(f"{len(people):,} devices record and answer to {url}", total=len(people))
+            task = progress.add_task(f"{counted(len(people), 'device')} record and answer to {url}", total=len(people))
             delivered = replay(people, survey, url, Path(devices), today, lambda: progress.advance(task))
         if delivered < len(people):
-            raise click.ClickException(f"only {delivered:,} of {len(people):,} devices could deliver their answer")
+            missing = counted(len(people) - delivered, "device")
+            raise click.ClickException(f"{missing} of {len(people):,} could not deliver an answer")
         lines = compare(survey, folder / DATABASE, people)
     out = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
     moved = LOG_ENDS + shift_to(today)
-    out.print(
-        f"{len(people):,} customers of a music shop, their purchases moved so that {LOG_ENDS} falls on {moved}.\n"
+    print_words(
+        f"{counted(len(people), 'customer')} of a music shop, purchases moved so that {LOG_ENDS} falls on {moved}.\n"
         f"truth: all these customers; estimate: from one randomized report each, epsilon {epsilon:g}, to one of"
         f" {len(survey.asked)} questions.\n"
-        "acquired: the month of the first purchase, which stands for a registration date.\n"
+        "acquired: the month of the first purchase, which stands for a registration date.\n",
+        out,
     )
     for question, rows in groupby(lines, key=lambda line: line.row.question):
         print_lines(question, list(rows), out)
-    _conclude(lines, out)
+    _conclude(lines, survey, people, out)
     if image is not None:
         image.write_text(draw_svg(lines, len(people), epsilon), encoding="utf-8")
     _next(keep, out)
@@ -134,7 +139,7 @@ def _table(question: str, lines: Sequence[Line], draw: Callable[[Row], str] | No
         for index, line in enumerate(part):
             row = line.row
             cells = [
-                group if index == 0 else f"{row.reports:,} reports" if index == 1 else "",
+                group if index == 0 else counted(row.reports, "report") if index == 1 else "",
                 row.segment,
                 percent(line.truth),
                 percent(row.estimate) if row.published else "too few",
@@ -146,15 +151,23 @@ def _table(question: str, lines: Sequence[Line], draw: Callable[[Row], str] | No
     return table
 
 
-def _conclude(lines: Sequence[Line], console: Console) -> None:
+def _conclude(lines: Sequence[Line], survey: Survey, customers: Sequence[Customer], console: Console) -> None:
+    """How many intervals hold the truth, and how many do from run to run."""
     published = [line for line in lines if line.row.published]
     if not published:
-        console.print("Too few reports to publish anything; with more --customers there is something to see.\n")
+        print_words("Too few reports to publish anything; with more --customers there is something to see.\n", console)
         return
     held = sum(line.covers for line in published)
-    console.print(
-        f"[bold]{held} of {len(published)} intervals hold the truth: {held / len(published):.1%}[/bold]"
-        f" (95% is promised; those of one question depend on each other).\n{UNCUT}\n"
+    print_words(
+        f"{held} of {counted(len(published), 'interval')} hold the truth: {held / len(published):.1%}.", console, "bold"
+    )
+    runs = run_again(survey, lines, customers)
+    low, high = runs.usual
+    print_words(
+        f"The 95% that is promised is an average over many runs: {len(runs.shares):,} more, simulated with these"
+        f" customers, had {runs.mean:.1%} on average, 9 in 10 of them from {low:.1%} to {high:.1%} (intervals of one"
+        f" question depend on each other).\n{UNCUT}\n",
+        console,
     )
 
 

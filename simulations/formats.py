@@ -33,7 +33,10 @@ SIMULATION_LEGEND = {
     "holds, coverage": "whether the interval holds the truth, and how often",
     "above 0": "how often the lower end of the one-sided 95% interval is",
 }
-UNCUT = "Noise takes small shares below 0; estimates and intervals are not cut there, which would bias them."
+UNCUT = (
+    "Noise takes small shares below 0. Intervals are shown whole here, so that it can be counted how often they hold"
+    " the truth; `hushtally estimate` shows of each what a share can be, 0% to 100%."
+)
 
 
 def console() -> Console:
@@ -158,13 +161,14 @@ def _of_outcome(row: Outcome) -> list[str]:
 
 
 def concluded(outcomes: Sequence[Outcome], confidence: float) -> str:
-    """How many of all intervals hold the truth, in words, and why some are below 0."""
+    """How many of all intervals hold the truth, in words, what was promised, and why some are below 0."""
     held = sum((row.coverage or 0) * row.published for row in outcomes)
     total = sum(row.published for row in outcomes)
     if not total:
         return "No question has reports enough to be published: more devices would, or a smaller min_reports."
     below = any(((row.low or 0) if row.repetitions == 1 else (row.estimate or 0)) < 0 for row in outcomes)
     return (
-        f"{held:,.0f} of {total:,} intervals hold the truth: {held / total:.1%} ({confidence:.0%} is promised; those of"
-        f" one question depend on each other).{f' {UNCUT}' if below else ''}"
+        f"{held:,.0f} of {total:,} intervals hold the truth: {held / total:.1%} ({confidence:.0%} is promised on"
+        f" average over many runs{'' if outcomes[0].repetitions > 1 else '; --repetitions 200 makes as many'})."
+        f"{f' {UNCUT}' if below else ''}"
     )

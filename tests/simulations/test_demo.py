@@ -84,8 +84,32 @@ def test_a_narrow_terminal_loses_the_picture_before_any_column(kept, width, draw
         assert max(map(len, text.splitlines())) <= width
 
 
-def test_it_says_why_some_estimates_are_below_0(kept):
-    assert "estimates and intervals are not cut there" in " ".join(kept[1].split())
+def test_it_says_why_some_estimates_are_below_0_here_and_none_elsewhere(kept):
+    """In a pipe no sentence is broken."""
+    assert "Intervals are shown whole here, so that it can be counted how often they hold the truth; `hush" in kept[1]
+
+
+def test_it_says_what_one_run_can_be(kept):
+    """95% on average; and from where to where runs lie, this one surely within them all."""
+    said = re.search(r"1,000 more, .* had ([\d.]+)% on average, 9 in 10 of them from ([\d.]+)% to ([\d.]+)%", kept[1])
+    mean, low, high = map(float, said.groups())
+    assert 94 <= mean <= 97
+    assert low < mean < high <= 100
+
+
+@pytest.mark.parametrize(("customers", "words"), [(1, ["1 customer of a", "1 report "]), (2, ["2 customers of a"])])
+def test_one_is_not_many(tmp_path, customers, words):
+    """And nothing but words goes to a pipe."""
+    done = run("demo", "--customers", str(customers), folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [word for word in words if word not in done.stdout] == []
+    assert "1 reports" not in done.stdout
+
+
+def test_a_device_that_cannot_deliver_is_counted(monkeypatch):
+    monkeypatch.setattr("simulations.demo_cli.replay", lambda people, *_: len(people) - 1)
+    done = CliRunner().invoke(main, ["demo", "--customers", "3"])
+    assert (done.exit_code, done.output) == (1, "Error: 1 device of 3 could not deliver an answer\n")
 
 
 def test_it_draws_every_share_of_all_customers(kept):
