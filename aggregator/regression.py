@@ -15,7 +15,6 @@ from aggregator.intervals import Floats, Interval, Population, normal_interval, 
 from aggregator.tally import Integers, Tally
 from client_sdk.mechanisms import Rappor
 
-MOST_VALUES = 4096  # the normal equations are dense
 CONVERGED = 64  # steps: each leaves at most .71 of what is still to go
 SEPARABLE = 1e-9  # of the largest eigenvalue: below it two sets of values set the same bits
 
@@ -87,8 +86,6 @@ def regress(mechanism: Rappor, tally: Tally, population: Population = "customers
     value). population: "customers", or "respondents", whose share is known but for the noise. Raises NotEstimableError
     where the bits cannot tell the values apart. Erlingsson, Pihur & Korolova 2014; White 1980.
     """
-    if mechanism.domain > MOST_VALUES:
-        raise NotEstimableError(f"rappor is decoded for at most {MOST_VALUES:,} values, got {mechanism.domain:,}")
     groups = list(_groups(mechanism, tally))
     design = np.hstack([group.design for group in groups])
     weighted = np.hstack([group.n * group.design for group in groups])

@@ -72,6 +72,7 @@ def main() -> None:
         "milliseconds",
         "target",
         "met",
+        "peak MB",
         "slow path, seconds",
         "ratio",
     ):

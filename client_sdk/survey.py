@@ -131,15 +131,18 @@ class Survey:
         return math.ceil(self.epochs / self.privacy.answers_every)
 
     @property
+    def charges(self) -> int:
+        """The most times that a device pays for one question: its answers; with permanent memory, those that differ."""
+        return min(self.answers, 1 + (self.privacy.changes or 0)) if self.permanent else self.answers
+
+    @property
     def lifetime_epsilon(self) -> float:
         """What all reports of one device together may reveal; with permanent memory, about what was answered."""
         if self.permanent:
             spent = [question.epsilon_permanent or 0.0 for question in self.asked]
-            times = 1 + (self.privacy.changes or 0)
         else:
             spent = [question.epsilon for question in self.asked]
-            times = self.answers
-        return times * sum(sorted(spent, reverse=True)[: self.privacy.questions_per_device])
+        return self.charges * sum(sorted(spent, reverse=True)[: self.privacy.questions_per_device])
 
     @property
     def longest_window(self) -> int:

@@ -87,8 +87,7 @@ def lifetime_epsilon(survey: Survey, epochs: int | None = None) -> float:
     """
     if epochs is None:
         return survey.lifetime_epsilon
-    most = 1 + (survey.privacy.changes or 0) if survey.permanent else survey.answers
-    return survey.lifetime_epsilon * min(_answers(survey, epochs), most) / most
+    return survey.lifetime_epsilon * min(_answers(survey, epochs), survey.charges) / survey.charges
 
 
 def _answers(survey: Survey, epochs: int | None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,6 +16,7 @@ from client_sdk.mechanisms.base import MOST_VALUES, SYMBOLS_NAMED
 from client_sdk.mechanisms.permanent import PermanentMechanism
 from client_sdk.randomness import Randomness
 
+MOST_CANDIDATES = 4_096  # the aggregator solves as many equations
 DECIMALS = 9  # of f, p and q: their coins stay small integers, and a float gives them back as they were written
 
 
@@ -47,12 +49,23 @@ class Rappor(PermanentMechanism):
     def __post_init__(self) -> None:
         if not 2 <= self.domain <= MOST_VALUES:
             raise MechanismError(f"a question needs 2 to {MOST_VALUES:,} values, got {self.domain:,}")
+        if self.domain > MOST_CANDIDATES:
+            raise MechanismError(
+                f"rappor is decoded for at most {MOST_CANDIDATES:,} values, got {self.domain:,}; auto fits"
+            )
         if not 1 <= self.h <= self.k:
             raise MechanismError(f"rappor needs 1 <= h <= k, got h = {self.h}, k = {self.k}")
         if self.m < 1 or self.k > 52 or self.symbols > SYMBOLS_NAMED:
             raise MechanismError(
                 f"rappor needs m >= 1 and m 2^k of at most {SYMBOLS_NAMED:,}, got m = {self.m:,}, k = {self.k}; "
                 "k = 32, m = 64 fits"
+            )
+        if self._telling < self.domain:
+            k = max(32, self.h)
+            fits = math.ceil((self.domain - self._shared) / (k - self._shared))
+            raise MechanismError(
+                f"rappor with k = {self.k}, h = {self.h}, m = {self.m} can tell at most {self._telling:,} values "
+                f"apart, got {self.domain:,}; k = {k}, m = {fits} fits"
             )
         if not 0 < self.f < 1:
             raise MechanismError(f"rappor needs 0 < f < 1, got f = {float(self.f):g}")
@@ -61,6 +74,16 @@ class Rappor(PermanentMechanism):
         for name, one in (("f", self.f), ("p", self.p), ("q", self.q)):
             if 10**DECIMALS % one.denominator:
                 raise MechanismError(f"{name} of rappor must have at most {DECIMALS} decimals, got {float(one)!r}")
+
+    @property
+    def _shared(self) -> int:
+        """What the bits of every group tell alike: where a value sets one, that they are one in all."""
+        return 1 if self.h == 1 else 0
+
+    @property
+    def _telling(self) -> int:
+        """How many values the bits of all groups can tell apart at most."""
+        return self.m * (self.k - self._shared) + self._shared
 
     @property
     def symbols(self) -> int:

@@ -104,10 +104,11 @@ def _rappor(
         declared.append(("epsilon_permanent", epsilon_permanent, mechanism.epsilon_permanent))
     for what, value, derived in declared:
         if derived > value:
-            fits = math.ceil(derived * 10_000) / 10_000
+            most, rounded = EPSILON_RANGE[1], math.ceil(derived * 10_000) / 10_000
+            fits = f"{what} = {rounded:g} fits" if rounded <= most else f"{most:g} is the most: raise f or lower h"
             raise MechanismError(
                 f"{what} of rappor follows from its parameters and is {derived:.6g}, above the {value:g} declared; "
-                f"{what} = {fits:g} fits"
+                f"{fits}"
             )
     return mechanism
 

@@ -140,23 +140,16 @@ def test_the_estimate_of_a_rappor_question_is_the_regression() -> None:
     assert found.consistent.sum() == pytest.approx(1)
 
 
-@pytest.mark.parametrize(
-    ("mechanism", "message"),
-    [
-        (Rappor(40, 4, 1, 3, Fraction(1, 2), Fraction(1, 4), Fraction(3, 4)),
-         "rappor with 3 groups of 4 bits, as far as they came, cannot tell 40 values apart"),
-        (Rappor(5000, 32, 1, 4, Fraction(1, 2), Fraction(1, 4), Fraction(3, 4)),
-         "rappor is decoded for at most 4,096 values, got 5,000"),
-    ],
-)  # fmt: skip
-def test_values_that_bits_cannot_tell_apart(mechanism: Rappor, message: str) -> None:
-    with pytest.raises(NotEstimableError, match=message):
-        regress(mechanism, Tally.of(range(mechanism.m * 2**4)))
+def test_values_that_the_bits_that_came_cannot_tell_apart() -> None:
+    mechanism = Rappor(40, 4, 1, 14, Fraction(1, 2), Fraction(1, 4), Fraction(3, 4))
+    with pytest.raises(NotEstimableError) as caught:
+        regress(mechanism, Tally.of(range(3 * 2**4)))
+    assert str(caught.value) == ("rappor with 14 groups of 4 bits, as far as they came, cannot tell 40 values apart")
 
 
 def test_what_cannot_be_told_is_not_published(survey_text: str) -> None:
     names = ", ".join(f'"c{index}"' for index in range(39))
-    rappor = 'mechanism = { name = "rappor", k = 4, h = 1, m = 3, f = 0.5, p = 0.25, q = 0.75 }'
+    rappor = 'mechanism = { name = "rappor", k = 4, h = 1, m = 14, f = 0.5, p = 0.25, q = 0.75 }'
     text = survey_text.replace('"books", "music", "games"]', f"{names}]\nepsilon = 1.0216512475319814\n{rappor}")
     text = text.replace(
         "answers_every = 4", 'memory = "permanent"\nepsilon_permanent = 2.1972245773362196\nchanges = 1'
@@ -166,6 +159,6 @@ def test_what_cannot_be_told_is_not_published(survey_text: str) -> None:
     rows = summarize(survey, {cell: Tally.of(range(48), [100] * 48)})
     assert len(rows) == 40
     assert {row.reason for row in rows} == {
-        "rappor with 3 groups of 4 bits, as far as they came, cannot tell 40 values apart"
+        "rappor with 14 groups of 4 bits, as far as they came, cannot tell 40 values apart"
     }
     assert not any(row.published for row in rows)

@@ -159,6 +159,13 @@ HALF, LOW, HIGH = Fraction(1, 2), Fraction(1, 4), Fraction(3, 4)
         (lambda: Symmetric.of(53, 1.0), "sue has one bit per value and needs 2 to 52 values, got 53; auto fits"),
         (lambda: Optimized.of(1, 1.0), "oue has one bit per value and needs 2 to 52 values, got 1; auto fits"),
         (lambda: Rappor(1, 8, 1, 1, HALF, LOW, HIGH), "a question needs 2 to 65,536 values, got 1"),
+        (lambda: Rappor(4097, 32, 1, 200, HALF, LOW, HIGH), "decoded for at most 4,096 values, got 4,097; auto fits"),
+        (
+            lambda: Rappor(21, 4, 1, 2, HALF, LOW, HIGH),
+            "rappor with k = 4, h = 1, m = 2 can tell at most 7 values apart, got 21; k = 32, m = 1 fits",
+        ),
+        (lambda: Rappor(100, 8, 1, 14, HALF, LOW, HIGH), "at most 99 values apart, got 100; k = 32, m = 4 fits"),
+        (lambda: Rappor(100, 8, 2, 12, HALF, LOW, HIGH), "at most 96 values apart, got 100; k = 32, m = 4 fits"),
         (lambda: Rappor(4, 8, 9, 1, HALF, LOW, HIGH), "rappor needs 1 <= h <= k, got h = 9, k = 8"),
         (lambda: Rappor(4, 48, 1, 64, HALF, LOW, HIGH), "got m = 64, k = 48; k = 32, m = 64 fits"),
         (lambda: Rappor(4, 8, 1, 0, HALF, LOW, HIGH), "rappor needs m >= 1"),

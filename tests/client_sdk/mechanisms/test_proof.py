@@ -103,9 +103,9 @@ def test_rappor(parameters: dict[str, object]) -> None:
 
 def test_rappor_reaches_its_formula() -> None:
     """Two values with h bits each and none in common tell exactly what the formulas say."""
-    mechanism = rappor(8, {"k": 6, "h": 2, "m": 1, "f": 0.5, "p": 0.25, "q": 0.75})
-    bits = [mechanism.bits(0, value) for value in range(8)]
-    pair = next((a, b) for a in range(8) for b in range(a) if (bits[a] | bits[b]).bit_count() == 4)
+    mechanism = rappor(6, {"k": 6, "h": 2, "m": 1, "f": 0.5, "p": 0.25, "q": 0.75})
+    bits = [mechanism.bits(0, value) for value in range(6)]
+    pair = next((a, b) for a in range(6) for b in range(a) if (bits[a] | bits[b]).bit_count() == 4)
     assert largest_ratio([distribution(partial(mechanism.perturb, value)) for value in pair]) == mechanism.ratio
     assert largest_ratio([distribution(partial(mechanism.draw, value)) for value in pair]) == mechanism.permanent_ratio
 

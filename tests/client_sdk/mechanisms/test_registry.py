@@ -137,6 +137,11 @@ REFUSED: list[tuple[Asked, str]] = [
         "epsilon_permanent of rappor follows from its parameters and is 2.19722, above the 2 declared; "
         "epsilon_permanent = 2.1973 fits",
     ),
+    (
+        ("rappor", RAPPOR | {"f": 0.005, "h": 2}, 16, 8.0, 8.0),
+        "epsilon_permanent of rappor follows from its parameters and is 23.9558, above the 8 declared; 8 is the most: "
+        "raise f or lower h",
+    ),
 ]
 
 
