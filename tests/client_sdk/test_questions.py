@@ -131,3 +131,25 @@ def test_a_question_is_resolved_with_its_mechanism():
     assert list(resolved) == ["id", "one_of", "categories", "epsilon", "epsilon_permanent", "only_crossed", "mechanism"]
     assert resolved["mechanism"]["name"] == "direct"
     assert "epsilon_permanent" not in Question("q", CATEGORIES, build("direct", {}, 3, 1.0), 1.0).resolved
+
+
+@pytest.mark.parametrize(
+    ("form", "names"),
+    [
+        (CONDITIONS, {"x", "n"}),
+        (CATEGORIES, {"t"}),
+        (SCALE, {"x", "n"}),
+        (Scale(rule("len(t) + max([x, 1])", Kind.NUMBER), (0,), "none"), {"t", "x"}),
+        (Cross(("a", "b"), (CONDITIONS, CATEGORIES)), {"x", "n", "t"}),
+    ],
+)
+def test_a_form_knows_the_signals_that_it_needs(form, names):
+    """Exactly those that its value depends on; functions are none."""
+    assert form.needs == names
+
+
+def test_a_mechanism_that_is_chosen_or_named_alike_is_automatic():
+    """Whether a survey says auto or names the one that auto would take, the question is the same."""
+    for name in ("auto", "direct", "oue"):
+        question = Question("q", CATEGORIES, build(name, {}, 3, 1.0), 1.0)
+        assert question.automatic is (name != "oue"), name
