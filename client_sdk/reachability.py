@@ -47,8 +47,7 @@ def unreachable(form: Conditions, signals: Mapping[str, Signal]) -> dict[str, st
 def _values(signal: Signal, constants: Collection[float | str]) -> list[float | str | None]:
     """Values that the signal can have: one at least for every way to lie among the constants."""
     if signal.function is Function.TOP:
-        texts = [value for value in constants if isinstance(value, str)]
-        return [*texts, max(texts, default="") + "x", None]
+        return [*constants, None]  # nothing differs from every constant, as any other text does
     numbers = sorted(value for value in constants if not isinstance(value, str))
     if signal.function is Function.SUM:
         ends = [numbers[0] - 1, numbers[-1] + 1] if numbers else [0.0]
