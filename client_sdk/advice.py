@@ -64,11 +64,11 @@ def _savings(survey: Survey) -> list[str]:
     """What lowers the lifetime epsilon of this survey."""
     privacy = survey.privacy
     ways = ["lower epsilon_permanent" if survey.permanent else "lower epsilon"]
-    if privacy.changes:
+    if privacy.changes and survey.charges == 1 + privacy.changes:
         ways.append("follow fewer changes")
     if privacy.questions_per_device > 1:
         ways.append("lower questions_per_device")
-    if not survey.permanent and survey.answers > 1:
+    if survey.charges == survey.answers > 1:
         ways.append("answer less often (raise answers_every, or shorten the survey)")
     return ways
 

@@ -126,6 +126,11 @@ def permanent(epsilon, changes):
             " epsilon_permanent or follow fewer changes",
         ),
         (
+            [permanent(2, 30)],
+            f"up to epsilon 14 of what was answered: who was 10% sure can be practically certain; lower"
+            f" epsilon_permanent or {OFTEN}",
+        ),
+        (
             [permanent(5, 0), (EACH, "questions_per_device = 2")],
             "up to epsilon 10 of what was answered: who was 10% sure can be at most 99.96% sure; lower"
             " epsilon_permanent or lower questions_per_device",
