@@ -1,4 +1,4 @@
-"""Charts: lines over two axes, and the shapes that draw them on any surface."""
+"""Charts: lines over two axes."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from simulations.shapes import ALARM, COLOURS, FAINT, INK, Area, Point, Shape, Stroke, Words, mark
+
 WIDTH = 640
 LEFT, RIGHT, TOP, ROW = 60, 20, 56, 18
 PLOT = 250  # height of the plot itself
 MOST_LINES = 8
 TRUTH = 8  # half the length of the stroke where the truth is
-# told apart in every kind of colour vision (Okabe & Ito 2008), dark enough on white, and by their marks besides
-COLOURS = ("#0072b2", "#b34700", "#00785a", "#a33c7f", "#5a4a00", "#1f4e79", "#7a1f1f", "#444444")
-INK, FAINT, ALARM = "#222222", "#d8d8d8", "#b00020"
-MARKS = ((), (4,), (3,), (4, 45), (6,), (5,), (3, 180), (8,))  # corners and turn of a mark; () is round
-
-Point = tuple[float, float]
+MOST_MARKS = 20  # on one line
+LONGEST = 40  # letters of a name that leaves room for another beside it
 
 
 @dataclass(frozen=True)
@@ -89,13 +87,31 @@ class Axis:
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines over two axes; limit: a level of y to compare with, and its name."""
+    """Lines over two axes; limit: a level of y to compare with, and its name; key: what the marks on intervals are."""
 
     title: str
     x: Axis
     y: Axis
     lines: Sequence[Line]
     limit: tuple[float, str] | None = None
+    key: str = ""
+
+    width = WIDTH
+
+    @property
+    def height(self) -> int:
+        """How many pixels high it is, with its legend."""
+        return TOP + PLOT + 48 + ROW * math.ceil(len(self.lines) / self.columns)
+
+    @property
+    def columns(self) -> int:
+        """In how many columns the names of the lines stand."""
+        return 1 if any(len(line.name) > LONGEST for line in self.lines) else 2
+
+    @property
+    def shapes(self) -> list[Shape]:
+        """What draws it."""
+        return [*_frame(self), *_limit(self), *_lines(self), *_legend(self)]
 
     @property
     def description(self) -> str:
@@ -112,47 +128,6 @@ class Chart:
         return f"{self.y.label} against {self.x.label}.{limit} {ends}."
 
 
-@dataclass(frozen=True)
-class Stroke:
-    """A line through points, in pixels from the upper left."""
-
-    points: Sequence[Point]
-    colour: str
-    width: float = 1.0
-
-
-@dataclass(frozen=True)
-class Area:
-    """A filled polygon."""
-
-    points: Sequence[Point]
-    colour: str
-
-
-@dataclass(frozen=True)
-class Words:
-    """A text whose left end, middle or right end ("start", "middle", "end") is at the point, on its base line."""
-
-    at: Point
-    text: str
-    colour: str = INK
-    size: int = 12
-    anchor: str = "start"
-
-
-Shape = Stroke | Area | Words
-
-
-def height(chart: Chart) -> int:
-    """How many pixels high the chart is, with its legend."""
-    return TOP + PLOT + 48 + ROW * math.ceil(len(chart.lines) / 2)
-
-
-def shapes(chart: Chart) -> list[Shape]:
-    """What draws the chart on WIDTH x height pixels."""
-    return [*_frame(chart), *_limit(chart), *_lines(chart), *_legend(chart)]
-
-
 def _spot(chart: Chart, x: float, y: float) -> Point:
     return (
         LEFT + chart.x.place(x) * (WIDTH - LEFT - RIGHT),
@@ -166,9 +141,8 @@ def _frame(chart: Chart) -> list[Shape]:
         Words((LEFT - 44, 42), chart.y.label),
         Words((WIDTH - RIGHT, TOP + PLOT + 36), chart.x.label, anchor="end"),
     ]
-    if any(line.spans for line in chart.lines):
-        key = "mark: estimate with its 95% interval; stroke: truth"
-        found.append(Words((WIDTH - RIGHT, 42), key, anchor="end"))
+    if chart.key:
+        found.append(Words((WIDTH - RIGHT, 42), f"mark: {chart.key}; stroke: truth", anchor="end"))
     for tick in chart.y.ticks:
         y = _spot(chart, chart.x.low, tick)[1]
         found += [
@@ -208,8 +182,9 @@ def _lines(chart: Chart) -> list[Shape]:
             reach = min(TRUTH, max(_step(chart) / 2, 3.0))
             found.append(Stroke([(x - reach, y), (x + reach, y)], colour, 3))
         found.append(Stroke(spots, colour, 1 if line.spans else 2))
-        step = 1 if line.spans else math.ceil(len(spots) / 20)
-        found += [Area(_mark(number, spot), colour) for spot in spots[::step]]
+        marked = list(dict(spots).items())  # one for every place along the axis, where steps rise the upper
+        step = 1 if line.spans else math.ceil(len(marked) / MOST_MARKS)
+        found += [Area(mark(number, spot), colour) for spot in marked[::step]]
     return found
 
 
@@ -227,15 +202,8 @@ def _legend(chart: Chart) -> list[Shape]:
     found: list[Shape] = []
     for number, line in enumerate(chart.lines):
         colour = COLOURS[number % len(COLOURS)]
-        x = LEFT + number % 2 * (WIDTH - LEFT) / 2
-        y = TOP + PLOT + 56 + ROW * (number // 2)
-        found += [Stroke([(x, y - 4), (x + 24, y - 4)], colour, 2), Area(_mark(number, (x + 12, y - 4)), colour)]
+        x = LEFT + number % chart.columns * (WIDTH - LEFT) / 2
+        y = TOP + PLOT + 56 + ROW * (number // chart.columns)
+        found += [Stroke([(x, y - 4), (x + 24, y - 4)], colour, 2), Area(mark(number, (x + 12, y - 4)), colour)]
         found.append(Words((x + 32, y), line.name))
     return found
-
-
-def _mark(number: int, at: Point, radius: float = 4.5) -> list[Point]:
-    """The corners of the mark of a line, by which it is known without its colour."""
-    corners, turn = ((*MARKS[number % len(MARKS)], 0) if MARKS[number % len(MARKS)] else (16, 0))[:2]
-    angles = (2 * math.pi * corner / corners + math.radians(turn) - math.pi / 2 for corner in range(corners))
-    return [(at[0] + radius * math.cos(angle), at[1] + radius * math.sin(angle)) for angle in angles]

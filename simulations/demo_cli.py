@@ -23,8 +23,9 @@ from aggregator.summary import Row
 from client_sdk.mechanisms.base import EPSILON_RANGE
 from client_sdk.survey import Survey
 from simulations.demo import Line, compare, replay, write_survey
-from simulations.demo_picture import picture as draw_svg
+from simulations.demo_picture import picture as result
 from simulations.demo_runs import run_again
+from simulations.drawing import to_svg
 from simulations.fleet import require_clients
 from simulations.formats import UNCUT, uncut
 from simulations.numerals import counted
@@ -98,7 +99,7 @@ def demo(epsilon: float, customers: int, seed: int, port: int, keep: Path | None
         print_lines(question, list(rows), out)
     _conclude(lines, survey, people, out)
     if image is not None:
-        image.write_text(draw_svg(lines, len(people), epsilon), encoding="utf-8")
+        image.write_text(to_svg(result(lines, len(people), epsilon)), encoding="utf-8")
     _next(keep, out)
 
 

@@ -1,4 +1,4 @@
-"""Charts on a surface: SVG, PNG, or the characters of a terminal."""
+"""Pictures on a surface: SVG, PNG, or the characters of a terminal."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ import io
 from html import escape
 from typing import Any
 
-from simulations.chart import WIDTH, Area, Chart, Stroke, Words, height, shapes
+from simulations.bars import Bars
+from simulations.chart import Chart
 from simulations.errors import SimulationError
+from simulations.shapes import Area, Drawing, Stroke, Words
 
 FONT = "system-ui, -apple-system, 'Segoe UI', sans-serif"
 SCALE = 2  # pixels of a PNG for one of the chart
 COLUMNS, ROWS = 64, 14
 
 
-def to_svg(chart: Chart) -> str:
-    """The chart as one SVG element with a title and a description."""
+def to_svg(drawing: Drawing) -> str:
+    """The picture as one SVG element with a title and a description."""
     parts = []
-    for shape in shapes(chart):
+    for shape in drawing.shapes:
         if isinstance(shape, Words):
+            weight = ' font-weight="600"' if shape.bold else ""
             parts.append(
                 f'<text x="{shape.at[0]:.1f}" y="{shape.at[1]:.1f}" fill="{shape.colour}" font-size="{shape.size}"'
-                f' text-anchor="{shape.anchor}">{escape(shape.text)}</text>'
+                f' text-anchor="{shape.anchor}"{weight}>{escape(shape.text)}</text>'
             )
             continue
         points = " ".join(f"{x:.1f},{y:.1f}" for x, y in shape.points)
@@ -32,27 +35,27 @@ def to_svg(chart: Chart) -> str:
         else:
             parts.append(f'<polygon points="{points}" fill="{shape.colour}"/>')
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height(chart)}" width="{WIDTH}"'
-        f' height="{height(chart)}" role="img" font-family="{FONT}">\n'
-        f"<title>{escape(chart.title)}</title>\n<desc>{escape(chart.description)}</desc>\n"
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {drawing.width} {drawing.height}"'
+        f' width="{drawing.width}" height="{drawing.height}" role="img" font-family="{FONT}">\n'
+        f"<title>{escape(drawing.title)}</title>\n<desc>{escape(drawing.description)}</desc>\n"
         f'<rect width="100%" height="100%" fill="#ffffff"/>\n' + "\n".join(parts) + "\n</svg>\n"
     )
 
 
-def to_png(chart: Chart) -> bytes:
-    """The chart as a PNG of twice the size; SimulationError where Pillow is not installed."""
+def to_png(drawing: Drawing) -> bytes:
+    """The picture as a PNG of twice the size; SimulationError where Pillow is not installed."""
     try:
         from PIL import Image, ImageDraw, ImageFont
     except ImportError:
         raise SimulationError("a PNG needs Pillow; run: pip install 'hushtally[simulations]'") from None
-    image = Image.new("RGB", (SCALE * WIDTH, SCALE * height(chart)), "#ffffff")
+    image = Image.new("RGB", (SCALE * drawing.width, SCALE * drawing.height), "#ffffff")
     draw = ImageDraw.Draw(image)
     anchors = {"start": "ls", "middle": "ms", "end": "rs"}
 
     def scaled(points: Any) -> list[tuple[float, float]]:
         return [(SCALE * x, SCALE * y) for x, y in points]
 
-    for shape in shapes(chart):
+    for shape in drawing.shapes:
         if isinstance(shape, Words):
             font = ImageFont.load_default(SCALE * shape.size)
             draw.text(scaled([shape.at])[0], shape.text, fill=shape.colour, font=font, anchor=anchors[shape.anchor])
@@ -65,8 +68,32 @@ def to_png(chart: Chart) -> bytes:
     return out.getvalue()
 
 
-def to_text(chart: Chart) -> str:
-    """The chart in characters: a letter for every line, its capital for the truth, - for the limit."""
+def to_text(drawing: Chart | Bars) -> str:
+    """The picture in characters."""
+    return _chart_text(drawing) if isinstance(drawing, Chart) else _bars_text(drawing)
+
+
+def _bars_text(bars: Bars) -> str:
+    """A line for every bar: = for its interval, o for the estimate, | for the truth."""
+
+    def column(share: float) -> int:
+        return round(bars.axis.place(share) * (COLUMNS - 21))
+
+    lines = [bars.title, f"  =o=: {bars.key}; |: truth"]
+    for group in bars.groups:
+        lines.append(f"{group.name}  {group.about}")
+        for bar in group.bars:
+            cells = [" "] * (COLUMNS - 20)
+            for place in range(column(bar.low), column(bar.high) + 1):
+                cells[place] = "="
+            cells[column(bar.estimate)] = "o"
+            cells[column(bar.truth)] = "|"
+            lines.append(f"{bar.name[:18]:>18} {''.join(cells)} {bar.estimate:7.1%}{' miss' if bar.misses else ''}")
+    return "\n".join(lines)
+
+
+def _chart_text(chart: Chart) -> str:
+    """A letter for every line, its capital for the truth, - for the limit."""
     grid = [[" "] * COLUMNS for _ in range(ROWS)]
 
     def row(y: float) -> int:

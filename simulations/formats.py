@@ -11,6 +11,7 @@ from rich.console import Console
 from aggregator.formats import PIPED_WIDTH, percent
 from simulations.numerals import counted, half, sure
 from simulations.outlook import IN_ALL, PRIOR, Outlook
+from simulations.planning import POWER
 from simulations.sheet import Sheet
 from simulations.simulate import Outcome
 from simulations.tune import Tuning
@@ -18,7 +19,7 @@ from simulations.tune import Tuning
 TUNING_LEGEND = {
     "interval": "percentage points on each side of the widest segment, per epoch",
     "devices needed": "for the target",
-    "told from 0": "the smallest share that is, with power 80% (lower end of the one-sided 95% interval above 0)",
+    "told from 0": f"the smallest share that is, in {10 * POWER:g} of 10 epochs (by a one-sided 95% interval)",
     "shown": "how often the interval that is displayed lies above 0 then",
     "plain": "answers without privacy that tell as much",
     "lifetime": "epsilon of all reports of a device, in all or in as many epochs as it says",

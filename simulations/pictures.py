@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
 
+from simulations.bars import Bar, Bars, Group
 from simulations.chart import MOST_LINES, Axis, Chart, Line
 from simulations.definition import Definition
-from simulations.numerals import points
+from simulations.numerals import counted, points
 from simulations.outlook import Demand, lifetime_epsilon
-from simulations.planning import detectable_share, one_sided
+from simulations.planning import POWER, detectable_share, one_sided
 from simulations.simulate import Outcome
 from simulations.tune import Tuning
+
+MOST_BARS = 30
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A chart with a short name, which becomes its file's name."""
+    """A chart, or bars, with a short name, which becomes its file's name."""
 
     name: str
-    chart: Chart
+    chart: Chart | Bars
 
 
 def tuning_pictures(definition: Definition, demand: Demand, tuning: Tuning) -> list[Picture]:
@@ -77,54 +81,84 @@ def _detectable(definition: Definition, demand: Demand, tuning: Tuning) -> Chart
     return Chart(
         "Smallest share told from zero, against devices",
         Axis.over("devices", devices, log=True),
-        Axis.over("share of customers, with power 80%", shares, log=True, percent=True),
+        Axis.over(f"share of customers, seen in {10 * POWER:g} of 10 epochs", shares, log=True, percent=True),
         lines,
     )
 
 
 def _lifetime(definition: Definition, demand: Demand, tuning: Tuning) -> Chart:
-    """Of the compared kinds of memory, at the epsilon at which they were compared."""
+    """Of the compared kinds of memory, at the epsilon at which they were compared, with the ceiling if there is one."""
     epochs = range(1, min(demand.epochs or definition.survey.epochs, definition.survey.epochs) + 1)
     lines = []
     for survey in tuning.compared[:MOST_LINES]:
         every = survey.privacy.answers_every
         word = survey.epoch.value
         often = f"every {word}" if every == 1 else f"one {word} in {every}"
-        name = "permanent" if survey.permanent else "fresh"
+        kind, held = survey.privacy.memory, ""
+        if survey.permanent:
+            changes = counted(survey.privacy.changes or 0, "change")
+            held = f"epsilon_permanent {survey.privacy.epsilon_permanent:g}, {changes}"
+            held = f" ({'' if definition.survey.permanent else 'supposed: '}{held})"
         spent = [0.0, *(lifetime_epsilon(survey, epoch) for epoch in epochs)]
         steps = [(epoch, spent[epoch + after]) for epoch in epochs for after in (-1, 0)]
-        lines.append(Line(f"{name}, {often}", steps[1:]))
+        lines.append(Line(f"{kind}, {often}{held}", steps[1:]))
+    at = "".join(f", at epsilon {epsilon:g} a report" for epsilon in {one.privacy.epsilon for one in tuning.compared})
+    limit = None if demand.ceiling == math.inf else (demand.ceiling, f"ceiling: {demand.ceiling:g}")
+    levels = [y for line in lines for _, y in line.points] + ([limit[0]] if limit else [])
     return Chart(
-        "Lifetime epsilon of a device",
+        f"Lifetime epsilon of a device{at}",
         Axis.over(f"{definition.survey.epoch}s since the survey began", list(epochs)),
-        Axis.over("epsilon of all its reports, at most", [y for line in lines for _, y in line.points]),
+        Axis.over("epsilon of all its reports, at most", levels),
         lines,
+        limit,
     )
 
 
 def simulation_pictures(outcomes: Sequence[Outcome]) -> list[Picture]:
-    """For every question the mean estimates with intervals and the truth, epoch by epoch, of its largest segments.
-
-    The interval is the estimate's own or, with several repetitions, the mean estimate's with the mean half width.
-    """
+    """For every question the estimates with their intervals and the truth: bars or, over several epochs, lines."""
+    groups = groupby((one for one in outcomes if one.estimate is not None), key=lambda one: one.question)
     pictures = []
-    for question, group in groupby(outcomes, key=lambda one: one.question):
-        rows = [row for row in group if row.estimate is not None]
-        epochs = {epoch: number for number, epoch in enumerate(dict.fromkeys(row.epoch for row in rows), 1)}
-        segments = sorted({row.segment: row.truth for row in rows}.items(), key=lambda item: -item[1])
-        lines = []
-        for segment, _ in segments[:MOST_LINES]:
-            mine = [row for row in rows if row.segment == segment]
-            spots = [(epochs[row.epoch], row.estimate or 0.0) for row in mine]
-            lines.append(Line(segment, spots, [_span(row) for row in mine], [row.truth for row in mine]))
-        if lines:
-            shares = [y for line in lines for y in (*line.truths, *(end for ends in line.spans for end in ends))]
-            x = Axis("epochs since the survey began", 0.5, len(epochs) + 0.5, whole=True)
-            y = Axis.over("share of customers", shares, percent=True)
-            hidden = len(segments) - len(lines)
-            title = f"{question}: the largest {len(lines)} of {len(segments):,} segments" if hidden else question
-            pictures.append(Picture(question, Chart(title, x, y, lines)))
+    for question, group in groups:
+        rows = list(group)
+        several = any(row.epoch != rows[0].epoch for row in rows)
+        pictures.append(Picture(question, _over_epochs(rows) if several else _in_one_epoch(rows)))
     return pictures
+
+
+def _in_one_epoch(rows: Sequence[Outcome]) -> Bars:
+    """All segments in their order, or the largest."""
+    shown = rows if len(rows) <= MOST_BARS else sorted(rows, key=lambda row: -row.truth)[:MOST_BARS]
+    bars = [Bar(row.segment, row.estimate or 0.0, *_span(row), row.truth) for row in shown]
+    about = counted(round(rows[0].reports), "report") + " on average" * (rows[0].repetitions > 1)
+    return Bars(_titled(rows, len(shown)), _key(rows[0]), [Group(rows[0].epoch, about, bars)])
+
+
+def _over_epochs(rows: Sequence[Outcome]) -> Chart:
+    """The largest segments, epoch by epoch."""
+    epochs = {epoch: number for number, epoch in enumerate(dict.fromkeys(row.epoch for row in rows), 1)}
+    segments = sorted({row.segment: row.truth for row in rows}.items(), key=lambda item: -item[1])
+    lines = []
+    for segment, _ in segments[:MOST_LINES]:
+        mine = [row for row in rows if row.segment == segment]
+        spots = [(epochs[row.epoch], row.estimate or 0.0) for row in mine]
+        lines.append(Line(segment, spots, [_span(row) for row in mine], [row.truth for row in mine]))
+    shares = [y for line in lines for y in (*line.truths, *(end for ends in line.spans for end in ends))]
+    x = Axis("epochs since the survey began", 0.5, len(epochs) + 0.5, whole=True)
+    y = Axis.over("share of customers", shares, percent=True)
+    return Chart(_titled(rows, len(lines)), x, y, lines, key=_key(rows[0]))
+
+
+def _titled(rows: Sequence[Outcome], shown: int) -> str:
+    segments = len({row.segment for row in rows})
+    words = f": the largest {shown} of {segments:,} segments" if shown < segments else ""
+    return f"{rows[0].question}{words}"
+
+
+def _key(row: Outcome) -> str:
+    """What a mark is: an estimate with its own interval or, with several repetitions, means of both."""
+    if row.repetitions == 1:
+        return "estimate with its 95% interval"
+    return f"mean of {row.repetitions:,} estimates, mean 95% interval"
 
 
 def _span(row: Outcome) -> tuple[float, float]:

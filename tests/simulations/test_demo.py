@@ -19,6 +19,7 @@ from rich.console import Console
 
 from client_sdk.survey import Survey
 from hushtally.cli import main
+from simulations.bars import BAR, BLUE
 from simulations.demo import compare
 from simulations.demo_cli import DATABASE, SURVEY, print_lines
 from simulations.purchases import load_customers
@@ -113,13 +114,19 @@ def test_a_device_that_cannot_deliver_is_counted(monkeypatch):
 
 
 def test_it_draws_every_share_of_all_customers(kept):
-    """The picture is well-formed, names what it shows, and has a dot and a truth for each of the 26 segments."""
-    folder, _ = kept
+    """The picture is well-formed, has a title, a bar for each of the 26 segments, and calls the misses so."""
+    folder, out = kept
     root = ElementTree.parse(folder / "demo.svg").getroot()
-    marks = [child.tag.partition("}")[2] for child in root]
-    assert marks.count("title") == marks.count("desc") == 1
-    assert marks.count("circle") == 26 + 1
-    assert marks.count("rect") == 1 + 2 * 26 + 1
+    svg = "{http://www.w3.org/2000/svg}"
+    assert root.findtext(f"{svg}title") == "1,000 customers, one randomized answer each, epsilon 1"
+    assert root.findtext(f"{svg}desc").count("truth") == 26
+    colours = [child.get("fill") for child in root.iter(f"{svg}polygon")]
+    assert colours.count(BAR) == colours.count(BLUE) == 26 + 1
+    texts = [child.text for child in root.iter(f"{svg}text")]
+    everyone = re.findall(r"all  .*?\n \s*\n", out, re.DOTALL)
+    assert len(everyone) == 4
+    assert texts.count("miss") == sum(len(re.findall(r" no\s*$", part, re.MULTILINE)) for part in everyone)
+    assert {"0%", "truth; outside the bar: a miss"} <= set(texts)
 
 
 def test_the_next_commands_work_as_printed(kept):

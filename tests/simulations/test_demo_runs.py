@@ -34,9 +34,20 @@ def lines(survey: Survey, customers: list[Customer]) -> list[Line]:
         for cohort, group in (({}, customers), *(({"acquired": month}, months[month]) for month in months)):
             n = len(group) // 4 if cohort else sum(len(one) // 4 for one in months.values())
             truth = true_shares(group, question.id)
-            about = (survey.id, survey.version, question.id, "2026-W47", cohort)
             for segment in question.segments:
-                row = Row(*about, segment, "share", n, confidence=0.95, population="customers", published=True)
+                row = Row(
+                    survey=survey.id,
+                    version=survey.version,
+                    question=question.id,
+                    epoch="2026-W47",
+                    cohort=cohort,
+                    segment=segment,
+                    kind="share",
+                    reports=n,
+                    confidence=0.95,
+                    population="customers",
+                    published=True,
+                )
                 found.append(Line(row, truth.get(segment, 0.0)))
     return found
 

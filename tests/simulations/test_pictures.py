@@ -6,6 +6,7 @@ import io
 import re
 from datetime import date
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,15 +15,17 @@ from click.testing import CliRunner
 from PIL import Image
 
 from hushtally.cli import main
-from simulations.chart import MOST_LINES, WIDTH, Axis, Chart, Line, Words, height, shapes
+from simulations.bars import BAR, Bar, Bars, Group
+from simulations.chart import MOST_LINES, MOST_MARKS, WIDTH, Axis, Chart, Line
 from simulations.definition import Definition
 from simulations.drawing import to_png, to_svg, to_text
 from simulations.formats import outcome_sheets
 from simulations.outlook import Demand
 from simulations.page import to_html
-from simulations.pictures import Picture, simulation_pictures, tuning_pictures
+from simulations.pictures import MOST_BARS, Picture, simulation_pictures, tuning_pictures
 from simulations.population import Population
 from simulations.scenario import Scenario
+from simulations.shapes import Area, Words
 from simulations.simulate import Outcome, simulate
 from simulations.tune import tune
 
@@ -57,7 +60,7 @@ def test_svg_is_well_formed_and_says_what_it_shows(pictures: list[Picture]) -> N
         for element in root.iter():
             for x, y in re.findall(r"(-?[\d.]+),(-?[\d.]+)", element.get("points", "")):
                 assert 0 <= float(x) <= WIDTH
-                assert 0 <= float(y) <= height(picture.chart)
+                assert 0 <= float(y) <= picture.chart.height
 
 
 def test_names_are_escaped() -> None:
@@ -69,7 +72,7 @@ def test_names_are_escaped() -> None:
 def test_labels_do_not_run_into_each_other(pictures: list[Picture]) -> None:
     for picture in pictures:
         rows: dict[float, list[tuple[float, float]]] = {}
-        for shape in shapes(picture.chart):
+        for shape in picture.chart.shapes:
             if isinstance(shape, Words) and shape.anchor == "middle":
                 half = len(shape.text) * shape.size * 0.3
                 rows.setdefault(shape.at[1], []).append((shape.at[0] - half, shape.at[0] + half))
@@ -80,7 +83,7 @@ def test_labels_do_not_run_into_each_other(pictures: list[Picture]) -> None:
 def test_png_is_the_same_size_twice(pictures: list[Picture]) -> None:
     for picture in pictures:
         image = Image.open(io.BytesIO(to_png(picture.chart)))
-        assert image.size == (2 * WIDTH, 2 * height(picture.chart))
+        assert image.size == (2 * WIDTH, 2 * picture.chart.height)
         assert len(image.getcolors(10**6) or ()) > 10
 
 
@@ -187,9 +190,6 @@ def test_pictures_of_a_simulation(example: Path, tmp_path: Path) -> None:
     assert "capitals: the truth" in to_text(found[0].chart)
     assert "mark: estimate with its 95% interval; stroke: truth" in to_svg(found[0].chart)
     assert to_html("t", "w", {}, found, {}, outcome_sheets(rows)).count("<svg") == 4
-    repeated = simulate(survey, Scenario(100_000, Population.like("zipf:1")), repetitions=2)
-    [(low, high)] = simulation_pictures(repeated)[0].chart.lines[0].spans
-    assert (high - low) / 2 == pytest.approx(repeated[0].half_width)
     path = tmp_path / "page.html"
     result = CliRunner().invoke(main, ["simulate", str(example), "--devices", "100000", "--output", str(path)])
     assert result.exit_code == 0, result.output
@@ -199,16 +199,99 @@ def test_pictures_of_a_simulation(example: Path, tmp_path: Path) -> None:
     assert not re.search(r"\de[+-]\d", text), "numbers are spelt out"
 
 
-def test_a_picture_of_the_largest_segments_says_so() -> None:
-    """Ten segments: eight lines, and a title that says how many there are."""
-    rows = [
-        Outcome("s", 1, "tallies", "q", "2026-W45", f"c{n}", 1, 600.0, 0.1, 1, 0.1, 0.0, 0.2, 0.0, 0.1, 1.0)
-        for n in range(10)
-    ]
-    [picture] = simulation_pictures(rows)
-    assert len(picture.chart.lines) == MOST_LINES
-    assert picture.chart.title == "q: the largest 8 of 10 segments"
-    assert picture.chart.x.ticks == [1]
+def outcomes(segments: int, epochs: int = 1, repetitions: int = 1) -> list[Outcome]:
+    """Equal shares of one question, and estimates that miss none but the last."""
+    last = segments - 1
+    return [
+        Outcome(
+            "s", 1, "tallies", "q", f"2026-W{45 + epoch}", f"c{n}", repetitions, 600.0, 0.1, repetitions,
+            0.3 if n == last else 0.1, 0.2 if n == last else -0.02, 0.4 if n == last else 0.2, 0.0, 0.1, 1.0,
+        )
+        for epoch in range(epochs)
+        for n in range(segments)
+    ]  # fmt: skip
+
+
+def test_one_epoch_is_bars_that_name_their_segments() -> None:
+    """Every segment in its order with its whole interval, below 0 too, on an axis; a miss is called one."""
+    [picture] = simulation_pictures(outcomes(3))
+    assert isinstance(picture.chart, Bars)
+    assert picture.chart.title == "q"
+    [group] = picture.chart.groups
+    assert (group.name, group.about) == ("2026-W45", "600 reports")
+    assert [bar.name for bar in group.bars] == ["c0", "c1", "c2"]
+    assert [bar.misses for bar in group.bars] == [False, False, True]
+    words = [shape.text for shape in picture.chart.shapes if isinstance(shape, Words)]
+    assert words.count("miss") == 1
+    assert words.count("0%") == words.count("40%") == 2, "above and below"
+    boxes = [shape.points for shape in picture.chart.shapes if isinstance(shape, Area) and shape.colour == BAR][1:]
+    zero = picture.chart.x(0.0)
+    assert [box[0][0] < zero < box[1][0] for box in boxes] == [True, True, False], "nothing is cut at 0"
+    assert to_svg(picture.chart).count(">miss</text>") == to_text(picture.chart).count(" miss") == 1
+    assert Image.open(io.BytesIO(to_png(picture.chart))).size == (2 * 760, 2 * picture.chart.height)
+
+
+def test_bars_of_nothing_and_of_long_names() -> None:
+    """Nothing published: a title and an axis. A name longer than there is room is cut, not drawn outside."""
+    assert "<svg" in to_svg(Bars("nothing", "estimate", []))
+    bars = Bars("t", "estimate", [Group("g", "", [Bar("x" * 60, 0.1, 0.0, 0.2, 0.1)])])
+    assert f"{'x' * 39}…" in {shape.text for shape in bars.shapes if isinstance(shape, Words)}
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_picture_says_what_its_marks_are(epochs: int) -> None:
+    """An estimate with its interval or, of several repetitions, the means of both."""
+    [one] = simulation_pictures(outcomes(3, epochs))
+    assert one.chart.key == "estimate with its 95% interval"
+    [several] = simulation_pictures(outcomes(3, epochs, repetitions=20))
+    assert several.chart.key == "mean of 20 estimates, mean 95% interval"
+    for picture in (one, several):
+        assert picture.chart.key in to_svg(picture.chart)
+
+
+def test_means_have_intervals_of_mean_width(example: Path) -> None:
+    survey = Definition.load(example).survey
+    repeated = simulate(survey, Scenario(100_000, Population.like("zipf:1")), repetitions=2)
+    chart = simulation_pictures(repeated)[0].chart
+    assert isinstance(chart, Bars)
+    bar = chart.groups[0].bars[0]
+    assert (bar.high - bar.low) / 2 == pytest.approx(repeated[0].half_width)
+    assert (bar.high + bar.low) / 2 == pytest.approx(bar.estimate)
+    assert chart.groups[0].about.endswith(" reports on average")
+
+
+@pytest.mark.parametrize(("epochs", "most"), [(1, MOST_BARS), (2, MOST_LINES)])
+def test_a_picture_of_the_largest_segments_says_so(epochs: int, most: int) -> None:
+    """40 segments: as many as there is room for, and a title that says how many there are."""
+    [picture] = simulation_pictures(outcomes(40, epochs))
+    chart = picture.chart
+    assert (len(chart.groups[0].bars) if isinstance(chart, Bars) else len(chart.lines)) == most
+    assert chart.title == f"q: the largest {most} of 40 segments"
+    if isinstance(chart, Chart):
+        assert chart.x.ticks == [1, 2]
+
+
+def test_the_lifetime_is_readable_on_its_own(example: Path) -> None:
+    """It says at which epsilon, with what kind of permanent memory, and below which ceiling; marks are regular."""
+    text = example.read_text(encoding="utf-8")
+    permanent = text.replace('memory = "fresh"', 'memory = "permanent"\nepsilon_permanent = 3.0\nchanges = 1')
+    for definition, epsilon, name in (
+        (Definition.parse(text), 4.0, "permanent, every week (supposed: epsilon_permanent 8, 3 changes)"),
+        (Definition.parse(permanent), 3.0, "permanent, every week (epsilon_permanent 3, 1 change)"),
+    ):
+        demand = Demand(500_000, target=0.006, ceiling=40.0)
+        found = tune(definition, demand, Population.like("zipf:1"), [epsilon])
+        chart = tuning_pictures(definition, demand, found)[2].chart
+        assert isinstance(chart, Chart)
+        assert chart.title == f"Lifetime epsilon of a device, at epsilon {epsilon:g} a report"
+        assert name in [line.name for line in chart.lines]
+        assert chart.limit == (40, "ceiling: 40")
+        assert chart.columns == 1, "long names stand one below the other"
+        marks = [shape for shape in chart.shapes if isinstance(shape, Area)]
+        places = [sum(x for x, _ in mark.points) / len(mark.points) for mark in marks[: MOST_MARKS // 2]]
+        gaps = [right - left for left, right in pairwise(places)]
+        assert gaps == pytest.approx([gaps[0]] * len(gaps))
+        assert gaps[0] > 20
 
 
 def test_a_place_that_cannot_be_written(example: Path, tmp_path: Path) -> None:

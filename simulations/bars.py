@@ -1,0 +1,138 @@
+"""Bars: estimates on their intervals, one below the other, each beside the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from simulations.chart import Axis
+from simulations.shapes import ALARM, COLOURS, FAINT, INK, PALE, Area, Shape, Stroke, Words, mark
+
+WIDTH, MARGIN, ROW, GAP, TOP = 760, 12, 20, 14, 66
+RIGHT = 110  # where the figures stand
+SIZE = 13
+LETTER = 7  # pixels of one, about
+LONGEST = 40  # letters of a name
+BLUE, BAR, RED = COLOURS[0], "#a9cde6", "#c8553d"
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One share: its estimate, the ends of its interval, and the truth."""
+
+    name: str
+    estimate: float
+    low: float
+    high: float
+    truth: float
+
+    @property
+    def misses(self) -> bool:
+        """Whether the truth is outside the interval."""
+        return not self.low <= self.truth <= self.high
+
+
+@dataclass(frozen=True)
+class Group:
+    """The bars of one question, and a few words about them."""
+
+    name: str
+    about: str
+    bars: Sequence[Bar]
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Groups of bars on one scale, which holds all of every interval; key: what a dot and its bar are."""
+
+    title: str
+    key: str
+    groups: Sequence[Group]
+
+    width = WIDTH
+
+    @property
+    def height(self) -> int:
+        """How many pixels high it is."""
+        rows = sum(1 + len(group.bars) for group in self.groups)
+        return TOP + ROW * rows + GAP * len(self.groups) + 2 * MARGIN
+
+    @property
+    def description(self) -> str:
+        """The bars in words, for who cannot see them."""
+        return "; ".join(
+            f"{group.name} {bar.name}: truth {bar.truth:.1%}, estimate {bar.estimate:.1%}"
+            for group in self.groups
+            for bar in group.bars
+        )
+
+    @cached_property
+    def axis(self) -> Axis:
+        """The scale: from the lowest end of an interval, or 0, to the highest."""
+        bars = [bar for group in self.groups for bar in group.bars]
+        return Axis.over("", [end for bar in bars for end in (bar.low, bar.high, bar.truth)], percent=True)
+
+    @property
+    def shapes(self) -> list[Shape]:
+        """What draws it."""
+        found: list[Shape] = [*self._legend(), *self._grid()]
+        y = TOP
+        for group in self.groups:
+            y += ROW
+            found += [
+                Words((MARGIN, y), group.name, size=SIZE, bold=True),
+                Words((WIDTH - MARGIN, y), group.about, PALE, SIZE, "end"),
+            ]
+            for bar in group.bars:
+                y += ROW
+                found += self._bar(bar, y)
+            y += GAP
+        return found
+
+    @cached_property
+    def _left(self) -> float:
+        """Where the scale begins, right of the longest name."""
+        longest = max((len(bar.name) for group in self.groups for bar in group.bars), default=0)
+        return MARGIN + 16 + LETTER * min(max(longest, 12), LONGEST)
+
+    def x(self, share: float) -> float:
+        """How many pixels from the left a share stands."""
+        return self._left + self.axis.place(share) * (WIDTH - RIGHT - self._left)
+
+    def _legend(self) -> list[Shape]:
+        y = 40
+        return [
+            Words((MARGIN, 20), self.title, size=15, bold=True),
+            Area(_box(MARGIN, MARGIN + 28, y - 4, 3), BAR),
+            Area(mark(0, (MARGIN + 14, y - 4), 4), BLUE),
+            Words((MARGIN + 36, y), self.key, PALE, SIZE),
+            Stroke([(WIDTH - 250, y - 12), (WIDTH - 250, y + 4)], RED, 3),
+            Words((WIDTH - 240, y), "truth; outside the bar: a miss", PALE, SIZE),
+        ]
+
+    def _grid(self) -> list[Shape]:
+        found: list[Shape] = []
+        bottom = self.height - 2 * MARGIN
+        for tick in self.axis.ticks:
+            x = self.x(tick)
+            found.append(Stroke([(x, TOP), (x, bottom)], PALE if tick == 0 else FAINT))
+            found += [Words((x, y), self.axis.text(tick), PALE, anchor="middle") for y in (TOP - 5, bottom + 16)]
+        return found
+
+    def _bar(self, bar: Bar, y: float) -> list[Shape]:
+        name = bar.name if len(bar.name) <= LONGEST else f"{bar.name[: LONGEST - 1]}…"
+        middle, truth = y - 4, self.x(bar.truth)
+        return [
+            Stroke([(self._left, middle), (WIDTH - RIGHT, middle)], FAINT),
+            Area(_box(self.x(bar.low), self.x(bar.high), middle, 3), BAR),
+            Area(mark(0, (self.x(bar.estimate), middle), 4), BLUE),
+            Stroke([(truth, middle - 8), (truth, middle + 8)], RED, 3),
+            Words((self._left - 10, y), name, INK, SIZE, "end"),
+            Words((WIDTH - MARGIN - 40, y), f"{bar.estimate:.1%}", INK, SIZE, "end"),
+            *([Words((WIDTH - MARGIN, y), "miss", ALARM, SIZE, "end")] if bar.misses else []),
+        ]
+
+
+def _box(left: float, right: float, middle: float, half: float) -> list[tuple[float, float]]:
+    return [(left, middle - half), (right, middle - half), (right, middle + half), (left, middle + half)]
