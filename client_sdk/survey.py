@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 from client_sdk.canonical import sha256
 from client_sdk.epochs import EpochLength
 from client_sdk.questions import Question
+from client_sdk.retention import Retention
 from client_sdk.signals import Signal
 from client_sdk.survey_file import read_file, read_toml
 
@@ -153,9 +154,17 @@ class Survey:
         """Whether `day` lies within the survey."""
         return self.starts <= day <= self.ends
 
+    def accepted_until(self, day: date) -> date:
+        """The last day on which reports of the epoch that `day` lies in are accepted: the end of the next epoch."""
+        return self._retention.accepted_until(day)
+
     def erased_on(self, epoch: str) -> date:
-        """The day on which the counts of an epoch are deleted."""
-        return self.epoch.end(self.epoch.first_day(epoch)) + timedelta(days=self.retention_days + 1)
+        """The day on which the counts of an epoch are deleted: `retention_days` after the last report was accepted."""
+        return self._retention.erased_on(epoch)
+
+    @cached_property
+    def _retention(self) -> Retention:
+        return Retention(self.epoch, self.retention_days)
 
     def cohort_problem(self, cohort: object) -> str | None:
         """What is wrong with `cohort` as a choice of one declared value for every declared cohort; None if nothing."""

@@ -73,18 +73,13 @@ def admit(batch: Batch, surveys: Collection[Survey], today: date) -> Admission:
         if reason is not None:
             rejected.append((index, reason))
         if reason is None or reason.retryable:
-            last = last_day(survey, survey.epoch.first_day(report.epoch))
+            last = survey.accepted_until(survey.epoch.first_day(report.epoch))
             expires = last if expires is None else max(expires, last)
         if reason is None:
             cohort = canonical_json(dict(report.cohort))
             cell = Cell(survey.id, survey.version, report.question, cohort, report.epoch)
             counts.setdefault(cell, Counter())[report.symbol] += 1
     return Admission(batch.id, counts, tuple(rejected), expires)
-
-
-def last_day(survey: Survey, day: date) -> date:
-    """The last day on which the epoch that `day` lies in is accepted: the end of the next epoch."""
-    return survey.epoch.end(survey.epoch.next(day))
 
 
 def collected(surveys: Collection[Survey]) -> str:
@@ -97,7 +92,7 @@ def require_collectable(surveys: Collection[Survey], today: date) -> None:
     """SurveyError unless every survey can still receive reports and none is named twice."""
     seen = set()
     for survey in surveys:
-        last = last_day(survey, survey.ends)
+        last = survey.accepted_until(survey.ends)
         if today > last:
             raise SurveyError(
                 f"survey {survey.name} must still be running to be collected, but it ended on {survey.ends} "
@@ -143,4 +138,4 @@ def _epoch_rejection(label: str, survey: Survey, today: date) -> Reason | None:
         return Reason.EPOCH_OUTSIDE_SURVEY
     if first > today:
         return Reason.EPOCH_NOT_OPEN
-    return Reason.EPOCH_CLOSED if today > last_day(survey, first) else None
+    return Reason.EPOCH_CLOSED if today > survey.accepted_until(first) else None

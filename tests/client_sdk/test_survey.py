@@ -222,7 +222,8 @@ def test_a_survey_knows_its_questions_days_and_windows():
     assert [survey.runs(day) for day in days] == [
         False, True, True, False,
     ]  # fmt: skip
-    assert survey.erased_on("2026-W45") == date(2027, 5, 8)
+    assert survey.accepted_until(date(2026, 11, 4)) == date(2026, 11, 15)
+    assert survey.erased_on("2026-W45") == date(2027, 5, 15)
     assert survey.all_cohorts() == [{"platform": "web"}, {"platform": "ios"}, {"platform": "android"}]
     assert not survey.permanent
 

@@ -13,7 +13,7 @@ import pytest
 from client_sdk.errors import SurveyError
 from client_sdk.report import MOST_BYTES, Reason, Report
 from client_sdk.survey import Survey
-from collector.admission import admit, last_day, read, require_collectable
+from collector.admission import admit, read, require_collectable
 from collector.cell import Cell
 from collector.refusal import Refusal, Refused
 
@@ -103,7 +103,7 @@ def test_a_batch_id_is_kept_while_a_report_could_count(
 )
 def test_an_epoch_is_accepted_until_the_next_one_ends(length: str, first: str, last: str, survey: Survey) -> None:
     survey = replace(survey, epoch=type(survey.epoch)(length))
-    assert last_day(survey, date.fromisoformat(first)) == date.fromisoformat(last)
+    assert survey.accepted_until(date.fromisoformat(first)) == date.fromisoformat(last)
 
 
 @pytest.mark.parametrize("change", [{"survey": "habit"}, {"version": 2}, {"digest": "0" * 64}, {"digest": "\ud800"}])
