@@ -124,8 +124,8 @@ def _retention(survey: Survey) -> list[str]:
     last = survey.epoch.label(survey.ends)
     return [
         f"On the device: events for at most {survey.longest_window} days, answers until the survey ends.",
-        f"At the collector: counts for {survey.retention_days} days after their {survey.epoch} closes; the last of them"
-        f" are deleted on {survey.erased_on(last)}.",
+        f"At the collector: reports of a {survey.epoch} are accepted until the end of the next one, and their counts kept"
+        f" for {survey.retention_days} days after that; the last of them are deleted on {survey.erased_on(last)}.",
         f"Published results: {OPEN}",
     ]
 

@@ -57,7 +57,7 @@ def test_it_holds_what_an_assessment_asks_for(file):
         "of each batch its random id with the answer it got, until its week can be counted no more (one to two weeks)",
         "number and schedule of its requests are drawn by chance, never from what the customer did",
         "- No estimate is published from fewer than 500 reports.",
-        "the last of them are deleted on 2027-10-30",
+        "the last of them are deleted on 2027-11-06",
         "| Someone keeps all reports of one device | who was 10% sure of a segment is at most 99.19% sure |",
         "| Someone sees one report | at most 23% sure |",
         "| Cohorts, in the clear, single a customer out | 3 combinations |",
