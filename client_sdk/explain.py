@@ -77,8 +77,8 @@ def explain_survey(
         f"Why: {survey.purpose}",
         f"Who: {survey.owner}",
         f"When: {survey.starts} to {survey.ends}, by {survey.epoch}",
-        f"Counts are deleted {survey.retention_days} days after their {survey.epoch} closes;"
-        f" nothing is published from fewer than {survey.min_reports:,} reports.",
+        f"Reports of a {survey.epoch} are accepted until the end of the next one, and their counts deleted"
+        f" {survey.retention_days} days after that; nothing is published from fewer than {survey.min_reports:,} reports.",
     )
     sections = [
         Section("What it is", about),

@@ -44,7 +44,8 @@ def test_it_says_what_why_by_whom_until_when_and_what_leaves(lab):
         "Why: To see what is bought.",
         "Who: owner@shop.example",
         "When: 2026-11-02 to 2026-11-21, by day",
-        "Counts are deleted 30 days after their day closes; nothing is published from fewer than 100 reports.",
+        "Reports of a day are accepted until the end of the next one, and their counts deleted 30 days after that;"
+        " nothing is published from fewer than 100 reports.",
         "q3: favourite, one of c1, c2, c3, or other (anything else, or nothing)",
         "purchase: the day, amount, category; for 5 days at most.",
         "orders: how many purchase events there were in the last 5 days.",
