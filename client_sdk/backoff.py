@@ -1,4 +1,4 @@
-"""Backoff: how long to leave a collector alone that did not take a batch."""
+"""Backoff: how long to leave a collector alone, or to keep a batch, after a failure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from client_sdk.randomness import Randomness
 
 FIRST_SECONDS, LONGEST_SECONDS = 1.0, 3_600.0
 LONGEST_OBEYED = 86_400.0  # of a Retry-After: a collector cannot silence a device for longer
+MOST_FAILING = 10_000  # names that are remembered
 
 
 class Backoff:
@@ -35,7 +36,26 @@ class Backoff:
         self._until = time.monotonic() + wait
         self._until_by_date = now.timestamp() + wait
 
-    def succeeded(self) -> None:
+
+class Backoffs:
+    """The backoff of everything that failed last, by name: a collector's address, or a batch's id."""
+
+    def __init__(self) -> None:
+        self._failing: dict[str | bytes, Backoff] = {}
+
+    def remaining(self, name: str | bytes, now: datetime) -> float:
+        """Seconds until the next try; 0 for what did not fail."""
+        failing = self._failing.get(name)
+        return failing.remaining(now) if failing else 0.0
+
+    def failed(
+        self, name: str | bytes, now: datetime, randomness: Randomness, retry_after: float | None = None
+    ) -> None:
+        """See `Backoff.failed`. Where too many fail at once, all are forgotten: each may be tried once more."""
+        if len(self._failing) >= MOST_FAILING:
+            self._failing.clear()
+        self._failing.setdefault(name, Backoff()).failed(now, randomness, retry_after)
+
+    def succeeded(self, name: str | bytes) -> None:
         """Starts anew."""
-        self._failures = 0
-        self._until = self._until_by_date = 0.0
+        self._failing.pop(name, None)

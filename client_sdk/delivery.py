@@ -6,26 +6,25 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from client_sdk import outbox
-from client_sdk.backoff import Backoff
+from client_sdk.backoff import Backoffs
 from client_sdk.forking import Forking
 from client_sdk.outbox import Waiting
 from client_sdk.randomness import Randomness
 from client_sdk.report import Batch
 from client_sdk.state import State, count
 from client_sdk.survey import Survey
-from client_sdk.transport import Answer, HttpTransport, Transport
+from client_sdk.transport import Answer, CutOff, HttpTransport, Transport
 from client_sdk.verdict import BUSY, Verdict, judge
 
 logger = logging.getLogger("hushtally")
 
 TRY_SECONDS = 10.0  # the longest that one request may take
 
-# by address, those that failed last: one that hangs must not cost every device of a kiosk a try
-_failing: dict[str, Backoff] = {}
+_failing = Backoffs()  # for all: a collector that hangs must not cost every device of a kiosk a try
 
 
 class Delivery(Forking):
@@ -39,6 +38,7 @@ class Delivery(Forking):
         collector: str,
         transport: Transport,
         randomness: Randomness,
+        withdraws: Callable[[], bool],
     ) -> None:
         self._state = state
         self._device = device
@@ -46,15 +46,16 @@ class Delivery(Forking):
         self._url = f"{collector}/v1/reports"
         self._transport = transport
         self._randomness = randomness
-        self._shared = _failing if isinstance(transport, HttpTransport) else {}
-        self._own = Backoff()
+        self._withdraws = withdraws
+        self._http = transport if isinstance(transport, HttpTransport) else None
+        self._failing = _failing if self._http else Backoffs()
         self._sending = threading.Lock()
         super().__init__()
 
     def send(self, now: datetime, seconds: float, *, wait: bool = False) -> bool:
         """Sends the batches whose time has come, within `seconds` in all; whether none of them is left.
 
-        Leaves a collector alone that lately failed, or with `wait` tries it again as soon as it may be tried.
+        Leaves alone what lately failed, or with `wait` tries it again as soon as it may be tried.
         """
         deadline = time.monotonic() + seconds
         if not self._due(now):
@@ -62,9 +63,12 @@ class Delivery(Forking):
         if not self._sending.acquire(timeout=max(seconds, 0.0) if wait else 0):
             return False  # another thread is at it
         try:
+            if self._http:
+                self._http.resume()
+            if self._withdraws():  # asked after: a withdrawal that begins now cuts what begins now
+                return False
             while True:
-                shared = self._shared.get(self._url, self._own)
-                pause = max(shared.remaining(now), self._own.remaining(now))
+                pause = self._pause(now)
                 if pause > 0:
                     if not wait or pause > deadline - time.monotonic():
                         return False
@@ -73,27 +77,41 @@ class Delivery(Forking):
                     return not self._due(now)
                 if not wait or time.monotonic() >= deadline:
                     return False
+        except CutOff:
+            return False
         finally:
             self._sending.release()
 
+    def cut(self) -> None:
+        """Cuts the request under way, where there is one; no other begins before the next `send`."""
+        if self._http:
+            self._http.cut()
+
     def _due(self, now: datetime) -> list[Waiting]:
+        """The batches to send; those that cannot be sent any more go first."""
         with self._state.lock() as connection:
-            return outbox.due(connection, self._device, now)
+            due = outbox.due(connection, self._device, now)
+        if any(one.lost for one in due):
+            with self._state.transaction() as connection:
+                outbox.drop(connection, self._device, due)
+        return [one for one in due if not one.lost]
+
+    def _pause(self, now: datetime) -> float:
+        """Seconds until any batch may be tried."""
+        first = min((self._failing.remaining(one.batch, now) for one in self._due(now)), default=0.0)
+        return max(self._failing.remaining(self._url, now), first)
 
     def after_fork(self) -> None:
         self._sending = threading.Lock()
 
     def _send_all(self, now: datetime, deadline: float) -> bool:
-        """Tries every batch once, unless the collector is out of reach; whether all were settled."""
+        """Tries every batch that may be tried once, unless the collector is out of reach; whether all were settled."""
         due = self._due(now)
-        expired = [one for one in due if one.expired]
-        if expired:
-            with self._state.transaction() as connection:
-                outbox.drop(connection, self._device, expired)
         self._state.mark()
-        untaken: list[Answer] = []
+        settled = True
         for waiting in due:
-            if waiting.expired:
+            if self._failing.remaining(waiting.batch, now) > 0:
+                settled = False
                 continue
             left = deadline - time.monotonic()
             if left <= 0:
@@ -103,6 +121,8 @@ class Delivery(Forking):
                     continue  # consent was withdrawn meanwhile, or another process delivered it
             try:
                 answer = self._transport.request("POST", self._url, waiting.body, min(left, TRY_SECONDS))
+            except CutOff:
+                raise  # nobody failed
             except OSError as error:
                 logger.info("the collector cannot be reached: %s", type(error).__name__)
                 self._unreachable(now, None)
@@ -111,17 +131,16 @@ class Delivery(Forking):
                 logger.info("the collector asks for time: %d", answer.status)
                 self._unreachable(now, answer.retry_after)
                 return False
-            self._shared.pop(self._url, None)
-            if not self._settle(waiting, answer, now):
-                untaken.append(answer)
-        if untaken:
-            self._own.failed(now, self._randomness, untaken[-1].retry_after)
-        else:
-            self._own.succeeded()
-        return not untaken
+            self._failing.succeeded(self._url)
+            if self._settle(waiting, answer, now):
+                self._failing.succeeded(waiting.batch)
+            else:
+                self._failing.failed(waiting.batch, now, self._randomness, answer.retry_after)
+                settled = False
+        return settled
 
     def _unreachable(self, now: datetime, retry_after: float | None) -> None:
-        self._shared.setdefault(self._url, Backoff()).failed(now, self._randomness, retry_after)
+        self._failing.failed(self._url, now, self._randomness, retry_after)
 
     def _settle(self, waiting: Waiting, answer: Answer, now: datetime) -> bool:
         """Acts on an answer; False when the batch is to be tried again, which keeps no other from being sent."""
@@ -130,9 +149,13 @@ class Delivery(Forking):
         if verdict is None:
             logger.info("the collector did not take a batch: %d", answer.status)
             return False
-        with self._state.transaction() as connection:
-            if outbox.remove(connection, self._device, waiting.batch):
-                self._account(connection, batch, verdict, now)
+        try:
+            with self._state.transaction() as connection:
+                if outbox.remove(connection, self._device, waiting.batch):
+                    self._account(connection, batch, verdict, now)
+        except sqlite3.Error:  # as on a full disk, where every tick would send it again
+            self._failing.failed(waiting.batch, now, self._randomness)
+            raise
         return True
 
     def _account(self, connection: sqlite3.Connection, batch: Batch, verdict: Verdict, now: datetime) -> None:

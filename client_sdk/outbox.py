@@ -7,19 +7,30 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 
+from client_sdk.errors import BatchError
 from client_sdk.randomness import Randomness
 from client_sdk.report import Batch, Report
 from client_sdk.state import count
 from client_sdk.survey import Survey
 
+DAMAGED = "dropped: damaged"
+# whatever a damaged file holds can be read as bytes, and is found although its index is out of order
+_BATCH = "coalesce(CAST(batch AS BLOB), x'')"
+_BODY = "coalesce(CAST(body AS BLOB), x'')"
+
 
 @dataclass(frozen=True)
 class Waiting:
-    """A batch in the outbox: its id, the body to send, and whether it is too late for that."""
+    """A row of the outbox: its batch id, the body to send, and the counter that it ends in if it cannot be sent."""
 
-    batch: str
+    batch: bytes
     body: bytes
-    expired: bool
+    lost: str | None
+
+    @property
+    def reports(self) -> int:
+        """How many reports it holds, also where it can no longer be decoded."""
+        return max(self.body.count(b'"symbol":'), 1)
 
 
 def moment(survey: Survey, now: datetime, randomness: Randomness) -> float:
@@ -55,11 +66,20 @@ def put(
 
 def due(connection: sqlite3.Connection, device: int, now: datetime) -> list[Waiting]:
     """The device's batches whose time has come, or is over, in the order of their random ids."""
+    today = now.date().toordinal()
     rows = connection.execute(
-        "SELECT batch, body, expires FROM outbox WHERE device = ? AND due <= ? ORDER BY batch",
-        (device, now.timestamp()),
+        f"SELECT {_BATCH}, {_BODY}, coalesce(CAST(expires AS INTEGER), 0) < ? AS late FROM outbox"
+        " WHERE device = ? AND (late OR CAST(due AS REAL) <= ?) ORDER BY batch",
+        (today, device, now.timestamp()),
     )
-    return [Waiting(batch, body, expires < now.date().toordinal()) for batch, body, expires in rows]
+    return [Waiting(batch, body, "expired" if late else _damaged(batch, body)) for batch, body, late in rows]
+
+
+def _damaged(batch: bytes, body: bytes) -> str | None:
+    try:
+        return None if Batch.decode(body).id.encode() == batch else DAMAGED
+    except BatchError:
+        return DAMAGED
 
 
 def waiting(connection: sqlite3.Connection, device: int) -> int:
@@ -68,19 +88,19 @@ def waiting(connection: sqlite3.Connection, device: int) -> int:
     return int(number)
 
 
-def holds(connection: sqlite3.Connection, device: int, batch: str) -> bool:
+def holds(connection: sqlite3.Connection, device: int, batch: bytes) -> bool:
     """Whether a batch still waits."""
-    row = connection.execute("SELECT 1 FROM outbox WHERE device = ? AND batch = ?", (device, batch)).fetchone()
-    return row is not None
+    found = connection.execute(f"SELECT 1 FROM outbox WHERE device = ? AND {_BATCH} = ?", (device, batch))
+    return found.fetchone() is not None
 
 
-def remove(connection: sqlite3.Connection, device: int, batch: str) -> bool:
+def remove(connection: sqlite3.Connection, device: int, batch: bytes) -> bool:
     """Deletes a batch that was delivered or refused for good; False if another process already has."""
-    return connection.execute("DELETE FROM outbox WHERE device = ? AND batch = ?", (device, batch)).rowcount == 1
+    return connection.execute(f"DELETE FROM outbox WHERE device = ? AND {_BATCH} = ?", (device, batch)).rowcount > 0
 
 
-def drop(connection: sqlite3.Connection, device: int, expired: Iterable[Waiting]) -> None:
-    """Deletes and counts the reports whose epoch no collector accepts any more. Within a transaction."""
-    for one in expired:
-        if remove(connection, device, one.batch):
-            count(connection, device, "expired", len(Batch.decode(one.body).reports))
+def drop(connection: sqlite3.Connection, device: int, lost: Iterable[Waiting]) -> None:
+    """Deletes and counts the reports that cannot be sent. Within a transaction."""
+    for one in lost:
+        if one.lost and remove(connection, device, one.batch):
+            count(connection, device, one.lost, one.reports)

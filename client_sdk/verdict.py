@@ -11,8 +11,8 @@ from client_sdk.report import Batch, Reason, Report
 from client_sdk.transport import Answer
 
 BUSY = frozenset({429, 503})  # the collector as a whole wants to be left alone
-RETRIED = frozenset({408, 425, 429})  # client errors that pass by themselves
-KINDS = ("malformed", "too_large", "unsupported_content", "unknown_survey")  # of a refusal: a closed list
+# what a collector refuses for good; one that has not been told of the survey yet may be, before the epoch is over
+KINDS = ("malformed", "too_large", "unsupported_content")
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,12 @@ class Verdict:
 def judge(answer: Answer, batch: Batch) -> Verdict | None:
     """The verdict on a batch, or None while it is to be tried again as it is.
 
-    A 200 that is no answer of a collector's (a captive portal's page, a cut one) is no verdict, nor is a redirect.
+    Only a collector's own words end a batch: the page of a captive portal or of a proxy that lost its way does not.
     """
     if answer.status == 200:
         return _counted(answer.body, batch)
-    if 400 <= answer.status < 500 and answer.status not in RETRIED:
-        return Verdict(0, (), {f"refused: {_kind(answer)}": len(batch.reports)})
-    return None
+    kind = _kind(answer.body) if 400 <= answer.status < 500 else None
+    return Verdict(0, (), {f"refused: {kind}": len(batch.reports)}) if kind else None
 
 
 def _counted(body: bytes, batch: Batch) -> Verdict | None:
@@ -57,9 +56,9 @@ def _reason(given: object) -> str:
     return str(given) if isinstance(given, str) and given in list(Reason) else "other"
 
 
-def _kind(answer: Answer) -> str:
+def _kind(body: bytes) -> str | None:
     try:
-        named = json.loads(answer.body)["type"]
+        named = json.loads(body)["type"]
     except (ValueError, LookupError, TypeError, RecursionError):
-        named = None
-    return next((kind for kind in KINDS if named == f"urn:hushtally:{kind}"), str(answer.status))
+        return None
+    return next((kind for kind in KINDS if named == f"urn:hushtally:{kind}"), None)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from client_sdk import Client, Survey, delivery
+from client_sdk.backoff import Backoffs
 from client_sdk.report import Batch
 from client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
 
@@ -69,8 +70,8 @@ def survey_text(
 
 
 @pytest.fixture(autouse=True)
-def _forgotten_failures() -> None:
-    delivery._failing.clear()  # a port may be given out again
+def _forgotten_failures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "_failing", Backoffs())  # a port may be given out again
 
 
 @pytest.fixture

@@ -20,8 +20,6 @@ from client_sdk.transport import Answer, HttpTransport
 
 Make = Callable[..., Client]
 
-REFUSAL = b'{"type": "urn:hushtally:unknown_survey", "title": "canary", "status": 422, "detail": "canary"}'
-
 
 def told(*rejected: tuple[int, str, bool], accepted: int = 0) -> Answer:
     """A collector's answer that rejects reports (index, reason, retryable)."""
@@ -37,6 +35,14 @@ FAILURES: dict[str, Any] = {
     "429": Answer(429, b"", retry_after=5.0),
     "408": Answer(408, b""),
     "redirect": Answer(302, b""),
+    "a survey that it was not told of yet": Answer(422, b'{"type": "urn:hushtally:unknown_survey", "status": 422}'),
+    **{
+        f"a proxy's {status}": Answer(status, b"<html>\r\n<center>nginx</center>")
+        for status in (400, 401, 403, 404, 405, 407, 410, 413, 451)
+    },
+    "a framework's 404": Answer(404, b'{"type": "about:blank", "title": "Not Found", "status": 404}'),
+    "a deep 404": Answer(404, b"[" * 50_000),
+    "a 401 that is no text": Answer(401, b"\xff\xfe"),
     "no content": Answer(204, b""),
     "a captive portal": Answer(200, b"<html>please log in</html>"),
     "cut": Answer(200, b'{"accepted": 1, "reje'),
@@ -222,6 +228,80 @@ class TestRepeats:
         assert not client.flush(0.2)
         assert len(recorder.requests) < 10
 
+    def test_every_batch_waits_for_itself(
+        self, make_client: Make, make_survey: Callable[..., Survey], clock: ScriptedClock
+    ) -> None:
+        """One that no collector takes waits an hour by the end; those of later days leave with the first tick."""
+
+        class Unknown(Recorder):
+            def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = 0) -> Answer:
+                answer = super().request(method, url, body, timeout)
+                return Answer(422, b'{"type": "urn:hushtally:unknown_survey"}') if b'"new"' in (body or b"") else answer
+
+        recorder = Unknown()
+        clock.now = datetime(2026, 11, 8, 23, 59, 59, tzinfo=UTC)  # the end of a week
+        client = make_client([make_survey("new", epoch="week", days=7), make_survey("old")], transport=recorder)
+        delivered = 0
+        for _ in range(7 * 24 * 60):
+            client.tick()
+            if clock.now.hour == 23 and clock.now.minute == 59:
+                delivered += 1
+                assert client.status().counters == {"delivered": delivered}
+            clock.advance(seconds=60)
+        tries = [batch.id for batch in recorder.batches if batch.survey == "new"]
+        assert len(set(tries)) == 1
+        assert delivered == 7
+        # fails by chance 1 in 10^8: waits of 30 minutes on average, with a deviation of 17 each, fill 7 days
+        assert 250 < len(tries) < 440
+        clock.advance(days=1)
+        client.tick()
+        assert client.status().counters["expired"] == 1
+
+    def test_a_batch_is_left_alone_although_its_client_is_opened_anew(
+        self, make_client: Make, clock: ScriptedClock, serve: Any, answer_of: Any
+    ) -> None:
+        """As by a kiosk or a shop that opens a client for every visit."""
+        server = serve(lambda connection, _: connection.sendall(answer_of(b"<html>nginx", "404 Not Found")))
+        to_the_end_of_the_day(clock)
+        for _ in range(50):
+            client = make_client(collector=server.url, transport=HttpTransport())
+            client.tick()
+            client.close()
+        assert 1 <= len(server.requests) <= 4  # the first waits are below 2, 4 and 8 seconds
+
+    def test_failures_are_remembered_within_bounds(self) -> None:
+        """A thousand more than there is room for: never more than that, and the last are among them."""
+        from client_sdk.backoff import MOST_FAILING, Backoffs
+
+        now, randomness, backoffs = datetime(2026, 11, 2, tzinfo=UTC), SeededRandomness(5), Backoffs()
+        for number in range(MOST_FAILING + 1_000):
+            backoffs.failed(str(number), now, randomness, 60.0)
+            assert len(backoffs._failing) <= MOST_FAILING
+            assert backoffs.remaining(str(number), now) > 59
+        backoffs.succeeded(str(number))
+        assert backoffs.remaining(str(number), now) == 0
+
+    def test_an_answer_that_cannot_be_noted_is_not_asked_for_with_every_tick(
+        self, make_client: Make, recorder: Recorder, clock: ScriptedClock
+    ) -> None:
+        """On a disk that is full; once there is room it is asked for again, and counted once."""
+        to_the_end_of_the_day(clock)
+        client = make_client()
+        device = client._device
+        assert device is not None
+        device.answer()
+        with device._state.lock() as connection:
+            connection.execute("PRAGMA query_only = ON")
+        for _ in range(20):
+            client.tick()
+        assert len(recorder.requests) == 1
+        with device._state.lock() as connection:
+            connection.execute("PRAGMA query_only = OFF")
+        clock.advance(seconds=3)
+        client.tick()
+        assert client.status().counters == {"delivered": 1}
+        assert len(set(recorder.bodies)) == 1
+
     def test_the_wait_has_full_jitter(self, survey: Survey) -> None:
         """After the nth failure it is uniform below 2^n seconds, an hour at most."""
         from client_sdk.backoff import Backoff
@@ -244,12 +324,9 @@ class TestTheEndOfABatch:
     @pytest.mark.parametrize(
         ("answer", "counters"),
         [
-            (Answer(422, REFUSAL), {"refused: unknown_survey": 3}),
+            (Answer(400, b'{"type": "urn:hushtally:malformed", "title": "canary"}'), {"refused: malformed": 3}),
             (Answer(413, b'{"type": "urn:hushtally:too_large"}'), {"refused: too_large": 3}),
-            (Answer(400, b'{"type": "urn:canary"}'), {"refused: 400": 3}),
-            (Answer(403, b"<html>canary</html>"), {"refused: 403": 3}),
-            (Answer(401, b"\xff\xfe"), {"refused: 401": 3}),
-            (Answer(404, b"[" * 50_000), {"refused: 404": 3}),
+            (Answer(415, b'{"type": "urn:hushtally:unsupported_content"}'), {"refused: unsupported_content": 3}),
             (
                 told((0, "symbol_out_of_range", False), (2, "canary", False), accepted=1),
                 {"delivered": 1, "rejected: other": 1, "rejected: symbol_out_of_range": 1},
@@ -347,6 +424,83 @@ class TestTheEndOfABatch:
         again.tick()
         assert {batch.survey for batch in recorder.batches} == {"old", "new"}
         assert again.status().counters == {"dropped: the app has this survey no longer": 1}
+
+
+class TestDamage:
+    """A row of the outbox that is none any more: it goes, and is counted; all others are delivered."""
+
+    @pytest.mark.parametrize(
+        ("wound", "counters"),
+        [
+            ("body = substr(body, 1, 100)", {"dropped: damaged": 1}),
+            ("body = replace(body, '}', ']')", {"dropped: damaged": 3}),
+            ("body = x''", {"dropped: damaged": 1}),
+            ("body = x'ff00'", {"dropped: damaged": 1}),
+            ("body = 7.5", {"dropped: damaged": 1}),
+            ("body = CAST(x'ff' AS TEXT)", {"dropped: damaged": 1}),
+            ("body = zeroblob(2000000)", {"dropped: damaged": 1}),
+            ("batch = 'x'", {"dropped: damaged": 3}),
+            ("batch = 7", {"dropped: damaged": 3}),
+            ("batch = x'ff'", {"dropped: damaged": 3}),
+            ("batch = CAST(x'ff' AS TEXT)", {"dropped: damaged": 3}),
+            ("expires = 'x'", {"expired": 3}),
+            ("expires = 0", {"expired": 3}),
+            ("expires = 0, due = 1e300", {"expired": 3}),
+            ("expires = 0, body = x'ff'", {"expired": 1}),
+            ("expires = x'ff'", {"expired": 3}),
+            ("expires = CAST(x'ff' AS TEXT)", {"expired": 3}),
+            ("due = 'x'", {"delivered": 3}),
+            ("due = CAST(x'ff' AS TEXT)", {"delivered": 3}),
+            ("due = -1e300", {"delivered": 3}),
+        ],
+    )
+    def test_a_damaged_row_goes_and_is_counted(
+        self,
+        wound: str,
+        counters: dict[str, int],
+        make_client: Make,
+        make_survey: Callable[..., Survey],
+        recorder: Recorder,
+        clock: ScriptedClock,
+    ) -> None:
+        faults: list[Any] = []
+        client = make_client([make_survey("a", questions=3), make_survey("b")], on_error=faults.append)
+        client.tick()
+        execute(client, f"UPDATE outbox SET {wound} WHERE instr(CAST(body AS TEXT), 'survey\":\"a')")
+        to_the_end_of_the_day(clock)
+        client.tick()
+        client.tick()
+        counters = Counter(counters) + Counter({"delivered": 1})
+        status = client.status()
+        assert (faults, status.counters, status.waiting, status.silent) == ([], counters, 0, None)
+        assert [batch.survey for batch in recorder.batches].count("b") == 1
+        assert len(recorder.batches) == (2 if counters["delivered"] > 1 else 1)
+
+    def test_a_row_without_a_time_goes_when_it_expires(self, make_client: Make, clock: ScriptedClock) -> None:
+        """It cannot be told when to send it; but it does not stay."""
+        client = make_client()
+        client.tick()
+        execute(client, "UPDATE outbox SET due = 1e300")
+        clock.advance(days=2)
+        client.tick()
+        assert client.status().counters["expired"] == 1
+
+    def test_what_cannot_be_sent_goes_also_while_the_collector_is_out_of_reach(
+        self, make_client: Make, clock: ScriptedClock
+    ) -> None:
+        to_the_end_of_the_day(clock)
+        client = make_client(transport=Recorder(Answer(503, b"", retry_after=86_400.0)))
+        client.tick()
+        execute(client, "UPDATE outbox SET body = x'ff'")
+        client.tick()
+        assert (client.status().waiting, client.status().counters) == (0, {"dropped: damaged": 1})
+
+
+def execute(client: Client, statement: str) -> None:
+    """Changes a client's state file under its feet."""
+    assert client._device is not None
+    with client._device._state.lock() as connection:
+        connection.execute(statement)
 
 
 class TestTwoAtOnce:

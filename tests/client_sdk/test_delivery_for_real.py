@@ -27,7 +27,6 @@ DEVICES = """
 import os, random, sys, threading, time
 from datetime import datetime, timedelta, UTC
 from client_sdk import Client, fetch_survey
-from client_sdk.delivery import _failing
 
 url, state, digest, processes, devices = *sys.argv[1:4], *map(int, sys.argv[4:])
 survey = fetch_survey(url, "habits", 1, digest=digest)

@@ -118,6 +118,8 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "busy until the year 9999": saying(b"HTTP/1.1 429 Busy\r\nRetry-After: Fri, 31 Dec 9999 23:59:59 GMT\r\n\r\n"),
     "out of order": saying(b"HTTP/1.1 500 Oops\r\n\r\n"),
     "a chunked lie": saying(HEAD, b"Transfer-Encoding: chunked\r\n\r\nffffffff\r\n", b"x" * 1_000),
+    "a law": saying(b"HTTP/1.1 451 Canary\r\nContent-Length: 6\r\n\r\ncanary"),
+    "a kind of its own": saying(b"HTTP/1.1 400 Canary\r\n\r\n", b'{"type": "urn:hushtally:canary"}'),
     "TLS": saying(b"\x15\x03\x03\x00\x02\x02\x28"),
 }
 
@@ -137,7 +139,10 @@ ENDS: dict[str, tuple[Behaviour, dict[str, int]]] = {
         told({"accepted": 0, "rejected": [{"index": 0, "reason": "canary", "retryable": False, "more": "canary"}]}),
         {"rejected: other": 1},
     ),
-    "a refusal": (saying(b"HTTP/1.1 451 Canary\r\nContent-Length: 6\r\n\r\ncanary"), {"refused: 451": 1}),
+    "a refusal": (
+        saying(b"HTTP/1.1 400 Canary\r\n\r\n", b'{"type": "urn:hushtally:malformed", "title": "canary"}'),
+        {"refused: malformed": 1},
+    ),
 }
 
 
