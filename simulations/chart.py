@@ -165,7 +165,7 @@ def _limit(chart: Chart) -> list[Shape]:
     y = _spot(chart, chart.x.low, value)[1]
     return [
         Stroke([(LEFT, y), (WIDTH - RIGHT, y)], ALARM, 1.5),
-        Words((LEFT + 8, y - 5), name, ALARM),
+        Words((LEFT + 8, y - 5 if y > TOP + 20 else y + 15), name, ALARM),  # at the top below it
     ]
 
 

@@ -35,7 +35,7 @@ from simulations.formats import (
     outcome_sheets,
     tuning_sheets,
 )
-from simulations.numerals import points
+from simulations.numerals import counted, points
 from simulations.option_types import Count, NewFile, NewFolder, ShapeName, Share, require_room, require_writable
 from simulations.outlook import Demand
 from simulations.page import to_html
@@ -155,7 +155,7 @@ def tune(
         _echo(found.rows, form)
         click.echo(words, err=True)
     if output or pictures or draw:
-        title = f"{definition.survey.name}: which epsilon, with {devices:,} devices"
+        title = f"{definition.survey.name}: which epsilon, with {counted(devices, 'device')}"
         drawn = tuning_pictures(definition, demand, found)
         facts = _facts(definition.survey, truth_is, devices, participation)
         facts |= {
@@ -179,9 +179,7 @@ def tune(
     show_default=True,
     help="Draw the tallies of up to 10^9 devices, or run the real client and collector for up to 200,000.",
 )
-@click.option(
-    "--repetitions", type=click.IntRange(min=1), default=1, show_default=True, help="How often to begin anew."
-)
+@click.option("--repetitions", type=Count(min=1), default=1, show_default=True, help="How often to begin anew.")
 @click.option("--epochs", type=click.IntRange(min=1), default=1, show_default=True, help="From the survey's first on.")
 @click.option(
     "--then",
@@ -223,7 +221,7 @@ def simulate(
     later = None if then is None else _named_or_read(then, survey)
     population = _population(truth, like, survey)
     scenario = Scenario(devices, population, later, epochs, participation, change, turnover, withdrawal)
-    with _progress(f"{devices:,} devices answer", steps(survey, scenario, engine, repetitions)) as advance:
+    with _progress(f"answers of {counted(devices, 'device')}", steps(survey, scenario, engine, repetitions)) as advance:
         found = run_simulation(survey, scenario, engine, repetitions, seed, progress=advance)
     if engine == "tallies" and forgetful(survey, scenario):
         click.echo("each epoch is drawn apart; --engine clients follows what devices remember between them", err=True)
@@ -240,7 +238,7 @@ def simulate(
     else:
         _echo(found, form)
     if output or pictures or draw:
-        title = f"{survey.name}: simulated with {devices:,} devices"
+        title = f"{survey.name}: simulated with {counted(devices, 'device')}"
         drawn = simulation_pictures(found)
         if output:
             facts = _facts(survey, truth_is, devices, participation)
@@ -259,9 +257,7 @@ def simulate(
     show_default=True,
     help="Prove by running every branch of the code, watch the shipped client, or prove where that is possible.",
 )
-@click.option(
-    "--trials", type=click.IntRange(1_000), default=TRIALS, show_default=True, help="Reports per value when watching."
-)
+@click.option("--trials", type=Count(1_000), default=TRIALS, show_default=True, help="Reports per value when watching.")
 @click.option("--seed", type=click.IntRange(min=0), help="Watch with simulated randomness that can be repeated.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "csv"]), default="text", show_default=True)
 def audit(file: str, method: str, trials: int, seed: int | None, form: str) -> None:

@@ -165,8 +165,8 @@ def _no_reason(
     bound = "" if len(allowed) == len(outlooks) else f", the largest below a ceiling of {demand.ceiling:g},"
     free = [epsilon for epsilon, rows in outlooks.items() if _meets(rows, replace(demand, ceiling=math.inf))]
     words = (
-        f"no epsilon up to {allowed[-1]:g}{bound} meets {points(demand.target)} with {demand.devices:,} devices:"
-        f" {reached}. At epsilon {own:g} {_would(found)}."
+        f"no epsilon up to {allowed[-1]:g}{bound} meets {points(demand.target)} with"
+        f" {counted(demand.devices, 'device')}: {reached}. At epsilon {own:g} {_would(found)}."
     )
     if free:
         lifetime = outlooks[free[0]][0].lifetime_epsilon

@@ -286,6 +286,9 @@ def test_the_lifetime_is_readable_on_its_own(example: Path) -> None:
         assert chart.title == f"Lifetime epsilon of a device, at epsilon {epsilon:g} a report"
         assert name in [line.name for line in chart.lines]
         assert chart.limit == (40, "ceiling: 40")
+        [ceiling] = [shape for shape in chart.shapes if isinstance(shape, Words) and shape.text == "ceiling: 40"]
+        [label] = [shape for shape in chart.shapes if isinstance(shape, Words) and shape.text == chart.y.label]
+        assert ceiling.at[1] - label.at[1] > 15
         assert chart.columns == 1, "long names stand one below the other"
         marks = [shape for shape in chart.shapes if isinstance(shape, Area)]
         places = [sum(x for x, _ in mark.points) / len(mark.points) for mark in marks[: MOST_MARKS // 2]]
