@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 
 from client_sdk.errors import ClientError
+from client_sdk.randomness import Randomness
 from client_sdk.survey import Survey
 
 
@@ -24,6 +25,31 @@ def check_state(state: object) -> None:
     """Raises ClientError unless it can be the path of a file."""
     if not isinstance(state, str | os.PathLike) or not str(state):
         raise ClientError(f"state must be the path of a file, got {state!r}")
+
+
+def check_device(device: object) -> None:
+    """Raises ClientError unless it is a text."""
+    if not isinstance(device, str):
+        raise ClientError(f"device must be a text, got {device!r}")
+
+
+def check_switches(**switches: object) -> None:
+    """Raises ClientError for what is neither True nor False."""
+    for name, value in switches.items():
+        if not isinstance(value, bool):
+            raise ClientError(f"{name} must be True or False, got {value!r}")
+
+
+def check_world(clock: object, on_error: object, randomness: object, transport: object) -> None:
+    """Raises ClientError for what cannot be called, drawn from or sent through."""
+    if not callable(clock):
+        raise ClientError(f"clock must be a function that returns the time, got {clock!r}")
+    if on_error is not None and not callable(on_error):
+        raise ClientError(f"on_error must be a function that takes a Fault, or None, got {on_error!r}")
+    if randomness is not None and not isinstance(randomness, Randomness):
+        raise ClientError(f"randomness must be a Randomness, or None, got {randomness!r}")
+    if transport is not None and not callable(getattr(transport, "request", None)):
+        raise ClientError(f"transport must have a method request, or be None, got {transport!r}")
 
 
 def check_ceilings(surveys: Iterable[Survey], max_epsilon: float | None, max_lifetime_epsilon: float | None) -> None:

@@ -12,7 +12,15 @@ from types import TracebackType
 from typing import Required, Self, TypedDict, TypeVar
 
 from client_sdk import events
-from client_sdk.arguments import check_ceilings, check_state, given_cohorts, given_surveys
+from client_sdk.arguments import (
+    check_ceilings,
+    check_device,
+    check_state,
+    check_switches,
+    check_world,
+    given_cohorts,
+    given_surveys,
+)
 from client_sdk.consent import Receipt
 from client_sdk.device import TICK_SECONDS, Device, Terms, switched_off
 from client_sdk.errors import ClientError, StateError
@@ -105,6 +113,9 @@ class Client:
     ) -> None:
         self._surveys = given_surveys(surveys)
         check_state(state)
+        check_device(device)
+        check_switches(keep_consent=keep_consent, durable=durable, strict=strict)
+        check_world(clock, on_error, randomness, transport)
         check_ceilings(self._surveys, max_epsilon, max_lifetime_epsilon)
         asked = list(zip(self._surveys, given_cohorts(self._surveys, cohort), strict=True))
         url = checked_url(collector)
@@ -140,7 +151,14 @@ class Client:
     def withdraw_consent(self) -> None:
         """Stops, and erases events, answers and outbox from the file; keeps the fact and the epsilon spent.
 
-        That goes for every survey that this device ever agreed to, also those that the app has no longer.
+        That goes for every survey that this device ever agreed to, also those that the app has no longer. Requests
+        under way are cut off; what may still arrive is what the system had already been given to send, and what another
+        process is just sending.
+
+        Where the file cannot be written, `on_error` is told; this client then records, answers and sends nothing, and
+        every `record`, `tick`, `status`, `grant_consent` and at last `close` tries again. If `close` fails too, or the
+        process dies before, the file knows of no withdrawal: after the next start consent stands, until withdrawn
+        again.
         """
         self._run("withdraw_consent", Device.withdraw, None, even_if_off=True)
 
@@ -208,7 +226,7 @@ class Client:
     def close(self) -> None:
         """Ends the background thread and writes what is in memory; what waits is kept for the next start.
 
-        Blocks for two seconds at most; may be called again.
+        Blocks for two seconds at most; may be called again. What could not be written in that time `on_error` is told.
         """
         device = self._device
         if device is None:
@@ -216,13 +234,14 @@ class Client:
         self._started = False
         self._ticker.stop(CLOSE_SECONDS / 2)
 
-        def close() -> None:
+        def close() -> bool:
             self._run("close", Device.close, None, even_if_off=True)
+            return True
 
         if device.idle:
             close()
-        else:
-            self._within(CLOSE_SECONDS / 2, close)
+        elif not self._within(CLOSE_SECONDS / 2, close):
+            self._tell("close", TimeoutError())
         self._device = None
         self._unusable = self._unusable or "it was closed"
 

@@ -61,12 +61,19 @@ def grant(connection: sqlite3.Connection, device: int, survey: Survey, now: date
     _drop(connection, before)
 
 
+def withdrawals(connection: sqlite3.Connection, device: int) -> int:
+    """How often the device withdrew: what was recorded under another number was recorded under another consent."""
+    (number,) = connection.execute("SELECT withdrawals FROM devices WHERE device = ?", (device,)).fetchone()
+    return int(number)
+
+
 def withdraw(connection: sqlite3.Connection, device: int, surveys: Iterable[Survey], now: datetime) -> None:
     """Notes that the device agrees no longer to anything, and deletes all that it held but the facts and the ledger.
 
     That goes for every survey that it ever agreed to, also those that the app no longer has.
     """
     texts = _texts(connection, device)
+    connection.execute("UPDATE devices SET withdrawals = withdrawals + 1 WHERE device = ?", (device,))
     for survey in surveys:
         _note(connection, device, survey, False, now, None)
     connection.execute(

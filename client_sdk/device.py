@@ -62,9 +62,10 @@ class Device:
         self._terms = terms
         self._clock = clock
         self._randomness = randomness
-        self.delivery = Delivery(state, self._id, self._surveys, collector, transport, randomness)
+        self.delivery = Delivery(state, self._id, self._surveys, collector, transport, randomness, self._withdraws)
         self.journal = Journal(state, self._id, terms.durable, self._permitted)
         self._withdrawing = False
+        self._withdrawals = 0
         with state.snapshot() as connection:
             self._damaged = not seal.holds(connection, self._id)
         self._trouble: str | None = None
@@ -76,14 +77,14 @@ class Device:
 
     def refresh(self) -> None:
         """Looks again at what another process may have changed: what may be recorded."""
-        with self._state.lock() as connection:
+        with self._state.snapshot() as connection:
             self._named_on = self._clock().date()
-            self._named = self._permitted(connection)
+            self._named, self._withdrawals = self._permitted(connection), consent.withdrawals(connection, self._id)
 
     def grant(self, shown: str | None) -> None:
         """Notes consent to every survey, with the text that was shown or explains it, and draws the schedules."""
+        self._finish_withdrawal()
         now = self._clock()
-        self._withdrawing = False
         with self._sealed(self._state.transaction()) as connection:
             for survey in self._surveys:
                 consent.grant(connection, self._id, survey, now, shown or str(explain_survey(survey)))
@@ -96,27 +97,42 @@ class Device:
         Where the file cannot be written this raises; until it can, nothing is recorded, answered or sent.
         """
         self._withdrawing = True
+        self.delivery.cut()
         self._named = events.Named.of(())
         self.journal.clear()
-        with self._state.transaction() as connection:
-            sound = seal.holds(connection, self._id)
-            consent.withdraw(connection, self._id, self._surveys, self._clock())
-            schedule.forget(connection, self._id)
-            if sound:  # a damaged one stays so, and silent
-                seal.renew(connection, self._id)
-            connection.execute("UPDATE file SET erasing = 1")
-        self._withdrawing = False
+        self._finish_withdrawal()
+
+    def _withdraws(self) -> bool:
+        """Whether a withdrawal is not written yet."""
+        return self._withdrawing
+
+    def _finish_withdrawal(self) -> None:
+        """Writes a withdrawal that could not be written before."""
+        if not self._withdrawing:
+            return
+        with self._state.lock():
+            if not self._withdrawing:
+                return  # another thread has written it, and consent may have been given since
+            with self._state.transaction() as connection:
+                sound = seal.holds(connection, self._id)
+                consent.withdraw(connection, self._id, self._surveys, self._clock())
+                schedule.forget(connection, self._id)
+                if sound:  # a damaged one stays so, and silent
+                    seal.renew(connection, self._id)
+                connection.execute("UPDATE file SET erasing = 1")
+            self._withdrawing = False
         self._state.erase()
 
     def named(self) -> events.Named | None:
         """What may be recorded now; None where nothing may, as before consent."""
+        self._finish_withdrawal()
         if self._clock().date() != self._named_on:
             self.refresh()
         return self._named if self._named.events else None
 
     def record(self, name: str, fields: dict[str, float | str]) -> None:
         """Keeps an event that `named` knows, under the day for which it was asked."""
-        self.journal.add(self._named_on, name, fields)
+        self.journal.add(self._withdrawals, self._named_on, name, fields)
 
     def answer(self) -> None:
         """Makes the answers that are due, and forgets what is no longer needed."""
@@ -124,8 +140,7 @@ class Device:
             self._answer()
 
     def _answer(self) -> None:
-        if self._withdrawing:
-            self.withdraw()
+        self._finish_withdrawal()
         self._state.erase()
         self._state.mark_soon()
         if self._damaged:
@@ -151,7 +166,7 @@ class Device:
 
     def send(self, seconds: float, *, wait: bool = False) -> bool:
         """Sends what is due within `seconds`; whether nothing that is due is left."""
-        if self._withdrawing or self._damaged:
+        if self._damaged:
             return False
         with self._noting_trouble():
             return self.delivery.send(self._clock(), seconds, wait=wait)
@@ -159,6 +174,7 @@ class Device:
     def status(self) -> Status:
         """How everything stands; no value is in it."""
         with suppress(sqlite3.Error):  # what cannot be written can still be told
+            self._finish_withdrawal()
             self.journal.write()
         with self._state.lock() as connection:
             rows = connection.execute("SELECT name, count FROM counters WHERE device = ? ORDER BY name", (self._id,))
@@ -186,17 +202,18 @@ class Device:
 
     def count(self, name: str) -> None:
         """Adds one to a counter; nothing before consent."""
-        if self.named():
-            with self._state.light() as connection:
+        with self._state.light() as connection:
+            if self._permitted(connection).events:
                 count(connection, self._id, name)
 
     @property
     def idle(self) -> bool:
         """Whether closing has nothing to do on the disk."""
-        return not self.journal.waits and not self._state.mark_is_due
+        return not (self._withdrawing or self.journal.waits or self._state.mark_is_due)
 
     def close(self) -> None:
         """Writes what is in memory."""
+        self._finish_withdrawal()
         self.journal.write()
         self._state.mark_soon()
 
@@ -238,7 +255,8 @@ class Device:
         return self._recorded
 
     def _consents(self, connection: sqlite3.Connection, survey: Survey) -> bool:
-        return consent.granted(connection, self._id, survey, self._terms.keep_consent)
+        agrees = consent.granted(connection, self._id, survey, self._terms.keep_consent)
+        return agrees and not self._withdrawing
 
     def _take_up(self, connection: sqlite3.Connection, survey: Survey, today: date) -> Schedule:
         return schedule.take_up(connection, self._id, survey, self._terms.max_lifetime_epsilon, today, self._randomness)

@@ -261,7 +261,7 @@ def _some(names: Sequence[str], most: int) -> str:
 
 
 def _standing(survey: Survey, status: SurveyStatus, off: str | None) -> list[str]:
-    spent = f"Spent: epsilon {status.spent:g}"
+    spent = f"Spent: {'up to ' if survey.permanent else ''}epsilon {status.spent:g}"
     if off:
         return [f"Switched off in the environment ({off}): nothing is recorded or sent.", f"{spent}."]
     silent = [f"Silent: {status.silent}."] if status.silent else []

@@ -19,7 +19,7 @@ from http.client import HTTPConnection, HTTPResponse
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
-from client_sdk.transport import Answer
+from client_sdk.transport import Answer, CutOff
 
 # fixed and the same on every machine: they tell nothing about it
 HEADERS = {"User-Agent": "hushtally", "Accept-Encoding": "identity", "Connection": "close"}
@@ -57,7 +57,7 @@ class Attempt:
     def answer(self) -> Answer:
         """What came of it; raises OSError if it was no answer."""
         if isinstance(self._outcome, OSError):
-            raise self._outcome
+            raise CutOff("cut off") if self._cut else self._outcome
         return self._outcome
 
     def cut(self) -> None:
@@ -75,7 +75,10 @@ class Attempt:
         headers = {"Host": self._url.netloc, **HEADERS}
         if self._body is not None:
             headers |= {"Content-Type": "application/json", "Content-Length": str(len(self._body))}
-        connection.request(self._method, self._url.path, self._body, headers)
+        connection.request(self._method, self._url.path, headers=headers)
+        if self._body is not None:
+            self._go_on()
+            connection.send(self._body)
         with connection.getresponse() as response:
             return Answer(response.status, self._read(response), _retry_after(response.headers))
 
@@ -127,8 +130,11 @@ class Attempt:
 
     def _note(self, one: socket.socket) -> None:
         self._sockets.append(one)
+        self._go_on()
+
+    def _go_on(self) -> None:
         if self._cut:
-            raise TimeoutError("cut off")
+            raise CutOff("cut off")
 
 
 def _proxy(url: SplitResult) -> SplitResult | None:

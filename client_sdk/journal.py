@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import date
 
-from client_sdk import events
+from client_sdk import consent, events
 from client_sdk.events import Named, Recorded
 from client_sdk.forking import Forking, at_end_of_worker
 from client_sdk.state import State, count
@@ -35,19 +35,22 @@ class Journal(Forking):
         self._durable = durable
         self._permitted = permitted
         self._lock = threading.Lock()
-        self._buffer: list[Recorded] = []
+        self._buffer: list[tuple[int, Recorded]] = []  # each with how often the device had withdrawn before
         self._since = 0.0
         self._untrimmed = TRIM_EVERY
         super().__init__()
 
-    def add(self, day: date, name: str, fields: dict[str, float | str]) -> None:
-        """Takes an event with the day on which it happened; the time of day is not kept."""
+    def add(self, withdrawals: int, day: date, name: str, fields: dict[str, float | str]) -> None:
+        """Takes an event with the day on which it happened; the time of day is not kept.
+
+        withdrawals: how often the device had withdrawn when the consent was looked up under which it is recorded.
+        """
         with self._lock:
             if not self._buffer:
                 self._since = time.monotonic()
                 at_end_of_worker(_at_exit)
                 _unwritten.add(self)
-            self._buffer.append((day, name, fields))
+            self._buffer.append((withdrawals, (day, name, fields)))
             due = self._durable or self._due()
         if due:
             self.write()
@@ -83,9 +86,11 @@ class Journal(Forking):
             len(self._buffer) >= MOST_BUFFERED or time.monotonic() - self._since > LONGEST_BUFFERED
         )
 
-    def _keep(self, connection: sqlite3.Connection, taken: list[Recorded]) -> None:
-        named = self._permitted(connection)  # consent may have been withdrawn in another process
-        events.add(connection, self._device, [one for one in taken if named.event(one[1])])
+    def _keep(self, connection: sqlite3.Connection, taken: list[tuple[int, Recorded]]) -> None:
+        # consent may have been withdrawn in another process, and given again
+        named, withdrawals = self._permitted(connection), consent.withdrawals(connection, self._device)
+        kept = [one for before, one in taken if before == withdrawals and named.event(one[1])]
+        events.add(connection, self._device, kept)
         self._untrimmed += len(taken)
         if self._untrimmed >= TRIM_EVERY:
             dropped = events.trim(connection, self._device)

@@ -27,13 +27,21 @@ def answered(connection: sqlite3.Connection, device: int, survey: Survey, epoch:
 
 
 def spent(connection: sqlite3.Connection, device: int, survey: Survey) -> tuple[float, float]:
-    """The epsilon that this device has spent on this version of the survey, and on all the others."""
-    row = connection.execute(
-        "SELECT coalesce(sum(epsilon * (digest = ?)), 0.0), coalesce(sum(epsilon * (digest <> ?)), 0.0) FROM ledger"
-        " WHERE device = ? AND survey = ?",
-        (survey.digest, survey.digest, device, survey.id),
-    ).fetchone()
-    return float(row[0]), float(row[1])
+    """The epsilon that this device has spent on this version of the survey, and on all the others.
+
+    Under permanent memory what was set aside, from the first answer on: what was spent would tell how often an answer
+    changed, and when.
+    """
+    rows = connection.execute(
+        """
+        SELECT ledger.digest, CASE WHEN permanent THEN reserved ELSE sum(epsilon) END
+        FROM ledger LEFT JOIN schedules USING (device, digest)
+        WHERE device = ? AND ledger.survey = ? GROUP BY ledger.digest
+        """,
+        (device, survey.id),
+    )
+    costs: dict[str, float] = dict(rows)
+    return costs.pop(survey.digest, 0.0), sum(costs.values())
 
 
 def committed(connection: sqlite3.Connection, device: int) -> float:

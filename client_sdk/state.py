@@ -31,7 +31,8 @@ _SCHEMA = """
 CREATE TABLE file(
     salt BLOB NOT NULL, settled BLOB, pending BLOB, mark TEXT, changed INTEGER, doubts INTEGER NOT NULL,
     doubted INTEGER, erasing INTEGER NOT NULL, census BLOB NOT NULL, seal BLOB);
-CREATE TABLE devices(device INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, seal BLOB NOT NULL);
+CREATE TABLE devices(
+    device INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, withdrawals INTEGER NOT NULL DEFAULT 0, seal BLOB NOT NULL);
 CREATE TABLE consents(
     device INTEGER, survey TEXT, version INTEGER NOT NULL, digest TEXT NOT NULL, granted INTEGER NOT NULL,
     at TEXT NOT NULL, shown TEXT, PRIMARY KEY(device, survey)) WITHOUT ROWID;
@@ -199,7 +200,7 @@ class State(Forking):
 
     def device(self, key: str) -> int:
         """The number of the device with this local key; the key itself is kept as a salted hash only."""
-        hashed = hashlib.sha256(self._salt + key.encode()).digest()
+        hashed = hashlib.sha256(self._salt + key.encode(errors="surrogatepass")).digest()
         query = "SELECT device FROM devices WHERE key = ?"
         with self.lock() as connection:
             found = connection.execute(query, (hashed,)).fetchone()

@@ -28,6 +28,10 @@ class Answer:
     retry_after: float | None = None
 
 
+class CutOff(ConnectionError):
+    """The request was cut off by `HttpTransport.cut`."""
+
+
 class Transport(Protocol):
     """Sends one request and returns the answer; OSError when there was none in time."""
 
@@ -64,12 +68,17 @@ _loading = _Loading()
 _abandoned: list[threading.Thread] = []
 
 
-class HttpTransport:
+class HttpTransport(Forking):
     """The transport of the standard library: no cookies, no redirects, verified certificates.
 
     https goes through the proxy that the environment names (HTTPS_PROXY, NO_PROXY); plain http, to this machine alone,
     through none.
     """
+
+    def __init__(self) -> None:
+        self._attempts: set[Attempt] = set()
+        self._stopped = False
+        super().__init__()
 
     def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = LARGEST_ANSWER) -> Answer:
         """See Transport; it may return a moment late, but not with the server's or the name service's consent."""
@@ -78,6 +87,32 @@ class HttpTransport:
             raise TimeoutError("earlier requests still hang")
         deadline = time.monotonic() + timeout
         attempt = _loading.attempt(method, url, body, deadline, most)
+        self._attempts.add(attempt)
+        try:
+            if self._stopped:  # asked after: `cut` either finds the attempt or is found
+                raise CutOff("cut off before it began")
+            self._run(attempt, deadline, timeout)
+        finally:
+            self._attempts.discard(attempt)
+        return attempt.answer()
+
+    def cut(self) -> None:
+        """Cuts all requests under way, and those that begin before `resume`: they raise CutOff, their bodies unsent.
+
+        What was handed to the system before may still arrive.
+        """
+        self._stopped = True
+        for attempt in list(self._attempts):
+            attempt.cut()
+
+    def resume(self) -> None:
+        """Lets requests begin again."""
+        self._stopped = False
+
+    def after_fork(self) -> None:
+        self._attempts = set()  # the parent's: to cut them here would cut them there
+
+    def _run(self, attempt: Attempt, deadline: float, timeout: float) -> None:
         # a thread of its own, as neither a name look-up nor a dripping answer obeys the timeout of a socket
         thread = threading.Thread(target=attempt.run, name="hushtally-request", daemon=True)
         try:
@@ -89,7 +124,6 @@ class HttpTransport:
             attempt.cut()
             _abandoned.append(thread)
             raise TimeoutError(f"no answer within {timeout:g} seconds")
-        return attempt.answer()
 
 
 def checked_url(collector: str) -> str:

@@ -24,6 +24,7 @@ class Capturing(HttpTransport):
     """The real transport, keeping what it sends and is answered."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.seen = b""
 
     def request(self, method, url, body, timeout, most=65_536):

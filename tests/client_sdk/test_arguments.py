@@ -15,8 +15,8 @@ MUST_BE_A_SURVEY = "surveys must be a Survey, as Survey.load reads it, or severa
 
 
 def client(surveys=SURVEY, **options):
-    options = {"collector": "https://x.example", "state": ":memory:", "cohort": {"platform": "web"}, **options}
-    return Client(surveys, transport=Recorder(), **options)
+    given = {"collector": "https://x.example", "state": ":memory:", "cohort": {"platform": "web"}}
+    return Client(surveys, **(given | {"transport": Recorder()} | options))
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,15 @@ def test_what_is_no_survey(surveys, shown):
         ({"state": None}, "state must be the path of a file, got None"),
         ({"state": ""}, "state must be the path of a file, got ''"),
         ({"state": 7}, "state must be the path of a file, got 7"),
+        ({"device": 4711}, "device must be a text, got 4711"),
+        ({"device": None}, "device must be a text, got None"),
+        ({"keep_consent": 1}, "keep_consent must be True or False, got 1"),
+        ({"durable": "no"}, "durable must be True or False, got 'no'"),
+        ({"strict": None}, "strict must be True or False, got None"),
+        ({"clock": 7}, "clock must be a function that returns the time, got 7"),
+        ({"on_error": "log"}, "on_error must be a function that takes a Fault, or None, got 'log'"),
+        ({"randomness": 7}, "randomness must be a Randomness, or None, got 7"),
+        ({"transport": "https"}, "transport must have a method request, or be None, got 'https'"),
         ({"max_epsilon": -1}, "max_epsilon must be a number above 0, or None, got -1"),
         ({"max_epsilon": "1"}, "max_epsilon must be a number above 0, or None, got '1'"),
         ({"max_lifetime_epsilon": 0}, "max_lifetime_epsilon must be a number above 0, or None, got 0"),
@@ -59,6 +68,13 @@ def test_what_cannot_be_meant(options, problem):
     with pytest.raises(ClientError) as caught:
         client(**options)
     assert str(caught.value) == problem
+
+
+def test_any_text_names_a_device(tmp_path):
+    """Also one that no encoding knows, as the name of a user may be."""
+    for name in ("", "anna", "\udcff", "\0"):
+        with client(state=tmp_path / "state.db", device=name) as made:
+            assert made.status().silent is None
 
 
 def test_each_survey_takes_its_own_cohorts():

@@ -98,10 +98,14 @@ class Laboratory:
     def live(self, client, epochs=1):
         """Passes epochs: a tick at the beginning and one in the last second, when everything is due."""
         for _ in range(epochs):
-            client.tick()
-            self.clock.advance(seconds=86_399)
-            client.tick()
-            self.clock.advance(seconds=1)
+            self.live_together([client])
+
+    def live_together(self, clients):
+        """Passes an epoch for several devices."""
+        for seconds in (86_399, 1):
+            for client in clients:
+                client.tick()
+            self.clock.advance(seconds=seconds)
 
     def rows(self, query, *values):
         """Looks into the state file."""

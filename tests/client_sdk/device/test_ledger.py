@@ -60,8 +60,8 @@ def test_a_renewed_survey_under_another_id_adds_up(lab):
 
 def test_a_permanent_survey_counts_whole_for_ever(lab):
     """What it spent hangs on what the customer did, and may not show in whether a later survey answers."""
-    lab.live(lab.client(lab.survey(ends="2026-11-03", memory="permanent"), max_lifetime_epsilon=10), 3)
-    client = lab.client(lab.survey(id="next", starts="2026-11-05", ends="2026-11-09"), max_lifetime_epsilon=10)
+    lab.live(lab.client(lab.survey(ends="2026-11-03", memory="permanent"), max_lifetime_epsilon=8), 3)
+    client = lab.client(lab.survey(id="next", starts="2026-11-05", ends="2026-11-09"), max_lifetime_epsilon=8)
     lab.live(client, 4)
     assert statuses(client)["next v1"].silent == "it would cost more than the app's ceiling"
     assert {batch.survey for batch in lab.recorder.batches} == {"habits"}
@@ -146,7 +146,7 @@ class TestPermanentMemory:
             client.record("purchase", amount=1, category=category)
             lab.live(client)
             seen.append(dict(self.answers(lab)))
-            costs.append(client.status().surveys[0].spent)
+            costs.append(sum(cost for (cost,) in lab.rows("SELECT epsilon FROM ledger")))
         assert [list(known) for known in seen] == [
             [0], [0], [0, 1], [1, 0], [1, 0, 2], [1, 0, 2], [0, 2, 1], [0, 2, 1],
         ]  # fmt: skip
@@ -155,6 +155,19 @@ class TestPermanentMemory:
         assert all(known.items() <= final.items() for known in seen)
         values = [0, 0, 1, 0, 2, 2, 1, 1]  # "other" is new, but the changes are used up: the last one stays
         assert [report.symbol for report in lab.recorder.reports] == [final[value] for value in values]
+
+    def test_what_the_app_sees_does_not_tell_whether_an_answer_changed(self, lab):
+        """Status and explanation of a customer who changed and of one who did not are the same after every epoch."""
+        clients = [lab.client(lab.survey(memory="permanent"), device=key) for key in "ab"]
+        for category in ("c1", "c2", "c3", "c1"):
+            for client, bought in zip(clients, ("c1", category), strict=True):
+                for _ in range(9):
+                    client.record("purchase", amount=1, category=bought)
+            assert len({(client.status().surveys, str(client.explain())) for client in clients}) == 1
+            lab.live_together(clients)
+        assert [client.status().surveys[0].spent for client in clients] == [6.0, 6.0]
+        assert "Spent: up to epsilon 6 of at most 6." in str(clients[0].explain())
+        assert lab.rows("SELECT sum(epsilon) FROM ledger GROUP BY device") == [(2.0,), (6.0,)]
 
     def test_reports_repeat_through_restarts(self, lab):
         survey = lab.survey(memory="permanent", epsilon_permanent=1.0)
