@@ -143,6 +143,17 @@ def tune(
     found = tune_survey(definition, demand, population, grid or GRID)
     sheets, truth_is = tuning_sheets(found), population.described(definition.survey)
     words = found.reason[0].upper() + found.reason[1:]
+    drawn = tuning_pictures(definition, demand, found) if output or pictures or draw else []
+    if output:
+        title = f"{definition.survey.name}: which epsilon, with {counted(devices, 'device')}"
+        facts = _facts(definition.survey, truth_is, devices, participation)
+        facts |= {
+            "target": f"within {points(target)} each {definition.survey.epoch}",
+            "revealed": f"counted {found.span}; ceiling: {'none' if ceiling is None else f'{ceiling:g}'}",
+        }
+        output.write_text(to_html(title, words, facts, drawn, TUNING_LEGEND, sheets), encoding="utf-8")
+    if pictures:
+        _write_pictures(drawn, pictures)
     if form == "table":
         out = console()
         print_words(f"{words}\n", out, "bold")
@@ -154,17 +165,8 @@ def tune(
     else:
         _echo(found.rows, form)
         click.echo(words, err=True)
-    if output or pictures or draw:
-        title = f"{definition.survey.name}: which epsilon, with {counted(devices, 'device')}"
-        drawn = tuning_pictures(definition, demand, found)
-        facts = _facts(definition.survey, truth_is, devices, participation)
-        facts |= {
-            "target": f"within {points(target)} each {definition.survey.epoch}",
-            "revealed": f"counted {found.span}; ceiling: {'none' if ceiling is None else f'{ceiling:g}'}",
-        }
-        if output:
-            output.write_text(to_html(title, words, facts, drawn, TUNING_LEGEND, sheets), encoding="utf-8")
-        _show(drawn, pictures, draw, form)
+    if draw:
+        _draw(drawn, form)
     if write:
         _write(file, found.recommended, definition.survey)
 
@@ -229,6 +231,15 @@ def simulate(
     if later is not None:
         truth_is += f"; by the last epoch drawn from {later.described(survey)}"
     words = concluded(found, CONFIDENCE)
+    drawn = simulation_pictures(found) if output or pictures or draw else []
+    if output:
+        title = f"{survey.name}: simulated with {counted(devices, 'device')}"
+        facts = _facts(survey, truth_is, devices, participation)
+        facts |= {"simulated": f"engine {engine}, {repetitions:,} x, seed {seed}, epochs: {epochs}"}
+        page = to_html(title, words, facts, drawn, SIMULATION_LEGEND, outcome_sheets(found))
+        output.write_text(page, encoding="utf-8")
+    if pictures:
+        _write_pictures(drawn, pictures)
     if form == "table":
         out = console()
         for sheet in outcome_sheets(found, MOST_SHOWN):
@@ -237,15 +248,8 @@ def simulate(
         print_words(f"Truth: {truth_is}.", out, "dim")
     else:
         _echo(found, form)
-    if output or pictures or draw:
-        title = f"{survey.name}: simulated with {counted(devices, 'device')}"
-        drawn = simulation_pictures(found)
-        if output:
-            facts = _facts(survey, truth_is, devices, participation)
-            facts |= {"simulated": f"engine {engine}, {repetitions:,} x, seed {seed}, epochs: {epochs}"}
-            page = to_html(title, words, facts, drawn, SIMULATION_LEGEND, outcome_sheets(found))
-            output.write_text(page, encoding="utf-8")
-        _show(drawn, pictures, draw, form)
+    if draw:
+        _draw(drawn, form)
 
 
 @click.command("audit")
@@ -342,15 +346,16 @@ def _write(file: str, epsilon: float | None, survey: Survey) -> None:
         )
 
 
-def _show(drawn: Sequence[Picture], folder: Path | None, draw: bool, form: str) -> None:
-    """Draws into the terminal, and writes into a folder."""
-    if draw:
-        click.echo("\n" + "\n\n".join(to_text(picture.chart) for picture in drawn) + "\n", err=form != "table")
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        for picture in drawn:
-            (folder / f"{picture.name}.svg").write_text(to_svg(picture.chart), encoding="utf-8")
-            (folder / f"{picture.name}.png").write_bytes(to_png(picture.chart))
+def _write_pictures(drawn: Sequence[Picture], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for picture in drawn:
+        (folder / f"{picture.name}.svg").write_text(to_svg(picture.chart), encoding="utf-8")
+        (folder / f"{picture.name}.png").write_bytes(to_png(picture.chart))
+
+
+def _draw(drawn: Sequence[Picture], form: str) -> None:
+    """In characters, beside the tables and not among rows for a program."""
+    click.echo("\n" + "\n\n".join(to_text(picture.chart) for picture in drawn), err=form != "table")
 
 
 def _echo(rows: list[Any], form: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+import subprocess
+import sys
 from datetime import date
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -302,3 +304,14 @@ def test_a_place_that_cannot_be_written(example: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 1
     assert "page.html cannot be written: No such file or directory" in result.output
+
+
+def test_the_page_is_written_whoever_reads_the_tables(example: Path, tmp_path: Path) -> None:
+    """`tune ... | head` closes the pipe: what was asked for as files is there by then."""
+    page = tmp_path / "page.html"
+    command = [sys.executable, "-m", "hushtally", "tune", str(example), "--devices", "200000", "--output", str(page)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        process.wait(60)
+    assert page.read_text(encoding="utf-8").rstrip().endswith("</html>")
