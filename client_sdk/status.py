@@ -12,8 +12,8 @@ class SurveyStatus:
 
     consent: whether the customer agrees. silent: why the device does not answer, None while it does. spent: the epsilon
     spent on it, with permanent memory all that was set aside for it once it has answered, as what was spent would tell
-    how often an answer changed; most: what that may yet come to. withdrew: whether the customer agreed no longer, or never would.
-    next: the next epoch in which the device answers, None if it answers no more.
+    how often an answer changed; most: what that may yet come to. withdrew: whether the customer agreed no longer, or
+    never would. next: the next epoch in which the device answers, None if it answers no more.
     """
 
     survey: str

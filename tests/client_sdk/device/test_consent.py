@@ -213,6 +213,24 @@ def test_withdrawal_in_one_process_stops_another(lab):
     assert lab.rows("SELECT count(*) FROM events") == [(0,)]
 
 
+def test_what_was_recorded_under_a_withdrawn_consent_is_not_kept_under_a_new_one(lab):
+    """Two processes: one has events in memory, from before the withdrawal and after; the other withdraws and agrees."""
+    here, other = lab.client(), lab.client()
+    here.record("purchase", amount=1, category="c1")
+    other.withdraw_consent()
+    here.record("purchase", amount=2, category="c2")
+    here.record("unheard")
+    assert lab.rows("SELECT count(*) FROM counters") == [(0,)]  # nor that something was dropped
+    other.grant_consent()
+    here.record("purchase", amount=3, category="c3")
+    lab.live(here)
+    assert lab.rows("SELECT count(*) FROM events") == [(0,)]
+    here.record("purchase", amount=4, category="c1")  # it has looked again
+    lab.live(here)
+    assert lab.rows("SELECT fields FROM events") == [('{"amount": 4, "category": "c1"}',)]
+    assert lab.faults == []
+
+
 def test_no_batch_leaves_after_withdrawal_while_others_are_being_sent(lab):
     """Three batches are due; consent is withdrawn while the first is under way: the others stay."""
     surveys = [lab.survey(id=f"s{index}") for index in range(3)]
@@ -254,3 +272,77 @@ def test_a_withdrawal_that_cannot_be_written_still_stops(lab, monkeypatch):
     assert lab.rows("SELECT granted FROM consents") == [(0,)]
     assert lab.rows("SELECT count(*) FROM events") == [(0,)]
     assert lab.recorder.requests == []
+
+
+class TestUnwritten:
+    """A withdrawal that another process kept from being written: the next call of any kind writes it."""
+
+    @pytest.fixture
+    def client(self, lab, monkeypatch):
+        """Its file is free again."""
+        monkeypatch.setattr("client_sdk.state.BUSY_SECONDS", 0.05)
+        client = lab.client(lab.survey(memory="permanent"))
+        client.record("purchase", amount=1, category="c1")
+        client.tick()
+        self.blocker = client._device._state._connect()
+        self.blocker.execute("BEGIN IMMEDIATE")
+        client.withdraw_consent()
+        self.blocker.execute("ROLLBACK")
+        assert lab.rows("SELECT granted FROM consents") == [(1,)]
+        yield client
+        self.blocker.close()
+
+    def is_written(self, lab):
+        assert lab.rows("SELECT granted FROM consents") == [(0,)]
+        self.is_erased(lab)
+
+    def is_erased(self, lab):
+        for table in ("events", "answers", "outbox"):
+            assert lab.rows(f"SELECT count(*) FROM {table}") == [(0,)], table
+        assert [fault.during for fault in lab.faults] == ["withdraw_consent"]
+
+    @pytest.mark.parametrize(
+        "call",
+        [
+            lambda client: client.record("purchase", amount=2, category="c1"),
+            lambda client: client.tick(),
+            lambda client: client.status(),
+            lambda client: client.close(),
+        ],
+        ids=["record", "tick", "status", "close"],
+    )
+    def test_it_is_written_by(self, lab, client, call):
+        call(client)
+        self.is_written(lab)
+
+    def test_who_agrees_again_has_withdrawn_before(self, lab, client):
+        """With permanent memory that ends their part, as always."""
+        client.grant_consent()
+        self.is_erased(lab)
+        (survey,) = client.status().surveys
+        assert (survey.consent, survey.silent) == (True, FORGOTTEN)
+
+    def test_who_agrees_while_it_still_cannot_be_written_has_not_agreed(self, lab, client):
+        self.blocker.execute("BEGIN IMMEDIATE")
+        client.grant_consent()
+        (survey,) = client.status().surveys
+        assert (survey.consent, survey.silent) == (False, "the customer withdrew")
+        self.blocker.execute("ROLLBACK")
+        assert [fault.during for fault in lab.faults] == ["withdraw_consent", "grant_consent"]
+
+    def test_one_that_close_cannot_write_either_is_told(self, lab, client):
+        """The next start knows nothing of it, as `withdraw_consent` says."""
+        self.blocker.execute("BEGIN IMMEDIATE")
+        client.close()
+        self.blocker.execute("ROLLBACK")
+        assert [fault.during for fault in lab.faults] == ["withdraw_consent", "close"]
+        assert lab.client(lab.survey(memory="permanent"), agreed=False).status().surveys[0].consent is True
+
+    def test_close_that_takes_too_long_is_told(self, lab, client, monkeypatch):
+        """The file is held for longer than `close` may block."""
+        monkeypatch.setattr("client_sdk.client.CLOSE_SECONDS", 0.1)
+        client._device._state._connection.execute("PRAGMA busy_timeout = 5000")
+        self.blocker.execute("BEGIN IMMEDIATE")
+        client.close()
+        assert [(fault.during, fault.kind) for fault in lab.faults][1:] == [("close", "TimeoutError")]
+        self.blocker.execute("ROLLBACK")
