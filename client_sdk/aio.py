@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, SupportsFloat, TypeVar, Unpack
 
 from client_sdk.client import Client, Options
 from client_sdk.consent import Receipt
@@ -111,7 +111,7 @@ class AsyncClient:
         """See `Client.withdraw_consent`."""
         await self._keeping.run(self._client.withdraw_consent)
 
-    async def record(self, event: str, /, **fields: float | str) -> None:
+    async def record(self, event: str, /, **fields: SupportsFloat | str) -> None:
         """See `Client.record`."""
         await self._keeping.run(lambda: self._client.record(event, **fields))
 

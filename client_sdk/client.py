@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
 from types import TracebackType
-from typing import Required, Self, TypedDict, TypeVar
+from typing import Required, Self, SupportsFloat, TypedDict, TypeVar
 
 from client_sdk import events
 from client_sdk.arguments import (
@@ -162,12 +162,12 @@ class Client:
         """
         self._run("withdraw_consent", Device.withdraw, None, even_if_off=True)
 
-    def record(self, event: str, /, **fields: float | str) -> None:
+    def record(self, event: str, /, **fields: SupportsFloat | str) -> None:
         """Keeps an event on the device, with the day and those fields that a survey names.
 
         Anything that no survey names is dropped, counted, and warned about once by name (with strict=True it raises
-        ClientError). Field values are numbers within 10^12 or, where no survey sums them, texts of at most 100
-        characters; others are dropped in the same way.
+        ClientError). Field values are numbers within 10^12, also Decimals and those of numpy, or, where no survey sums
+        them, texts of at most 100 characters; others are dropped in the same way.
         """
         if self._strict:
             self._check_strictly(event, fields)
@@ -267,7 +267,7 @@ class Client:
             if required:
                 self._drop(device, f"field {event}.{field}", required)
             elif named.field(event, field):
-                kept[field] = value  # type: ignore[assignment]
+                kept[field] = events.kept(value)  # type: ignore[assignment]
             elif not self._all_named.field(event, field):
                 self._drop(device, f"field {event}.{field}", NOT_NAMED)
         device.record(event, kept)

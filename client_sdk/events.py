@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from datetime import date
+from numbers import Complex, Number, Real
 from typing import TypeAlias
 
 from client_sdk.signals import Event, Function
@@ -63,8 +64,8 @@ class Named:
         return field in self._fields[event]
 
     def unusable(self, event: str, field: str, value: object) -> str | None:
-        """What is required of the field's value, if it cannot be kept; see `usable`. A sum takes numbers alone."""
-        if not usable(value):
+        """What is required of the field's value, if it cannot be kept; see `kept`. A sum takes numbers alone."""
+        if kept(value) is None:
             return REQUIREMENT
         return SUMMED if isinstance(value, str) and (event, field) in self._summed else None
 
@@ -72,12 +73,25 @@ class Named:
 _named: dict[tuple[str, ...], Named] = {}
 
 
-def usable(value: object) -> bool:
-    """Whether a field's value can be kept: a number within 10^12 or a text of at most 100 characters."""
-    if isinstance(value, str):
-        return len(value) <= LONGEST_TEXT
-    # `int | float` would take longer than the rest
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LARGEST_NUMBER
+def kept(value: object) -> float | str | None:
+    """A field's value as it is kept: a number within 10^12 or a text of at most 100 characters; None if it is neither.
+
+    A Decimal, a Fraction and the numbers of numpy are kept as floats. Never raises, whatever the app hands over.
+    """
+    try:
+        if isinstance(value, str):
+            return value if len(value) <= LONGEST_TEXT else None
+        # `int | float` would take longer than the rest
+        number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else _float(value)
+        return number if number is not None and abs(number) <= LARGEST_NUMBER else None
+    except Exception:  # of a number that is none, as Decimal("sNaN"), or of a proxy without its object
+        return None
+
+
+def _float(value: object) -> float | None:
+    """A number of another type as a float; a Decimal is a Number and nothing else."""
+    real = isinstance(value, Real) or (isinstance(value, Number) and not isinstance(value, Complex))
+    return float(value) if real and not isinstance(value, bool) else None  # type: ignore[arg-type]
 
 
 def add(connection: sqlite3.Connection, device: int, recorded: Iterable[Recorded]) -> None:

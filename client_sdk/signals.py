@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from client_sdk.questions import edge_name
 from client_sdk.rules import Kind
 
 
@@ -71,7 +72,9 @@ class Signal:
         values = [value for one in window if (value := one.fields.get(self.field or "")) is not None]
         if self.function is Function.SUM:
             return math.fsum(value for value in values if isinstance(value, float | int))
-        names = [str(value) for value in values]
+        names = [
+            value if isinstance(value, str) else edge_name(value + 0) for value in values
+        ]  # 7.0 is 7, and -0.0 is 0
         if self.function is Function.DISTINCT:
             return len(set(names))
         # a Counter keeps first-seen order, so the most recent of a tie comes first in reverse

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from difflib import get_close_matches
 
-from client_sdk.events import usable
+from client_sdk.events import kept
 from client_sdk.signals import Event, Function, Signal
 from client_sdk.survey import Survey
 from simulations.errors import SimulationError
@@ -121,6 +121,6 @@ def _fields(row: Mapping[str, str]) -> dict[str, float | str]:
         for number in (float, int):
             with suppress(ValueError):
                 value = number(text)
-        if usable(value):
+        if kept(value) is not None:
             fields[name] = value
     return fields

@@ -46,6 +46,13 @@ def signal(function, days=30):
         ("top", [ago(0, item="")], ""),
         ("distinct", [ago(0, item="a"), ago(0, item="a"), ago(29, item="b"), ago(30, item="c"), ago(-1, item="d")], 2),
         ("distinct", [ago(0), ago(0, item=1), ago(0, item="1"), ago(0, item=2)], 2),
+        ("distinct", [ago(0, item=7), ago(0, item=7.0), ago(0, item="7"), ago(0, item=0.3), ago(0, item=0.1 + 0.2)], 2),
+        ("distinct", [ago(0, item=0), ago(0, item=-0.0), ago(0, item=1e12), ago(0, item=10**12)], 2),
+        ("top", [ago(1, item=7.0), ago(0, item=7), ago(0, item="8")], "7"),
+        ("top", [ago(0, item=24.90)], "24.9"),
+        ("top", [ago(0, item=-0.0)], "0"),
+        ("top", [ago(0, item=10**12)], "1000000000000"),
+        ("top", [ago(0, item="7.0")], "7.0"),
     ],
 )  # fmt: skip
 def test_each_function_over_its_window(function, events, value):
