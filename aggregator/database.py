@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -127,8 +128,13 @@ class Database:
             raise DatabaseError(f"{changed(held, survey)}, or read what was collected: hushtally estimate {name}")
         return True
 
-    def tallies(self, survey: Survey) -> dict[Cell, Tally]:
-        """The tally of every cell of the survey that has reports, all of one moment."""
+    def tallies(self, survey: Survey, today: date | None = None) -> dict[Cell, Tally]:
+        """The tally of every cell of the survey that has reports, all of one moment.
+
+        Without those whose retention is over, which no collector may have been there to erase. today: the day in UTC on
+        which it is read; None: this one.
+        """
+        now = datetime.now(UTC).date() if today is None else today
         with self._reading():
             self._connection.execute("BEGIN")
             try:
@@ -141,6 +147,7 @@ class Database:
         return {
             cells[number]: Tally.of(part["symbol"], part["count"])
             for number, part in zip(numbers.tolist(), parts, strict=False)
+            if now < survey.erased_on(cells[number].epoch)
         }
 
     def _cells(self, survey: Survey) -> Iterator[tuple[int, Cell]]:

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +94,7 @@ def collect(
                 day = survey.epoch.next(day)
                 clock.now = datetime.combine(day, time(), UTC) - timedelta(seconds=1)
                 fleet.send()
-                found |= {(id, step): one for id, one in _tallied(told, database, label).items()}
+                found |= {(id, step): one for id, one in _tallied(told, database, label, clock.now.date()).items()}
         finally:
             app.extensions["hushtally"].close()
     counted = sum(one.n for one in found.values())
@@ -120,10 +120,10 @@ def _place(devices: int) -> str | None:
     return None
 
 
-def _tallied(survey: Survey, database: Path, label: str) -> dict[str, Collected]:
+def _tallied(survey: Survey, database: Path, label: str, today: date) -> dict[str, Collected]:
     """Read when the epoch is over, as later on its counts may have been deleted."""
     with Database.open(database) as opened:
-        tallies = opened.tallies(survey)
+        tallies = opened.tallies(survey, today)
     found = {}
     for question in survey.asked:
         tally = Tally.merge(one for (of, _, epoch), one in tallies.items() if (of, epoch) == (question.id, label))

@@ -37,6 +37,7 @@ owner = "insights@shop.example"
 starts = 2026-11-02
 ends = 2027-05-02
 epoch = "week"
+retention_days = 3660  # the command reads by this machine's clock
 min_reports = 500
 
 [privacy]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,17 @@ def test_the_newest_version_is_taken_unless_one_is_named(
         assert opened.survey("shop", 1).version == 1
         assert opened.tallies(newer) == {}
         assert not opened.agree(Survey.parse(survey_text.replace("version = 1", "version = 2")))
+
+
+def test_what_should_be_erased_is_not_read(database: Path, survey: Survey, tallies: dict[Cell, Tally]) -> None:
+    """From its day of erasure on an epoch is left out, also where no collector was there to erase it."""
+    with Database.open(database) as opened:
+        for epoch, left in (("2026-W45", {"2026-W46"}), ("2026-W46", set())):
+            erased = survey.erased_on(epoch)
+            assert {cell.epoch for cell in opened.tallies(survey, erased - timedelta(days=1))} == left | {epoch}
+            assert {cell.epoch for cell in opened.tallies(survey, erased)} == left
+        day = survey.erased_on("2026-W45")
+        assert opened.tallies(survey, day) == {cell: one for cell, one in tallies.items() if cell.epoch == "2026-W46"}
 
 
 def test_it_reads_while_a_collector_writes_and_never_writes_itself(database: Path, survey: Survey) -> None:
