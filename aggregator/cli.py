@@ -69,7 +69,7 @@ def estimate(
     except HushtallyError as error:
         raise click.ClickException(str(error)) from None
     if not rows:
-        click.echo(f"nothing collected yet for {found.name} in {database}", err=True)
+        click.echo(f"nothing collected yet, or kept no longer, for {found.name} in {database}", err=True)
     _show(rows, form)
 
 

@@ -162,7 +162,7 @@ def test_nothing_collected_yet_is_no_error(
     result = run(database, str(file), "--format", form, "--epoch", "2026-W45")
     assert result.exit_code == 0
     assert result.stdout == empty
-    assert result.stderr == f"nothing collected yet for shop v2 in {database}\n"
+    assert result.stderr == f"nothing collected yet, or kept no longer, for shop v2 in {database}\n"
 
 
 def test_a_long_domain_shows_its_largest_segments(tmp_path: Path, survey_text: str, write_database) -> None:  # type: ignore[no-untyped-def]
