@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import encodings.idna  # noqa: F401  (what any look-up of a name and any handshake would import)
+import logging
 import socket
 import ssl
 import time
@@ -21,6 +22,9 @@ from urllib.request import getproxies_environment, proxy_bypass_environment  # t
 
 from client_sdk.transport import Answer, CutOff
 
+logger = logging.getLogger("hushtally")
+
+PROXY = "HTTPS_PROXY must name a proxy as http://host:port, got another kind: neither TLS nor SOCKS is spoken to it"
 # fixed and the same on every machine: they tell nothing about it
 HEADERS = {"User-Agent": "hushtally", "Accept-Encoding": "identity", "Connection": "close"}
 
@@ -142,9 +146,14 @@ def _proxy(url: SplitResult) -> SplitResult | None:
     named = getproxies_environment().get("https")
     if not named or proxy_bypass_environment(url.netloc):
         return None
-    proxy = urlsplit(named if "://" in named else f"http://{named}")
-    if proxy.scheme not in ("http", "https") or not proxy.hostname:
-        raise ConnectionError("the proxy that the environment names is of no kind that is known")
+    try:
+        proxy = urlsplit(named if "://" in named else f"http://{named}")
+        known = proxy.scheme == "http" and proxy.hostname and proxy.port != 0
+    except ValueError:
+        known = False
+    if not known:  # to speak plainly to one that is named https would give away its password
+        logger.warning("%s", PROXY)
+        raise ConnectionError(PROXY)
     return proxy
 
 

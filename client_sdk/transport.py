@@ -71,8 +71,8 @@ _abandoned: list[threading.Thread] = []
 class HttpTransport(Forking):
     """The transport of the standard library: no cookies, no redirects, verified certificates.
 
-    https goes through the proxy that the environment names (HTTPS_PROXY, NO_PROXY); plain http, to this machine alone,
-    through none.
+    https goes through the proxy that the environment names (HTTPS_PROXY, NO_PROXY; http://host:port alone); plain http,
+    to this machine alone, through none.
     """
 
     def __init__(self) -> None:
@@ -135,7 +135,9 @@ def checked_url(collector: str) -> str:
         host = None
     # a user, a query or a fragment has no use here, and urlsplit passes over what is not printable
     plain = isinstance(collector, str) and collector.isascii() and collector.isprintable()
-    if not host or not plain or parts.scheme not in ("https", "http") or set(collector) & set("@?# \\"):
+    if "@" in repr(collector):  # which may hold a password
+        raise ClientError("collector must be a URL without a user or password, like https://tally.shop.example")
+    if not host or not plain or parts.scheme not in ("https", "http") or set(collector) & set("?# \\"):
         raise ClientError(f"collector must be a URL like https://tally.shop.example, got {collector!r}")
     if parts.scheme == "http" and not _loopback(host):
         raise ClientError(f"collector must be https (plain http goes to this machine only), got {collector!r}")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -280,7 +281,7 @@ class TestProxy:
         assert b"canary" not in b"".join(proxy.seen)
         assert b"roxy" not in server.requests[-1]
 
-    @pytest.mark.parametrize("written", ["https_proxy=127.0.0.1:{}", "HTTPS_PROXY=https://127.0.0.1:{}"])
+    @pytest.mark.parametrize("written", ["https_proxy=127.0.0.1:{}", "HTTPS_PROXY=HTTP://127.0.0.1:{}/"])
     def test_other_ways_to_name_it(
         self, written: str, proxy: Any, secure: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -326,15 +327,33 @@ class TestProxy:
             ask(f"https://localhost:{server.port}/a", 2.0)
         assert server.requests == []
 
-    @pytest.mark.parametrize("named", ["socks5://127.0.0.1:1", "http://", "http://127.0.0.1:many"])
-    def test_one_of_no_known_kind_is_not_gone_around(
-        self, named: str, secure: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize(
+        "named",
+        [
+            "https://user:canary@127.0.0.1:{}",
+            "socks5://user:canary@127.0.0.1:{}",
+            "http://",
+            "http://127.0.0.1:0",
+            "http://127.0.0.1:canary",
+            "http://[::1",
+        ],
+    )
+    def test_one_of_no_known_kind_is_not_gone_around_and_learns_nothing(
+        self,
+        named: str,
+        proxy: Any,
+        secure: Callable[[str], Any],
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
+        """One that is named https would be sent its password in the clear: it is not even connected to. The log says
+        what is wrong, without the value."""
         server = secure("localhost")
-        monkeypatch.setenv("HTTPS_PROXY", named)
-        with pytest.raises(ConnectionError):
+        monkeypatch.setenv("HTTPS_PROXY", named.format(proxy.port))
+        with pytest.raises(ConnectionError, match=r"^HTTPS_PROXY must name a proxy as http://host:port, got another"):
             ask(f"https://localhost:{server.port}/a", 2.0)
-        assert server.requests == []
+        assert server.requests == proxy.requests == []
+        assert [record.getMessage() for record in caplog.records] == [http_attempt.PROXY]
 
 
 def test_a_request_imports_nothing_after_its_module(secure: Callable[[str], Any], serve: Serve, answer_of: Any) -> None:
@@ -417,3 +436,20 @@ class TestUrl:
     def test_nothing_else(self, url: Any) -> None:
         with pytest.raises(ClientError, match="collector must be"):
             checked_url(url)
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://user:hunter2@tally.shop.example",
+            "http://user:hunter2@tally.shop.example",
+            "https://user:hunter2@",
+            "https://user:hunter2@[::1",
+            "user:hunter2@tally.shop.example",
+            "https://tally.shop.example/hunter2@",
+            b"https://user:hunter2@tally.shop.example",
+        ],
+    )
+    def test_a_password_is_not_repeated(self, url: Any) -> None:
+        with pytest.raises(ClientError, match=r"^collector must be a URL without a user or password") as raised:
+            checked_url(url)
+        assert "hunter2" not in "".join(traceback.format_exception(raised.value))
