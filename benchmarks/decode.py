@@ -86,7 +86,7 @@ def main() -> None:
         table.add_row(
             f"{domain:,}",
             f"{epsilon:g}",
-            " ".join([mechanism.name, *(f"{key}={value}" for key, value in mechanism.parameters.items())]),
+            mechanism.label,
             f"{mechanism.symbols:,}",
             f"{took * 1e3:.2f}",
             f"{allowed * 1e3:.0f}" if allowed else "",

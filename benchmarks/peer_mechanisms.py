@@ -87,7 +87,7 @@ class Ours(Contestant):
     def __init__(self, epsilon: float, d: int, seed: int) -> None:
         self.d = d
         self.mechanism: Mechanism = choose(d, epsilon)
-        self.name = " ".join([self.mechanism.name, *(f"{k}={v}" for k, v in self.mechanism.parameters.items())])
+        self.name = self.mechanism.label
         self.randomness: Randomness = Seeded(seed)
 
     def privatise(self, value: int) -> int:

@@ -202,13 +202,12 @@ def _checking(survey: Survey) -> list[str]:
 def randomization(question: Question) -> str:
     """How a question's answers are randomized, and at what cost in accuracy."""
     mechanism = question.mechanism
-    parameters = ", ".join(f"{name} {value}" for name, value in mechanism.parameters.items())
     size = math.ceil((mechanism.symbols - 1).bit_length() / 8)
     cost = mechanism.mean_variance() / optimal_mean_variance(mechanism.domain, question.epsilon)
     least = "at least " if isinstance(mechanism, Rappor) else ""  # values that share a bit cost more
     memory = "" if question.epsilon_permanent is None else f", {question.epsilon_permanent:g} for all of one answer"
     return (
-        f"{mechanism.name}{f' ({parameters})' if parameters else ''}, epsilon {question.epsilon:g}{memory}:"
+        f"{mechanism.label}, epsilon {question.epsilon:g}{memory}:"
         f" p {mechanism.channel.p:.4f}, q {mechanism.channel.q:.4f}, {mechanism.symbols:,} symbols"
         f" ({size} {'byte' if size == 1 else 'bytes'}), variance {least}{cost:.3f} times the optimum"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def _guarantee(survey: Survey) -> list[str]:
     rows = [
         (
             one.id,
-            " ".join([one.mechanism.name, *(f"{name}={value}" for name, value in one.mechanism.parameters.items())]),
+            one.mechanism.label,
             f"{one.epsilon:g}" if one.epsilon_permanent is None else f"{one.epsilon:g} / {one.epsilon_permanent:g}",
             f"{one.mechanism.channel.p:.4f}",
             f"{one.mechanism.channel.q:.4f}",
@@ -124,8 +125,8 @@ def _retention(survey: Survey) -> list[str]:
     last = survey.epoch.label(survey.ends)
     return [
         f"On the device: events for at most {survey.longest_window} days, answers until the survey ends.",
-        f"At the collector: reports of a {survey.epoch} are accepted until the end of the next one, and their counts kept"
-        f" for {survey.retention_days} days after that; the last of them are deleted on {survey.erased_on(last)}.",
+        f"At the collector: reports of a {survey.epoch} are accepted until the end of the next one, and their counts"
+        f" kept for {survey.retention_days} days after that; the last of them are deleted on {survey.erased_on(last)}.",
         f"Published results: {OPEN}",
     ]
 
@@ -197,10 +198,7 @@ def _bullets(lines: list[str]) -> str:
 
 def _text(value: str) -> str:
     """A text of the survey as Markdown shows it: on one line, and nothing in it taken for markup."""
-    text = " ".join(value.split())
-    for sign in ("|", "<", "[", "*"):
-        text = text.replace(sign, f"\\{sign}")
-    return text
+    return re.sub(r"([\\|<\[*~&])", r"\\\1", " ".join(value.split()))
 
 
 @click.command("card")

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 
 import click
 
-from client_sdk.questions import Question
 from client_sdk.survey import Survey
 from client_sdk.survey_changes import differences
 from hushtally.survey_change import MEANING, Change, Touches
@@ -67,6 +66,7 @@ def _changes(old: Survey, new: Survey) -> Iterator[Change]:
     yield from _plain(old, new)
     yield from _spending(old, new)
     yield from _members("cohort", _cohorts(old), _cohorts(new), more=_finer(old, new))
+    yield from _grows("days kept on the device", old.longest_window, new.longest_window)
     yield from _members("kept on the device,", _kept(old), _kept(new))
     yield from _members("signal", _signals(old), _signals(new))
     yield from _questions(old, new)
@@ -112,15 +112,10 @@ def _questions(old: Survey, new: Survey) -> Iterator[Change]:
             yield Change(what, states[before.only_crossed], states[after.only_crossed], touches)
         yield from changed_form(what, before.form, after.form)
         touches = Touches.FOLLOWS if before.automatic and after.automatic else Touches.OTHER
-        yield from _differ(f"{what}, mechanism", _named(before), _named(after), touches)
+        yield from _differ(f"{what}, mechanism", before.mechanism.label, after.mechanism.label, touches)
     common = [[id for id in one if id in ours and id in theirs] for one in (ours, theirs)]
     if common[0] != common[1]:
         yield Change("order of the questions", ", ".join(common[0]), ", ".join(common[1]), Touches.NOTHING)
-
-
-def _named(question: Question) -> str:
-    parameters = (f"{name}={value}" for name, value in question.mechanism.parameters.items())
-    return " ".join([question.mechanism.name, *parameters])
 
 
 def _cohorts(survey: Survey) -> dict[str, str]:

@@ -20,7 +20,6 @@ from client_sdk.survey import Survey
 from client_sdk.testing import SeededRandomness
 from simulations.certificate import STATISTICS, Certificate, Finding
 from simulations.errors import SimulationError
-from simulations.outlook import named
 from simulations.proof import MOST_BRANCHES, TooManyBranches, prove_all_reports, prove_one_report
 from simulations.witness import watch
 
@@ -168,7 +167,7 @@ def _finding(question: Question, bound: str, claimed: float, events: Sequence[Ev
     if worst > claimed:
         breaches = [*breaches, f"it tells at least {worst:.4f}, more than the {claimed:g} claimed: {name}"]
     return Finding(
-        question.id, named(mechanism), mechanism.domain, mechanism.symbols, bound, claimed, STATISTICS,
+        question.id, mechanism.label, mechanism.domain, mechanism.symbols, bound, claimed, STATISTICS,
         None, first.lower_bound(1 - CONFIDENCE), CONFIDENCE, first.trials, first.name, tuple(breaches),
     )  # fmt: skip
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aggregator.intervals import simultaneous
+from aggregator.intervals import comparisons, one_sided, simultaneous
 from client_sdk.explain import largest_belief
-from client_sdk.mechanisms import Mechanism, Rappor
+from client_sdk.mechanisms import Rappor
 from client_sdk.questions import Question
 from client_sdk.survey import Survey
 from simulations.errors import SimulationError
@@ -18,7 +18,6 @@ from simulations.planning import (
     CONFIDENCE,
     detectable_share,
     half_widths,
-    one_sided,
     plain_equivalent,
     power,
     reports_for_half_width,
@@ -147,7 +146,7 @@ def outlook(survey: Survey, question: Question, demand: Demand, population: Popu
     widest = int(np.argmax(halves))
     needed = reports_for_half_width(channel, float(shares[widest]), demand.target, demand.confidence)
     least = detectable_share(channel, n, confidence=one_sided(demand.confidence))
-    together = simultaneous(demand.confidence, len(shares))
+    together = simultaneous(demand.confidence, comparisons(question.mechanism))
     lifetime = lifetime_epsilon(survey, demand.epochs)
     return Outlook(
         survey=survey.id,
@@ -158,7 +157,7 @@ def outlook(survey: Survey, question: Question, demand: Demand, population: Popu
         recommended=False,
         question=question.id,
         question_epsilon=question.epsilon,
-        mechanism=named(question.mechanism),
+        mechanism=question.mechanism.label,
         segments=len(shares),
         symbols=question.mechanism.symbols,
         reports=n,
@@ -186,8 +185,3 @@ def protection(survey: Survey, epochs: int | None = None) -> str:
         )
     answers = _answers(survey, epochs)
     return f"whatever the customer did, in {'the one answer' if answers == 1 else f'all {answers} answers together'}"
-
-
-def named(mechanism: Mechanism) -> str:
-    """A mechanism and its parameters in a few words, like "affine r=67 w=18"."""
-    return " ".join([mechanism.name, *(f"{name}={value}" for name, value in mechanism.parameters.items())])

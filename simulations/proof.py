@@ -15,7 +15,6 @@ from client_sdk.mechanisms.enumeration import TIGHT, distribution, largest_ratio
 from client_sdk.questions import Question
 from client_sdk.randomness import Randomness
 from simulations.certificate import ENUMERATION, Finding
-from simulations.outlook import named
 
 MOST_BRANCHES = 2**20  # about a minute
 Distribution = Mapping[int, Fraction]
@@ -84,7 +83,7 @@ def _finding(
     elif epsilon < claimed - TIGHT and not isinstance(mechanism, Rappor):  # where hashes collide it tells less
         breaches = [f"it tells {epsilon:.12g}, so that accuracy for {claimed:g} is given away", *breaches]
     return Finding(
-        question.id, named(mechanism), mechanism.domain, mechanism.symbols, bound, claimed, ENUMERATION,
+        question.id, mechanism.label, mechanism.domain, mechanism.symbols, bound, claimed, ENUMERATION,
         epsilon, None, None, None, None, tuple(breaches),
     )  # fmt: skip
 

@@ -102,6 +102,11 @@ class Mechanism(ABC):
         """The parameters that a survey may state by hand; with them and the epsilon the mechanism is fixed."""
 
     @property
+    def label(self) -> str:
+        """Name and parameters, as people say them."""
+        return " ".join([self.name, *(f"{name}={value}" for name, value in self.parameters.items())])
+
+    @property
     @abstractmethod
     def sampled(self) -> Mapping[str, object]:
         """The integers that are sampled, JSON-ready (2^53 and above as text); they enter the survey's digest."""
