@@ -35,8 +35,8 @@ SIMULATION_LEGEND = {
     "above 0": "how often the lower end of the one-sided 95% interval is",
 }
 UNCUT = (
-    "Noise takes small shares below 0. Intervals are shown whole here, so that it can be counted how often they hold"
-    " the truth; `hushtally estimate` shows of each what a share can be, 0% to 100%."
+    "Noise takes small shares below 0. Intervals are shown whole, as `hushtally estimate` shows them, so that it can be"
+    " counted how often they hold the truth."
 )
 
 
