@@ -9,7 +9,16 @@ import numpy as np
 
 from aggregator.consistency import consistent
 from aggregator.errors import EstimateError
-from aggregator.intervals import Floats, Interval, Population, share_interval, simultaneous
+from aggregator.intervals import (
+    Booleans,
+    Floats,
+    Interval,
+    Population,
+    comparisons,
+    detected,
+    share_interval,
+    simultaneous,
+)
 from aggregator.regression import regress
 from aggregator.support import support_counts
 from aggregator.tally import Tally
@@ -17,19 +26,21 @@ from client_sdk.mechanisms import Mechanism, Rappor
 from client_sdk.questions import Question
 
 CONFIDENCE_RANGE = (0.5, 0.9999)
-Decoded = tuple[Floats, Floats, Interval, Interval]  # shares, standard errors, intervals of each and of all at once
+# shares, standard errors, intervals of each and of all at once, which were detected
+Decoded = tuple[Floats, Floats, Interval, Interval, Booleans]
 
 POPULATIONS: tuple[str, ...] = get_args(Population)
 
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """The share of customers in every segment of a question; float arrays of shape (domain,) in the domain's order.
+    """The share of customers in every segment of a question; arrays of shape (domain,) in the domain's order.
 
     estimate is unbiased and raw: it may be negative or above one. low..high holds the truth of one segment with the
     confidence asked for, simultaneous_low..simultaneous_high those of all segments at once, so also of those that were
-    picked for their high estimates; of rappor low..high also holds those that a test told from zero. consistent is the
-    closest set of shares that could be true.
+    picked for their high estimates. detected: told from zero, as the lower end of the one-sided interval of the same
+    confidence is above it; of rappor low..high also holds those `detected`, at the same confidence, not of those whose
+    low is above 0. consistent is the closest set of shares that could be true.
     """
 
     n: int
@@ -40,6 +51,7 @@ class Estimate:
     simultaneous_low: Floats
     simultaneous_high: Floats
     consistent: Floats
+    detected: Booleans
 
 
 def estimate(
@@ -60,10 +72,10 @@ def estimate(
         decoded = _regressed(mechanism, tally, confidence, population)
     else:
         decoded = _counted(mechanism, tally, confidence, population)
-    shares, standard_error, each, together = decoded
+    shares, standard_error, each, together, told = decoded
     # Exact intervals may be shorter than approximate ones, and those of few shares at once than one for the detected.
     lowest, highest = np.minimum(together.low, each.low), np.maximum(together.high, each.high)
-    return Estimate(tally.n, shares, standard_error, *each, lowest, highest, consistent(shares))
+    return Estimate(tally.n, shares, standard_error, *each, lowest, highest, consistent(shares), told)
 
 
 def _counted(mechanism: Mechanism, tally: Tally, confidence: float, population: Population) -> Decoded:
@@ -75,14 +87,16 @@ def _counted(mechanism: Mechanism, tally: Tally, confidence: float, population: 
     variance = channel.variance if population == "customers" else channel.respondents_variance
     each, together = (
         share_interval(channel, supporting, n, level, population)
-        for level in (confidence, simultaneous(confidence, mechanism.domain))
+        for level in (confidence, simultaneous(confidence, comparisons(mechanism)))
     )
-    return shares, np.sqrt(variance(possible, n)), each, together
+    told = detected(channel, supporting, n, confidence, population)
+    return shares, np.sqrt(variance(possible, n)), each, together, told
 
 
 def _regressed(mechanism: Rappor, tally: Tally, confidence: float, population: Population) -> Decoded:
     found = regress(mechanism, tally, population)
-    return found.shares, found.standard_error, found.interval(confidence), found.simultaneous(confidence)
+    each, together = found.interval(confidence), found.simultaneous(confidence)
+    return found.shares, found.standard_error, each, together, found.detected(confidence)
 
 
 def _check(tally: Tally, confidence: float, population: str) -> None:

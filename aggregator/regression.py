@@ -26,12 +26,14 @@ class Regression:
     shares: Floats
     standard_error: Floats
 
-    def detected(self, confidence: float = 0.95) -> NDArray[np.bool_]:
+    def detected(self, confidence: float) -> NDArray[np.bool_]:
         """Which shares are told from zero: a one-sided test of each; bool array of shape (domain,)."""
         return np.asarray(self.shares > float(ndtri(confidence)) * self.standard_error)
 
     def interval(self, confidence: float) -> Interval:
-        """Interval of each share: holds it with `confidence`, and at least so where the share was detected.
+        """Interval of each share: holds it with `confidence`, and at least so where `detected(confidence)` does too.
+
+        Of the shares whose lower end is above zero, which are fewer, it does not hold as many.
 
         Values that are looked at because they were detected are overestimated more often than others; so the lower end
         of a share that barely stands out reaches further, down to zero, and no upper end needs to. See `_tails`.

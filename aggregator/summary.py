@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 
 from aggregator.errors import NotEstimableError, SelectionError
 from aggregator.estimate import estimate
@@ -21,8 +22,10 @@ class Row:
     """One share with its uncertainty; the fields are the stable keys of the JSON and CSV formats.
 
     cohort: the values that the group has in common, {} for all customers. low..high holds the share of one segment with
-    the row's confidence; of segments picked for their high estimates fewer do (rappor's also hold what was told from
-    zero), and simultaneous_low..simultaneous_high holds for whichever are picked. A row that is not published has the
+    the row's confidence; of segments picked for their high estimates fewer do, and simultaneous_low..simultaneous_high
+    holds for whichever are picked. detected: the share is told from zero, as the lower end of the one-sided interval of
+    the row's confidence is above it; of rappor low..high also holds those `detected`, at the same confidence, not of
+    those whose low is above 0. complete: no more reports of the epoch can come. A row that is not published has the
     number of reports and its reason, no shares.
     """
 
@@ -45,6 +48,8 @@ class Row:
     reason: str | None = None
     confidence: float = 0.95
     population: Population = "customers"
+    detected: bool | None = None
+    complete: bool = False
 
 
 def summarize(
@@ -55,16 +60,18 @@ def summarize(
     population: Population = "customers",
     questions: Iterable[str] | None = None,
     epochs: Iterable[str] | None = None,
+    today: date | None = None,
 ) -> list[Row]:
     """The rows of a survey in a fixed order: question, epoch, cohort, segment, each as the survey declares it.
 
     tallies: by cell, as `Database.tallies` reads them. by: names of cohorts, one group for every combination of their
     values that has reports; none: all customers together. questions, epochs: only these; None: all that have reports.
-    SelectionError for one that is not there.
+    today: the day in UTC on which the tallies were read; None: this one. SelectionError for one that is not there.
     """
     names = _names(survey, by)
     asked = _questions(survey, questions)
     wanted = _epochs(tallies, epochs)
+    now = datetime.now(UTC).date() if today is None else today
     rows: list[Row] = []
     for question in asked:
         groups = _groups(survey, question, tallies, names)
@@ -72,7 +79,8 @@ def summarize(
             if epoch in wanted:
                 tally = Tally.merge(groups[epoch, group])
                 cohort = dict(zip(names, group, strict=True))
-                rows += _rows(survey, question, epoch, cohort, tally, confidence, population)
+                complete = now > survey.accepted_until(survey.epoch.first_day(epoch))
+                rows += _rows(survey, question, epoch, cohort, tally, confidence, population, complete)
     return rows
 
 
@@ -84,10 +92,12 @@ def _rows(
     tally: Tally,
     confidence: float,
     population: Population,
+    complete: bool,
 ) -> Iterator[Row]:
     def row(segment: str, **figures: float | bool | str) -> Row:
         about = (survey.id, survey.version, question.id, epoch, cohort, segment, "share", tally.n)
-        return Row(*about, **figures, confidence=confidence, population=population)  # type: ignore[arg-type]
+        empty = Row(*about, confidence=confidence, population=population, complete=complete)
+        return replace(empty, **figures)  # type: ignore[arg-type]
 
     if tally.n < survey.min_reports:
         reason = f"fewer than {survey.min_reports} reports: {tally.n}"
@@ -108,6 +118,7 @@ def _rows(
             simultaneous_low=float(found.simultaneous_low[index]),
             simultaneous_high=float(found.simultaneous_high[index]),
             consistent=float(found.consistent[index]),
+            detected=bool(found.detected[index]),
             published=True,
         )
 

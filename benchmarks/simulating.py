@@ -21,7 +21,7 @@ from simulations.audit import audit
 from simulations.definition import Definition
 from simulations.drawn import draw_supporting
 from simulations.outlook import Demand, outlook
-from simulations.planning import formula_reports, least_detected, one_sided, power, reports_to_detect
+from simulations.planning import ONE_SIDED, formula_reports, least_detected, power, reports_to_detect
 from simulations.population import Population
 from simulations.scenario import Scenario
 from simulations.simulate import simulate
@@ -113,7 +113,7 @@ def truth() -> None:
         mechanism = choose(16, epsilon)
         n = reports_to_detect(mechanism.channel, share)
         shares, exact = np.array([share, *[(1 - share) / 15] * 15]), power(mechanism.channel, share, n)
-        least = least_detected(mechanism.channel, n, one_sided())
+        least = least_detected(mechanism.channel, n, ONE_SIDED)
         drawn = (draw_supporting(mechanism, random.multinomial(n, shares), random)[0] for _ in range(1_000))
         detected = sum(int(one >= least) for one in drawn) / 1_000
         errors_off = abs(detected - exact) / (exact * (1 - exact) / 1_000) ** 0.5

@@ -8,10 +8,12 @@ import numpy as np
 from scipy.special import bdtrc, ndtri
 
 from aggregator.intervals import Floats, share_interval
+from aggregator.intervals import one_sided as one_sided
 from client_sdk.channel import Channel
 from simulations.errors import SimulationError
 
 CONFIDENCE, POWER = 0.95, 0.8
+ONE_SIDED = one_sided(CONFIDENCE)
 EXACT_BELOW = 500  # reports; from here on the normal formula is close enough to be inverted
 
 
@@ -47,11 +49,6 @@ def reports_for_half_width(channel: Channel, share: float, target: float, confid
     return high
 
 
-def one_sided(confidence: float = CONFIDENCE) -> float:
-    """The confidence of the two-sided interval whose lower end alone has this confidence."""
-    return 2 * confidence - 1
-
-
 def least_detected(channel: Channel, n: int, confidence: float) -> int:
     """From how many supporting reports of n the lower end of the interval of this confidence is above zero."""
     low, high = math.floor(n * channel.q), n + 1
@@ -64,7 +61,7 @@ def least_detected(channel: Channel, n: int, confidence: float) -> int:
     return high
 
 
-def power(channel: Channel, share: float, n: int, confidence: float = one_sided()) -> float:
+def power(channel: Channel, share: float, n: int, confidence: float = ONE_SIDED) -> float:
     """The exact chance that n reports tell `share` from zero: that the lower end of its interval is above it.
 
     confidence: of the two-sided interval; by default its lower end alone has 95%.
@@ -73,7 +70,7 @@ def power(channel: Channel, share: float, n: int, confidence: float = one_sided(
     return 0.0 if least > n else float(bdtrc(least - 1, n, float(channel.observed(share))))
 
 
-def detectable_share(channel: Channel, n: int, wanted: float = POWER, confidence: float = one_sided()) -> float | None:
+def detectable_share(channel: Channel, n: int, wanted: float = POWER, confidence: float = ONE_SIDED) -> float | None:
     """The smallest share that n reports tell from zero with the power wanted; None if they tell no share at all.
 
     Exact: the power rises with the share.
@@ -91,7 +88,7 @@ def detectable_share(channel: Channel, n: int, wanted: float = POWER, confidence
     return high
 
 
-def formula_reports(channel: Channel, share: float, wanted: float = POWER, confidence: float = one_sided()) -> int:
+def formula_reports(channel: Channel, share: float, wanted: float = POWER, confidence: float = ONE_SIDED) -> int:
     """The reports that tell `share` from zero by the normal approximation of both error rates."""
     z_null, z_power = float(ndtri((1 + confidence) / 2)), float(ndtri(wanted))
     null, other = channel.q * (1 - channel.q), channel.observed(share) * (1 - channel.observed(share))
@@ -99,7 +96,7 @@ def formula_reports(channel: Channel, share: float, wanted: float = POWER, confi
     return math.ceil(reports)
 
 
-def reports_to_detect(channel: Channel, share: float, wanted: float = POWER, confidence: float = one_sided()) -> int:
+def reports_to_detect(channel: Channel, share: float, wanted: float = POWER, confidence: float = ONE_SIDED) -> int:
     """The reports that tell `share` from zero with the power wanted, 0 < share <= 1.
 
     Below EXACT_BELOW the number from which on the exact power never falls below it again (it jumps, as reports are

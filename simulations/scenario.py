@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 from aggregator.estimate import estimate
-from aggregator.intervals import Floats, Interval, share_interval
+from aggregator.intervals import Booleans, Floats, Interval, detected, share_interval
 from aggregator.support import support_counts
 from aggregator.tally import Integers, Tally
 from client_sdk.mechanisms import Mechanism, Rappor
@@ -35,14 +35,15 @@ class Collected(NamedTuple):
             return cls(tally.n, None, tally)
         return cls(tally.n, support_counts(mechanism, tally))
 
-    def estimate(self, mechanism: Mechanism, confidence: float) -> tuple[Floats, Interval]:
-        """The shares and their intervals, as the aggregator makes them; n >= 1."""
+    def estimate(self, mechanism: Mechanism, confidence: float) -> tuple[Floats, Interval, Booleans]:
+        """The shares, their intervals and which were detected, as the aggregator makes them; n >= 1."""
         if self.supporting is None:
             assert self.tally is not None
             found = estimate(mechanism, self.tally, confidence)
-            return found.estimate, Interval(found.low, found.high)
-        channel = mechanism.channel
-        return channel.debias(self.supporting, self.n), share_interval(channel, self.supporting, self.n, confidence)
+            return found.estimate, Interval(found.low, found.high), found.detected
+        channel, counts = mechanism.channel, (self.supporting, self.n)
+        interval = share_interval(channel, *counts, confidence)
+        return channel.debias(*counts), interval, detected(channel, *counts, confidence)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from client_sdk.questions import Question
 from client_sdk.survey import Survey
 from simulations import crowd, fleet
 from simulations.errors import SimulationError
-from simulations.planning import CONFIDENCE, one_sided
+from simulations.planning import CONFIDENCE
 from simulations.scenario import Collected, Scenario, labels
 
 ENGINES = {"tallies": crowd.collect, "clients": fleet.collect}
@@ -60,14 +60,13 @@ class _Sums:
         self.reports += collected.n
         if collected.n < max(least, 1):
             return
-        estimate, (low, high) = collected.estimate(question.mechanism, confidence)
-        one = collected.estimate(question.mechanism, one_sided(confidence))[1]
+        estimate, (low, high), told = collected.estimate(question.mechanism, confidence)
         figures: dict[str, Floats] = {
             "estimate": estimate,
             "error": (estimate - truth) ** 2,
             "half_width": (high - low) / 2,
             "coverage": ((low <= truth) & (truth <= high)).astype(np.float64),
-            "detected": (one.low > 0).astype(np.float64),
+            "detected": told.astype(np.float64),
         }
         for name, figure in figures.items():
             self.sums[name] = self.sums[name] + figure if name in self.sums else figure

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import date
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
 from aggregator.consistency import consistent
 from aggregator.errors import EstimateError, SelectionError
 from aggregator.estimate import estimate
+from aggregator.intervals import Population
+from aggregator.regression import regress
 from aggregator.summary import summarize
 from aggregator.support import support_counts
 from aggregator.tally import Cell, Tally
-from client_sdk.mechanisms import Affine, Direct, Mechanism, Projective, Subset, Weights
+from client_sdk.mechanisms import Affine, Direct, Mechanism, Projective, Rappor, Subset, Weights
 from client_sdk.mechanisms.design import Design
 from client_sdk.survey import Survey
 
@@ -54,6 +59,23 @@ def test_the_standard_error_is_that_of_repeated_surveys(mechanism: Design, popul
         spread.append(found.estimate)
         errors.append(found.standard_error)
     assert np.std(spread, axis=0) == pytest.approx(np.mean(errors, axis=0), rel=0.16)
+
+
+@pytest.mark.parametrize("population", ["customers", "respondents"])
+@pytest.mark.parametrize("confidence", [0.5, 0.8, 0.95])
+def test_detected_is_the_one_sided_interval_above_zero(confidence: float, population: Population) -> None:
+    """Also of a share whose own interval reaches zero; of rappor it is the test of the regression."""
+    tally = Tally.of({0: 9_000, 1: 2_210, 2: 2_580, 3: 2_210})
+    found = estimate(Direct(4, Weights.of(1.2)), tally, confidence, population)
+    wider = estimate(Direct(4, Weights.of(1.2)), tally, max(2 * confidence - 1, 0.5), population)
+    assert found.detected.tolist() == [True, False, confidence < 0.95, False]
+    assert found.low[2] < 0 or confidence == 0.5
+    if confidence > 0.75:
+        assert found.detected.tolist() == (wider.low > 0).tolist()
+    rappor = Rappor(3, 8, 2, 4, Fraction(1, 2), Fraction(1, 2), Fraction(3, 4))
+    bits = Tally.of(np.random.default_rng(2).integers(0, rappor.symbols, 2000))
+    one, other = estimate(rappor, bits, confidence, population), regress(rappor, bits, population)
+    assert one.detected.tolist() == other.detected(confidence).tolist()
 
 
 def test_an_estimate_stays_raw_and_keeps_its_own_interval() -> None:
@@ -117,6 +139,29 @@ def test_the_order_of_a_summary_is_fixed(survey: Survey, tallies: dict[Cell, Tal
     turned = dict(reversed(tallies.items()))
     assert summarize(survey, tallies, by=["platform", "plan"]) == summarize(survey, turned, by=["plan", "platform"])
     assert [row.epoch for row in summarize(survey, tallies)][:6] == ["2026-W45"] * 3 + ["2026-W46"] * 3
+
+
+def test_rows_say_whether_more_reports_can_come(survey: Survey, tallies: dict[Cell, Tally]) -> None:
+    """A week is accepted until the end of the next one, be it published or not."""
+    for today, complete in (
+        (date(2026, 11, 15), {"2026-W45": False, "2026-W46": False}),
+        (date(2026, 11, 16), {"2026-W45": True, "2026-W46": False}),
+        (date(2026, 11, 23), {"2026-W45": True, "2026-W46": True}),
+    ):
+        rows = summarize(survey, tallies, today=today)
+        assert {row.published for row in rows} == {True, False}
+        assert {(row.epoch, row.complete) for row in rows} == set(complete.items())
+    of_the_past = summarize(survey, {Cell(q, c, "2020-W01"): tally for (q, c, _), tally in tallies.items()})
+    assert {row.complete for row in of_the_past} == {True}
+
+
+def test_rows_say_which_shares_are_told_from_zero(survey: Survey, tallies: dict[Cell, Tally]) -> None:
+    rows = summarize(survey, tallies, questions=["frequency"])
+    first = {row.segment: row.detected for row in rows if row.published}
+    merged = Tally.merge(t for (q, _, e), t in tallies.items() if (q, e) == ("frequency", "2026-W45"))
+    found = estimate(survey.question("frequency"), merged)
+    assert list(first.values()) == found.detected.tolist()
+    assert {row.detected for row in rows if not row.published} == {None}
 
 
 def test_a_survey_without_cohorts_knows_none(survey_text: str) -> None:

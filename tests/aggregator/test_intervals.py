@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,9 +11,20 @@ from scipy.signal import fftconvolve
 from scipy.special import ndtri
 from scipy.stats import binom
 
-from aggregator.intervals import Interval, clopper_pearson, respondents, share_interval, simultaneous, wilson
+from aggregator.intervals import (
+    Interval,
+    Population,
+    clopper_pearson,
+    comparisons,
+    detected,
+    respondents,
+    share_interval,
+    simultaneous,
+    wilson,
+)
 from client_sdk.channel import Channel
-from client_sdk.mechanisms import Direct, Mechanism, Projective, Weights, choose
+from client_sdk.mechanisms import Direct, Mechanism, Projective, Weights, build, choose
+from client_sdk.mechanisms.enumeration import distribution
 from client_sdk.mechanisms.unary import Optimized
 
 Method = Callable[[Channel, np.ndarray, int], Interval]
@@ -43,12 +55,13 @@ def coverage(method: Method, channel: Channel, n: int, share: float) -> float:
 
 
 def coverage_of_respondents(method: Method, channel: Channel, n: int, share: float) -> float:
-    """Of just those who answered: the count is the sum of two binomials."""
+    """Of just those who answered: the count is the sum of two binomials. Leaves out tails of 1e-13."""
     holders = round(n * share)
     with_it = binom.pmf(np.arange(holders + 1), holders, channel.p)
     without = binom.pmf(np.arange(n - holders + 1), n - holders, channel.q)
-    counts = np.arange(n + 1)
-    return float(fftconvolve(with_it, without)[covered(method(channel, counts, n), holders / n)].sum())
+    chances = fftconvolve(with_it, without)
+    counts = np.flatnonzero(chances > 1e-15)
+    return float(chances[counts][covered(method(channel, counts, n), holders / n)].sum())
 
 
 def wald(channel: Channel, counts: np.ndarray, n: int) -> Interval:
@@ -107,6 +120,41 @@ def test_it_covers_where_counts_are_few() -> None:
     assert cells == 690
 
 
+@pytest.mark.parametrize(
+    ("confidence", "least", "epsilons"),
+    [(0.95, 0.94, (1, 4, 5, 6, 7, 8)), (0.99, 0.985, (1, 8)), (0.8, 0.77, (1, 8))],
+)
+def test_it_covers_respondents_where_the_noise_turns_few_reports(
+    confidence: float, least: float, epsilons: tuple[int, ...]
+) -> None:
+    """Where the score interval falls to .81 at a confidence of .95: never below .94; every count is enumerated."""
+    for epsilon in epsilons:
+        for domain in (2, 3, 16, 64):
+            channel = choose(domain, epsilon).channel
+            for n in (200, 500, 1000, 10_000, 100_000):
+                for share in (0, 0.001, 0.1, 0.3, 0.5, 0.9):
+                    assert coverage_of_respondents(
+                        lambda c, s, n: share_interval(c, s, n, confidence, "respondents"), channel, n, share
+                    ) > least  # fmt: skip
+
+
+def test_intervals_of_respondents_are_as_short_as_their_noise() -> None:
+    """Half of 1,000 have it, epsilon 8: the noise turns 2.7 reports in all, and Clopper & Pearson's is .063 wide."""
+    channel = choose(16, 8.0).channel
+    low, high = share_interval(channel, np.array([round(1000 * channel.observed(0.5))]), 1000, 0.95, "respondents")
+    assert 0.003 < high[0] - low[0] < 0.008
+
+
+@pytest.mark.parametrize("n", [1, 50, 1_000_000])
+def test_impossible_counts_have_an_interval_too(n: int) -> None:
+    """None or all of the reports, at the limits of epsilon: the interval surrounds its estimate and is not empty."""
+    for domain, epsilon in ((2, 0.01), (2, 8.0), (1024, 8.0)):
+        channel, counts = choose(domain, epsilon).channel, np.array([0, n])
+        low, high = share_interval(channel, counts, n, 0.95, "respondents")
+        estimate = channel.debias(counts, n)
+        assert ((low <= estimate) & (estimate <= high) & (low < high)).all()
+
+
 @pytest.mark.parametrize("mechanism", [Direct(16, Weights.of(1.0)), choose(1024, 3.0), choose(16_384, 3.0)], ids=str)
 @pytest.mark.parametrize("n", [1000, 100_000])
 def test_all_intervals_together(mechanism: Mechanism, n: int) -> None:
@@ -138,9 +186,68 @@ def covered_rows(interval: Interval, shares: np.ndarray) -> float:
     return float(((interval.low <= shares) & (shares <= interval.high)).all(axis=1).mean())
 
 
-def test_two_segments_are_one_comparison() -> None:
-    assert simultaneous(0.95, 2) == 0.95
+@pytest.mark.parametrize(
+    ("name", "parameters", "expected"),
+    [
+        ("direct", {}, 1),
+        ("subset", {"w": 1}, 1),
+        ("sue", {}, 2),
+        ("oue", {}, 2),
+        ("affine", {"r": 5, "w": 2}, 2),
+        ("projective", {"r": 2, "t": 3}, 2),
+    ],
+)
+@pytest.mark.parametrize("population", ["customers", "respondents"])
+def test_intervals_of_two_segments_hold_together(
+    name: str, parameters: dict[str, int], expected: int, population: Population
+) -> None:
+    """Of 20,000 drawn surveys at least .945 (exactly .95 or a little more; sd .0015: fails by chance 1 in 2,000).
+
+    Where one segment's share does not tell the other's, intervals of each alone hold both .90 to .91 of the time.
+    """
+    mechanism, n = build(name, parameters, 2, 1.0), 4000
+    odds = np.array([_likelihood(mechanism, value) for value in range(2)])
+    random, truth = np.random.default_rng(5), np.array([0.3, 0.7])
+    if population == "customers":
+        symbols = random.multinomial(n, truth @ odds, size=20_000)
+    else:
+        symbols = sum(random.multinomial(round(n * truth[v]), odds[v], size=20_000) for v in range(2))
+    supports = np.array([[mechanism.supports(s, v) for v in range(2)] for s in range(mechanism.symbols)])
+
+    def held(count: int) -> float:
+        level = simultaneous(0.95, count)
+        return covered_rows(share_interval(mechanism.channel, symbols @ supports, n, level, population), truth)
+
+    assert comparisons(mechanism) == expected
+    assert held(expected) > 0.945
+    assert held(1) > 0.945 if expected == 1 else held(1) < 0.92
+
+
+def _likelihood(mechanism: Mechanism, value: int) -> list[float]:
+    found = distribution(partial(mechanism.perturb, value))
+    return [float(found[symbol]) for symbol in range(mechanism.symbols)]
+
+
+def test_many_segments_are_corrected_for() -> None:
+    assert comparisons(Direct(3, Weights.of(1.0))) == 3
     assert simultaneous(0.95, 3) == pytest.approx(0.95 ** (1 / 3))
+
+
+@pytest.mark.parametrize("population", ["customers", "respondents"])
+@pytest.mark.parametrize("confidence", [0.5, 0.8, 0.95])
+def test_a_share_of_zero_is_detected_as_seldom_as_promised(confidence: float, population: Population) -> None:
+    """Enumerated: at most 1 - confidence and what whole counts add to it; a share of 1 nearly always."""
+    enumerate_ = coverage if population == "customers" else coverage_of_respondents
+    for epsilon in (1.0, 4.0, 8.0):
+        channel = choose(16, epsilon).channel
+
+        def told(channel: Channel, counts: np.ndarray, n: int) -> Interval:
+            found = detected(channel, counts, n, confidence, population)
+            return Interval(np.where(found, -1.0, 2.0), np.full(counts.shape, 2.0))
+
+        for n in (200, 2000):
+            assert enumerate_(told, channel, n, 0.0) < 1 - confidence + (0.01 if confidence == 0.95 else 0.03)
+            assert enumerate_(told, channel, n, 1.0) > 0.99
 
 
 @pytest.mark.parametrize("population", ["customers", "respondents"])

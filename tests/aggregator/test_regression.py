@@ -86,7 +86,7 @@ def test_rappor_as_its_authors_configured_it(n: int, at_least: int) -> None:
     covered, detected, covered_detected, held_detected = 0, 0, 0, 0
     for _ in range(10):
         published = estimate(AS_PUBLISHED, draw(AS_PUBLISHED, truth, n, rng))
-        chosen = Regression(published.estimate, published.standard_error).detected()
+        chosen = Regression(published.estimate, published.standard_error).detected(0.95)
         covers = (published.low <= truth) & (truth <= published.high)
         held = (published.simultaneous_low <= truth) & (truth <= published.simultaneous_high)
         covered += int(covers.sum())

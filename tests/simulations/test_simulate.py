@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 from scipy.stats import chi2
 
+from aggregator.estimate import estimate
 from client_sdk.mechanisms import choose
 from client_sdk.survey import Survey
 from hushtally.cli import main
@@ -22,7 +23,7 @@ from simulations.drawn import draw_supporting
 from simulations.errors import SimulationError
 from simulations.formats import concluded, outcome_sheets, uncut
 from simulations.outlook import Demand, outlook
-from simulations.planning import least_detected, one_sided, power, reports_to_detect
+from simulations.planning import ONE_SIDED, least_detected, power, reports_to_detect
 from simulations.population import Population
 from simulations.scenario import Collected, Scenario
 from simulations.simulate import Outcome, simulate, steps
@@ -213,7 +214,7 @@ def test_the_power_that_was_planned_is_there(epsilon: float, share: float) -> No
     n = reports_to_detect(mechanism.channel, share)
     random = np.random.default_rng(11)
     shares = np.array([share, *[(1 - share) / 15] * 15])
-    least = least_detected(mechanism.channel, n, one_sided())
+    least = least_detected(mechanism.channel, n, ONE_SIDED)
     detected = sum(
         int(draw_supporting(mechanism, random.multinomial(n, shares), random)[0] >= least) for _ in range(1_000)
     )
@@ -339,6 +340,23 @@ def test_rappor_is_simulated_by_its_own_code() -> None:
     text = SMALL.replace("MEMORY", "questions_per_device = 2").replace('id = "one"', f'id = "one"\n{RAPPOR}')
     rows = simulate(Survey.parse(text), Scenario(20_000, ANYONE))
     assert all(abs((row.estimate or 0) - row.truth) < 3 * (row.half_width or 0) for row in rows)
+
+
+@pytest.mark.parametrize("confidence", [0.95, 0.7])
+def test_the_power_of_rappor_is_that_of_its_test(confidence: float) -> None:
+    """Of the reports that were drawn, as often as the regression detects it: its displayed interval is longer."""
+    survey = Survey.parse(
+        SMALL.replace("MEMORY", "questions_per_device = 2").replace('id = "one"', f'id = "one"\n{RAPPOR}')
+    )
+    scenario, question = Scenario(800, ANYONE), survey.question("one")
+    rows = simulate(survey, scenario, repetitions=20, seed=3, confidence=confidence)
+    told = []
+    for repetition in range(20):
+        tally = crowd.collect(survey, scenario, (3, repetition))["one", 0].tally
+        assert tally is not None
+        told.append(estimate(question, tally, confidence).detected)
+    assert [row.detected for row in rows if row.question == "one"] == pytest.approx(np.mean(told, axis=0))
+    assert 0 < np.mean(told) < 1
 
 
 RAPPOR = 'epsilon = 8.0\nmechanism = { name = "rappor", k = 8, h = 1, m = 16, f = 0.5, p = 0.25, q = 0.75 }'
