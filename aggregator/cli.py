@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 
 from aggregator.database import Database
-from aggregator.errors import SelectionError
+from aggregator.errors import DatabaseError, SelectionError
 from aggregator.estimate import CONFIDENCE_RANGE, POPULATIONS
 from aggregator.formats import PIPED_WIDTH, print_tables, to_csv, to_json
 from aggregator.intervals import Population
@@ -59,8 +59,8 @@ def estimate(
     """
     try:
         with Database.open(database) as opened:
-            found, held = find_survey(survey, opened)
-            tallies = opened.tallies(found) if held else {}
+            found = find_survey(survey, opened)
+            tallies = opened.tallies(found)
         rows = summarize(
             found, tallies, by, confidence, population, questions or None, (epochs or None) if tallies else None
         )
@@ -70,13 +70,13 @@ def estimate(
         raise click.ClickException(str(error)) from None
     if not rows:
         click.echo(f"nothing collected yet, or kept no longer, for {found.name} in {database}", err=True)
-    _show(rows, form)
+    _show(rows, found, form)
 
 
-def find_survey(name: str, database: Database) -> tuple[Survey, bool]:
-    """The survey that a file or an id names, and whether the database holds it.
+def find_survey(name: str, database: Database) -> Survey:
+    """The survey of the database that a file or an id names.
 
-    SurveyError for a file that is wrong; DatabaseError for an id that is not there, or a file that differs from the
+    SurveyError for a file that is wrong; DatabaseError for one that is not there, or a file that differs from the
     survey of the same name that is; BadParameter for a version that is no number.
     """
     if Path(name).is_file() or name.endswith(".toml") or "/" in name:
@@ -84,16 +84,22 @@ def find_survey(name: str, database: Database) -> tuple[Survey, bool]:
             survey = Survey.load(name)
         except SurveyError as error:
             raise SurveyError("\n".join(f"{name}: {problem}" for problem in error.problems)) from None
-        return survey, database.agree(survey)
+        if not database.agree(survey):
+            versions = [version for id, version in database.surveys() if id == survey.id]
+            known = f"version {', '.join(map(str, versions))}" if versions else f"no survey {survey.id!r}"
+            raise DatabaseError(
+                f"nothing collected yet for {survey.name}; {database.path} has {known}: is serve running with {name}?"
+            )
+        return survey
     id, at, version = name.partition("@")
     if not at:
-        return database.survey(id), True
+        return database.survey(id)
     if not VERSION.fullmatch(version):
         raise click.BadParameter(f"version must be a number, got {shown(version)}", param_hint="SURVEY")
-    return database.survey(id, int(version)), True
+    return database.survey(id, int(version))
 
 
-def _show(rows: list[Row], form: str) -> None:
+def _show(rows: list[Row], survey: Survey, form: str) -> None:
     if form == "json":
         click.echo(to_json(rows), nl=False)
     elif form == "csv":
@@ -102,4 +108,4 @@ def _show(rows: list[Row], form: str) -> None:
         console = Console(highlight=False)
         if not console.is_terminal:
             console.width = PIPED_WIDTH
-        print_tables(rows, console)
+        print_tables(rows, survey, console)

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
+from datetime import date
 from itertools import groupby
 from typing import Any
 
@@ -18,6 +19,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from aggregator.summary import Row
+from client_sdk.survey import Survey
 
 MOST_SHOWN = 50  # segments of one table; beyond it the largest are shown
 PIPED_WIDTH = 100
@@ -53,7 +55,7 @@ def _plain(value: object) -> object:
     return value
 
 
-def print_tables(rows: Iterable[Row], console: Console) -> None:
+def print_tables(rows: Iterable[Row], survey: Survey, console: Console) -> None:
     """One table for every question, epoch and group of one summary; no figure is cut to fit the console.
 
     Where it is wide enough, a table has consistent shares, and on a terminal a picture of the intervals.
@@ -64,36 +66,55 @@ def print_tables(rows: Iterable[Row], console: Console) -> None:
         shares = list(group)
         if shares[0].published:
             published = shares[0]
-        consistent |= _print_group(shares, console)
+        consistent |= _print_group(shares, survey, console)
     if published is not None:
-        console.print(_caption(published, consistent), style="dim")
+        for line in _legend(published, consistent):
+            _print_words(line, console, style="dim")
 
 
-def _caption(row: Row, consistent: bool) -> str:
-    whom = "customers, of whom these are a sample" if row.population == "customers" else "just those who answered"
-    return (
-        f"Shares of {whom}. interval holds one share with {row.confidence * 100:.6g}% confidence, all at once every "
-        "share of a table together, so also those picked for their high estimates, of which fewer single intervals "
-        "hold. An estimate may by chance lie below 0% or above 100%; intervals are shown as far as a share can be."
-        + (" consistent: the closest shares that could be true." if consistent else "")
+def _legend(row: Row, consistent: bool) -> list[str]:
+    whom = (
+        "Shares of all customers; those who answered are a sample of them."
+        if row.population == "customers"
+        else "Shares of just those who answered."
     )
+    lines = [
+        whom,
+        "Figures are not cut: noise can take a small share below 0%, a large above 100%.",
+        f"interval: holds the share of one segment with {row.confidence * 100:.6g}% confidence.",
+        "all at once: holds every share of a table together with that confidence.",
+        "If you pick out the largest or smallest segments, read the column all at once:",
+        "single intervals of picked segments miss more often.",
+    ]
+    return [*lines, "consistent: the closest shares that could be true."] if consistent else lines
 
 
-def _print_group(shares: Sequence[Row], console: Console) -> bool:
+def _print_words(words: str, console: Console, style: str | None = None) -> None:
+    """Words, wrapped where a terminal ends; in a pipe nothing ends."""
+    console.print(words, style=style, soft_wrap=not console.is_terminal)
+
+
+def _print_group(shares: Sequence[Row], survey: Survey, console: Console) -> bool:
     """Whether it shows consistent shares."""
     first = shares[0]
-    group = ", ".join(f"{name}={value}" for name, value in first.cohort.items()) or "all customers"
-    console.print(f"[bold]{escape(first.question)}[/bold]  {first.epoch}  {escape(group)}  {first.reports:,} reports")
+    group = ", ".join(f"{name}={value}" for name, value in first.cohort.items())
+    epoch = first.epoch if first.complete else f"{first.epoch} (open: reports come until {_last(first, survey)})"
+    about = [epoch, *([group] if group else []), f"{first.reports:,} reports"]
+    _print_words(f"[bold]{escape(first.question)}[/bold]  {escape('  '.join(about))}", console)
     if not first.published:
-        console.print(f"  not published: {first.reason}\n")
+        _print_words(f"  not published: {escape(first.reason or '')}\n", console)
         return False
     shown = sorted(shares, key=_share, reverse=True)[:MOST_SHOWN] if len(shares) > MOST_SHOWN else shares
     consistent = _print_table(shown, console)
     if len(shown) < len(shares):
         hidden = len(shares) - len(shown)
-        console.print(f"  the largest {len(shown)}; {hidden:,} more with --format csv or --format json")
+        _print_words(f"  the largest {len(shown)}; {hidden:,} more with --format csv or --format json", console)
     console.print()
     return consistent
+
+
+def _last(row: Row, survey: Survey) -> date:
+    return survey.accepted_until(survey.epoch.first_day(row.epoch))
 
 
 def _print_table(shares: Sequence[Row], console: Console) -> bool:
@@ -146,15 +167,13 @@ def _table(
 
 
 def percent(share: float | None) -> str:
-    """A share as people read it, with the sign kept; '-' for none."""
-    return "-" if share is None else f"{share:.1%}"
+    """A share as people read it, with the sign kept where any digit is left; '-' for none."""
+    return "-" if share is None else f"{share:z.1%}"
 
 
 def span(low: float | None, high: float | None) -> str:
-    """An interval of shares, cut to what a share can be."""
-    if low is None or high is None:
-        return "-"
-    return f"{_possible(low):.1%} to {_possible(high):.1%}"
+    """An interval of shares as it came out, below 0% and above 100% too: so it always holds its estimate."""
+    return "-" if low is None or high is None else f"{percent(low)} to {percent(high)}"
 
 
 def _possible(share: float) -> float:

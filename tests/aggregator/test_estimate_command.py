@@ -5,20 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from aggregator.cli import estimate
+from aggregator.tally import Cell, Tally
 from client_sdk.state import State
 from client_sdk.survey import Survey
 
 KEYS = [
     "survey", "version", "question", "epoch", "cohort", "segment", "kind", "reports", "estimate", "standard_error",
     "low", "high", "simultaneous_low", "simultaneous_high", "consistent", "published", "reason",
-    "confidence", "population",
+    "confidence", "population", "detected", "complete",
 ]  # fmt: skip
 
 
@@ -71,7 +74,7 @@ def test_the_table_fits_into_100_columns_when_piped(database: Path) -> None:
     result = run(database, "shop@1", "--by", "platform")
     assert result.exit_code == 0
     assert max(map(len, result.stdout.splitlines())) <= 100
-    assert "frequency  2026-W45  platform=web  900 reports" in result.stdout
+    assert re.search(r"^frequency  2026-W45( \(open: .*\))?  platform=web  900 reports$", result.stdout, re.MULTILINE)
     assert "not published: fewer than 500 reports: 200" in result.stdout
 
 
@@ -155,19 +158,35 @@ def test_a_file_that_is_another_survey_is_refused_with_what_differs(
 
 @pytest.mark.parametrize(("form", "empty"), [("json", "[]\n"), ("csv", ",".join(KEYS) + "\n"), ("table", "")])
 def test_nothing_collected_yet_is_no_error(
-    database: Path, survey_text: str, tmp_path: Path, form: str, empty: str
+    survey: Survey, write_database: Callable[..., Path], tmp_path: Path, form: str, empty: str
 ) -> None:
-    file = tmp_path / "next.toml"
-    file.write_text(survey_text.replace("version = 1", "version = 2"))
-    result = run(database, str(file), "--format", form, "--epoch", "2026-W45")
+    database = write_database(tmp_path / "new.db", survey, {})
+    result = run(database, "shop", "--format", form, "--epoch", "2026-W45")
     assert result.exit_code == 0
     assert result.stdout == empty
-    assert result.stderr == f"nothing collected yet, or kept no longer, for shop v2 in {database}\n"
+    assert result.stderr == f"nothing collected yet, or kept no longer, for shop v1 in {database}\n"
 
 
-def test_a_long_domain_shows_its_largest_segments(tmp_path: Path, survey_text: str, write_database) -> None:  # type: ignore[no-untyped-def]
-    from aggregator.tally import Cell, Tally
+@pytest.mark.parametrize(
+    ("line", "name", "known"),
+    [("version = 2", "shop v2", "version 1"), ('id = "market"\nversion = 1', "market v1", "no survey 'market'")],
+)
+def test_a_file_that_was_never_served_is_no_empty_result(
+    database: Path, survey_text: str, tmp_path: Path, line: str, name: str, known: str
+) -> None:
+    """It fails as its id does, with what the database has, and what was probably forgotten."""
+    file = tmp_path / "next.toml"
+    file.write_text(survey_text.replace('id = "shop"\nversion = 1' if "id" in line else "version = 1", line))
+    result = run(database, str(file), "--format", "json")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"Error: nothing collected yet for {name}; {database} has {known}: is serve running with {file}?\n"
+    )
 
+
+def test_a_long_domain_shows_its_largest_segments(
+    tmp_path: Path, survey_text: str, write_database: Callable[..., Path]
+) -> None:
     names = ", ".join(f'"c{index}"' for index in range(99))
     survey = Survey.parse(survey_text.replace('"books", "music", "games"', names))
     cell = Cell.of("affinity", {"platform": "web", "plan": "free"}, "2026-W45")
