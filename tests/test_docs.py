@@ -1,21 +1,41 @@
-"""Every command and every example of the README runs as it stands there."""
+"""Every command and every example of the documents runs as it stands there."""
 
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
 import time
+from collections import Counter
+from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from client_sdk.mechanisms import NAMES
+from aggregator.intervals import share_interval, simultaneous
+from aggregator.summary import Row
+from client_sdk.canonical import canonical_json
+from client_sdk.mechanisms import NAMES, Direct
 from client_sdk.signals import Function
+from client_sdk.testing import SeededRandomness
+from collector.admission import Admission
+from collector.cell import Cell
+from collector.sqlite_store import SqliteStore
 from hushtally import Survey
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+ESTIMATE = (ROOT / "docs" / "estimate.md").read_text(encoding="utf-8")
+SHOWN = [line for block in re.findall(r"```console\n(.*?)```", ESTIMATE, re.DOTALL) for line in block.split("$ ")[1:]]
+WEEKS = ("2026-W47", "2026-W48")  # of docs/estimate.md; in a test the first two of the survey that is new today
+ANSWERS = {  # week and platform, and how many customers are in each segment of frequency
+    (0, "web"): (1_100, 500, 360, 40),
+    (0, "ios"): (500, 260, 180, 20),
+    (0, "android"): (150, 60, 40, 10),
+    (1, "web"): (700, 330, 230, 24),
+}
 COMMANDS = [
     line.removeprefix("$ ")
     for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL)
@@ -103,6 +123,64 @@ def test_the_reference_of_the_survey_file_is_sound(survey):
     assert asked.question("basket").segments == ("0-20", "20-50", "50+", "none")
     stated = {*asked.resolved, *asked.resolved["privacy"], "epsilon_permanent", "changes", *Function, *NAMES}
     assert [field for field in stated if f"`{field}`" not in reference and field not in reference] == []
+
+
+@pytest.fixture(scope="module")
+def collected(newcomer, survey):
+    """The newcomer's folder and environment, with a database of the same reports in every run, and its two weeks."""
+    home, environment = newcomer
+    asked, randomness = Survey.load(survey), SeededRandomness(1)
+    mechanism = asked.question("frequency").mechanism
+    weeks = [asked.epoch.label(day) for day in (asked.starts, asked.epoch.next(asked.starts))]
+    store = SqliteStore(home / "estimate.db")
+    store.register([asked])
+    for number, ((week, platform), customers) in enumerate(ANSWERS.items()):
+        cell = Cell(asked.id, asked.version, "frequency", canonical_json({"platform": platform}), weeks[week])
+        symbols = (mechanism.perturb(value, randomness) for value, many in enumerate(customers) for _ in range(many))
+        store.add([Admission(f"{number:032x}", {cell: Counter(symbols)}, (), asked.ends)])
+    store.close()
+    return home, {**environment, "HUSHTALLY_DATABASE": "estimate.db"}, weeks
+
+
+@pytest.mark.parametrize("example", SHOWN, ids=lambda example: example.splitlines()[0])
+def test_the_page_on_estimates_shows_what_the_command_prints(collected, example):
+    """Every command runs, and prints the lines that stand below it; whether an epoch is open depends on the day."""
+    home, environment, weeks = collected
+    command, *lines = re.sub("|".join(WEEKS), lambda week: weeks[WEEKS.index(week[0])], example).splitlines()
+    done = subprocess.run(shlex.split(command), cwd=home, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    printed = re.sub(r" \(open: .*?\)", "", done.stdout).splitlines()
+    assert [line for line in lines if re.sub(r" \(open: .*?\)", "", line) not in printed] == []
+
+
+def test_the_page_on_estimates_has_every_key_and_says_when_it_is_null(collected):
+    """In the order of the contract; compared with a row that is published and one that is not."""
+    home, environment, _ = collected
+    command = ["hushtally", "estimate", "shopping-habits", "--by", "platform", "--format", "json"]
+    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    rows = {row["published"]: row for row in json.loads(done.stdout)}
+    null = {
+        "never": lambda key: rows[True][key] is not None and rows[False][key] is not None,
+        "published": lambda key: rows[True][key] is None and rows[False][key] is not None,
+        "not published": lambda key: rows[True][key] is not None and rows[False][key] is None,
+    }
+    stated = re.findall(r"^\| `(\w+)` \| .* \| (.*) \|$", ESTIMATE[ESTIMATE.index("| key |") :], re.MULTILINE)
+    assert [key for key, _ in stated] == [field.name for field in fields(Row)]
+    assert [key for key, when in stated if not null[when](key)] == []
+    assert sum(map(sum, ANSWERS.values())) == 4_504
+
+
+def test_the_page_on_estimates_says_how_often_picked_segments_are_missed():
+    """The largest estimate of 16 equal shares, over 4,000 seeded runs: the figures that the page has."""
+    [mechanism] = Direct.candidates(16, 1.0, 16)
+    largest = np.random.default_rng(1).multinomial(3_220, np.full(16, 1 / 16), 4_000).max(axis=1)
+
+    def missed(confidence):
+        low, high = share_interval(mechanism.channel, largest, 3_220, confidence)
+        return round(100 * np.mean((low > 1 / 16) | (high < 1 / 16)))
+
+    said = re.search(r"missed\s+(\d+) times in 100, the one of `all at once` (\d+) times", ESTIMATE)
+    assert (missed(0.95), missed(simultaneous(0.95, 16))) == (int(said[1]), int(said[2]))
 
 
 def test_every_link_leads_somewhere():
