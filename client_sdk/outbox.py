@@ -17,6 +17,7 @@ DAMAGED = "dropped: damaged"
 # whatever a damaged file holds can be read as bytes, and is found although its index is out of order
 _BATCH = "coalesce(CAST(batch AS BLOB), x'')"
 _BODY = "coalesce(CAST(body AS BLOB), x'')"
+_MARKS = (b'"cohort":{', b'},"epoch":"')  # once in every report, whatever its cohorts are called
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Waiting:
 
     @property
     def reports(self) -> int:
-        """How many reports it holds, also where it can no longer be decoded."""
-        return max(self.body.count(b'"symbol":'), 1)
+        """How many reports it holds, as far as that can be told where it can no longer be decoded."""
+        return max(1, *(self.body.count(mark) for mark in _MARKS))
 
 
 def moment(survey: Survey, now: datetime, randomness: Randomness) -> float:

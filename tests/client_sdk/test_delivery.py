@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from client_sdk import Client, Survey, delivery
-from client_sdk.outbox import moment
+from client_sdk.outbox import Waiting, moment
 from client_sdk.randomness import SystemRandomness
-from client_sdk.report import Batch
+from client_sdk.report import Batch, Report
 from client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
 from client_sdk.transport import Answer, HttpTransport
 
@@ -475,6 +475,15 @@ class TestDamage:
         assert (faults, status.counters, status.waiting, status.silent) == ([], counters, 0, None)
         assert [batch.survey for batch in recorder.batches].count("b") == 1
         assert len(recorder.batches) == (2 if counters["delivered"] > 1 else 1)
+
+    def test_reports_are_counted_without_being_read(self) -> None:
+        """Whatever cohorts are called, and with one end of the body lost."""
+        cohort = {name: '"cohort":{},"epoch":"' for name in ("cohort", "epoch", "question", "symbol")}
+        reports = tuple(Report(f"q{number}", "2026-W45", cohort, number) for number in range(5))
+        body = Batch("0" * 32, "habits", 1, "d" * 64, reports).encode()
+        assert Waiting(b"", body, None).reports == 5
+        assert Waiting(b"", body[:-20], None).reports == 5
+        assert Waiting(b"", b"", None).reports == 1
 
     def test_a_row_without_a_time_goes_when_it_expires(self, make_client: Make, clock: ScriptedClock) -> None:
         """It cannot be told when to send it; but it does not stay."""

@@ -236,6 +236,43 @@ class TestCorrupt:
         assert len(ends) > 2, ends
         assert ends[None] > 30, ends
 
+    def test_no_damage_of_the_outbox_ends_delivery(self, lab):
+        """300 random wounds of a row with three reports: it is delivered or counted, and what comes later delivered.
+        Only where SQLite finds the file itself malformed nothing is sent, and the status says so."""
+        survey = lab.survey(questions=3)
+        lab.client(survey).tick()
+        lab.end()
+        ((page,),) = lab.rows("SELECT rootpage FROM sqlite_master WHERE name = 'outbox'")
+        ((body,),) = lab.rows("SELECT body FROM outbox")
+        mark = lab.path.with_name("state.db.mark")
+        token = mark.read_bytes()
+        with closing(sqlite3.connect(lab.path)) as connection, connection:
+            connection.execute("UPDATE file SET pending = settled")
+        whole = lab.path.read_bytes()
+        source, now, ends = random.Random(8), lab.clock.now, Counter()
+        for _ in range(300):
+            data = bytearray(whole)
+            wound_between(data, 4096 * page - len(body) - 125, 4096 * page, source)  # a page is filled from its end
+            lab.path.write_bytes(data)
+            mark.write_bytes(token)
+            lab.clock.now = now
+            lab.recorder.requests.clear()
+            client = lab.client(survey)
+            lab.live(client, 4)
+            status = client.status()
+            if status.silent is None:
+                assert (status.waiting, lab.silence(client)) == (0, None)
+                assert status.counters["delivered"] >= 3 * 3
+                missing = 3 * 4 - sum(status.counters.values())
+                ends[max(status.counters.keys() - {"delivered"}, default=""), missing] += 1
+            else:
+                ends[status.silent, 0] += 1
+            lab.end()
+        assert {end for end, _ in ends} == {"", "expired", "dropped: damaged", "the last try failed (DatabaseError)"}
+        # not told to the last report are wounds of what a report is counted by, and of whose the row is
+        assert sum(times for (_, missing), times in ends.items() if missing == 0) > 250, ends
+        assert ends["", 3] < 10, ends
+
     @pytest.mark.parametrize(
         "wound",
         [
@@ -308,6 +345,16 @@ class TestCorrupt:
         with closing(sqlite3.connect(lab.path)) as connection:
             connection.execute("PRAGMA user_version = 99")
         assert lab.client().status().silent == f"the state file {lab.path} was written by a newer hushtally"
+
+
+def wound_between(data, first, end, source):
+    """Flips a bit or zeroes a stretch in a part of a database."""
+    at = source.randrange(first, end)
+    if source.randrange(2):
+        data[at] ^= 1 << source.randrange(8)
+    else:
+        size = min(source.choice([1, 8, 64]), end - at)
+        data[at : at + size] = bytes(size)
 
 
 def wound(data, source):
