@@ -7,7 +7,6 @@ import shlex
 import subprocess
 import sys
 import time
-from collections import Counter
 from dataclasses import fields
 from pathlib import Path
 
@@ -16,12 +15,11 @@ import pytest
 
 from aggregator.intervals import share_interval, simultaneous
 from aggregator.summary import Row
-from client_sdk.canonical import canonical_json
 from client_sdk.mechanisms import NAMES, Direct
+from client_sdk.report import Batch, Report
 from client_sdk.signals import Function
 from client_sdk.testing import SeededRandomness
-from collector.admission import Admission
-from collector.cell import Cell
+from collector.admission import admit
 from collector.sqlite_store import SqliteStore
 from hushtally import Survey
 
@@ -131,13 +129,17 @@ def collected(newcomer, survey):
     home, environment = newcomer
     asked, randomness = Survey.load(survey), SeededRandomness(1)
     mechanism = asked.question("frequency").mechanism
-    weeks = [asked.epoch.label(day) for day in (asked.starts, asked.epoch.next(asked.starts))]
+    second = asked.epoch.next(asked.starts)
+    weeks = [asked.epoch.label(day) for day in (asked.starts, second)]
+    reports = tuple(
+        Report("frequency", weeks[week], {"platform": platform}, mechanism.perturb(value, randomness))
+        for (week, platform), customers in ANSWERS.items()
+        for value, many in enumerate(customers)
+        for _ in range(many)
+    )
     store = SqliteStore(home / "estimate.db")
     store.register([asked])
-    for number, ((week, platform), customers) in enumerate(ANSWERS.items()):
-        cell = Cell(asked.id, asked.version, "frequency", canonical_json({"platform": platform}), weeks[week])
-        symbols = (mechanism.perturb(value, randomness) for value, many in enumerate(customers) for _ in range(many))
-        store.add([Admission(f"{number:032x}", {cell: Counter(symbols)}, (), asked.ends)])
+    store.add([admit(Batch("a" * 32, asked.id, asked.version, asked.digest, reports), [asked], second)])
     store.close()
     return home, {**environment, "HUSHTALLY_DATABASE": "estimate.db"}, weeks
 
