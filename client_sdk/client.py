@@ -254,9 +254,10 @@ class Client:
         self.close()
 
     def _record(self, device: Device, event: str, fields: Mapping[str, object]) -> None:
-        named = device.named()
-        if named is None:
+        permit = device.permit()
+        if permit is None:
             return  # before consent not even what is dropped is counted
+        named = permit.named
         if not named.event(event):
             if not self._all_named.event(event):
                 self._drop(device, f"event {event!r}", NOT_NAMED)
@@ -270,7 +271,7 @@ class Client:
                 kept[field] = events.kept(value)  # type: ignore[assignment]
             elif not self._all_named.field(event, field):
                 self._drop(device, f"field {event}.{field}", NOT_NAMED)
-        device.record(event, kept)
+        device.record(permit, event, kept)
 
     def _check_strictly(self, event: str, fields: Mapping[str, object]) -> None:
         if not self._all_named.event(event):

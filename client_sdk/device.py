@@ -39,6 +39,18 @@ class Terms:
     durable: bool
 
 
+@dataclass(frozen=True)
+class Permit:
+    """What may be recorded, as it was looked up on a day, when the device had withdrawn so many times."""
+
+    named: events.Named
+    day: date
+    withdrawals: int
+
+
+NOTHING = Permit(events.Named.of(()), date.min, 0)
+
+
 class Device:
     """The engine behind a client. Its methods raise; the client keeps that out of the app."""
 
@@ -65,21 +77,21 @@ class Device:
         self.delivery = Delivery(state, self._id, self._surveys, collector, transport, randomness, self._withdraws)
         self.journal = Journal(state, self._id, terms.durable, self._permitted)
         self._withdrawing = False
-        self._withdrawals = 0
         with state.snapshot() as connection:
             self._damaged = not seal.holds(connection, self._id)
         self._trouble: str | None = None
         self._pruned_on: date | None = None
-        self._named_on = date.min
-        self._named = self._recorded = events.Named.of(())
+        self._permit = NOTHING
+        self._recorded = NOTHING.named
         self._recording: list[Survey] = []
         self.refresh()
 
     def refresh(self) -> None:
         """Looks again at what another process may have changed: what may be recorded."""
-        with self._state.snapshot() as connection:
-            self._named_on = self._clock().date()
-            self._named, self._withdrawals = self._permitted(connection), consent.withdrawals(connection, self._id)
+        with self._state.lock() as connection:
+            # looked up before the consents: what is recorded under one that was given in between will not be kept
+            today, withdrawals = self._clock().date(), consent.withdrawals(connection, self._id)
+            self._permit = Permit(self._permitted(connection), today, withdrawals)
 
     def grant(self, shown: str | None) -> None:
         """Notes consent to every survey, with the text that was shown or explains it, and draws the schedules."""
@@ -98,7 +110,7 @@ class Device:
         """
         self._withdrawing = True
         self.delivery.cut()
-        self._named = events.Named.of(())
+        self._permit = NOTHING
         self.journal.clear()
         self._finish_withdrawal()
 
@@ -123,16 +135,17 @@ class Device:
             self._withdrawing = False
         self._state.erase()
 
-    def named(self) -> events.Named | None:
+    def permit(self) -> Permit | None:
         """What may be recorded now; None where nothing may, as before consent."""
         self._finish_withdrawal()
-        if self._clock().date() != self._named_on:
+        if self._clock().date() != self._permit.day:
             self.refresh()
-        return self._named if self._named.events else None
+        permit = self._permit
+        return permit if permit.named.events else None
 
-    def record(self, name: str, fields: dict[str, float | str]) -> None:
-        """Keeps an event that `named` knows, under the day for which it was asked."""
-        self.journal.add(self._withdrawals, self._named_on, name, fields)
+    def record(self, permit: Permit, name: str, fields: dict[str, float | str]) -> None:
+        """Keeps an event under a permit that names it."""
+        self.journal.add(permit.withdrawals, permit.day, name, fields)
 
     def answer(self) -> None:
         """Makes the answers that are due, and forgets what is no longer needed."""
