@@ -24,9 +24,17 @@ VERSION = re.compile(r"[0-9]{1,18}")
 @click.command("estimate")
 @click.argument("survey")
 @click.option("--question", "questions", multiple=True, metavar="ID", help="Only this question; may be repeated.")
-@click.option("--epoch", "epochs", multiple=True, metavar="EPOCH", help="Only this epoch; may be repeated.")
+@click.option(
+    "--epoch", "epochs", multiple=True, metavar="EPOCH", help="Only this epoch, like 2026-W48; may be repeated."
+)
 @click.option("--by", multiple=True, metavar="COHORT", help="Apart for every value of a cohort; may be repeated.")
-@click.option("--confidence", type=click.FloatRange(*CONFIDENCE_RANGE), default=0.95, show_default=True)
+@click.option(
+    "--confidence",
+    type=click.FloatRange(*CONFIDENCE_RANGE),
+    default=0.95,
+    show_default=True,
+    help="How often an interval holds the share.",
+)
 @click.option(
     "--population",
     type=click.Choice(POPULATIONS),
