@@ -25,6 +25,7 @@ class Admission:
     """
 
     batch: str
+    survey: Survey
     counts: Mapping[Cell, Counter[int]]
     rejected: tuple[tuple[int, Reason], ...]
     expires: date | None
@@ -79,7 +80,7 @@ def admit(batch: Batch, surveys: Collection[Survey], today: date) -> Admission:
             cohort = canonical_json(dict(report.cohort))
             cell = Cell(survey.id, survey.version, report.question, cohort, report.epoch)
             counts.setdefault(cell, Counter())[report.symbol] += 1
-    return Admission(batch.id, counts, tuple(rejected), expires)
+    return Admission(batch.id, survey, counts, tuple(rejected), expires)
 
 
 def collected(surveys: Collection[Survey]) -> str:
@@ -88,16 +89,10 @@ def collected(surveys: Collection[Survey]) -> str:
     return f"collected: {known or 'nothing'}"
 
 
-def require_collectable(surveys: Collection[Survey], today: date) -> None:
-    """SurveyError unless every survey can still receive reports and none is named twice."""
+def require_distinct(surveys: Collection[Survey]) -> None:
+    """SurveyError if a survey is named twice."""
     seen = set()
     for survey in surveys:
-        last = survey.accepted_until(survey.ends)
-        if today > last:
-            raise SurveyError(
-                f"survey {survey.name} must still be running to be collected, but it ended on {survey.ends} "
-                f"and its last reports were due by {last}"
-            )
         if survey.name in seen:
             raise SurveyError(f"survey {survey.name} must be named once, but it is named twice")
         seen.add(survey.name)

@@ -15,7 +15,8 @@ from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 from client_sdk.canonical import canonical_json
 from client_sdk.report import MOST_BYTES
 from client_sdk.survey import Survey
-from collector.admission import admit, collected, read, require_collectable, too_large
+from collector.admission import admit, collected, read, require_distinct, too_large
+from collector.metrics import CONTENT_TYPE, Metrics
 from collector.refusal import Refusal, Refused
 from collector.sqlite_store import SqliteStore
 from collector.writer import Writer
@@ -32,34 +33,34 @@ def today_in_utc() -> date:
 
 
 def create_app(surveys: Sequence[Survey], database: str | Path, *, clock: Callable[[], date] = today_in_utc) -> Flask:
-    """The collector of these surveys, counting into the SQLite file `database`.
+    """The collector of these surveys, counting into the SQLite file `database`, and erasing there what is over.
 
-    Its `extensions["hushtally"]` is the Writer: close it to drain and to let go of the database. Raises SurveyError
-    for a survey that has ended and StoreError for a database that cannot be used, or that has another definition of
-    one of the surveys.
+    Its `extensions["hushtally"]` is the Writer: close it to drain and to let go of the database. Reports for a
+    survey that has ended are refused. Raises SurveyError for a survey that is named twice, and StoreError for a
+    database that cannot be used, or that has another definition of one of the surveys.
     """
-    require_collectable(surveys, clock())
+    require_distinct(surveys)
     store = SqliteStore(database)
     try:
         store.register(surveys)
     except BaseException:
         store.close()
         raise
-    writer = Writer(store, clock)
+    metrics = Metrics(surveys)
+    writer = Writer(store, clock, metrics)
     app = Flask("collector", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
     app.extensions["hushtally"] = writer
-    app.register_blueprint(_reports(surveys, writer, clock))
+    app.register_blueprint(_reports(surveys, writer, metrics, clock))
     app.register_blueprint(_descriptions(surveys))
-    app.register_blueprint(_health(writer))
+    app.register_blueprint(_health(writer, metrics))
     app.register_error_handler(Refusal, _refusal)
-    app.register_error_handler(RequestEntityTooLarge, lambda _: _refusal(too_large()))
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
     return app
 
 
-def _reports(surveys: Sequence[Survey], writer: Writer, clock: Callable[[], date]) -> Blueprint:
+def _reports(surveys: Sequence[Survey], writer: Writer, metrics: Metrics, clock: Callable[[], date]) -> Blueprint:
     blueprint = Blueprint("reports", __name__)
 
     @blueprint.post("/v1/reports")
@@ -70,6 +71,15 @@ def _reports(surveys: Sequence[Survey], writer: Writer, clock: Callable[[], date
             raise Refusal(Refused.UNSUPPORTED_CONTENT, "the body must not be compressed")
         batch = read(request.get_data(cache=False))
         return Response(writer.add(admit(batch, surveys, clock())), mimetype=_JSON)
+
+    @blueprint.errorhandler(Refusal)
+    def refuse(error: Refusal) -> Response:
+        metrics.refused(error.kind)
+        return _refusal(error)
+
+    @blueprint.errorhandler(RequestEntityTooLarge)
+    def refuse_body(_: RequestEntityTooLarge) -> Response:
+        return refuse(too_large())
 
     return blueprint
 
@@ -99,13 +109,21 @@ def _descriptions(surveys: Sequence[Survey]) -> Blueprint:
     return blueprint
 
 
-def _health(writer: Writer) -> Blueprint:
+def _health(writer: Writer, metrics: Metrics) -> Blueprint:
     blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/healthz")
     def check() -> Response:
         writer.check()
         return Response(canonical_json({"status": "ok"}), mimetype=_JSON)
+
+    @blueprint.get("/metrics")
+    def tell() -> Response:
+        try:
+            writer.check()
+        except Refusal:
+            return Response(metrics.text(can_count=False), content_type=CONTENT_TYPE)
+        return Response(metrics.text(can_count=True), content_type=CONTENT_TYPE)
 
     return blueprint
 

@@ -9,7 +9,7 @@ import click
 
 from client_sdk.errors import HushtallyError, SurveyError
 from client_sdk.survey import Survey
-from collector.admission import require_collectable
+from collector.admission import require_distinct
 from collector.app import create_app, today_in_utc
 from collector.server import Server, address, listen
 
@@ -32,6 +32,7 @@ from collector.server import Server, address, listen
 def serve(files: tuple[Path, ...], host: str, port: int, database: Path, threads: int) -> None:
     """Collect reports for the surveys in FILE..., until told to stop.
 
+    A survey that has ended may be among them: its reports are refused, its counts erased when their retention is over.
     Stopped by SIGTERM or SIGINT, it answers what it has begun, and leaves the database in its one file. A second one
     may count into the same database, as while it replaces the first: each batch counts once. TLS is for the proxy in
     front.
@@ -43,17 +44,29 @@ def serve(files: tuple[Path, ...], host: str, port: int, database: Path, threads
 
 
 def _serve(surveys: Sequence[Survey], host: str, port: int, database: Path, threads: int) -> None:
-    require_collectable(surveys, today_in_utc())
+    require_distinct(surveys)
     # the port first: a second server by mistake shall not touch the database
     with listen(host, port) as listening:
         app = create_app(surveys, database)
         try:
             server = Server(app, listening, threads)
-            names = ", ".join(survey.name for survey in surveys)
+            today = today_in_utc()
+            running = [survey for survey in surveys if today <= survey.accepted_until(survey.ends)]
+            for survey in surveys:
+                if survey not in running:
+                    click.echo(f"hushtally: {_ended(survey)}", err=True)
+            names = ", ".join(survey.name for survey in running) or "nothing"
             server.run(lambda: click.echo(f"hushtally: collecting {names} at {address(listening)}", err=True))
         finally:
             app.extensions["hushtally"].close()
         click.echo("hushtally: stopped; every answered batch is counted", err=True)
+
+
+def _ended(survey: Survey) -> str:
+    return (
+        f"{survey.name} has ended, its last reports were due by {survey.accepted_until(survey.ends)}: reports are"
+        f" refused, and its last counts erased on {survey.erased_on(survey.epoch.label(survey.ends))}"
+    )
 
 
 def _load(files: Sequence[Path]) -> list[Survey]:

@@ -16,11 +16,12 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from client_sdk.canonical import canonical_json
+from client_sdk.retention import Retention
 from client_sdk.survey import Survey
 from client_sdk.survey_changes import changed
 from collector.admission import Admission
 from collector.cell import Cell
-from collector.store import StoreError
+from collector.store import Counted, Erasure, StoreError
 
 APPLICATION_ID = 0x68757368  # "hush"
 DEVICE_APPLICATION_ID = 0x68757364  # "husd": the state file of a device
@@ -54,6 +55,13 @@ _ADD_COUNT = """INSERT INTO counts VALUES (?, ?, ?)
 def _create(database: Database) -> None:
     for statement in _SCHEMA:
         database.execute(statement)
+
+
+# also counts of a survey that is not there are held, and not forgotten
+_HELD = """SELECT id, version, definition FROM surveys
+    UNION ALL SELECT DISTINCT survey, version, NULL FROM cells
+    WHERE (survey, version) NOT IN (SELECT id, version FROM surveys)
+    ORDER BY 1, 2"""
 
 
 # the step at index n takes a database from user_version n to n + 1
@@ -149,24 +157,27 @@ class SqliteStore:
             rows = list(self._database.query("SELECT definition FROM surveys ORDER BY id, version"))
         return [Survey.from_resolved(json.loads(row["definition"])) for row in rows]
 
-    def add(self, admissions: Sequence[Admission]) -> list[str]:
+    def add(self, admissions: Sequence[Admission]) -> list[Counted]:
         """See Store."""
         answers: dict[str, str] = {}
+        told: list[Counted] = []
         counts: dict[Cell, Counter[int]] = defaultdict(Counter)
         batches: list[tuple[bytes, str, str]] = []
         with self._transaction():
             for admission in admissions:
-                if admission.batch in answers:
-                    continue
-                id = bytes.fromhex(admission.batch)
-                known = self._database.conn.execute("SELECT answer FROM batches WHERE id = ?", (id,)).fetchone()
-                answer = answers[admission.batch] = known[0] if known else admission.answer
-                if known is None and admission.expires is not None:
-                    batches.append((id, answer, admission.expires.isoformat()))
-                    for cell, symbols in admission.counts.items():
-                        counts[cell].update(symbols)
+                first = admission.batch not in answers
+                if first:
+                    id = bytes.fromhex(admission.batch)
+                    known = self._database.conn.execute("SELECT answer FROM batches WHERE id = ?", (id,)).fetchone()
+                    first = known is None
+                    answers[admission.batch] = admission.answer if first else known[0]
+                    if first and admission.expires is not None:
+                        batches.append((id, admission.answer, admission.expires.isoformat()))
+                        for cell, symbols in admission.counts.items():
+                            counts[cell].update(symbols)
+                told.append(Counted(answers[admission.batch], first))
             self._write(counts, batches)
-        return [answers[admission.batch] for admission in admissions]
+        return told
 
     def _write(self, counts: dict[Cell, Counter[int]], batches: list[tuple[bytes, str, str]]) -> None:
         connection = self._database.conn
@@ -189,29 +200,42 @@ class SqliteStore:
             cell = Cell(**{field: found[0][field] for field in ("survey", "version", "question", "cohort", "epoch")})
             yield cell, Counter({row["symbol"]: row["count"] for row in found})
 
-    def purge(self, today: date) -> None:
+    def purge(self, today: date) -> list[Erasure]:
         """See Store. After the next `settle` the file holds none of it: freed pages are overwritten."""
-        surveys = {(survey.id, survey.version): survey for survey in self.surveys()}
         with self._transaction():
-            connection = self._database.conn
-            connection.execute("DELETE FROM batches WHERE expires < ?", (today.isoformat(),))
-            erased = [
-                (cell,)
-                for cell, id, version, epoch in connection.execute("SELECT cell, survey, version, epoch FROM cells")
-                if today >= surveys[id, version].erased_on(epoch)
-            ]
-            connection.executemany("DELETE FROM counts WHERE cell = ?", erased)
-            connection.executemany("DELETE FROM cells WHERE cell = ?", erased)
+            self._database.conn.execute("DELETE FROM batches WHERE expires < ?", (today.isoformat(),))
+            held = self._database.conn.execute(_HELD).fetchall()
+        return [self._erase(id, version, definition, today) for id, version, definition in held]
 
-    def settle(self) -> None:
-        """See Store. Empties the write-ahead log; while somebody reads, a later call will."""
+    def _erase(self, id: str, version: int, definition: str | None, today: date) -> Erasure:
+        name = f"{id} v{version}"
+        try:
+            with self._transaction():
+                sql = "SELECT cell, epoch FROM cells WHERE survey = ? AND version = ?"
+                cells = self._database.conn.execute(sql, (id, version)).fetchall()
+                due = _due(definition, {epoch for _, epoch in cells})
+                over = [(cell,) for cell, epoch in cells if due[epoch] <= today]
+                self._database.conn.executemany("DELETE FROM counts WHERE cell = ?", over)
+                self._database.conn.executemany("DELETE FROM cells WHERE cell = ?", over)
+        except StoreError as error:
+            return Erasure(name, problem=f"the counts of {name} could not be erased: {error}")
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return Erasure(
+                name, problem=f"the counts of {name} could not be erased: its stored definition cannot be read"
+            )
+        erased = sorted(epoch for epoch, day in due.items() if day <= today)
+        return Erasure(name, tuple(erased), min((day for day in due.values() if day > today), default=None))
+
+    def settle(self) -> bool:
+        """See Store. Empties the write-ahead log."""
         with self._errors():
             # with patience, a long reading would hold up the writer
             self._database.conn.execute("PRAGMA busy_timeout = 0")
             try:
-                self._database.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                (busy, _, _) = self._database.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             finally:
                 self._database.conn.execute(f"PRAGMA busy_timeout = {round(1000 * self._patience)}")
+        return not busy
 
     def close(self) -> None:
         """See Store."""
@@ -249,6 +273,14 @@ class SqliteStore:
                 yield
             except sqlite3.Error as error:
                 raise StoreError(f"database {self.path}: {error}") from None
+
+
+def _due(definition: str | None, epochs: set[str]) -> dict[str, date]:
+    """The day of erasure of each epoch; of the definition no more is read than this needs, and nothing for none."""
+    if not epochs:
+        return {}
+    retention = Retention.stated(json.loads(definition or "null"))
+    return {epoch: retention.erased_on(epoch) for epoch in epochs}
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

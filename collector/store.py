@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from client_sdk.errors import HushtallyError
 from client_sdk.survey import Survey
@@ -17,6 +18,27 @@ class StoreError(HushtallyError):
     """The database cannot be used, refused what was asked of it and is unchanged, or is gone."""
 
 
+class Counted(NamedTuple):
+    """The answer to a batch, and whether it came for the first time, so that its reports were counted now."""
+
+    answer: str
+    first: bool
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """What a purge did to the counts of one survey.
+
+    survey: its name; epochs: those whose counts were erased, ascending; due: the day on which the next ones are, None
+    when no counts are left; problem: why nothing of it could be erased, None if that went well.
+    """
+
+    survey: str
+    epochs: tuple[str, ...] = ()
+    due: date | None = None
+    problem: str | None = None
+
+
 class Store(Protocol):
     """Where counts are kept. It has no place for who sent a report, when, in what order or in which batch."""
 
@@ -26,8 +48,8 @@ class Store(Protocol):
     def surveys(self) -> list[Survey]:
         """Every survey that was ever registered, by id and version."""
 
-    def add(self, admissions: Sequence[Admission]) -> list[str]:
-        """Counts the batches that did not come before, durably and all or none; the answer to each.
+    def add(self, admissions: Sequence[Admission]) -> list[Counted]:
+        """Counts the batches that did not come before, durably and all or none; what became of each.
 
         A batch that came before, here or earlier in the list, is not counted again: its answer is the first one.
         Raises StoreError when nothing was counted, or the database that it was counted into is gone.
@@ -36,11 +58,18 @@ class Store(Protocol):
     def tallies(self) -> Iterator[tuple[Cell, Counter[int]]]:
         """Every cell with its count of each symbol."""
 
-    def purge(self, today: date) -> None:
-        """Erases the counts whose retention is over, and the ids of batches that could no longer be accepted."""
+    def purge(self, today: date) -> list[Erasure]:
+        """Erases the counts whose retention is over, and the ids of batches that could no longer be accepted.
 
-    def settle(self) -> None:
-        """Erases the traces of single transactions, as far as nobody is reading; a log tells what came when."""
+        What became of every survey that was ever registered or counted, by id and version; one that cannot be purged
+        does not keep the others. Raises StoreError when the store cannot be used.
+        """
+
+    def settle(self) -> bool:
+        """Erases the traces of single transactions and of what was erased; a log tells what came when.
+
+        False while somebody is reading: some may be left for a later call.
+        """
 
     def close(self) -> None:
         """Lets go of the database; StoreError, having let go, when what was counted is no longer in it."""

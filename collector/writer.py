@@ -12,6 +12,7 @@ from queue import Empty, Full, Queue
 from time import monotonic
 
 from collector.admission import Admission
+from collector.metrics import Metrics
 from collector.refusal import Refusal, Refused
 from collector.store import Store, StoreError
 
@@ -19,6 +20,7 @@ MOST_WAITING = 1_000  # batches in memory; more are told to come later
 MOST_IN_GROUP = 1_000  # batches in one transaction
 PATIENCE = 30.0  # seconds that a request waits for its transaction
 RETRY_AFTER = 5  # seconds
+PURGE_AGAIN = 3_600.0  # seconds after which what could not be erased is tried again
 SETTLE_EVERY = 10.0  # seconds that the store's log may tell of single transactions
 
 _log = logging.getLogger("hushtally.collector")
@@ -39,10 +41,15 @@ class Writer:
     without load nobody waits for company.
     """
 
-    def __init__(self, store: Store, clock: Callable[[], date], *, most_waiting: int = MOST_WAITING) -> None:
+    def __init__(
+        self, store: Store, clock: Callable[[], date], metrics: Metrics, *, most_waiting: int = MOST_WAITING
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._metrics = metrics
         self._tidied: date | None = None
+        self._tidy_again = monotonic()
+        self._problems: set[str] = set()  # of the last purge, so that each is told once
         self._since: float | None = None  # the first transaction that the store's log may tell of
         self._closing = False
         self._lost: StoreError | None = None
@@ -120,14 +127,18 @@ class Writer:
     def _write(self, group: list[_Waiting]) -> None:
         batches = [waiting for waiting in group if waiting.admission is not None]
         try:
-            answers = self._store.add([waiting.admission for waiting in batches if waiting.admission is not None])
+            counted = self._store.add([waiting.admission for waiting in batches if waiting.admission is not None])
         except Exception as error:
+            if batches:
+                self._metrics.failed()
             _log.error("a transaction failed: %s", _told(error))
             for waiting in group:
                 waiting.answer.set_exception(_unavailable("the database refused to count"))
             return
         self._since = self._since or monotonic()
-        for waiting, answer in zip(batches, answers, strict=True):
+        for waiting, (answer, first) in zip(batches, counted, strict=True):
+            if first and waiting.admission is not None:
+                self._metrics.admitted(waiting.admission)
             waiting.answer.set_result(answer)
         for waiting in group:
             if waiting.admission is None:
@@ -135,21 +146,27 @@ class Writer:
 
     def _tidy(self) -> None:
         today = self._clock()
-        if today == self._tidied:
+        if today == self._tidied or monotonic() < self._tidy_again:
             return
         try:
-            self._store.purge(today)
-            self._tidied = today
-            self._since = self._since or monotonic()
+            problems = {erasure.problem for erasure in self._store.purge(today) if erasure.problem is not None}
         except Exception as error:
-            _log.error("what is over could not be erased yet: %s", _told(error))
+            problems = {f"what is over could not be erased: {_told(error)}"}
+        self._since = self._since or monotonic()
+        if problems:
+            self._tidy_again = monotonic() + PURGE_AGAIN
+        else:
+            self._tidied = today
+        for problem in sorted(problems - self._problems):
+            _log.error("%s; it is tried again every hour, and told once", problem)
+        self._problems = problems
+        self._metrics.overdue(len(problems))
 
     def _settle(self) -> None:
         if self._since is None or monotonic() < self._since + SETTLE_EVERY:
             return
         try:
-            self._store.settle()
-            self._since = None
+            self._since = None if self._store.settle() else monotonic()
         except Exception as error:
             _log.error("the log could not be emptied yet: %s", _told(error))
 

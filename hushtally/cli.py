@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": ("simulations.demo_cli:demo", "simulations"),
     "survey": ("hushtally.survey_cli:survey", "collector"),
     "serve": ("collector.cli:serve", "collector"),
+    "purge": ("collector.purge_cli:purge", "collector"),
     "estimate": ("aggregator.cli:estimate", "aggregator"),
     "tune": ("simulations.cli:tune", "simulations"),
     "simulate": ("simulations.cli:simulate", "simulations"),

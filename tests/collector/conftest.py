@@ -97,6 +97,7 @@ class Process:
     popen: subprocess.Popen[str]
     url: str
     port: int
+    said: list[str]  # before it was ready
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, dict[str, Any]]:
         """One request on a connection of its own: status and JSON body."""
@@ -104,6 +105,15 @@ class Process:
             connection.request(method, path, body, {"Content-Type": "application/json"} | headers)
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read())
+
+    def metrics(self) -> dict[str, int]:
+        """What /metrics tells, by series."""
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=20)) as connection:
+            connection.request("GET", "/metrics")
+            answer = connection.getresponse()
+            assert (answer.status, answer.headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+            lines = answer.read().decode().splitlines()
+        return {name: int(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
 
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         """Exit code and what it printed on stderr."""
@@ -149,10 +159,10 @@ def start(tmp_path: Path, live: Batches) -> Iterator[Callable[..., Process]]:
 
     with ExitStack() as stack:
 
-        def start(database: Path = tmp_path / "counts.db") -> Process:
+        def start(database: Path = tmp_path / "counts.db", survey: Path = file) -> Process:
             popen = stack.enter_context(
                 subprocess.Popen(
-                    command(file, "--port", 0, "--database", database),
+                    command(survey, "--port", 0, "--database", database),
                     stderr=subprocess.PIPE,
                     text=True,
                     env=environment,
@@ -160,9 +170,12 @@ def start(tmp_path: Path, live: Batches) -> Iterator[Callable[..., Process]]:
             )
             stack.callback(popen.kill)
             assert popen.stderr is not None
-            line = popen.stderr.readline()
-            found = re.fullmatch(r"hushtally: collecting habits v1 at (http://127\.0\.0\.1:(\d+))\n", line)
-            assert found, line + popen.stderr.read()
-            return Process(popen, found[1], int(found[2]))
+            said = []
+            for line in popen.stderr:
+                found = re.fullmatch(r"hushtally: collecting [\w ]+ at (http://127\.0\.0\.1:(\d+))\n", line)
+                if found:
+                    return Process(popen, found[1], int(found[2]), said)
+                said.append(line)
+            raise AssertionError("".join(said))
 
         yield start

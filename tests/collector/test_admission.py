@@ -13,7 +13,7 @@ import pytest
 from client_sdk.errors import SurveyError
 from client_sdk.report import MOST_BYTES, Reason, Report
 from client_sdk.survey import Survey
-from collector.admission import admit, read, require_collectable
+from collector.admission import admit, read, require_distinct
 from collector.cell import Cell
 from collector.refusal import Refusal, Refused
 
@@ -156,18 +156,18 @@ def test_a_body_above_the_limit_is_refused() -> None:
     assert caught.value.kind.status == 413
 
 
-def test_a_survey_is_collected_until_its_last_reports_are_due(survey: Survey) -> None:
-    """The epoch in which it ended is accepted in the next one, so a restart in between must not lose it."""
-    last = survey.ends + timedelta(days=1)
-    require_collectable([survey], last)
-    with pytest.raises(SurveyError) as caught:
-        require_collectable([survey], last + timedelta(days=1))
-    assert str(caught.value) == (
-        "survey habits v1 must still be running to be collected, but it ended on 2026-12-04 "
-        "and its last reports were due by 2026-12-05"
-    )
+@pytest.mark.parametrize(
+    ("days", "reason"), [(0, None), (1, None), (2, Reason.EPOCH_CLOSED), (3_650, Reason.EPOCH_CLOSED)]
+)
+def test_a_survey_is_collected_until_its_last_reports_are_due(
+    days: int, reason: Reason | None, survey: Survey, batches: Any
+) -> None:
+    """The epoch in which it ended is accepted in the next one; from then on its reports are refused for good."""
+    last = batches.report(days=(survey.ends - TODAY).days)
+    admission = admit(batches.batch(last), [survey], survey.ends + timedelta(days=days))
+    assert [why for _, why in admission.rejected] == ([] if reason is None else [reason])
 
 
 def test_a_survey_is_named_once(survey: Survey) -> None:
     with pytest.raises(SurveyError, match="habits v1 must be named once, but it is named twice"):
-        require_collectable([survey, survey], TODAY)
+        require_distinct([survey, survey])

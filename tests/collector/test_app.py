@@ -180,9 +180,9 @@ def test_health_follows_the_writer(client: FlaskClient, app: Flask, batches: Any
         assert json.loads(answer.data)["type"] == "urn:hushtally:unavailable"
 
 
-def test_a_survey_that_has_ended_leaves_no_database(path: Path, survey: Survey) -> None:
-    with pytest.raises(SurveyError, match="habits v1 must still be running"):
-        create_app([survey], path, clock=lambda: survey.ends + timedelta(days=2))
+def test_a_survey_named_twice_leaves_no_database(path: Path, survey: Survey) -> None:
+    with pytest.raises(SurveyError, match="habits v1 must be named once"):
+        create_app([survey, survey], path)
     assert not path.exists()
 
 

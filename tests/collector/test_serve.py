@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -19,8 +20,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from client_sdk.report import MOST_BYTES, Batch, Reason, Report
+from client_sdk.survey import Survey
+from collector.admission import admit
 from collector.cli import serve
-from collector.sqlite_store import APPLICATION_ID
+from collector.refusal import Refused
+from collector.sqlite_store import APPLICATION_ID, SqliteStore
 
 Start = Callable[..., Any]
 STOPPED = (0, "hushtally: stopped; every answered batch is counted\n")
@@ -137,6 +142,71 @@ def test_a_database_that_is_gone_is_not_counted_into(
     assert (tally(path) if path.exists() else None) == before
 
 
+def test_a_survey_that_has_ended_is_served_and_erased(start: Start, text: Callable[..., str], tmp_path: Path) -> None:
+    """One line says so, its reports are refused for good, and what is over is gone from the disk as it starts."""
+    path, file = tmp_path / "counts.db", tmp_path / "old.toml"
+    begun = datetime.now(UTC).date() - timedelta(days=40)
+    file.write_text(text(begun))
+    over = Survey.parse(file.read_text())
+    batch = Batch("0" * 32, over.id, 1, over.digest, (Report("frequency", begun.isoformat(), {"platform": "web"}, 0),))
+    later = replace(batch, id="1" * 32, reports=(replace(batch.reports[0], epoch=over.ends.isoformat()),))
+    with closing(SqliteStore(path)) as store:
+        store.register([over])
+        store.add([admit(batch, [over], begun), admit(later, [over], over.ends)])
+    process = start(survey=file)
+    last = over.ends + timedelta(days=1)
+    assert process.said == [
+        f"hushtally: habits v1 has ended, its last reports were due by {last}: reports are refused,"
+        f" and its last counts erased on {last + timedelta(days=31)}\n"
+    ]
+    assert post(process, replace(later, id="2" * 32)) == {
+        "accepted": 0,
+        "rejected": [{"index": 0, "reason": "epoch_closed", "retryable": False}],
+    }
+    assert process.stop() == STOPPED
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT epoch FROM cells").fetchall() == [(over.ends.isoformat(),)]
+    assert begun.isoformat().encode() not in path.read_bytes()
+    assert sorted(one.name for one in tmp_path.glob("counts.db*")) == ["counts.db"]
+
+
+def test_the_metrics_tell_what_came_and_nothing_else(start: Start, live: Any, tmp_path: Path) -> None:
+    """Every series is there from the start; reasons show, and nothing that a sender chose becomes a label."""
+    process = start()
+    before = process.metrics()
+    assert before.pop("hushtally_can_count") == 1
+    assert set(before.values()) == {0}
+    assert len(before) == 1 + len(Reason) + len(Refused) + 2
+
+    batch = live.batch(live.report(), live.report(), live.report(platform="canary"), live.report("canary"))
+    for _ in range(2):
+        assert post(process, batch)["accepted"] == 2
+    refused = [b"canary", b" " * (MOST_BYTES + 1), replace(batch, survey="canary").encode()]
+    assert [process.ask("POST", "/v1/reports", body)[0] for body in refused] == [400, 413, 422]
+    assert process.ask("POST", "/v1/reports", b"{}", **{"Content-Type": "text/canary"})[0] == 415
+    assert process.ask("GET", "/v1/surveys/canary/1")[0] == 404
+    after = process.metrics()
+    survey = 'survey="habits",version="1"'
+    assert {name: value for name, value in after.items() if value} == {
+        f"hushtally_reports_counted_total{{{survey}}}": 2,
+        f'hushtally_reports_rejected_total{{{survey},reason="cohort_mismatch"}}': 1,
+        f'hushtally_reports_rejected_total{{{survey},reason="unknown_question"}}': 1,
+        'hushtally_batches_refused_total{reason="malformed"}': 1,
+        'hushtally_batches_refused_total{reason="too_large"}': 1,
+        'hushtally_batches_refused_total{reason="unknown_survey"}': 1,
+        'hushtally_batches_refused_total{reason="unsupported_content"}': 1,
+        "hushtally_can_count": 1,
+    }
+    assert after.keys() == before.keys() | {"hushtally_can_count"}
+
+    _delete(tmp_path / "counts.db")
+    assert process.ask("POST", "/v1/reports", live.batch(live.report()).encode())[0] == 503
+    lost = process.metrics()
+    assert lost["hushtally_can_count"] == 0
+    assert lost["hushtally_commits_failed_total"] == 1
+    assert lost['hushtally_batches_refused_total{reason="unavailable"}'] == 1
+
+
 def test_two_collectors_on_one_database_lose_nothing(start: Start, live: Any, tmp_path: Path) -> None:
     """As while one replaces another: every batch, sent to both, counts once."""
     processes = [start(), start()]
@@ -241,15 +311,6 @@ def test_a_database_that_is_refused_stays_as_it_is(version: int, tmp_path: Path,
     why = "was written by a newer hushtally (schema 2, this one knows 1)" if version else "is no hushtally database"
     assert result.stderr == f"Error: {path} {why}\n"
     assert path.read_bytes() == before
-
-
-def test_a_survey_that_has_ended_is_told(tmp_path: Path, text: Callable[..., str]) -> None:
-    path = tmp_path / "old.toml"
-    path.write_text(text(date(2020, 1, 1)))
-    result = run(path, "--port", 0, "--database", tmp_path / "counts.db")
-    assert result.exit_code == 1
-    assert result.stderr.startswith("Error: survey habits v1 must still be running to be collected")
-    assert result.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

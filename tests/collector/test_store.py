@@ -16,13 +16,14 @@ from typing import Any
 
 import pytest
 
-from client_sdk.report import Batch
+from client_sdk.epochs import EpochLength
+from client_sdk.report import Batch, Report
 from client_sdk.state import State
 from client_sdk.survey import Survey
 from collector.admission import Admission, admit
 from collector.cell import Cell
 from collector.sqlite_store import APPLICATION_ID, SqliteStore
-from collector.store import StoreError
+from collector.store import Erasure, StoreError
 
 TODAY = date(2026, 11, 24)
 
@@ -64,7 +65,7 @@ def dump(path: Path, *, batches: bool = True) -> list[str]:
 def test_counts_are_sums(store: SqliteStore, admitted: Callable[..., Admission]) -> None:
     """Batches of one group, of several groups and of several cells add up; each gets its answer."""
     answers = store.add([admitted(1, 1, 2), admitted(1)])
-    assert answers == ['{"accepted":3,"rejected":[]}', '{"accepted":1,"rejected":[]}']
+    assert answers == [('{"accepted":3,"rejected":[]}', True), ('{"accepted":1,"rejected":[]}', True)]
     store.add([admitted(2), admitted(5, days=-1)])
     assert dict(store.tallies()) == {
         Cell("habits", 1, "affinity", '{"platform":"web"}', "2026-11-24"): Counter({1: 3, 2: 2}),
@@ -78,12 +79,12 @@ def test_a_batch_counts_once(
     """The same id in one group, in a later one and after a restart: the first answer, nothing counted again."""
     first = admitted(1)
     again = admitted(1, 1, id=first.batch)
-    assert store.add([first, again]) == [first.answer] * 2
-    assert store.add([again]) == [first.answer]
+    assert store.add([first, again]) == [(first.answer, True), (first.answer, False)]
+    assert store.add([again]) == [(first.answer, False)]
     store.close()
     with closing(SqliteStore(path)) as reopened:
         reopened.register([survey])
-        assert reopened.add([again]) == [first.answer]
+        assert reopened.add([again]) == [(first.answer, False)]
         assert total(reopened) == {1: 1}
 
 
@@ -173,9 +174,9 @@ def test_settling_empties_the_log(store: SqliteStore, path: Path, admitted: Call
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM counts").fetchall()
         store.add([admitted(1)])
-        store.settle()
+        assert not store.settle()
         assert log.stat().st_size > 0
-    store.settle()
+    assert store.settle()
     assert log.stat().st_size == 0
     assert total(store) == {1: 2}
 
@@ -199,7 +200,7 @@ def test_closing_leaves_the_log_to_those_who_stay(
     other = SqliteStore(path)
     other.add([admitted(1)])
     store.close()
-    assert other.add([admitted(2)]) == ['{"accepted":1,"rejected":[]}']
+    assert other.add([admitted(2)]) == [('{"accepted":1,"rejected":[]}', True)]
     assert total(other) == {1: 1, 2: 1}
     other.close()
     assert list(path.parent.iterdir()) == [path]
@@ -234,22 +235,118 @@ def test_purging_erases_what_is_over(
     old, new = admitted(1, days=-1), admitted(1)
     store.add([old, new])
     store.purge(TODAY)
-    assert store.add([old]) == [old.answer]
+    assert store.add([old]) == [(old.answer, False)]
     store.purge(TODAY + timedelta(days=1))
     store.settle()
     assert bytes.fromhex(old.batch) not in path.read_bytes()
     assert bytes.fromhex(new.batch) in path.read_bytes()
 
     erased = survey.erased_on("2026-11-23")
-    store.purge(erased - timedelta(days=1))
+    assert store.purge(erased - timedelta(days=1)) == [Erasure("habits v1", (), erased)]
     assert total(store) == {1: 2}
-    store.purge(erased)
+    assert store.purge(erased) == [Erasure("habits v1", ("2026-11-23",), erased + timedelta(days=1))]
     store.settle()
     assert [cell.epoch for cell, _ in store.tallies()] == ["2026-11-24"]
     assert b"2026-11-23" not in path.read_bytes()
-    store.purge(erased + timedelta(days=1))
+    assert store.purge(erased + timedelta(days=1)) == [Erasure("habits v1", ("2026-11-24",))]
     assert dict(store.tallies()) == {}
+    assert store.purge(erased + timedelta(days=1)) == [Erasure("habits v1")]
     assert [kept.digest for kept in store.surveys()] == [survey.digest]
+
+
+def test_nothing_is_erased_while_reports_still_come(path: Path, survey: Survey, batches: Any) -> None:
+    """Months, kept for one day: what came on the first of the month is there when the last report may come."""
+    monthly = replace(survey, epoch=EpochLength.MONTH, starts=date(2026, 11, 1), ends=date(2026, 12, 31))
+    monthly = replace(monthly, retention_days=1)
+    november = Report("affinity", "2026-11", {"platform": "web"}, 1)
+    maker = replace(batches, survey=monthly)
+    with closing(SqliteStore(path)) as store:
+        store.register([monthly])
+        for day in (date(2026, 11, 1), date(2026, 12, 31)):
+            store.purge(day)
+            store.add([admit(maker.batch(november), [monthly], day)])
+        assert total(store) == {1: 2}
+        store.purge(date(2027, 1, 1))
+        assert total(store) == {1: 2}
+        store.purge(date(2027, 1, 2))
+        assert total(store) == {}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE surveys SET definition = '[' WHERE id = 'habits'",
+        "UPDATE surveys SET definition = '{}' WHERE id = 'habits'",
+        'UPDATE surveys SET definition = \'{"epoch":"week","retention_days":30}\' WHERE id = \'habits\'',
+        'UPDATE surveys SET definition = \'{"epoch":"day","retention_days":9999999999}\' WHERE id = \'habits\'',
+        'UPDATE surveys SET definition = \'{"epoch":"day","retention_days":"30"}\' WHERE id = \'habits\'',
+        "DELETE FROM surveys WHERE id = 'habits'",
+    ],
+)
+def test_a_survey_that_cannot_be_purged_does_not_keep_the_others(
+    damage: str, store: SqliteStore, path: Path, survey: Survey, batches: Any, admitted: Callable[..., Admission]
+) -> None:
+    """It is named, and its counts stay."""
+    other = replace(survey, id="other")
+    store.register([other])
+    store.add([admitted(1), admit(replace(batches, survey=other).batch(batches.report()), [other], TODAY)])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(damage)
+    problem = "the counts of habits v1 could not be erased: its stored definition cannot be read"
+    assert store.purge(TODAY + timedelta(days=365)) == [
+        Erasure("habits v1", problem=problem),
+        Erasure("other v1", ("2026-11-24",)),
+    ]
+    assert {cell.survey for cell, _ in store.tallies()} == {"habits"}
+
+
+def test_a_purge_needs_no_more_of_a_definition_than_the_retention(
+    store: SqliteStore, path: Path, survey: Survey, admitted: Callable[..., Admission]
+) -> None:
+    """A later version may refuse a survey that an earlier one collected: what was promised is kept all the same."""
+    store.add([admitted(1)])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("""UPDATE surveys SET definition = '{"epoch":"day","retention_days":30}'""")
+    erased = survey.erased_on("2026-11-24")
+    assert store.purge(erased - timedelta(days=1)) == [Erasure("habits v1", (), erased)]
+    assert store.purge(erased) == [Erasure("habits v1", ("2026-11-24",))]
+
+
+def test_a_survey_whose_counts_the_database_refuses_to_erase_is_named(
+    store: SqliteStore, path: Path, survey: Survey, batches: Any, admitted: Callable[..., Admission]
+) -> None:
+    other = replace(survey, id="other")
+    store.register([other])
+    store.add([admitted(1), admit(replace(batches, survey=other).batch(batches.report()), [other], TODAY)])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "CREATE TRIGGER t BEFORE DELETE ON cells WHEN old.survey = 'habits' BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+    kept, gone = store.purge(TODAY + timedelta(days=365))
+    assert kept.problem == f"the counts of habits v1 could not be erased: database {path}: no"
+    assert gone == Erasure("other v1", ("2026-11-24",))
+    assert total(store) == {1: 1}
+
+
+def test_what_is_erased_is_on_no_page(store: SqliteStore, path: Path, survey: Survey, batches: Any) -> None:
+    """Thousands of rows, so that pages were split and joined: of none a trace is left in the file."""
+    admissions = [
+        admit(batches.batch(batches.report("affinity", number % 100, -(number % 2))), [survey], TODAY)
+        for number in range(3_000)
+    ]
+    for begin in range(0, 3_000, 100):
+        store.add(admissions[begin : begin + 100])
+    cells = {cell.key.to_bytes(8, "big") for cell, _ in store.tallies()}
+    store.settle()
+    before = path.read_bytes()
+    assert all(bytes.fromhex(one.batch) in before for one in admissions)
+    assert all(cell in before for cell in cells)
+    store.purge(TODAY + timedelta(days=365))
+    assert store.settle()
+    after = path.read_bytes()
+    assert not any(bytes.fromhex(one.batch) in after for one in admissions)
+    assert not any(cell in after for cell in cells)
+    assert b"2026-11-2" not in after
 
 
 def test_a_changed_survey_needs_a_new_version(store: SqliteStore, survey: Survey) -> None:

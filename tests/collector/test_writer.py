@@ -17,8 +17,9 @@ from client_sdk.survey import Survey
 from collector import writer as module
 from collector.admission import Admission, admit
 from collector.cell import Cell
+from collector.metrics import Metrics
 from collector.refusal import Refusal, Refused
-from collector.store import StoreError
+from collector.store import Counted, Erasure, StoreError
 from collector.writer import Writer
 
 TODAY = date(2026, 11, 24)
@@ -27,13 +28,18 @@ TODAY = date(2026, 11, 24)
 class Scripted:
     """A store whose transactions wait for `go` and may fail; it notes what it is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, survey: Survey) -> None:
+        self.metrics = Metrics([survey])
         self.go = threading.Event()
         self.begun = threading.Event()
         self.error: Exception | None = None
+        self.first = True
         self.groups: list[int] = []
         self.purged: list[date] = []
+        self.problems: list[str | None] = [None]
+        self.unpurgeable: Exception | None = None
         self.settled = 0
+        self.read = 0  # so many times somebody reads when it is to settle
         self.closed = False
         self.lost: StoreError | None = None
 
@@ -46,24 +52,32 @@ class Scripted:
     def tallies(self) -> Iterator[tuple[Cell, Counter[int]]]:
         raise NotImplementedError
 
-    def add(self, admissions: Sequence[Admission]) -> list[str]:
+    def add(self, admissions: Sequence[Admission]) -> list[Counted]:
         self.begun.set()
         self.go.wait(10)
         self.groups.append(len(admissions))
         if self.error is not None:
             raise self.error
-        return [admission.batch for admission in admissions]
+        return [Counted(admission.batch, self.first) for admission in admissions]
 
-    def purge(self, today: date) -> None:
+    def purge(self, today: date) -> list[Erasure]:
         self.purged.append(today)
+        if self.unpurgeable is not None:
+            raise self.unpurgeable
+        return [Erasure("habits v1", problem=problem) for problem in self.problems]
 
-    def settle(self) -> None:
+    def settle(self) -> bool:
         self.settled += 1
+        return self.settled > self.read
 
     def close(self) -> None:
         self.closed = True
         if self.lost is not None:
             raise self.lost
+
+
+def collect(store: Scripted, clock: Callable[[], date], **options: int) -> Writer:
+    return Writer(store, clock, store.metrics, **options)
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -75,8 +89,8 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def store() -> Scripted:
-    return Scripted()
+def store(survey: Survey) -> Scripted:
+    return Scripted(survey)
 
 
 @pytest.fixture
@@ -86,7 +100,7 @@ def admissions(survey: Survey, batches: Any) -> list[Admission]:
 
 def test_batches_that_come_during_a_commit_share_the_next(store: Scripted, admissions: list[Admission]) -> None:
     """The first is written at once; those that gather meanwhile go in one transaction; each gets its own answer."""
-    writer = Writer(store, lambda: TODAY)
+    writer = collect(store, lambda: TODAY)
     with ThreadPoolExecutor(20) as pool:
         first = pool.submit(writer.add, admissions[0])
         assert store.begun.wait(10)
@@ -101,7 +115,7 @@ def test_batches_that_come_during_a_commit_share_the_next(store: Scripted, admis
 
 def test_closing_drains(store: Scripted, admissions: list[Admission]) -> None:
     """What was handed in is written and answered before the store is closed; what comes later is refused."""
-    writer = Writer(store, lambda: TODAY)
+    writer = collect(store, lambda: TODAY)
     with ThreadPoolExecutor(21) as pool:
         answers = [pool.submit(writer.add, admissions[0])]
         assert store.begun.wait(10)
@@ -123,7 +137,7 @@ def test_closing_drains(store: Scripted, admissions: list[Admission]) -> None:
 def test_closing_tells_that_the_counts_are_gone(store: Scripted) -> None:
     """Whoever stops the collector must not believe that all is counted."""
     store.lost = StoreError("gone")
-    writer = Writer(store, lambda: TODAY)
+    writer = collect(store, lambda: TODAY)
     for _ in range(2):
         with pytest.raises(StoreError, match="gone"):
             writer.close()
@@ -134,7 +148,7 @@ def test_a_failed_transaction_is_retryable(
     store: Scripted, admissions: list[Admission], error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Everyone in the group is told to come again; the writer lives on; an unforeseen error's text is not logged."""
-    writer = Writer(store, lambda: TODAY)
+    writer = collect(store, lambda: TODAY)
     store.go.set()
     store.error = error
     with caplog.at_level(logging.ERROR), pytest.raises(Refusal, match="the database refused to count") as caught:
@@ -153,7 +167,7 @@ def test_a_failed_transaction_is_retryable(
 
 def test_a_full_queue_refuses(store: Scripted, admissions: list[Admission]) -> None:
     """Memory is bounded: more batches than fit are told to come again."""
-    writer = Writer(store, lambda: TODAY, most_waiting=2)
+    writer = collect(store, lambda: TODAY, most_waiting=2)
     with ThreadPoolExecutor(3) as pool:
         first = pool.submit(writer.add, admissions[0])
         assert store.begun.wait(10)
@@ -170,7 +184,7 @@ def test_a_store_that_hangs_is_not_waited_for(
     store: Scripted, admissions: list[Admission], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "PATIENCE", 0.01)
-    writer = Writer(store, lambda: TODAY)
+    writer = collect(store, lambda: TODAY)
     with pytest.raises(Refusal, match="the database takes too long"):
         writer.add(admissions[0])
     store.go.set()
@@ -183,7 +197,7 @@ def test_each_new_day_is_purged_and_the_log_settled(
     """Once at the start and once on every new day; a log is emptied some time after what it tells of."""
     monkeypatch.setattr(module, "SETTLE_EVERY", 0.01)
     days = [TODAY]
-    writer = Writer(store, lambda: days[-1])
+    writer = collect(store, lambda: days[-1])
     store.go.set()
     writer.add(admissions[0])
     days.append(TODAY + timedelta(days=1))
@@ -191,3 +205,80 @@ def test_each_new_day_is_purged_and_the_log_settled(
     until(lambda: store.settled > 0)
     writer.close()
     assert store.purged == days
+
+
+def test_a_log_that_somebody_reads_is_emptied_later(
+    store: Scripted, admissions: list[Admission], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a further batch, as what was erased must not stay there."""
+    monkeypatch.setattr(module, "SETTLE_EVERY", 0.01)
+    store.read = 3
+    writer = collect(store, lambda: TODAY)
+    until(lambda: store.settled == 4)
+    writer.close()
+
+
+LATER = "it is tried again every hour, and told once"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (None, ["the counts of habits v1 could not be erased: why"]),
+        (StoreError("database is locked"), ["what is over could not be erased: database is locked"]),
+        (RuntimeError("canary"), ["what is over could not be erased: RuntimeError"]),
+    ],
+)
+def test_a_purge_that_fails_is_told_once_and_waits(
+    error: Exception | None,
+    said: list[str],
+    store: Scripted,
+    admissions: list[Admission],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Not in every group of batches; an hour later it is tried again in silence; once it went well, a new day's is."""
+    hour = [0.0]
+    monkeypatch.setattr(module, "monotonic", lambda: hour[0])
+    store.unpurgeable = error
+    store.problems = [None, "the counts of habits v1 could not be erased: why"]
+    days = [TODAY]
+    store.go.set()
+    writer = collect(store, lambda: days[-1])
+    for admission in admissions[:5]:
+        writer.add(admission)
+    assert len(store.purged) == 1
+    assert "hushtally_erasures_overdue 1\n" in store.metrics.text(True)
+    hour[0] = module.PURGE_AGAIN
+    writer.add(admissions[5])
+    assert len(store.purged) == 2
+    assert [record.getMessage() for record in caplog.records] == [f"{line}; {LATER}" for line in said]
+    store.unpurgeable, store.problems = None, [None]
+    hour[0] *= 2
+    writer.add(admissions[6])
+    writer.add(admissions[7])
+    assert "hushtally_erasures_overdue 0\n" in store.metrics.text(True)
+    assert len(store.purged) == 3
+    days.append(TODAY + timedelta(days=1))
+    writer.add(admissions[8])
+    writer.close()
+    assert store.purged == [TODAY] * 3 + [days[-1]]
+    assert len(caplog.records) == 1
+
+
+def test_the_metrics_follow_the_transactions(store: Scripted, admissions: list[Admission]) -> None:
+    """A batch that failed is counted as such; one that comes again is not counted again."""
+    writer = collect(store, lambda: TODAY)
+    store.go.set()
+    writer.add(admissions[0])
+    store.first = False
+    writer.add(admissions[0])
+    store.error = StoreError("full")
+    for ask in (lambda: writer.add(admissions[1]), writer.check):
+        with pytest.raises(Refusal):
+            ask()
+    writer.close()
+    text = store.metrics.text(False)
+    assert 'hushtally_reports_counted_total{survey="habits",version="1"} 1\n' in text
+    assert "hushtally_commits_failed_total 1\n" in text
+    assert "hushtally_can_count 0\n" in text

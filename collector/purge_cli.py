@@ -1,0 +1,59 @@
+"""`hushtally purge`: erases what is over in a database that nobody serves any more."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from client_sdk.errors import HushtallyError
+from collector.app import today_in_utc
+from collector.sqlite_store import SqliteStore
+from collector.store import Erasure, StoreError
+
+
+@click.command()
+@click.option(
+    "--database",
+    default="./hushtally.db",
+    show_default=True,
+    envvar="HUSHTALLY_DATABASE",
+    type=click.Path(path_type=Path),
+    help="The collector's database (HUSHTALLY_DATABASE).",
+)
+def purge(database: Path) -> None:
+    """Erase the counts whose retention is over.
+
+    A collector does so by itself, at its start and every day. This is for a database that nobody serves any more: run
+    it every day until it says of every survey that nothing is kept.
+    """
+    try:
+        problems = _purge(database)
+    except HushtallyError as error:
+        raise click.ClickException(str(error)) from None
+    if problems:
+        raise click.ClickException("\n".join(problems))
+
+
+def _purge(path: Path) -> list[str]:
+    if not path.exists():
+        raise StoreError(f"{path}: there is no such database")
+    with closing(SqliteStore(path)) as store:
+        erasures = store.purge(today_in_utc())
+        for erasure in erasures:
+            if erasure.problem is None:
+                click.echo(f"{erasure.survey}: {_told(erasure)}")
+        problems = [erasure.problem for erasure in erasures if erasure.problem is not None]
+        if not store.settle():
+            problems.append(f"{path}: somebody reads it, so that its log may still hold what was erased; run it again")
+    return problems
+
+
+def _told(erasure: Erasure) -> str:
+    after = "nothing is kept" if erasure.due is None else f"the next counts are due on {erasure.due}"
+    if not erasure.epochs:
+        return f"nothing to erase; {after}"
+    first, last = erasure.epochs[0], erasure.epochs[-1]
+    which = first if first == last else f"{len(erasure.epochs)} epochs, {first} to {last}"
+    return f"erased the counts of {which}; {after}"
