@@ -31,16 +31,17 @@ class Interval(NamedTuple):
 
 
 def share_interval(
-    channel: Channel, supporting: Integers, n: int, confidence: float, population: Population = "customers"
+    channel: Channel, supporting: Integers | Floats, n: int, confidence: float, population: Population = "customers"
 ) -> Interval:
     """Two-sided interval of each share from how many of n reports support it.
 
-    supporting: int array of any shape; n >= 1; 0 < confidence < 1. "customers": of the larger population that the
-    respondents were sampled from; Wilson 1927, mapped through the channel. "respondents": of just those who answered;
-    score interval, and where the noise turned few reports, the exact one. With few reports on one side, or far in the
-    tail of a skewed count: Clopper & Pearson 1934, mapped. Enumerated from 200 reports on, either holds the truth at
-    least .94 of the time at a confidence of .95, and .985 at .99; lower confidences feel that counts are whole: .88 at
-    .9, .77 at .8, .45 at .5.
+    supporting: int array of any shape, or floats where counts are only expected; n >= 1; 0 < confidence < 1.
+    "customers": of the larger population that the respondents were sampled from; Wilson 1927, mapped through the
+    channel. "respondents": of just those who answered; score interval, and where the noise turned few reports, the
+    exact one. With few reports on one side, or far in the tail of a skewed count: Clopper & Pearson 1934, mapped.
+
+    Enumerated from 200 reports on, either holds the truth at least .94 of the time at a confidence of .95, and .985 at
+    .99; lower confidences feel that counts are whole: .88 at .9, .77 at .8, .45 at .5.
     """
     z = float(ndtri((1 + confidence) / 2))
     p, q = float(channel.p), float(channel.q)
@@ -68,14 +69,14 @@ def _skewed(variance: Floats, third: Floats, z: float) -> Booleans:
     return np.asarray(np.abs(third) / np.sqrt(variance) * z**3 / 6 > SKEWED)
 
 
-def wilson(supporting: Integers, n: int, z: float) -> Interval:
+def wilson(supporting: Integers | Floats, n: int, z: float) -> Interval:
     """Wilson's score interval of a binomial rate; z: the normal quantile."""
     middle = supporting + z**2 / 2
     half = z * np.sqrt(supporting * (1 - supporting / n) + z**2 / 4)
     return Interval((middle - half) / (n + z**2), (middle + half) / (n + z**2))
 
 
-def clopper_pearson(supporting: Integers, n: int, confidence: float) -> Interval:
+def clopper_pearson(supporting: Integers | Floats, n: int, confidence: float) -> Interval:
     """The exact interval of a binomial rate: covers at least `confidence`, whatever the rate."""
     tail = (1 - confidence) / 2
     low, high = np.zeros(supporting.shape), np.ones(supporting.shape)
@@ -85,7 +86,7 @@ def clopper_pearson(supporting: Integers, n: int, confidence: float) -> Interval
     return Interval(low, high)
 
 
-def respondents(channel: Channel, supporting: Integers, n: int, z: float) -> Interval:
+def respondents(channel: Channel, supporting: Integers | Floats, n: int, z: float) -> Interval:
     """Score interval of the share among just the n who answered: |estimate - f| <= z sd(f), solved for f."""
     at_zero = channel.respondents_variance(0, n)
     slope = channel.respondents_variance(1, n) - at_zero
@@ -95,14 +96,14 @@ def respondents(channel: Channel, supporting: Integers, n: int, z: float) -> Int
     return Interval(middle - half, middle + half)
 
 
-def inverted(channel: Channel, supporting: Integers, n: int, confidence: float) -> Interval:
+def inverted(channel: Channel, supporting: Integers | Floats, n: int, confidence: float) -> Interval:
     """The exact interval of the share among just the n who answered; for counts of a variance below FEW.
 
     From the least to the greatest number of holders with which so many supporting reports are neither too many nor too
     few, tested at (1 - confidence) / 2 each; stretched to the estimate, which may lie outside 0..1.
     """
     tail = (1 - confidence) / 2
-    counts, place = np.unique(supporting, return_inverse=True)
+    counts, place = np.unique(supporting.astype(np.float64), return_inverse=True)
     least = _first(n, counts.shape, lambda holders: 1 - _at_most(channel, counts - 1, n, holders) > tail)
     most = _first(n, counts.shape, lambda holders: _at_most(channel, counts, n, holders) <= tail) - 1
     estimate = channel.debias(supporting, n)
@@ -119,7 +120,7 @@ def _first(n: int, shape: tuple[int, ...], holds: Callable[[Integers], Booleans]
     return high
 
 
-def _at_most(channel: Channel, supporting: Integers, n: int, holders: Integers) -> Floats:
+def _at_most(channel: Channel, supporting: Floats, n: int, holders: Integers) -> Floats:
     """How often at most so many of n reports support a value that so many of them hold: two binomials, convolved."""
     others = (n - holders)[:, None]
     around = np.floor(others * float(channel.q)) + np.arange(-REACH, REACH + 1)

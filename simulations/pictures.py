@@ -9,12 +9,13 @@ from itertools import groupby
 
 import numpy as np
 
+from aggregator.intervals import one_sided
 from simulations.bars import Bar, Bars, Group
 from simulations.chart import MOST_LINES, Axis, Chart, Line
 from simulations.definition import Definition
 from simulations.numerals import counted, points
 from simulations.outlook import Demand, lifetime_epsilon
-from simulations.planning import POWER, detectable_share, one_sided
+from simulations.planning import POWER, detectable_share
 from simulations.simulate import Outcome
 from simulations.tune import Tuning
 

@@ -7,23 +7,21 @@ import math
 import numpy as np
 from scipy.special import bdtrc, ndtri
 
-from aggregator.intervals import Floats, share_interval
-from aggregator.intervals import one_sided as one_sided
+from aggregator.intervals import Floats, one_sided, share_interval
 from client_sdk.channel import Channel
 from simulations.errors import SimulationError
 
 CONFIDENCE, POWER = 0.95, 0.8
 ONE_SIDED = one_sided(CONFIDENCE)
-EXACT_BELOW = 500  # reports; from here on the normal formula is close enough to be inverted
 
 
 def half_widths(channel: Channel, shares: Floats, n: int, confidence: float = CONFIDENCE) -> Floats:
     """Half the length of the two-sided interval of each share when as many reports support it as are to be expected.
 
-    shares: float array in [0, 1]; n >= 1 reports. The intervals are the estimate's own, not cut to 0..1.
+    shares: float array in [0, 1]; n >= 1 reports. The intervals are the estimate's own, not cut to 0..1; their mean
+    half is at most 1% longer and 8% shorter, from 60 reports on 4%.
     """
-    supporting = np.rint(n * channel.observed(shares)).astype(np.int64)
-    low, high = share_interval(channel, supporting, n, confidence)
+    low, high = share_interval(channel, n * channel.observed(shares), n, confidence)
     return (high - low) / 2
 
 
@@ -86,29 +84,6 @@ def detectable_share(channel: Channel, n: int, wanted: float = POWER, confidence
         else:
             high = middle
     return high
-
-
-def formula_reports(channel: Channel, share: float, wanted: float = POWER, confidence: float = ONE_SIDED) -> int:
-    """The reports that tell `share` from zero by the normal approximation of both error rates."""
-    z_null, z_power = float(ndtri((1 + confidence) / 2)), float(ndtri(wanted))
-    null, other = channel.q * (1 - channel.q), channel.observed(share) * (1 - channel.observed(share))
-    reports: float = ((z_null * math.sqrt(null) + z_power * math.sqrt(other)) / (channel.gain * share)) ** 2
-    return math.ceil(reports)
-
-
-def reports_to_detect(channel: Channel, share: float, wanted: float = POWER, confidence: float = ONE_SIDED) -> int:
-    """The reports that tell `share` from zero with the power wanted, 0 < share <= 1.
-
-    Below EXACT_BELOW the number from which on the exact power never falls below it again (it jumps, as reports are
-    whole); from there on the normal formula.
-    """
-    if not 0 < share <= 1:
-        raise SimulationError(f"share must be above 0 and at most 1, got {share:g}")
-    guess = formula_reports(channel, share, wanted, confidence)
-    if guess >= EXACT_BELOW:
-        return guess
-    below = [n for n in range(1, 2 * EXACT_BELOW) if power(channel, share, n, confidence) < wanted]
-    return below[-1] + 1 if below else 1
 
 
 def plain_equivalent(channel: Channel, share: float, n: int) -> float:

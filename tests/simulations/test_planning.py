@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import ndtri
 from scipy.stats import binom
 
 from aggregator.intervals import share_interval
@@ -12,12 +13,11 @@ from client_sdk.mechanisms import choose
 from simulations.errors import SimulationError
 from simulations.planning import (
     detectable_share,
-    formula_reports,
     half_width,
+    half_widths,
     plain_equivalent,
     power,
     reports_for_half_width,
-    reports_to_detect,
 )
 
 # Reports that tell a share from zero with power .8, 16 segments: (epsilon, share) -> reports
@@ -42,19 +42,19 @@ def exact_power(of: Channel, share: float, n: int, confidence: float) -> float:
 
 @pytest.mark.parametrize(("epsilon", "share"), TABLE)
 def test_the_planning_table_is_reproduced(epsilon: float, share: float) -> None:
-    """Within 1% by the formula; from 500 reports on it is what the search gives."""
-    expected = TABLE[epsilon, share]
-    assert formula_reports(channel(epsilon), share) == pytest.approx(expected, rel=0.01)
-    if expected >= 500:
-        assert reports_to_detect(channel(epsilon), share) == pytest.approx(expected, rel=0.01)
+    """By the normal formula within 1%; exactly, so many reports tell that share from zero within 3%.
 
-
-@pytest.mark.parametrize(("epsilon", "share"), [(2.0, 0.1), (4.0, 0.1), (4.0, 0.05)])
-def test_below_500_the_search_is_exact(epsilon: float, share: float) -> None:
-    """So many reports have the power, one less has not; the power is summed without the code under test."""
-    of = channel(epsilon)
-    n = reports_to_detect(of, share)
-    assert exact_power(of, share, n, 0.9) >= 0.8 > exact_power(of, share, n - 1, 0.9)
+    Not where the formula gives 100 reports or fewer: there the exact share is .14 for 10% and .068 for 5%.
+    """
+    of, reports = channel(epsilon), TABLE[epsilon, share]
+    rate = of.observed(share)
+    wanted = float(ndtri(0.95)) * (of.q * (1 - of.q)) ** 0.5 + float(ndtri(0.8)) * (rate * (1 - rate)) ** 0.5
+    assert np.ceil((wanted / (of.gain * share)) ** 2) == pytest.approx(reports, rel=0.01)
+    exact = detectable_share(of, reports)
+    if reports > 100:
+        assert exact == pytest.approx(share, rel=0.03)
+    else:
+        assert exact == pytest.approx({0.1: 0.144, 0.05: 0.0674}[share], rel=0.01)
 
 
 @pytest.mark.parametrize("confidence", [0.9, 0.95, 0.9968])
@@ -85,11 +85,29 @@ def test_some_reports_tell_nothing() -> None:
     assert detectable_share(channel(0.25), 5) is None
 
 
-@pytest.mark.parametrize("target", [0.1, 0.01, 0.001])
-def test_reports_for_a_target_are_the_fewest(target: float) -> None:
-    of = channel(1.0)
-    n = reports_for_half_width(of, 0.2, target)
-    assert half_width(of, 0.2, n) <= target < half_width(of, 0.2, n - max(n // 1000, 1))
+@pytest.mark.parametrize(
+    ("epsilon", "share", "target"),
+    [(1.0, 0.2, 0.1), (1.0, 0.2, 0.01), (1.0, 0.2, 0.001), (4.0, 0.01, 0.2), (8.0, 0.01, 0.05), (8.0, 0.0, 0.05)],
+)
+def test_reports_for_a_target_are_the_fewest(epsilon: float, share: float, target: float) -> None:
+    """Also where they are few: no smaller number has the target."""
+    of = channel(epsilon)
+    n = reports_for_half_width(of, share, target)
+    assert half_width(of, share, n) <= target
+    assert all(half_width(of, share, fewer) > target for fewer in range(max(1, n - 300), n))
+
+
+def test_the_half_width_is_near_the_mean_of_those_that_come() -> None:
+    """Enumerated over every count: at most 1% too short and 5% too long."""
+    for epsilon in (1.0, 4.0, 8.0):
+        of = channel(epsilon)
+        for n in (15, 36, 54, 500, 5000):
+            counts = np.arange(n + 1)
+            low, high = share_interval(of, counts, n, 0.95)
+            for share in (0.0, 0.01, 0.1, 0.5):
+                mean = binom.pmf(counts, n, of.observed(share)) @ (high - low) / 2
+                planned = half_widths(of, np.array([share]), n)[0]
+                assert 0.95 < mean / planned < 1.01
 
 
 def test_the_plain_equivalent_is_as_precise() -> None:
@@ -101,5 +119,3 @@ def test_the_plain_equivalent_is_as_precise() -> None:
 def test_bad_arguments() -> None:
     with pytest.raises(SimulationError, match="target must be above 0, got -1"):
         reports_for_half_width(channel(1.0), 0.1, -1)
-    with pytest.raises(SimulationError, match="share must be above 0 and at most 1, got 0"):
-        reports_to_detect(channel(1.0), 0)
