@@ -29,6 +29,7 @@ from client_sdk.report import Batch, Report
 from client_sdk.survey import Survey
 from collector import writer as writing
 from collector.admission import Admission, admit
+from collector.metrics import Metrics
 from collector.sqlite_store import SqliteStore
 from collector.writer import Writer
 
@@ -68,7 +69,7 @@ def through_writer(survey: Survey, admissions: Sequence[Admission], directory: s
     with TemporaryDirectory(dir=directory) as folder, ThreadPoolExecutor(THREADS) as pool:
         store = SqliteStore(Path(folder) / "counts.db")
         store.register([survey])
-        with closing(Writer(store, lambda: TODAY)) as writer:
+        with closing(Writer(store, lambda: TODAY, Metrics([survey]))) as writer:
             begin = perf_counter()
             list(pool.map(writer.add, admissions))
             return perf_counter() - begin

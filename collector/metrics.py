@@ -21,8 +21,8 @@ _CAN_COUNT = "hushtally_can_count"
 
 # name, type, help
 _FAMILIES = (
-    (_COUNTED, "counter", "Reports counted since the start; a batch that comes again is not counted again."),
-    (_REJECTED, "counter", "Reports of batches that came in order, yet do not count, by reason."),
+    (_COUNTED, "counter", "Reports counted; those of a batch that comes again are not counted again."),
+    (_REJECTED, "counter", "Reports that do not count, though their batch was answered with 200, by reason."),
     (_REFUSED, "counter", "Requests to /v1/reports that were refused as a whole, by reason."),
     (_FAILED, "counter", "Transactions that failed; their batches were refused and may come again."),
     (_OVERDUE, "gauge", "Surveys of which counts should be erased but could not be; the log names them."),

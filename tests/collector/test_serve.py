@@ -170,6 +170,30 @@ def test_a_survey_that_has_ended_is_served_and_erased(start: Start, text: Callab
     assert sorted(one.name for one in tmp_path.glob("counts.db*")) == ["counts.db"]
 
 
+def test_a_survey_that_cannot_be_purged_is_told_once(
+    start: Start, live: Any, text: Callable[..., str], tmp_path: Path
+) -> None:
+    """By its name, as it starts; other surveys are purged and counted, and no batch brings the line again."""
+    path, begun = tmp_path / "counts.db", live.today - timedelta(days=60)
+    olds = [replace(live, survey=replace(Survey.parse(text(begun)), id=id), today=begun) for id in ("broken", "old")]
+    with closing(SqliteStore(path)) as store:
+        store.register([old.survey for old in olds])
+        store.add([admit(old.batch(old.report()), [old.survey], begun) for old in olds])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE surveys SET definition = '{' WHERE id = 'broken'")
+    process = start()
+    assert process.said == [
+        "the counts of broken v1 could not be erased: its stored definition cannot be read;"
+        " it is tried again every hour, and told once\n"
+    ]
+    assert all(post(process, live.batch(live.report()))["accepted"] == 1 for _ in range(5))
+    assert process.metrics()["hushtally_erasures_overdue"] == 1
+    assert process.stop() == STOPPED
+    with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute("SELECT DISTINCT survey FROM cells ORDER BY survey").fetchall()
+    assert found == [("broken",), ("habits",)]
+
+
 def test_the_metrics_tell_what_came_and_nothing_else(start: Start, live: Any, tmp_path: Path) -> None:
     """Every series is there from the start; reasons show, and nothing that a sender chose becomes a label."""
     process = start()
