@@ -125,11 +125,11 @@ class Delivery(Forking):
                 raise  # nobody failed
             except OSError as error:
                 logger.info("the collector cannot be reached: %s", type(error).__name__)
-                self._unreachable(now, None)
+                self._unreachable(waiting, now, None)
                 return False
             if answer.status in BUSY:
                 logger.info("the collector asks for time: %d", answer.status)
-                self._unreachable(now, answer.retry_after)
+                self._unreachable(waiting, now, answer.retry_after)
                 return False
             self._failing.succeeded(self._url)
             if self._settle(waiting, answer, now):
@@ -139,8 +139,10 @@ class Delivery(Forking):
                 settled = False
         return settled
 
-    def _unreachable(self, now: datetime, retry_after: float | None) -> None:
+    def _unreachable(self, waiting: Waiting, now: datetime, retry_after: float | None) -> None:
         self._failing.failed(self._url, now, self._randomness, retry_after)
+        # it may be this batch that breaks the way: another one goes first the next time
+        self._failing.failed(waiting.batch, now, self._randomness)
 
     def _settle(self, waiting: Waiting, answer: Answer, now: datetime) -> bool:
         """Acts on an answer; False when the batch is to be tried again, which keeps no other from being sent."""

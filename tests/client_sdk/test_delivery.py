@@ -228,6 +228,34 @@ class TestRepeats:
         assert not client.flush(0.2)
         assert len(recorder.requests) < 10
 
+    @pytest.mark.parametrize("failure", [ConnectionResetError(), TimeoutError(), Answer(503, b"")])
+    def test_a_batch_at_which_the_way_breaks_keeps_the_others_back_for_minutes(
+        self, failure: Any, make_client: Make, make_survey: Callable[..., Survey], clock: ScriptedClock
+    ) -> None:
+        """It looks as if the collector were out of reach, as where a firewall ends what it takes for an attack."""
+
+        class Walled(Recorder):
+            def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = 0) -> Answer:
+                answer = super().request(method, url, body, timeout)
+                if self.batches[-1].id > lowest:
+                    return answer
+                if isinstance(failure, OSError):
+                    raise failure
+                return failure
+
+        recorder = Walled()
+        clock.now = datetime(2026, 11, 8, 23, 59, 59, tzinfo=UTC)
+        client = make_client([make_survey(id, epoch="week", days=7) for id in "abcd"], transport=recorder)
+        device = client._device
+        assert device is not None
+        device.answer()
+        with device._state.lock() as connection:
+            (lowest,) = connection.execute("SELECT min(batch) FROM outbox").fetchone()
+        for _ in range(30):
+            client.tick()
+            clock.advance(seconds=60)
+        assert client.status().counters == {"delivered": 3}
+
     def test_every_batch_waits_for_itself(
         self, make_client: Make, make_survey: Callable[..., Survey], clock: ScriptedClock
     ) -> None:
@@ -478,7 +506,7 @@ class TestDamage:
 
     def test_reports_are_counted_without_being_read(self) -> None:
         """Whatever cohorts are called, and with one end of the body lost."""
-        cohort = {name: '"cohort":{},"epoch":"' for name in ("cohort", "epoch", "question", "symbol")}
+        cohort = dict.fromkeys(("cohort", "epoch", "question", "symbol"), '"cohort":{},"epoch":"')
         reports = tuple(Report(f"q{number}", "2026-W45", cohort, number) for number in range(5))
         body = Batch("0" * 32, "habits", 1, "d" * 64, reports).encode()
         assert Waiting(b"", body, None).reports == 5
