@@ -8,8 +8,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from flask import Flask
 
 from client_sdk import Client, Survey, delivery
 from client_sdk.outbox import Waiting, moment
@@ -17,6 +19,7 @@ from client_sdk.randomness import SystemRandomness
 from client_sdk.report import Batch, Report
 from client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
 from client_sdk.transport import Answer, HttpTransport
+from collector.app import create_app
 
 Make = Callable[..., Client]
 
@@ -284,6 +287,33 @@ class TestRepeats:
         clock.advance(days=1)
         client.tick()
         assert client.status().counters["expired"] == 1
+
+    def test_an_app_may_ship_before_the_collector_is_told_of_its_survey(
+        self, make_client: Make, make_survey: Callable[..., Survey], clock: ScriptedClock, tmp_path: Path
+    ) -> None:
+        """The collector itself, started anew with one survey more a day later: what it refused until then counts."""
+
+        class Direct:
+            app: Flask
+
+            def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = 0) -> Answer:
+                answer = self.app.test_client().open(
+                    urlsplit(url).path, method=method, data=body, content_type="application/json"
+                )
+                return Answer(answer.status_code, answer.data)
+
+        old, new = make_survey("old"), make_survey("new")
+        direct = Direct()
+        to_the_end_of_the_day(clock)
+        client = make_client([old, new], transport=direct)
+        seen = []
+        for surveys in ([old], [old, new]):
+            direct.app = create_app(surveys, tmp_path / "counts.db", clock=lambda: clock.now.date())
+            client.tick()
+            seen.append((client.status().counters, client.status().waiting))
+            direct.app.extensions["hushtally"].close()
+            clock.advance(hours=20)
+        assert seen == [({"delivered": 1}, 1), ({"delivered": 2}, 2)]  # the next day's answers are not due yet
 
     def test_a_batch_is_left_alone_although_its_client_is_opened_anew(
         self, make_client: Make, clock: ScriptedClock, serve: Any, answer_of: Any
