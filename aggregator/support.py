@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import singledispatch
 
 import numpy as np
@@ -111,16 +112,21 @@ def _slabs(mechanism: Affine, tally: Tally) -> Integers:
 
 @_decode.register
 def _subset(mechanism: Subset, tally: Tally) -> Integers:
-    """Unranks every symbol that came, from its largest member down."""
     supporting = np.zeros(mechanism.domain, dtype=np.int64)
-    rest = tally.symbols.copy()
+    for members in unranked(mechanism, tally.symbols):
+        np.add.at(supporting, members, tally.counts)
+    return supporting
+
+
+def unranked(mechanism: Subset, symbols: Integers) -> Iterator[Integers]:
+    """The w members of the sets with these ranks, from the largest down; each an array like symbols."""
+    rest = symbols.copy()
     for j in range(mechanism.w, 0, -1):
         # Beyond the symbols' own range the exact binomial does not matter, and would not fit into 64 bits.
         ranks = np.array([min(math.comb(a, j), mechanism.symbols) for a in range(mechanism.domain)])
         members = np.searchsorted(ranks, rest, side="right") - 1
         rest -= ranks[members]
-        np.add.at(supporting, members, tally.counts)
-    return supporting
+        yield members
 
 
 @_decode.register
@@ -138,7 +144,7 @@ def _projective(mechanism: Projective, tally: Tally) -> Integers:
     all u are (1 / r) sum over a of exp(-2 pi i a x / r) F[a y], F the transform of the counts over the grid r^m.
     """
     r, t = mechanism.r, mechanism.t
-    digits = _coordinates(mechanism)
+    digits, _ = vectors(np.arange(mechanism.domain), r, t)
     supporting = np.zeros(mechanism.domain)
     first = 0
     for m in range(t):
@@ -160,11 +166,9 @@ def _lines(transform: Complexes, x: Integers, y: Integers, r: int) -> Floats:
     return total
 
 
-def _coordinates(mechanism: Projective) -> Integers:
-    """The vectors of all values as columns; int64 array of shape (t, domain)."""
-    r, t = mechanism.r, mechanism.t
-    values = np.arange(mechanism.domain)
+def vectors(indexes: Integers, r: int, t: int) -> tuple[Integers, Integers]:
+    """The canonical vectors of t coordinates mod r with these indexes, as columns; and the places of their pivots."""
     firsts = np.array([(r**m - 1) // (r - 1) for m in range(t)])
-    after = np.searchsorted(firsts, values, side="right") - 1
-    number = r**after + values - firsts[after]
-    return np.array([number // r**place % r for place in reversed(range(t))])
+    after = np.searchsorted(firsts, indexes, side="right") - 1
+    number = r**after + indexes - firsts[after]
+    return np.array([number // r**place % r for place in reversed(range(t))]), t - 1 - after

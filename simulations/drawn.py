@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
 
-from aggregator.support import support_counts
+from aggregator.support import support_counts, unranked, vectors
 from aggregator.tally import Integers, Tally
 from client_sdk.mechanisms import Affine, Design, Direct, Mechanism, Permanent, Projective, Subset, Unary
 from client_sdk.testing import SeededRandomness
@@ -121,32 +120,26 @@ def _symbols(design: Design, values: Integers, index: Integers) -> Integers:
         row, offset = np.divmod(index, design.w)
         return np.asarray(row * design.r + design.field.minus(design.product(row, values), offset))
     if isinstance(design, Subset):
-        return np.asarray(_sets_with(design.domain, design.w)[values, index])
+        return np.asarray(_sets_with(design)[values, index])
     assert isinstance(design, Projective)
     return _orthogonal(design, values, index)
 
 
 @lru_cache(maxsize=4)
-def _sets_with(domain: int, w: int) -> Integers:
+def _sets_with(design: Subset) -> Integers:
     """The ranks of the w-subsets that hold each value; int array of shape (domain, C(domain - 1, w - 1))."""
-    total = math.comb(domain, w)
-    if total * w > 2 * 10**7:
-        raise SimulationError(f"subset with {total:,} symbols is too large to be drawn; mechanism auto is not")
-    members = np.empty((w, total), dtype=np.int64)
-    rest = np.arange(total)
-    for j in range(w, 0, -1):
-        ranks = np.array([math.comb(a, j) for a in range(domain)])
-        members[w - j] = np.searchsorted(ranks, rest, side="right") - 1
-        rest = rest - ranks[members[w - j]]
-    order = np.argsort(members.ravel(), kind="stable") % total
-    return order.reshape(domain, -1)
+    if design.symbols * design.w > 2 * 10**7:
+        raise SimulationError(f"subset with {design.symbols:,} symbols is too large to be drawn; mechanism auto is not")
+    members = np.array(list(unranked(design, np.arange(design.symbols))))
+    order = np.argsort(members.ravel(), kind="stable") % design.symbols
+    return order.reshape(design.domain, -1)
 
 
 def _orthogonal(design: Projective, values: Integers, index: Integers) -> Integers:
     """The points orthogonal to the values: canonical vectors without the value's pivot, which is then solved for."""
     r, t = design.r, design.t
-    value, pivot = _vectors(values, r, t)
-    free, _ = _vectors(index, r, t - 1)
+    value, pivot = vectors(values, r, t)
+    free, _ = vectors(index, r, t - 1)
     places = np.arange(t - 1)[:, None]
     places = places + (places >= pivot)
     product = (np.take_along_axis(value, places, axis=0) * free).sum(axis=0)
@@ -154,14 +147,6 @@ def _orthogonal(design: Projective, values: Integers, index: Integers) -> Intege
     np.put_along_axis(vector, places, free, axis=0)
     np.put_along_axis(vector, pivot[None, :], -product % r, axis=0)
     return _indexes(vector, r, t)
-
-
-def _vectors(indexes: Integers, r: int, t: int) -> tuple[Integers, Integers]:
-    """The canonical vectors with these indexes as columns, and where their pivots are."""
-    firsts = np.array([(r**m - 1) // (r - 1) for m in range(t)])
-    after = np.searchsorted(firsts, indexes, side="right") - 1
-    number = r**after + indexes - firsts[after]
-    return np.array([number // r**place % r for place in reversed(range(t))]), t - 1 - after
 
 
 def _indexes(vectors: Integers, r: int, t: int) -> Integers:
