@@ -18,7 +18,7 @@ Booleans = NDArray[np.bool_]
 Population = Literal["customers", "respondents"]
 
 # Where a normal approximation would cover too little: see `share_interval` for what the enumeration found.
-FEW = 30  # the variance of a count below which it is too coarse
+FEW = 30  # supporting or other reports; of just the respondents the variance that the noise gives the count
 SKEWED = 0.25  # skewness z^3 / 6 of a count: how far its tails at z are off
 REACH = 100  # counts around the mean, of a variance below FEW: 14 standard deviations and more
 
@@ -41,7 +41,7 @@ def share_interval(
     exact one. With few reports on one side, or far in the tail of a skewed count: Clopper & Pearson 1934, mapped.
 
     Enumerated from 200 reports on, either holds the truth at least .94 of the time at a confidence of .95, and .985 at
-    .99; lower confidences feel that counts are whole: .88 at .9, .77 at .8, .45 at .5.
+    .99; lower confidences feel that counts are whole: .88 at .9, .77 at .8, .44 at .5.
     """
     z = float(ndtri((1 + confidence) / 2))
     p, q = float(channel.p), float(channel.q)
