@@ -35,7 +35,7 @@ def share_interval(
 ) -> Interval:
     """Two-sided interval of each share from how many of n reports support it.
 
-    supporting: int array of any shape, or floats where counts are only expected; n >= 1; 0 < confidence < 1.
+    supporting: int array of any shape, or floats where counts are only expected; n >= 1; 0 <= confidence < 1.
     "customers": of the larger population that the respondents were sampled from; Wilson 1927, mapped through the
     channel. "respondents": of just those who answered; score interval, and where the noise turned few reports, the
     exact one. With few reports on one side, or far in the tail of a skewed count: Clopper & Pearson 1934, mapped.
