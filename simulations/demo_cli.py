@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from aggregator.formats import PIPED_WIDTH, percent, picture
+from aggregator.formats import PIPED_WIDTH, percent, picture, span
 from aggregator.summary import Row
 from client_sdk.mechanisms.base import EPSILON_RANGE
 from client_sdk.survey import Survey
@@ -27,7 +27,7 @@ from simulations.demo_picture import picture as result
 from simulations.demo_runs import run_again
 from simulations.drawing import to_svg
 from simulations.fleet import require_clients
-from simulations.formats import UNCUT, uncut
+from simulations.formats import UNCUT
 from simulations.numerals import counted
 from simulations.option_types import Count, NewFile, NewFolder
 from simulations.purchases import LOG_ENDS, Customer, load_customers, shift_to
@@ -144,7 +144,7 @@ def _table(question: str, lines: Sequence[Line], draw: Callable[[Row], str] | No
                 row.segment,
                 percent(line.truth),
                 percent(row.estimate) if row.published else "too few",
-                uncut(row.low, row.high),
+                span(row.low, row.high),
                 ("yes" if line.covers else "no") if row.published else "-",
             ]
             table.add_row(*cells, *([draw(row)] if draw else []))

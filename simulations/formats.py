@@ -8,7 +8,7 @@ from itertools import groupby
 
 from rich.console import Console
 
-from aggregator.formats import PIPED_WIDTH, percent
+from aggregator.formats import PIPED_WIDTH, percent, span
 from simulations.numerals import counted, half, sure
 from simulations.outlook import IN_ALL, PRIOR, Outlook
 from simulations.planning import POWER
@@ -29,7 +29,7 @@ TUNING_LEGEND = {
 SIMULATION_LEGEND = {
     "truth": "the share of devices that are in the segment",
     "estimate, mean": "from randomized reports; the mean of all repetitions",
-    "interval": "95%, uncut; with several repetitions percentage points on each side, on average",
+    "interval": "95%; with several repetitions percentage points on each side, on average",
     "error": "percentage points, root of the mean square",
     "holds, coverage": "whether the interval holds the truth, and how often",
     "above 0": "how often the lower end of the one-sided 95% interval is",
@@ -43,11 +43,6 @@ UNCUT = (
 def console() -> Console:
     """The console of results: as wide as the terminal, or of one fixed width in a pipe."""
     return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
-
-
-def uncut(low: float | None, high: float | None) -> str:
-    """An interval as it was estimated, below 0 and above 1 too, so that it can be compared with the truth."""
-    return "-" if low is None or high is None else f"{low:.1%} to {high:.1%}"
 
 
 def tuning_sheets(tuning: Tuning) -> list[Sheet]:
@@ -158,7 +153,7 @@ def _of_outcome(row: Outcome) -> list[str]:
     cells = [row.segment, percent(row.truth), percent(row.estimate)]
     if row.repetitions > 1:
         return [*cells, half(row.error)[1:], half(row.half_width), percent(row.coverage), percent(row.detected)]
-    return [*cells, uncut(row.low, row.high), "yes" if row.coverage else "no"]
+    return [*cells, span(row.low, row.high), "yes" if row.coverage else "no"]
 
 
 def concluded(outcomes: Sequence[Outcome], confidence: float) -> str:

@@ -21,7 +21,7 @@ from simulations import crowd, fleet
 from simulations.definition import Definition
 from simulations.drawn import draw_supporting
 from simulations.errors import SimulationError
-from simulations.formats import concluded, outcome_sheets, uncut
+from simulations.formats import concluded, outcome_sheets
 from simulations.outlook import Demand, outlook
 from simulations.planning import ONE_SIDED, least_detected, power
 from simulations.population import Population
@@ -286,7 +286,6 @@ def test_intervals_are_shown_so_that_the_verdict_can_be_seen() -> None:
     assert sheet.rows == [["a", "0.0%", "-1.7%", "-3.4% to -0.1%", "no"]]
     assert "Noise takes small shares below 0" in concluded([one], 0.95)
     assert "Noise" not in concluded([replace(one, estimate=0.5, low=0.4, high=0.6)], 0.95)
-    assert uncut(None, None) == "-"
 
 
 def test_a_large_question_shows_its_largest_segments() -> None:
