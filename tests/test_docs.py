@@ -16,12 +16,15 @@ import pytest
 from aggregator.intervals import share_interval, simultaneous
 from aggregator.summary import Row
 from client_sdk.mechanisms import NAMES, Direct
-from client_sdk.report import Batch, Report
+from client_sdk.report import MOST_BYTES, MOST_REPORTS, Batch, Reason, Report
 from client_sdk.signals import Function
 from client_sdk.testing import SeededRandomness
 from collector.admission import admit
+from collector.metrics import Metrics
+from collector.refusal import Refused
 from collector.sqlite_store import SqliteStore
 from hushtally import Survey
+from hushtally.cli import COMMANDS as CLI
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -190,3 +193,24 @@ def test_every_link_leads_somewhere():
     links = re.findall(r"\]\(([^)#]+)\)", README)
     assert len(links) > 10
     assert [link for link in links if not link.startswith("http") and not (ROOT / link).exists()] == []
+
+
+def test_the_page_on_the_protocol_has_every_reason_kind_and_limit():
+    """The closed lists of the code, no more and no less, and the limits of a batch."""
+    page = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+    reasons = re.findall(r"^\| `(\w+)` \| (?:is|has|comes|does)", page, re.MULTILINE)
+    assert {reason for reason in reasons if reason in list(Reason)} == set(Reason)
+    kinds = re.findall(r"^\| (\d+) \| `(urn:hushtally:\w+)` \|", page, re.MULTILINE)
+    assert [(int(status), kind) for status, kind in kinds] == [(one.status, one.type) for one in Refused]
+    assert f"{MOST_BYTES:,} bytes" in page
+    assert f"1 to {MOST_REPORTS:,} of them" in page
+    batch = json.loads(re.search(r"```json\n(\{\n.*?)```", page, re.DOTALL)[1].replace("…", ""))
+    assert Batch.decode(json.dumps(batch).encode()).reports[0].epoch == "2026-W48"
+
+
+def test_the_page_for_operators_has_every_metric_and_its_commands_exist(newcomer, survey):
+    page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    told = Metrics([Survey.load(survey)]).text(can_count=True)
+    assert set(re.findall(r"^\| `(hushtally_\w+)`", page, re.MULTILINE)) == set(re.findall(r"# TYPE (\w+)", told))
+    commands = re.findall(r"^\$ hushtally (\w+)", page, re.MULTILINE)
+    assert set(commands) == {"serve", "purge"} <= set(CLI)
