@@ -12,12 +12,14 @@ from client_sdk.survey import Survey
 
 
 def given_surveys(surveys: Survey | Iterable[Survey]) -> tuple[Survey, ...]:
-    """The surveys, one or several; ClientError for anything else, as the name of a file."""
+    """The surveys, one or several; ClientError for anything else, as the name of a file, and for none."""
     if isinstance(surveys, Survey):
         return (surveys,)
     several = tuple(surveys) if isinstance(surveys, Iterable) and not isinstance(surveys, str | bytes) else None
     if several is None or not all(isinstance(one, Survey) for one in several):
         raise ClientError(f"surveys must be a Survey, as Survey.load reads it, or several, got {surveys!r}")
+    if not several:
+        raise ClientError("surveys must be at least one Survey, got none")
     return several
 
 

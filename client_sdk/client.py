@@ -22,7 +22,7 @@ from client_sdk.arguments import (
     given_surveys,
 )
 from client_sdk.consent import Receipt
-from client_sdk.device import TICK_SECONDS, Device, Terms, switched_off
+from client_sdk.device import TICK_SECONDS, Device, Permit, Terms, switched_off
 from client_sdk.errors import ClientError, StateError
 from client_sdk.explain import Explanation, explain_survey
 from client_sdk.randomness import Randomness, SystemRandomness
@@ -83,9 +83,9 @@ class Client:
     max_epsilon, max_lifetime_epsilon: the app's own ceilings for one report and for all surveys together; None: no
     limit of its own. keep_consent: consent outlives a new version of a survey, also one that reveals more (`hushtally
     survey diff` says whether it does: then ask again). durable: every event is on the disk when `record` returns,
-    instead of with the 64th or the first call a second later. strict: `record` raises for what no survey names and for
-    values that cannot be kept. on_error: told of every failure that is kept out of the app. clock, randomness and
-    transport are for tests.
+    instead of with the 64th or the first call a second later, or `on_error` is told. strict: `record` raises for what
+    no survey names and for values that cannot be kept. on_error: told of every failure that is kept out of the app.
+    clock, randomness and transport are for tests.
 
     Raises ClientError for what the app cannot mean. After construction nothing raises into the app; a state file that
     cannot be used makes the client silent, and `status` says why. So does one that was copied, restored or damaged, or
@@ -138,7 +138,7 @@ class Client:
         except Exception as error:  # a damaged file can hold anything
             told = isinstance(error, StateError)
             self._unusable = str(error) if told else f"the state file cannot be used ({type(error).__name__})"
-            logger.error("silent from the start: %s", error)
+            logger.error("silent from the start: %s", self._unusable)
             self._tell("constructor", error)
 
     def grant_consent(self, shown: str | None = None) -> None:
@@ -168,6 +168,9 @@ class Client:
         Anything that no survey names is dropped, counted, and warned about once by name (with strict=True it raises
         ClientError). Field values are numbers within 10^12, also Decimals and those of numpy, or, where no survey sums
         them, texts of at most 100 characters; others are dropped in the same way.
+
+        It waits for a state file that others hold for a fraction of a second, and once a second, at most; then the last
+        64 events are kept in memory, and those before are dropped and counted.
         """
         if self._strict:
             self._check_strictly(event, fields)
@@ -214,10 +217,8 @@ class Client:
 
     def status(self) -> Status:
         """How each survey stands, what waits, and what was delivered, dropped and why; no value is in it."""
-        off = switched_off() or self._unusable
-        if off:
-            return Status(off, (), 0, {})
-        return self._run("status", Device.status, Status("its state cannot be read", (), 0, {}))
+        silent = switched_off() or self._unusable or "its state cannot be read"
+        return self._run("status", Device.status, Status.unread(self._surveys, silent), even_if_off=True)
 
     def receipts(self) -> tuple[Receipt, ...]:
         """The customer's standing answers: to which survey and version, when, and on which text."""
@@ -260,17 +261,17 @@ class Client:
         named = permit.named
         if not named.event(event):
             if not self._all_named.event(event):
-                self._drop(device, f"event {event!r}", NOT_NAMED)
+                self._drop(device, permit, f"event {event!r}", NOT_NAMED)
             return
         kept: dict[str, float | str] = {}
         for field, value in fields.items():
             required = named.unusable(event, field, value)
             if required:
-                self._drop(device, f"field {event}.{field}", required)
+                self._drop(device, permit, f"field {event}.{field}", required)
             elif named.field(event, field):
                 kept[field] = events.kept(value)  # type: ignore[assignment]
             elif not self._all_named.field(event, field):
-                self._drop(device, f"field {event}.{field}", NOT_NAMED)
+                self._drop(device, permit, f"field {event}.{field}", NOT_NAMED)
         device.record(permit, event, kept)
 
     def _check_strictly(self, event: str, fields: Mapping[str, object]) -> None:
@@ -283,8 +284,8 @@ class Client:
             if required:
                 raise ClientError(f"field {event}.{field} {required}, got {type(value).__name__}")
 
-    def _drop(self, device: Device, what: str, why: str) -> None:
-        device.count("dropped: not named" if why == NOT_NAMED else "dropped: not usable")
+    def _drop(self, device: Device, permit: Permit, what: str, why: str) -> None:
+        device.drop(permit, "dropped: not named" if why == NOT_NAMED else "dropped: not usable")
         if what not in self._warned and len(self._warned) < MOST_WARNINGS:
             self._warned.add(what)
             logger.warning("%s %s; it is dropped", what, why)

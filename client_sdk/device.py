@@ -6,10 +6,10 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from client_sdk import answering, consent, events, ledger, outbox, schedule, seal
+from client_sdk import answering, consent, erasure, events, ledger, outbox, schedule, seal
 from client_sdk.consent import Receipt
 from client_sdk.delivery import Delivery
 from client_sdk.errors import ClientError, StateError
@@ -17,7 +17,7 @@ from client_sdk.explain import Explanation, explain_survey
 from client_sdk.journal import Journal
 from client_sdk.randomness import Randomness
 from client_sdk.schedule import Schedule
-from client_sdk.state import State, count
+from client_sdk.state import State
 from client_sdk.status import Status, SurveyStatus
 from client_sdk.survey import Survey
 from client_sdk.transport import Transport
@@ -131,21 +131,30 @@ class Device:
                 schedule.forget(connection, self._id)
                 if sound:  # a damaged one stays so, and silent
                     seal.renew(connection, self._id)
-                connection.execute("UPDATE file SET erasing = 1")
+                erasure.due(connection)
             self._withdrawing = False
         self._state.erase()
 
     def permit(self) -> Permit | None:
         """What may be recorded now; None where nothing may, as before consent."""
-        self._finish_withdrawal()
-        if self._clock().date() != self._permit.day:
-            self.refresh()
-        permit = self._permit
-        return permit if permit.named.events else None
+        if self._withdrawing:
+            if self._state.pausing:
+                return None
+            with self._state.briefly():
+                self._finish_withdrawal()
+        permit, today = self._permit, self._clock().date()
+        if not permit.named.events:
+            return None
+        # what ended with the day before is left out when it is written: to ask the file here could take long
+        return permit if permit.day == today else replace(permit, day=today)
 
     def record(self, permit: Permit, name: str, fields: dict[str, float | str]) -> None:
         """Keeps an event under a permit that names it."""
         self.journal.add(permit.withdrawals, permit.day, name, fields)
+
+    def drop(self, permit: Permit, why: str) -> None:
+        """Counts, under a permit, what cannot be kept."""
+        self.journal.drop(permit.withdrawals, why)
 
     def answer(self) -> None:
         """Makes the answers that are due, and forgets what is no longer needed."""
@@ -176,6 +185,8 @@ class Device:
             with self._sealed(self._state.transaction()) as connection:
                 self._forget(connection, now)
         self._pruned_on = now.date()
+        if work or ended or stale:
+            self._state.erase()
 
     def send(self, seconds: float, *, wait: bool = False) -> bool:
         """Sends what is due within `seconds`; whether nothing that is due is left."""
@@ -185,16 +196,17 @@ class Device:
             return self.delivery.send(self._clock(), seconds, wait=wait)
 
     def status(self) -> Status:
-        """How everything stands; no value is in it."""
+        """How everything stands, also where it is switched off; no value is in it."""
+        off = switched_off()
         with suppress(sqlite3.Error):  # what cannot be written can still be told
             self._finish_withdrawal()
             self.journal.write()
         with self._state.lock() as connection:
             rows = connection.execute("SELECT name, count FROM counters WHERE device = ? ORDER BY name", (self._id,))
-            surveys = tuple(self._standing(connection, survey) for survey in self._surveys)
+            surveys = (self._standing(connection, survey) for survey in self._surveys)
             return Status(
-                seal.BROKEN if self._damaged else self._trouble,
-                surveys,
+                off or (seal.BROKEN if self._damaged else self._trouble),
+                tuple(replace(one, silent=off, next=None) if off else one for one in surveys),
                 outbox.waiting(connection, self._id),
                 dict(rows),
             )
@@ -212,12 +224,6 @@ class Device:
         with self._state.lock() as connection:
             found = (consent.receipt(connection, self._id, survey) for survey in self._surveys)
             return tuple(one for one in found if one)
-
-    def count(self, name: str) -> None:
-        """Adds one to a counter; nothing before consent."""
-        with self._state.light() as connection:
-            if self._permitted(connection).events:
-                count(connection, self._id, name)
 
     @property
     def idle(self) -> bool:

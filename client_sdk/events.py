@@ -9,6 +9,7 @@ from datetime import date
 from numbers import Complex, Number, Real
 from typing import TypeAlias
 
+from client_sdk import erasure
 from client_sdk.signals import Event, Function
 from client_sdk.survey import Survey
 
@@ -104,11 +105,14 @@ def add(connection: sqlite3.Connection, device: int, recorded: Iterable[Recorded
 
 def trim(connection: sqlite3.Connection, device: int) -> int:
     """Deletes the oldest events where there are too many; returns how many went."""
-    return connection.execute(
+    trimmed = connection.execute(
         "DELETE FROM events WHERE device = ? AND id <= "
         "(SELECT id FROM events WHERE device = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
         (device, device, MOST_EVENTS),
     ).rowcount
+    if trimmed:
+        erasure.due(connection)
+    return trimmed
 
 
 def find(connection: sqlite3.Connection, device: int) -> list[Event]:
@@ -126,7 +130,8 @@ def outdated(connection: sqlite3.Connection, device: int, today: date, named: Na
 def prune(connection: sqlite3.Connection, device: int, today: date, named: Named) -> None:
     """Deletes the events that no survey looks at any more: of other names, or older than the longest window."""
     which, values = _outdated(device, today, named)
-    connection.execute(f"DELETE FROM events WHERE {which}", values)
+    if connection.execute(f"DELETE FROM events WHERE {which}", values).rowcount:
+        erasure.due(connection)
 
 
 def _outdated(device: int, today: date, named: Named) -> tuple[str, tuple[object, ...]]:

@@ -6,8 +6,9 @@ import atexit
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import date
 
 from client_sdk import consent, events
@@ -18,13 +19,15 @@ from client_sdk.state import State, count
 MOST_BUFFERED = 64
 TRIM_EVERY = 64  # events, until they are counted again
 LONGEST_BUFFERED = 1.0  # seconds, until the next call of any kind
+UNWRITTEN = "dropped: not written"
 
 
 class Journal(Forking):
     """Keeps events in memory for at most 64 of them or a second, then writes them in one transaction.
 
     They are written before an answer is made, at the exit of the interpreter and before a fork; a killed process may
-    lose the last ones. With `durable` each is on the disk when `add` returns.
+    lose the last ones. With `durable` each is on the disk when `add` returns. Where the file cannot be written, the
+    last 64 wait until it can; of those that go before, their number is kept.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class Journal(Forking):
         self._permitted = permitted
         self._lock = threading.Lock()
         self._buffer: list[tuple[int, Recorded]] = []  # each with how often the device had withdrawn before
+        self._dropped: Counter[tuple[int, str]] = Counter()
         self._since = 0.0
         self._untrimmed = TRIM_EVERY
         super().__init__()
@@ -46,70 +50,104 @@ class Journal(Forking):
         withdrawals: how often the device had withdrawn when the consent was looked up under which it is recorded.
         """
         with self._lock:
-            if not self._buffer:
-                self._since = time.monotonic()
-                at_end_of_worker(_at_exit)
-                _unwritten.add(self)
+            self._begin()
             self._buffer.append((withdrawals, (day, name, fields)))
-            due = self._durable or self._due()
-        if due:
-            self.write()
+        if self._durable or self._due():
+            self._write_for_app()
+
+    def drop(self, withdrawals: int, why: str) -> None:
+        """Counts what is not kept."""
+        with self._lock:
+            self._begin()
+            self._dropped[withdrawals, why] += 1
+        if self._due():
+            self._write_for_app()
 
     @property
     def waits(self) -> bool:
         """Whether anything is in memory only."""
-        return bool(self._buffer)
+        return bool(self._buffer or self._dropped)
 
     def write_due(self) -> None:
         """Writes what has been in memory for long enough."""
-        with self._lock:
-            due = self._due()
-        if due:
+        if self._due():
             self.write()
 
-    def write(self) -> None:
-        """Writes what is in memory."""
-        with self._lock:
-            if not self._buffer:
-                return
-            taken, self._buffer = self._buffer, []
-            try:
+    def write(self, *, brief: bool = False) -> None:
+        """Writes what is in memory; `brief`: see `State.briefly`."""
+        taken: list[tuple[int, Recorded]] = []
+        dropped: Counter[tuple[int, str]] = Counter()
+        try:
+            with self._state.briefly() if brief else nullcontext(), self._state.lock():
+                if not self.waits:
+                    return  # known only here: what another thread has taken may yet come back
                 with self._state.transaction() as connection:
-                    self._keep(connection, taken)
+                    with self._lock:  # for this moment alone: others go on recording
+                        taken, self._buffer = self._buffer, []
+                        dropped, self._dropped = self._dropped, Counter()
+                    self._keep(connection, taken, dropped)
+        except BaseException:
+            with self._lock:
+                self._buffer[:0] = taken
+                self._dropped.update(dropped)
+                self._bound()
+            raise
+        with self._lock:
+            if not self.waits:
                 _unwritten.discard(self)
-            except BaseException:
-                self._buffer = taken[-MOST_BUFFERED:]
-                raise
+
+    def _begin(self) -> None:
+        if not self.waits:
+            self._since = time.monotonic()
+            at_end_of_worker(_at_exit)
+            _unwritten.add(self)
 
     def _due(self) -> bool:
-        return bool(self._buffer) and (
-            len(self._buffer) >= MOST_BUFFERED or time.monotonic() - self._since > LONGEST_BUFFERED
-        )
+        return self.waits and (len(self._buffer) >= MOST_BUFFERED or time.monotonic() - self._since > LONGEST_BUFFERED)
 
-    def _keep(self, connection: sqlite3.Connection, taken: list[tuple[int, Recorded]]) -> None:
+    def _write_for_app(self) -> None:
+        if self._durable or not self._state.pausing:
+            self.write(brief=True)
+        else:
+            with self._lock:
+                self._bound()
+
+    def _bound(self) -> None:
+        surplus = max(0, len(self._buffer) - MOST_BUFFERED)
+        self._dropped.update((withdrawals, UNWRITTEN) for withdrawals, _ in self._buffer[:surplus])
+        del self._buffer[:surplus]
+
+    def _keep(
+        self, connection: sqlite3.Connection, taken: list[tuple[int, Recorded]], dropped: Counter[tuple[int, str]]
+    ) -> None:
         # consent may have been withdrawn in another process, and given again
         named, withdrawals = self._permitted(connection), consent.withdrawals(connection, self._device)
         kept = [one for before, one in taken if before == withdrawals and named.event(one[1])]
         events.add(connection, self._device, kept)
+        for (before, why), times in dropped.items():
+            if before == withdrawals and named.events:
+                count(connection, self._device, why, times)
         self._untrimmed += len(taken)
         if self._untrimmed >= TRIM_EVERY:
-            dropped = events.trim(connection, self._device)
-            if dropped:
-                count(connection, self._device, "dropped: too many events", dropped)
+            trimmed = events.trim(connection, self._device)
+            if trimmed:
+                count(connection, self._device, "dropped: too many events", trimmed)
             self._untrimmed = 0
 
     def clear(self) -> None:
         """Forgets what is in memory."""
         with self._lock:
             self._buffer.clear()
+            self._dropped.clear()
             _unwritten.discard(self)
 
     def before_fork(self) -> None:
-        self.write()
+        self.write(brief=True)
 
     def after_fork(self) -> None:
         self._lock = threading.Lock()
         self._buffer = []
+        self._dropped = Counter()
         _unwritten.discard(self)
 
 

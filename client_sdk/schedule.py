@@ -7,7 +7,7 @@ import sqlite3
 from dataclasses import dataclass
 from datetime import date
 
-from client_sdk import ledger, seal
+from client_sdk import erasure, ledger, seal
 from client_sdk.randomness import Randomness
 from client_sdk.survey import Survey
 
@@ -184,7 +184,8 @@ def _silence(connection: sqlite3.Connection, reason: str, which: str, *values: o
     found = connection.execute(
         f"SELECT device, digest FROM schedules, file WHERE silent IS NULL AND NOT {_DOUBTFUL} AND {which}", values
     ).fetchall()
-    connection.executemany("DELETE FROM answers WHERE device = ? AND digest = ?", found)
+    if connection.executemany("DELETE FROM answers WHERE device = ? AND digest = ?", found).rowcount > 0:
+        erasure.due(connection)
     connection.executemany(
         "UPDATE schedules SET silent = ? WHERE device = ? AND digest = ?", [(reason, *one) for one in found]
     )

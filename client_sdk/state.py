@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
-from client_sdk import seal
+from client_sdk import erasure, seal
 from client_sdk.errors import StateError
 from client_sdk.forking import Forking
 from client_sdk.identity import Identity
@@ -24,6 +24,8 @@ from client_sdk.identity import Identity
 APPLICATION_ID = 0x68757364  # "husd", so that no other database is taken for ours
 VERSION = 1
 BUSY_SECONDS = 10.0
+BRIEF_SECONDS = 0.25
+PAUSE_SECONDS = 1.0
 MARK_SECONDS = 1.0
 MEMORY = ":memory:"
 
@@ -78,6 +80,7 @@ class State(Forking):
         self._held = False
         self._counted = False
         self._marked = -math.inf
+        self._resumes = -math.inf
         super().__init__()
         try:
             with self.transaction() as connection:
@@ -93,7 +96,9 @@ class State(Forking):
             raise
         except Exception as error:  # a damaged file can hold anything
             self.close()
-            raise StateError(f"the state file {path} cannot be used: {error}") from None
+            # its text may quote the file; the name of its code does not
+            kind = getattr(error, "sqlite_errorname", type(error).__name__)
+            raise StateError(f"the state file {path} cannot be used: {kind}") from None
 
     @classmethod
     def at(cls, path: str | os.PathLike[str]) -> State:
@@ -165,6 +170,36 @@ class State(Forking):
                     connection.execute("PRAGMA synchronous = FULL")
 
     @contextmanager
+    def briefly(self) -> Iterator[None]:
+        """Has what is done in the block wait for others for a fraction of a second only: an app's thread waits for it.
+
+        Where it failed, nothing is tried for a second: sqlite3.OperationalError at once.
+        """
+        if self.pausing:
+            raise sqlite3.OperationalError("the state file could not be written a moment ago")
+        try:
+            if not self._lock.acquire(timeout=BRIEF_SECONDS):
+                raise sqlite3.OperationalError("the state file is in use by another thread")
+            try:
+                with self.lock() as connection:
+                    _wait_at_most(connection, BRIEF_SECONDS)
+                    try:
+                        yield
+                    finally:
+                        with suppress(sqlite3.Error):
+                            _wait_at_most(connection, BUSY_SECONDS)
+            finally:
+                self._lock.release()
+        except Exception:
+            self._resumes = time.monotonic() + PAUSE_SECONDS
+            raise
+
+    @property
+    def pausing(self) -> bool:
+        """Whether `briefly` would fail at once."""
+        return time.monotonic() < self._resumes
+
+    @contextmanager
     def answering(self) -> Iterator[sqlite3.Connection]:
         """A transaction that gives answers, from no other file than the one last written here."""
         with self.transaction() as connection:
@@ -230,10 +265,7 @@ class State(Forking):
         While another process is in the midst of reading it cannot; so it is to be called again now and then.
         """
         with self.lock() as connection:
-            if connection.execute("SELECT erasing FROM file").fetchone()[0]:
-                busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-                if not busy:
-                    connection.execute("UPDATE file SET erasing = 0")
+            erasure.empty(connection)
 
     def _adopt(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         """Takes a new connection, to be closed with this state at the latest, in whatever cycle that is found."""
@@ -381,6 +413,10 @@ def _keep_log(connection: sqlite3.Connection) -> None:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
+
+
+def _wait_at_most(connection: sqlite3.Connection, seconds: float) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> Any:

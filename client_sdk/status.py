@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Self
+
+from client_sdk.survey import Survey
 
 
 @dataclass(frozen=True)
@@ -27,9 +30,17 @@ class SurveyStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """A client. silent: why it does nothing at all, None while it works. counters: reports and events, by fate."""
+    """A client. silent: why it does nothing at all, None while it works. surveys: all of them, in the app's order.
+
+    counters: reports and events, by fate. Where the state file cannot be read, all is told as if nothing were in it.
+    """
 
     silent: str | None
     surveys: tuple[SurveyStatus, ...]
     waiting: int
     counters: Mapping[str, int]
+
+    @classmethod
+    def unread(cls, surveys: Iterable[Survey], silent: str) -> Self:
+        """What is told of these surveys where the state file cannot be read, and why it cannot."""
+        return cls(silent, tuple(SurveyStatus(survey.name, False, silent, 0.0, 0.0) for survey in surveys), 0, {})

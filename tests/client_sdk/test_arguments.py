@@ -35,6 +35,13 @@ def test_what_is_no_survey(surveys, shown):
     assert str(caught.value) == MUST_BE_A_SURVEY + shown
 
 
+@pytest.mark.parametrize("surveys", [[], (), (one for one in ())])
+def test_no_survey_at_all(surveys):
+    """As of a folder in which none was found."""
+    with pytest.raises(ClientError, match=r"^surveys must be at least one Survey, got none$"):
+        client(surveys)
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [

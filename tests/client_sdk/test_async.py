@@ -141,7 +141,11 @@ def test_the_loop_does_not_wait_for_a_collector_that_hangs(
     asyncio.run(live())
 
 
-def test_the_loop_does_not_wait_for_a_locked_file(survey: Survey, options: Any, tmp_path: Path) -> None:
+def test_the_loop_does_not_wait_for_a_locked_file(
+    survey: Survey, options: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("client_sdk.state.BRIEF_SECONDS", 10.0)
+
     async def live() -> None:
         client = await AsyncClient.open(survey, **options, durable=True, transport=Recorder())
         await client.grant_consent()

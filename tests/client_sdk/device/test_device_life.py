@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from client_sdk import Client, ClientError, Survey, events
+from client_sdk.status import Status, SurveyStatus
 from client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
 from client_sdk.transport import Answer
 
@@ -226,7 +227,7 @@ def test_nothing_raises_into_the_app(lab, monkeypatch, caplog):
     client.tick()
     assert client.flush(0) is False
     assert client.receipts() == ()
-    assert client.status().silent == "its state cannot be read"
+    assert client.status() == Status.unread([lab.survey()], "its state cannot be read")
     assert "Habits" in str(client.explain())
     client.grant_consent()
     client.withdraw_consent()
@@ -243,7 +244,7 @@ def test_after_close_every_call_is_quiet(lab):
     client.record("purchase", amount=1)
     client.tick()
     assert client.flush(0) is False
-    assert client.status().silent == "it was closed"
+    assert client.status() == Status.unread([lab.survey()], "it was closed")
     assert lab.faults == []
 
 
@@ -321,6 +322,31 @@ def test_the_switches_win_over_all(lab, monkeypatch):
     monkeypatch.setenv("DO_NOT_TRACK", "1")
     lab.client().withdraw_consent()
     assert lab.rows("SELECT granted FROM consents") == [(0,)]
+
+
+def test_every_survey_has_a_status_also_where_the_device_does_nothing(lab, monkeypatch):
+    """In the app's order, silent for the same reason. Switched off it tells what stands in the file; else nothing."""
+    surveys = [lab.survey(), lab.survey(id="second")]
+    client = lab.client(surveys)
+    lab.live(client)
+    monkeypatch.setenv("DO_NOT_TRACK", "1")
+    status = client.status()
+    assert (status.silent, status.counters) == ("DO_NOT_TRACK is set", {"delivered": 2})
+    assert status.surveys == tuple(
+        SurveyStatus(f"{name} v1", True, "DO_NOT_TRACK is set", 1.0, 20.0) for name in ("habits", "second")
+    )
+    monkeypatch.delenv("DO_NOT_TRACK")
+    client.close()
+    unusable = lab.client(surveys, state="/dev/null/state.db", agreed=False)
+    for one, reason in ((client, "it was closed"), (unusable, "the state file /dev/null/state.db cannot be used: ")):
+        status = one.status()
+        assert status.silent.startswith(reason)
+        assert status == Status(
+            status.silent,
+            tuple(SurveyStatus(f"{name} v1", False, status.silent, 0.0, 0.0) for name in ("habits", "second")),
+            0,
+            {},
+        )
 
 
 def test_no_repr_and_no_log_holds_a_value(lab, caplog):

@@ -138,11 +138,47 @@ def test_nor_after_a_process_that_died_before_the_log_was_empty(lab, how):
     assert CANARY.encode() not in lab.on_disk()
 
 
-def test_what_is_pruned_goes_from_the_file_with_the_next_checkpoint(lab):
+def test_what_is_pruned_goes_from_the_disk_with_the_tick_that_prunes(lab):
+    """Events of the last two days, at the first tick of the day on which none of them counts any more."""
     client = lived(lab, lab.survey(days=2))
-    lab.live(client, 5)
-    client._device._state._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    lab.live(client)
+    assert CANARY.encode() in lab.on_disk()
+    lab.clock.advance(days=1)
+    client.tick()
+    assert lab.rows("SELECT count(*) FROM events") == [(0,)]
     assert CANARY.encode() not in lab.on_disk()
+    assert lab.faults == []
+
+
+def test_so_does_what_was_too_much(lab, monkeypatch):
+    """With the first tick after it."""
+    monkeypatch.setattr("client_sdk.events.MOST_EVENTS", 10)
+    client = lab.client()
+    client.record("purchase", category=CANARY)
+    client.status()
+    for _ in range(200):
+        client.record("purchase", amount=1)
+    client.status()
+    assert CANARY.encode() in lab.on_disk()
+    client.tick()
+    assert CANARY.encode() not in lab.on_disk()
+
+
+@pytest.mark.parametrize("how", ["over", "superseded"])
+def test_so_do_permanent_answers_that_are_of_no_more_use(lab, how):
+    """When the survey is over, with the tick that notices; when a newer version takes its place, with the next."""
+    survey = lab.survey(memory="permanent")
+    client = lived(lab, survey)
+    row = (survey.digest + "q0").encode()  # side by side in no other table
+    assert row in lab.on_disk()
+    if how == "over":
+        lab.clock.now = lab.clock.now.replace(day=22)
+    else:
+        client = lab.client(lab.survey(memory="permanent", version=2), device=KEY)
+    client.tick()
+    assert lab.rows("SELECT count(*) FROM answers WHERE digest = ?", survey.digest) == [(0,)]
+    assert row not in lab.on_disk()
+    assert lab.faults == []
 
 
 def test_nothing_spills_into_temporary_files(lab):

@@ -93,9 +93,7 @@ class TestReadOnly:
         )
         client = lab.client()
         lab.live(client, 2)
-        assert (
-            client.status().silent == f"the state file {lab.path} cannot be used: attempt to write a readonly database"
-        )
+        assert client.status().silent == f"the state file {lab.path} cannot be used: SQLITE_READONLY"
         assert len(lab.recorder.batches) == 2
         assert [fault.during for fault in lab.faults] == ["constructor"]
 
@@ -305,6 +303,27 @@ class TestCorrupt:
         assert lab.rows("SELECT granted FROM consents") == [(0,)]
         client.grant_consent()
         assert client.status().silent == "the state file is damaged"
+
+    @pytest.mark.parametrize(
+        ("where", "silent"),
+        [
+            ("file SET mark", "the state file {} cannot be used: OperationalError"),
+            ("consents SET at", "the state file cannot be used (OperationalError)"),
+        ],
+    )
+    def test_of_what_it_holds_nothing_is_told(self, lab, where, silent, caplog):
+        """SQLite quotes a text that is none."""
+        lab.client().close()
+        lab.end()
+        with closing(sqlite3.connect(lab.path)) as connection, connection:
+            connection.execute(f"UPDATE {where} = CAST(x'ff43616e617279' AS TEXT)")  # then "Canary"
+        client = lab.client(agreed=False)
+        assert client.status().silent == silent.format(lab.path)
+        assert [fault.kind for fault in lab.faults] == [
+            silent.split()[-1].strip("()") if "(" in silent else "StateError"
+        ]
+        assert "Canary" not in caplog.text + str(client.status())
+        assert f"silent from the start: {client.status().silent}" in caplog.text
 
     @pytest.mark.parametrize(
         "wound",

@@ -1,0 +1,18 @@
+"""What was deleted for good must not stay in the log of the state file either: noted with it, done soon after."""
+
+from __future__ import annotations
+
+import sqlite3
+
+
+def due(connection: sqlite3.Connection) -> None:
+    """Notes that the log is to be emptied; in the transaction that deletes."""
+    connection.execute("UPDATE file SET erasing = 1")
+
+
+def empty(connection: sqlite3.Connection) -> None:
+    """Empties the log if that is due; while another process is in the midst of reading it stays due."""
+    if connection.execute("SELECT erasing FROM file").fetchone()[0]:
+        busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        if not busy:
+            connection.execute("UPDATE file SET erasing = 0")
