@@ -21,9 +21,9 @@ COMMANDS = {
     "serve": ("collector.cli:serve", "collector"),
     "purge": ("collector.purge_cli:purge", "collector"),
     "estimate": ("aggregator.cli:estimate", "aggregator"),
-    "tune": ("simulations.cli:tune", "simulations"),
-    "simulate": ("simulations.cli:simulate", "simulations"),
-    "audit": ("simulations.cli:audit", "simulations"),
+    "tune": ("simulations.tune_cli:tune", "simulations"),
+    "simulate": ("simulations.simulate_cli:simulate", "simulations"),
+    "audit": ("simulations.audit_cli:audit", "simulations"),
 }
 
 OWN = ("client_sdk", "collector", "aggregator", "simulations")

@@ -1,0 +1,103 @@
+"""`hushtally simulate`: a survey on devices whose answers are known."""
+
+from __future__ import annotations
+
+import click
+
+from aggregator.formats import MOST_SHOWN
+from client_sdk.survey import Survey
+from simulations.crowd import forgetful
+from simulations.definition import Definition
+from simulations.formats import SIMULATION_LEGEND, concluded, console, outcome_sheets
+from simulations.numerals import counted
+from simulations.option_types import Count, ShapeName, Share
+from simulations.pictures import simulation_pictures
+from simulations.planning import CONFIDENCE
+from simulations.population import SHAPES, Population
+from simulations.presentation import Presentation, facts, presenting
+from simulations.progress import progress
+from simulations.scenario import Scenario
+from simulations.sheet import print_sheet, print_words
+from simulations.simulate import ENGINES, steps
+from simulations.simulate import simulate as run_simulation
+from simulations.supposition import Supposition, supposing, warned
+
+SHARE = Share(0, 1)
+
+
+@click.command("simulate")
+@click.argument("file")
+@supposing
+@click.option(
+    "--engine",
+    type=click.Choice(list(ENGINES)),
+    default="tallies",
+    show_default=True,
+    help="Draw the tallies of up to 10^9 devices, or run the real client and collector for up to 200,000.",
+)
+@click.option("--repetitions", type=Count(min=1), default=1, show_default=True, help="How often to begin anew.")
+@click.option("--epochs", type=click.IntRange(min=1), default=1, show_default=True, help="From the survey's first on.")
+@click.option(
+    "--then",
+    type=ShapeName(or_file=True),
+    metavar="SHAPE|FILE",
+    help="The shares that those of --truth or --like move to by the last epoch.",
+)
+@click.option("--change", type=SHARE, default=0.0, help="Share of the devices whose answers are drawn anew per epoch.")
+@click.option("--turnover", type=SHARE, default=0.0, help="Share of the devices that go per epoch, new ones coming.")
+@click.option("--withdrawal", type=SHARE, default=0.0, help="Share of the owners that withdraw consent per epoch.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed, the same result."
+)
+@presenting
+def simulate(
+    file: str,
+    engine: str,
+    repetitions: int,
+    epochs: int,
+    then: str | None,
+    change: float,
+    turnover: float,
+    withdrawal: float,
+    seed: int,
+    supposed: Supposition,
+    shown: Presentation,
+) -> None:
+    """Run a survey on devices whose answers are known, and compare.
+
+    FILE is a survey. Prints the estimates beside the truth, with several repetitions also their error and coverage.
+    """
+    survey = Definition.load(file).survey
+    later = None if then is None else _named_or_read(then, survey)
+    population, devices = supposed.population(survey), supposed.devices
+    taking_part = supposed.participation
+    scenario = Scenario(devices, population, later, epochs, taking_part, change, turnover, withdrawal)
+    with progress(f"answers of {counted(devices, 'device')}", steps(survey, scenario, engine, repetitions)) as advance:
+        found = run_simulation(survey, scenario, engine, repetitions, seed, progress=advance)
+    if engine == "tallies" and forgetful(survey, scenario):
+        click.echo("each epoch is drawn apart; --engine clients follows what devices remember between them", err=True)
+    truth_is = population.described(survey)
+    if later is not None:
+        truth_is += f"; by the last epoch drawn from {later.described(survey)}"
+    words = concluded(found, CONFIDENCE)
+    drawn = simulation_pictures(found) if shown.drawn else []
+    about = facts(survey, truth_is, supposed)
+    about |= {"simulated": f"engine {engine}, {repetitions:,} x, seed {seed}, epochs: {epochs}"}
+    title = f"{survey.name}: simulated with {counted(devices, 'device')}"
+    shown.write(title, words, about, drawn, SIMULATION_LEGEND, outcome_sheets(found))
+    if shown.as_table:
+        out = console()
+        for sheet in outcome_sheets(found, MOST_SHOWN):
+            print_sheet(sheet, out)
+        print_words(words, out)
+        print_words(f"Truth: {truth_is}.", out, "dim")
+    else:
+        shown.print_rows(found)
+    shown.print_pictures(drawn)
+
+
+def _named_or_read(text: str, survey: Survey) -> Population:
+    """A population by the name of a shape or, where that is none, in a file."""
+    if text.partition(":")[0] in SHAPES:
+        return Population.like(text)
+    return warned(Population.read(text, survey))

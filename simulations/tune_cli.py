@@ -1,0 +1,104 @@
+"""`hushtally tune`: which epsilon gives which accuracy, before a single device has answered."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import click
+
+from client_sdk.mechanisms.base import EPSILON_RANGE
+from client_sdk.survey import Survey
+from simulations.definition import Definition, write_epsilon
+from simulations.formats import TUNING_LEGEND, console, tuning_sheets
+from simulations.numerals import counted, points
+from simulations.option_types import Share, require_room, require_writable
+from simulations.outlook import Demand
+from simulations.pictures import tuning_pictures
+from simulations.presentation import Presentation, facts, presenting
+from simulations.sheet import print_sheet, print_words
+from simulations.supposition import Supposition, supposing
+from simulations.tune import GRID
+from simulations.tune import tune as tune_survey
+
+
+@click.command("tune")
+@click.argument("file")
+@supposing
+@click.option(
+    "--target",
+    type=Share(0, 1, min_open=True, max_open=True),
+    default=0.01,
+    show_default=True,
+    help="How far, as a share, a segment's interval may reach on each side, per epoch.",
+)
+@click.option("--epochs", type=click.IntRange(min=1), help="Count what is revealed in so many epochs; all by default.")
+@click.option("--ceiling", type=click.FloatRange(0, min_open=True), help="The most that a device may reveal in all.")
+@click.option(
+    "--epsilon",
+    "grid",
+    type=click.FloatRange(*EPSILON_RANGE),
+    multiple=True,
+    help="An epsilon to look at, in place of the usual ones; may be repeated.",
+)
+@click.option("--write", is_flag=True, help="Set the recommended epsilon in FILE; comments are kept.")
+@presenting
+def tune(
+    file: str,
+    target: float,
+    epochs: int | None,
+    ceiling: float | None,
+    grid: tuple[float, ...],
+    write: bool,
+    supposed: Supposition,
+    shown: Presentation,
+) -> None:
+    """Which epsilon gives which accuracy with so many devices.
+
+    FILE is a survey. Questions that name their own epsilon keep it.
+    """
+    if write:
+        require_writable(Path(file))
+        require_room(Path(file), [Path(file).resolve().parent])
+    definition = Definition.load(file)
+    survey = definition.survey
+    population = supposed.population(survey)
+    most = math.inf if ceiling is None else ceiling
+    demand = Demand(supposed.devices, supposed.participation, target, epochs, most)
+    found = tune_survey(definition, demand, population, grid or GRID)
+    sheets, truth_is = tuning_sheets(found), population.described(survey)
+    words = found.reason[0].upper() + found.reason[1:]
+    drawn = tuning_pictures(definition, demand, found) if shown.drawn else []
+    about = facts(survey, truth_is, supposed) | {
+        "target": f"within {points(target)} each {survey.epoch}",
+        "revealed": f"counted {found.span}; ceiling: {'none' if ceiling is None else f'{ceiling:g}'}",
+    }
+    title = f"{survey.name}: which epsilon, with {counted(supposed.devices, 'device')}"
+    shown.write(title, words, about, drawn, TUNING_LEGEND, sheets)
+    if shown.as_table:
+        out = console()
+        print_words(f"{words}\n", out, "bold")
+        for sheet in sheets:
+            print_sheet(sheet, out)
+        for name, meaning in TUNING_LEGEND.items():
+            print_words(f"{name}: {meaning}", out, "dim")
+        print_words(f"Truth: {truth_is}.", out, "dim")
+    else:
+        shown.print_rows(found.rows)
+        click.echo(words, err=True)
+    shown.print_pictures(drawn)
+    if write:
+        _write(file, found.recommended, survey)
+
+
+def _write(file: str, epsilon: float | None, survey: Survey) -> None:
+    if epsilon is None:
+        raise click.ClickException(f"{file} was left as it is: no epsilon meets the target")
+    written = write_epsilon(file, epsilon)
+    if written.digest == survey.digest:
+        click.echo(f"{file} has this epsilon already", err=True)
+    else:
+        click.echo(
+            f"wrote epsilon = {epsilon:g} to {file}; if version {survey.version} is in use, give it a new version",
+            err=True,
+        )
