@@ -175,24 +175,32 @@ class State(Forking):
 
         Where it failed, nothing is tried for a second: sqlite3.OperationalError at once.
         """
+        self._refuse_while_pausing()
+        if not self._lock.acquire(timeout=BRIEF_SECONDS):
+            self._pause()
+            raise sqlite3.OperationalError("the state file is in use by another thread")
+        try:
+            self._refuse_while_pausing()  # another thread may have had no luck in the meantime
+            with self.lock() as connection:
+                _wait_at_most(connection, BRIEF_SECONDS)
+                try:
+                    yield
+                finally:
+                    with suppress(sqlite3.Error):
+                        _wait_at_most(connection, BUSY_SECONDS)
+        except Exception:
+            self._pause()
+            raise
+        finally:
+            self._lock.release()
+
+    def _pause(self) -> None:
+        if not self.pausing:
+            self._resumes = time.monotonic() + PAUSE_SECONDS
+
+    def _refuse_while_pausing(self) -> None:
         if self.pausing:
             raise sqlite3.OperationalError("the state file could not be written a moment ago")
-        try:
-            if not self._lock.acquire(timeout=BRIEF_SECONDS):
-                raise sqlite3.OperationalError("the state file is in use by another thread")
-            try:
-                with self.lock() as connection:
-                    _wait_at_most(connection, BRIEF_SECONDS)
-                    try:
-                        yield
-                    finally:
-                        with suppress(sqlite3.Error):
-                            _wait_at_most(connection, BUSY_SECONDS)
-            finally:
-                self._lock.release()
-        except Exception:
-            self._resumes = time.monotonic() + PAUSE_SECONDS
-            raise
 
     @property
     def pausing(self) -> bool:
