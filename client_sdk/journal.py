@@ -50,7 +50,8 @@ class Journal(Forking):
         withdrawals: how often the device had withdrawn when the consent was looked up under which it is recorded.
         """
         with self._lock:
-            self._begin()
+            if not self._buffer:
+                self._begin()
             self._buffer.append((withdrawals, (day, name, fields)))
         if self._durable or self._due():
             self._write_for_app()
@@ -103,7 +104,8 @@ class Journal(Forking):
             _unwritten.add(self)
 
     def _due(self) -> bool:
-        return self.waits and (len(self._buffer) >= MOST_BUFFERED or time.monotonic() - self._since > LONGEST_BUFFERED)
+        # in the order of what it costs to find out
+        return len(self._buffer) >= MOST_BUFFERED or (time.monotonic() - self._since > LONGEST_BUFFERED and self.waits)
 
     def _write_for_app(self) -> None:
         if self._durable or not self._state.pausing:
