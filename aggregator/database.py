@@ -18,12 +18,9 @@ from aggregator.errors import DatabaseError
 from aggregator.tally import Cell, Tally
 from client_sdk.errors import SurveyError
 from client_sdk.fields import did_you_mean
+from client_sdk.file_kinds import no_collector
 from client_sdk.survey import Survey
 from client_sdk.survey_changes import changed
-
-APPLICATION_ID = 0x68757368
-DEVICE_APPLICATION_ID = 0x68757364
-SCHEMA_VERSION = 1
 
 TALLIES = """
     SELECT cell, symbol, count FROM counts
@@ -77,14 +74,9 @@ class Database:
     def _check(self) -> None:
         application = self._rows("PRAGMA application_id")[0][0]
         version = self._rows("PRAGMA user_version")[0][0]
-        if application == DEVICE_APPLICATION_ID:
-            raise DatabaseError(f"{self.path} is a device's state file, no collector's database")
-        if application != APPLICATION_ID or version < 1:
-            raise DatabaseError(f"{self.path} is no hushtally database")
-        if version > SCHEMA_VERSION:
-            raise DatabaseError(
-                f"{self.path} was written by a newer hushtally (schema {version}, this one knows {SCHEMA_VERSION})"
-            )
+        problem = no_collector(application if version else 0, version)
+        if problem:
+            raise DatabaseError(f"{self.path} {problem}")
 
     def surveys(self) -> list[tuple[str, int]]:
         """Id and version of every survey it holds, sorted."""

@@ -18,10 +18,10 @@ from weakref import WeakValueDictionary
 
 from client_sdk import erasure, seal
 from client_sdk.errors import StateError
+from client_sdk.file_kinds import DEVICE
 from client_sdk.forking import Forking
 from client_sdk.identity import Identity
 
-APPLICATION_ID = 0x68757364  # "husd", so that no other database is taken for ours
 VERSION = 1
 BUSY_SECONDS = 10.0
 BRIEF_SECONDS = 0.25
@@ -335,7 +335,7 @@ class State(Forking):
         """Whether the file is one of ours, False for an empty one; StateError if it is another."""
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
             return False
-        if _pragma(connection, "application_id") != APPLICATION_ID:
+        if _pragma(connection, "application_id") != DEVICE:
             raise StateError(f"the state file {self.path} is a database of something else")
         if _pragma(connection, "user_version") > VERSION:
             raise StateError(f"the state file {self.path} was written by a newer hushtally")
@@ -350,7 +350,7 @@ class State(Forking):
                 (os.urandom(16), bytes(32)),
             )
             connection.execute("UPDATE file SET seal = ?", (seal.file(connection),))
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA application_id = {DEVICE}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
 
 

@@ -16,15 +16,13 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from client_sdk.canonical import canonical_json
+from client_sdk.file_kinds import COLLECTOR, COLLECTOR_SCHEMA, no_collector
 from client_sdk.retention import Retention
 from client_sdk.survey import Survey
 from client_sdk.survey_changes import changed
 from collector.admission import Admission
 from collector.cell import Cell
 from collector.store import Counted, Erasure, StoreError
-
-APPLICATION_ID = 0x68757368  # "hush"
-DEVICE_APPLICATION_ID = 0x68757364  # "husd": the state file of a device
 
 _SCHEMA = (
     """CREATE TABLE surveys (
@@ -65,7 +63,7 @@ _HELD = """SELECT id, version, definition FROM surveys
 
 
 # the step at index n takes a database from user_version n to n + 1
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (_create,)
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (_create,)  # COLLECTOR_SCHEMA of them
 
 
 class SqliteStore:
@@ -105,23 +103,18 @@ class SqliteStore:
         application = self._pragma("application_id")
         version = self._pragma("user_version")
         # SQLite may know more than the header: the rest of a write can stand in the write-ahead log
-        self._require_ours(application or APPLICATION_ID, version)
-        if version == len(MIGRATIONS):
+        self._require_ours(application or COLLECTOR, version)
+        if version == COLLECTOR_SCHEMA:
             return
         for step in MIGRATIONS[version:]:
             step(self._database)
-        self._database.conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        self._database.conn.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        self._database.conn.execute(f"PRAGMA application_id = {COLLECTOR}")
+        self._database.conn.execute(f"PRAGMA user_version = {COLLECTOR_SCHEMA}")
 
     def _require_ours(self, application: int, version: int) -> None:
-        if application == DEVICE_APPLICATION_ID:
-            raise StoreError(f"{self.path} is a device's state file, no collector's database")
-        if application != APPLICATION_ID:
-            raise StoreError(f"{self.path} is no hushtally database")
-        if version > len(MIGRATIONS):
-            raise StoreError(
-                f"{self.path} was written by a newer hushtally (schema {version}, this one knows {len(MIGRATIONS)})"
-            )
+        problem = no_collector(application, version)
+        if problem:
+            raise StoreError(f"{self.path} {problem}")
 
     def _require_there(self) -> None:
         # SQLite goes on writing to a file that has no name any more
@@ -309,14 +302,14 @@ def _header(path: Path) -> tuple[int, int]:
             header = file.read(100)
     except FileNotFoundError:
         if path.parent.is_dir():
-            return APPLICATION_ID, 0
+            return COLLECTOR, 0
         raise StoreError(f"{path} cannot be written: there is no folder {path.parent}") from None
     except IsADirectoryError:
         raise StoreError(f"{path} is a folder, no database") from None
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from None
     if not header:
-        return APPLICATION_ID, 0
+        return COLLECTOR, 0
     if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
         return 0, 0
     return int.from_bytes(header[68:72], "big"), int.from_bytes(header[60:64], "big")

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aggregator.database import APPLICATION_ID
 from aggregator.tally import Cell, Tally
 from client_sdk.canonical import canonical_json
+from client_sdk.file_kinds import COLLECTOR
 from client_sdk.survey import Survey
 
 SCHEMA = f"""
@@ -24,7 +24,7 @@ SCHEMA = f"""
         UNIQUE(survey, version, question, cohort, epoch)
     );
     CREATE TABLE counts(cell INTEGER, symbol INTEGER, count INTEGER, PRIMARY KEY(cell, symbol)) WITHOUT ROWID;
-    PRAGMA application_id = {APPLICATION_ID};
+    PRAGMA application_id = {COLLECTOR};
     PRAGMA user_version = 1;
 """
 

@@ -20,12 +20,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from client_sdk.file_kinds import COLLECTOR
 from client_sdk.report import MOST_BYTES, Batch, Reason, Report
 from client_sdk.survey import Survey
 from collector.admission import admit
 from collector.cli import serve
 from collector.refusal import Refused
-from collector.sqlite_store import APPLICATION_ID, SqliteStore
+from collector.sqlite_store import SqliteStore
 
 Start = Callable[..., Any]
 STOPPED = (0, "hushtally: stopped; every answered batch is counted\n")
@@ -325,7 +326,7 @@ def test_a_database_that_is_refused_stays_as_it_is(version: int, tmp_path: Path,
     """Another program's (version 0 here) or a newer version's: one line, exit 1, the same bytes."""
     path = tmp_path / "counts.db"
     with closing(sqlite3.connect(path)) as connection:
-        application = APPLICATION_ID if version else 0
+        application = COLLECTOR if version else 0
         connection.executescript(
             f"CREATE TABLE t (a); PRAGMA application_id = {application}; PRAGMA user_version = {version}"
         )

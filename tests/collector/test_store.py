@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 
 from client_sdk.epochs import EpochLength
+from client_sdk.file_kinds import COLLECTOR, COLLECTOR_SCHEMA
 from client_sdk.report import Batch, Report
 from client_sdk.state import State
 from client_sdk.survey import Survey
 from collector.admission import Admission, admit
 from collector.cell import Cell
-from collector.sqlite_store import APPLICATION_ID, SqliteStore
+from collector.sqlite_store import MIGRATIONS, SqliteStore
 from collector.store import Erasure, StoreError
 
 TODAY = date(2026, 11, 24)
@@ -60,6 +61,10 @@ def dump(path: Path, *, batches: bool = True) -> list[str]:
     """Every statement that would make the database, with or without the batches."""
     with closing(sqlite3.connect(path)) as connection:
         return [line for line in connection.iterdump() if batches or not line.startswith('INSERT INTO "batches"')]
+
+
+def test_every_schema_has_its_migration():
+    assert len(MIGRATIONS) == COLLECTOR_SCHEMA
 
 
 def test_counts_are_sums(store: SqliteStore, admitted: Callable[..., Admission]) -> None:
@@ -375,7 +380,7 @@ def _device(path: Path) -> None:
 
 def _newer_version(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 2")
+        connection.executescript(f"PRAGMA application_id = {COLLECTOR}; PRAGMA user_version = 2")
 
 
 REFUSED = [
