@@ -16,9 +16,9 @@ PACKAGES = ("hushtally", "client_sdk", "collector", "aggregator", "simulations")
 
 # the part of the SDK without any effect: all that the collector and the aggregator may know of it
 PURE = {
-    "canonical", "channel", "epochs", "errors", "explain", "fields", "file_kinds", "mechanisms", "questions", "randomness",
-    "report", "retention", "rules", "signals", "status", "survey", "survey_changes", "survey_file", "survey_reader",
-    "wording",
+    "canonical", "channel", "epochs", "errors", "explain", "fields", "file_kinds", "mechanisms", "questions",
+    "randomness", "report", "retention", "rules", "signals", "status", "survey", "survey_changes", "survey_file",
+    "survey_reader", "wording",
 }  # fmt: skip
 EFFECTS = {
     "asyncio", "atexit", "http", "logging", "multiprocessing", "random", "secrets", "shutil", "signal", "socket",
