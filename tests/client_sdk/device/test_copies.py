@@ -184,7 +184,7 @@ class TestCopies:
         client = lived.client()
         copy_over(self.backup, lived.folder)
         lived.live(client, 3)
-        assert len(lived.recorder.batches) == 4  # the last one was made before
+        assert len(lived.recorder.batches) in (3, 4)  # the last one was made before, and may be gone with the old file
         assert client.status().surveys[0].silent == REPLACED
         lived.assert_answered_once()
 
