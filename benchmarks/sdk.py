@@ -57,8 +57,8 @@ def took(action: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def verdict(value: float, most: float) -> str:
-    return f"at most {most:g}: {'met' if value <= most else 'MISSED'}"
+def verdict(value: float, most: float, unit: str = "") -> str:
+    return f"at most {most:g}{unit}: {'met' if value <= most else 'MISSED'}"
 
 
 def importing(rounds: int = 25) -> None:
@@ -75,7 +75,7 @@ def importing(rounds: int = 25) -> None:
 
         run("import client_sdk")
         over = median(run("import client_sdk") - run("pass") for _ in range(rounds))
-    print(f"import over bare Python {1e3 * over:10.1f} ms   {verdict(over, MOST_IMPORT)} s")
+    print(f"import over bare Python {1e3 * over:10.1f} ms   {verdict(1e3 * over, 1e3 * MOST_IMPORT, ' ms')}")
 
 
 def requests(rounds: int = 400) -> None:
@@ -188,7 +188,7 @@ def ticking(number: int, folder: Path) -> None:
         f"open, tick and close      {1e6 * mean(ours):8.0f} us   a device; one transaction {1e6 * mean(theirs):.0f} us"
     )
     print(f"ratio                     {ratio:8.2f}      {verdict(ratio, MOST_RATIO)}; of medians {of_medians:.2f}")
-    print(f"memory                    {memory:8.0f} MB   {verdict(memory, MOST_MEMORY)} MB")
+    print(f"memory                    {memory:8.0f} MB   {verdict(memory, MOST_MEMORY, ' MB')}")
 
 
 def main(arguments: list[str]) -> None:
