@@ -49,12 +49,21 @@ class Backoffs:
         return failing.remaining(now) if failing else 0.0
 
     def failed(
-        self, name: str | bytes, now: datetime, randomness: Randomness, retry_after: float | None = None
-    ) -> None:
-        """See `Backoff.failed`. Where too many fail at once, all are forgotten: each may be tried once more."""
-        if len(self._failing) >= MOST_FAILING:
-            self._failing.clear()
+        self,
+        name: str | bytes,
+        now: datetime,
+        randomness: Randomness,
+        retry_after: float | None = None,
+        *,
+        always: bool = False,
+    ) -> bool:
+        """See `Backoff.failed`. Whether it is remembered: where too many fail, only if `always` or others are over."""
+        if name not in self._failing and len(self._failing) >= MOST_FAILING and not always:
+            self._failing = {name: one for name, one in self._failing.items() if one.remaining(now) > 0}
+            if len(self._failing) >= MOST_FAILING:
+                return False
         self._failing.setdefault(name, Backoff()).failed(now, randomness, retry_after)
+        return True
 
     def succeeded(self, name: str | bytes) -> None:
         """Starts anew."""

@@ -125,27 +125,35 @@ class Client:
         self._warned: set[str] = set()
         self._unusable: str | None = None
         self._device: Device | None = None
+        self._closed = False
         randomness = randomness or SystemRandomness()
         self._ticker = Ticker(self.tick, randomness)
         self._started = False
         terms = Terms(max_lifetime_epsilon, keep_consent, durable)
+        transport = transport or HttpTransport()
+        self._make: Callable[[], Device] = lambda: Device(
+            State.at(state), device, asked, url, transport, terms, clock, randomness
+        )
+        self._open("constructor")
+
+    def _open(self, doing: str) -> None:
+        """Opens the state; where it cannot be, the client is silent."""
         try:
-            self._device = Device(
-                State.at(state), device, asked, url, transport or HttpTransport(), terms, clock, randomness
-            )
+            self._device, self._unusable = self._make(), None
         except ClientError:
             raise
         except Exception as error:  # a damaged file can hold anything
             told = isinstance(error, StateError)
             self._unusable = str(error) if told else f"the state file cannot be used ({type(error).__name__})"
-            logger.error("silent from the start: %s", self._unusable)
-            self._tell("constructor", error)
+            logger.error("silent: %s", self._unusable)
+            self._tell(doing, error)
 
     def grant_consent(self, shown: str | None = None) -> None:
         """Notes that the customer agrees to the surveys; before this nothing is recorded and nothing sent.
 
         shown: the text on which they agreed, for the receipt; by default what `explain` says of each survey.
         """
+        self._reopen("grant_consent")
         self._run("grant_consent", lambda device: device.grant(shown), None)
 
     def withdraw_consent(self) -> None:
@@ -158,9 +166,17 @@ class Client:
         Where the file cannot be written, `on_error` is told; this client then records, answers and sends nothing, and
         every `record`, `tick`, `status`, `grant_consent` and at last `close` tries again. If `close` fails too, or the
         process dies before, the file knows of no withdrawal: after the next start consent stands, until withdrawn
-        again.
+        again. A file that could not be opened at the start is tried once more.
         """
+        self._reopen("withdraw_consent")
         self._run("withdraw_consent", Device.withdraw, None, even_if_off=True)
+
+    def _reopen(self, doing: str) -> None:
+        """What a customer says is not lost because the file could not be opened before: it is tried again, or told."""
+        if self._closed:
+            self._tell(doing, StateError("the client was closed"))
+        elif self._device is None:
+            self._open(doing)
 
     def record(self, event: str, /, **fields: SupportsFloat | str) -> None:
         """Keeps an event on the device, with the day and those fields that a survey names.
@@ -180,8 +196,9 @@ class Client:
     def tick(self, timeout: float = TICK_SECONDS) -> None:
         """Makes the answers that are due and tries once to send those whose time has come; to be called now and then.
 
-        An answer is sent at a random moment of its epoch, so that the time tells nothing. A slow collector holds up
-        the call for `timeout` seconds at most, and for as many minutes as it fails not at all.
+        An answer is sent at a random moment of its epoch, or at the first tick after it: tick by a timer, so that the
+        time tells nothing of the customer. A slow collector holds up the call for `timeout` seconds at most, and for as
+        many minutes as it fails not at all.
         """
 
         def tick(device: Device) -> None:
@@ -230,6 +247,7 @@ class Client:
         Blocks for two seconds at most; may be called again. What could not be written in that time `on_error` is told.
         """
         device = self._device
+        self._closed = True
         if device is None:
             return
         self._started = False

@@ -135,14 +135,19 @@ class Delivery(Forking):
             if self._settle(waiting, answer, now):
                 self._failing.succeeded(waiting.batch)
             else:
-                self._failing.failed(waiting.batch, now, self._randomness, answer.retry_after)
+                self._later(waiting, now, answer.retry_after)
                 settled = False
         return settled
 
     def _unreachable(self, waiting: Waiting, now: datetime, retry_after: float | None) -> None:
-        self._failing.failed(self._url, now, self._randomness, retry_after)
+        self._failing.failed(self._url, now, self._randomness, retry_after, always=True)
         # it may be this batch that breaks the way: another one goes first the next time
         self._failing.failed(waiting.batch, now, self._randomness)
+
+    def _later(self, waiting: Waiting, now: datetime, retry_after: float | None = None) -> None:
+        """Tries a batch again later; where more fail than can be remembered, the collector is left alone as a whole."""
+        if not self._failing.failed(waiting.batch, now, self._randomness, retry_after):
+            self._failing.failed(self._url, now, self._randomness, retry_after, always=True)
 
     def _settle(self, waiting: Waiting, answer: Answer, now: datetime) -> bool:
         """Acts on an answer; False when the batch is to be tried again, which keeps no other from being sent."""
@@ -156,7 +161,7 @@ class Delivery(Forking):
                 if outbox.remove(connection, self._device, waiting.batch):
                     self._account(connection, batch, verdict, now)
         except sqlite3.Error:  # as on a full disk, where every tick would send it again
-            self._failing.failed(waiting.batch, now, self._randomness)
+            self._later(waiting, now)
             raise
         return True
 

@@ -11,8 +11,13 @@ def due(connection: sqlite3.Connection) -> None:
 
 
 def empty(connection: sqlite3.Connection) -> None:
-    """Empties the log if that is due; while another process is in the midst of reading it stays due."""
+    """Empties the log if that is due. Nobody waits: while another process is in the midst of reading it stays due."""
     if connection.execute("SELECT erasing FROM file").fetchone()[0]:
-        busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        (patience,) = connection.execute("PRAGMA busy_timeout").fetchone()
+        connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {patience}")
         if not busy:
             connection.execute("UPDATE file SET erasing = 0")

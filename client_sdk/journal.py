@@ -159,5 +159,5 @@ _unwritten: set[Journal] = set()  # kept alive although the app has let go of it
 @atexit.register
 def _at_exit() -> None:
     for journal in list(_unwritten):
-        with suppress(Exception):  # the interpreter is going: what cannot be written is lost
-            journal.write()
+        with suppress(Exception):  # the interpreter is going: what cannot be written soon is lost
+            journal.write(brief=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -328,16 +328,31 @@ class TestRepeats:
         assert 1 <= len(server.requests) <= 4  # the first waits are below 2, 4 and 8 seconds
 
     def test_failures_are_remembered_within_bounds(self) -> None:
-        """A thousand more than there is room for: never more than that, and the last are among them."""
+        """For one more there is no room but the collector's, until the wait of others is over."""
         from client_sdk.backoff import MOST_FAILING, Backoffs
 
         now, randomness, backoffs = datetime(2026, 11, 2, tzinfo=UTC), SeededRandomness(5), Backoffs()
-        for number in range(MOST_FAILING + 1_000):
-            backoffs.failed(str(number), now, randomness, 60.0)
-            assert len(backoffs._failing) <= MOST_FAILING
-            assert backoffs.remaining(str(number), now) > 59
-        backoffs.succeeded(str(number))
-        assert backoffs.remaining(str(number), now) == 0
+        for number in range(MOST_FAILING):
+            assert backoffs.failed(str(number), now, randomness, 60.0)
+        assert not backoffs.failed("another", now, randomness)
+        assert backoffs.failed("https://tally.example", now, randomness, 60.0, always=True)
+        assert backoffs.remaining("https://tally.example", now) > 59
+        assert backoffs.remaining("0", now) > 59
+        backoffs.succeeded("0")
+        assert backoffs.remaining("0", now) == 0
+        assert backoffs.failed("another", now + timedelta(hours=3), randomness)
+        assert len(backoffs._failing) == 1
+
+    def test_more_failing_batches_than_are_remembered_leave_the_collector_alone(
+        self, make_client: Make, recorder: Recorder, clock: ScriptedClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("client_sdk.backoff.MOST_FAILING", 0)
+        recorder._answers = [Answer(404, b"<html>")]
+        to_the_end_of_the_day(clock)
+        client = make_client()
+        for _ in range(5):
+            client.tick()
+        assert len(recorder.requests) == 1
 
     def test_an_answer_that_cannot_be_noted_is_not_asked_for_with_every_tick(
         self, make_client: Make, recorder: Recorder, clock: ScriptedClock

@@ -1,0 +1,93 @@
+"""A state file that cannot be opened at the start: what the customer says is tried again, or the app is told."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from client_sdk import Client, Survey
+from client_sdk.state import State
+from client_sdk.testing import Recorder
+
+Options = dict[str, Any]
+EXAMPLE = Path(__file__).parents[2] / "hushtally" / "example.toml"
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> Options:
+    return {"collector": "https://tally.example", "state": tmp_path / "state.db", "cohort": {"platform": "web"},
+            "transport": Recorder()}  # fmt: skip
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("client_sdk.state.BUSY_SECONDS", 0.05)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_withdrawal_opens_the_file_that_was_locked_at_the_start(survey: Survey, options: Options) -> None:
+    with Client(survey, **options) as client:
+        client.grant_consent()
+    for state in list(State._open.values()):  # as in another process
+        state.close()
+    State._open.clear()
+    faults: list[Any] = []
+    with closing(sqlite3.connect(options["state"])) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        client = Client(survey, **options, on_error=faults.append)
+        assert client.status().silent is not None
+        client.withdraw_consent()
+        assert [fault.during for fault in faults] == ["constructor", "withdraw_consent"]
+        other.execute("ROLLBACK")
+    client.withdraw_consent()
+    assert client.status().silent is None
+    assert not client.status().surveys[0].consent
+    client.close()
+    with Client(survey, **options) as client:
+        assert not client.status().surveys[0].consent
+
+
+def test_what_is_said_after_close_is_told(survey: Survey, options: Options) -> None:
+    faults: list[Any] = []
+    client = Client(survey, **options, on_error=faults.append)
+    client.close()
+    client.withdraw_consent()
+    client.grant_consent()
+    assert [fault.during for fault in faults] == ["withdraw_consent", "grant_consent"]
+
+
+EXIT = """
+import sys, pathlib
+from client_sdk import Client, Survey
+survey = Survey.parse(pathlib.Path(sys.argv[1]).read_text())
+clients = [Client(survey, collector="https://tally.example", state=sys.argv[2], device=str(n),
+                  cohort={"platform": "web"}) for n in range(5)]
+for client in clients:
+    client.grant_consent()
+    client.record("purchase", amount=1, category="books")
+print("recorded", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_an_exit_does_not_wait_for_a_locked_file(tmp_path: Path) -> None:
+    """Five devices have something to write, another process holds the file: the interpreter leaves all the same."""
+    (tmp_path / "survey.toml").write_text(EXAMPLE.read_text(encoding="utf-8"), encoding="utf-8")
+    command = [sys.executable, "-c", EXIT, str(tmp_path / "survey.toml"), str(tmp_path / "state.db")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "recorded\n"
+        with closing(sqlite3.connect(tmp_path / "state.db")) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            began = time.monotonic()
+            process.stdin.close()
+            assert process.wait(30) == 0
+            assert time.monotonic() - began < 8  # before it took ten seconds
