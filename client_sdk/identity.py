@@ -46,7 +46,7 @@ class Identity:
     def verify(self, connection: sqlite3.Connection) -> None:
         """Silences what is in the file unless it is the one last written here. Within a transaction.
 
-        Raises StateError for a damaged file.
+        Raises StateError for a damaged file, OSError while the mark cannot be read.
         """
         settled, pending, inode, changed, sealed = connection.execute(
             "SELECT settled, pending, mark, changed, seal FROM file"
@@ -88,15 +88,15 @@ class Identity:
         connection.execute("UPDATE file SET settled = ?, mark = ?, changed = ?, pending = NULL", found)
 
     def _found(self) -> _Mark | None:
-        """The mark that is there; None if it is missing or cannot be read."""
+        """The mark that is there; None if it is missing. OSError if this cannot be found out now."""
         try:
             descriptor = os.open(self._mark, os.O_RDONLY)
-            try:
-                return _Mark.of(descriptor, os.read(descriptor, TOKEN_BYTES))
-            finally:
-                os.close(descriptor)
-        except OSError:
+        except FileNotFoundError:
             return None
+        try:
+            return _Mark.of(descriptor, os.read(descriptor, TOKEN_BYTES))
+        finally:
+            os.close(descriptor)
 
     def _write(self, token: bytes) -> _Mark:
         descriptor = os.open(self._mark, os.O_WRONLY | os.O_CREAT, 0o600)

@@ -1,6 +1,8 @@
 """One state file in several processes, and a state file copied or restored: no (question, epoch) is answered twice."""
 
+import errno
 import multiprocessing
+import os
 import shutil
 import sqlite3
 import threading
@@ -231,6 +233,28 @@ class TestCopies:
             place.write_bytes(mark)
         assert self.restored(lived).silent == REPLACED
         assert len(lived.recorder.batches) == 3
+
+    @pytest.mark.parametrize("code", [errno.EMFILE, errno.EIO, errno.ESTALE, errno.EACCES])
+    def test_a_mark_that_cannot_be_read_just_now(self, lived, monkeypatch, code):
+        """An app at its limit of open files: nothing is answered until the mark can be read, and nothing is lost."""
+        client = lived.client()
+
+        def fail(place, *options):
+            if str(place).endswith(".mark"):
+                raise OSError(code, "canary")
+            return open_(place, *options)
+
+        open_ = os.open
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", fail)
+            client.tick()
+        kind = type(OSError(code, "")).__name__
+        assert client.status().silent == f"the last try failed ({kind})"
+        assert [(fault.during, fault.kind) for fault in lived.faults] == [("tick", kind)]
+        lived.live(client, 3)
+        assert client.status().silent is lived.silence(client) is None
+        assert len(lived.recorder.batches) == 6
+        lived.assert_answered_once()
 
     def test_a_deleted_file_whose_mark_is_left(self, lived):
         lived.path.unlink()
