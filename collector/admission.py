@@ -21,7 +21,8 @@ class Admission:
     """What becomes of one batch.
 
     counts: how often each symbol came, by cell; rejected: (index of the report, reason), ascending; expires: the last
-    day on which a report of the batch can be accepted, None when none ever can, so that its id need not be kept.
+    day on which a report of the batch can be accepted (of the next epoch, where it is further ahead), None when none
+    ever can, so that its id need not be kept.
     """
 
     batch: str
@@ -69,12 +70,14 @@ def admit(batch: Batch, surveys: Collection[Survey], today: date) -> Admission:
     counts: dict[Cell, Counter[int]] = {}
     rejected: list[tuple[int, Reason]] = []
     expires: date | None = None
+    # no clock is further ahead: else anyone could have ids kept for as long as the survey runs
+    horizon = survey.accepted_until(survey.epoch.next(today))
     for index, report in enumerate(batch.reports):
         reason = _rejection(report, survey, today)
         if reason is not None:
             rejected.append((index, reason))
         if reason is None or reason.retryable:
-            last = survey.accepted_until(survey.epoch.first_day(report.epoch))
+            last = min(survey.accepted_until(survey.epoch.first_day(report.epoch)), horizon)
             expires = last if expires is None else max(expires, last)
         if reason is None:
             cohort = canonical_json(dict(report.cohort))

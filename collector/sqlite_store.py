@@ -9,7 +9,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import date
+from datetime import date, timedelta
 from itertools import groupby
 from pathlib import Path
 
@@ -196,7 +196,9 @@ class SqliteStore:
     def purge(self, today: date) -> list[Erasure]:
         """See Store. After the next `settle` the file holds none of it: freed pages are overwritten."""
         with self._transaction():
-            self._database.conn.execute("DELETE FROM batches WHERE expires < ?", (today.isoformat(),))
+            # a day more: a batch that was admitted before midnight may be written, and come again, after it
+            over = today - timedelta(days=1)
+            self._database.conn.execute("DELETE FROM batches WHERE expires < ?", (over.isoformat(),))
             held = self._database.conn.execute(_HELD).fetchall()
         return [self._erase(id, version, definition, today) for id, version, definition in held]
 

@@ -86,7 +86,7 @@ def test_equal_reports_share_a_cell(survey: Survey, batches: Any) -> None:
 
 @pytest.mark.parametrize(
     ("days", "expires"),
-    [([0], 1), ([-1], 0), ([-1, 0], 1), ([0, 3], 4), ([-2], None), ([-2, -1], 0), ([20], None)],
+    [([0], 1), ([-1], 0), ([-1, 0], 1), ([0, 3], 2), ([0, 1], 2), ([-2], None), ([-2, -1], 0), ([20], None)],
 )
 def test_a_batch_id_is_kept_while_a_report_could_count(
     days: list[int], expires: int | None, survey: Survey, batches: Any

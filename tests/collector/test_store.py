@@ -236,12 +236,15 @@ def test_a_file_that_goes_during_a_commit_is_noticed(
 def test_purging_erases_what_is_over(
     store: SqliteStore, path: Path, survey: Survey, admitted: Callable[..., Admission]
 ) -> None:
-    """A batch id goes when it can no longer count, counts after the retention; the file's bytes forget both."""
+    """A batch id goes when it can no longer count, counts after the retention; the file's bytes forget both.
+
+    The id stays a day longer: what was admitted before midnight and is written after it still counts once.
+    """
     old, new = admitted(1, days=-1), admitted(1)
     store.add([old, new])
-    store.purge(TODAY)
-    assert store.add([old]) == [(old.answer, False)]
     store.purge(TODAY + timedelta(days=1))
+    assert store.add([old]) == [(old.answer, False)]
+    store.purge(TODAY + timedelta(days=2))
     store.settle()
     assert bytes.fromhex(old.batch) not in path.read_bytes()
     assert bytes.fromhex(new.batch) in path.read_bytes()
