@@ -173,7 +173,9 @@ class Device:
         with self._state.lock() as connection:
             ended = schedule.over(connection, self._id, now.date())
             work = [survey for survey in self._surveys if self._has_work(connection, survey, now)]
-            stale = self._pruned_on != now.date() and events.outdated(connection, self._id, now.date(), self._live(now))
+            stale = self._pruned_on != now.date() and events.outdated(
+                connection, self._id, now.date(), events.Named.of(self._agreed(connection))
+            )
         if work:
             self.journal.write()
             with self._sealed(self._state.answering()) as connection:
@@ -260,18 +262,22 @@ class Device:
         """What may be recorded: the events of surveys that the customer agreed to and that may yet be answered."""
         if self._withdrawing or self._damaged or switched_off():
             return events.Named.of(())
+        surveys = self._agreed(connection)
+        if surveys != self._recording:
+            self._recording, self._recorded = surveys, events.Named.of(surveys)
+        return self._recorded
+
+    def _agreed(self, connection: sqlite3.Connection) -> list[Survey]:
+        """The surveys that the customer agreed to and that may yet be answered: for them alone events are kept."""
         today = self._clock().date()
         agreed, silent = consent.standing(connection, self._id), schedule.silent(connection, self._id)
-        surveys = [
+        return [
             survey
             for survey in self._surveys
             if today <= survey.ends
             and consent.covers(agreed, survey, self._terms.keep_consent)
             and survey.digest not in silent
         ]
-        if surveys != self._recording:
-            self._recording, self._recorded = surveys, events.Named.of(surveys)
-        return self._recorded
 
     def _consents(self, connection: sqlite3.Connection, survey: Survey) -> bool:
         agrees = consent.granted(connection, self._id, survey, self._terms.keep_consent)
@@ -298,14 +304,11 @@ class Device:
             answering.answer(connection, self._id, survey, plan, cohort, now, self._randomness)
         schedule.see(connection, self._id, survey, survey.epoch.start(now.date()))
 
-    def _live(self, now: datetime) -> events.Named:
-        return events.Named.of(survey for survey in self._surveys if now.date() <= survey.ends)
-
     def _forget(self, connection: sqlite3.Connection, now: datetime) -> None:
         """Forgets surveys that are over, and events that no survey looks at any more."""
         for digest in schedule.over(connection, self._id, now.date()):
             schedule.close(connection, self._id, digest)
-        events.prune(connection, self._id, now.date(), self._live(now))
+        events.prune(connection, self._id, now.date(), events.Named.of(self._agreed(connection)))
 
     def _over_ceiling(self, connection: sqlite3.Connection) -> bool:
         ceiling = self._terms.max_lifetime_epsilon

@@ -30,10 +30,10 @@ class Named:
     def __init__(self, surveys: Iterable[Survey]) -> None:
         self._fields: dict[str, set[str]] = {}
         self._summed: set[tuple[str, str | None]] = set()
-        self.days = 0
+        self._days: dict[str, int] = {}
         for survey in surveys:
-            self.days = max(self.days, survey.longest_window)
             for signal in survey.signals.values():
+                self._days[signal.event] = max(signal.days, self._days.get(signal.event, 0))
                 fields = self._fields.setdefault(signal.event, set())
                 if signal.field is not None:
                     fields.add(signal.field)
@@ -59,6 +59,10 @@ class Named:
     def event(self, name: str) -> bool:
         """Whether a survey counts this event."""
         return name in self._fields
+
+    def outdated(self, event: str, today: date) -> int:
+        """The last day, as an ordinal, whose events of this name no survey looks at any more; 9999-12-31: at none."""
+        return today.toordinal() - self._days[event] if self.event(event) else date.max.toordinal()
 
     def field(self, event: str, field: str) -> bool:
         """Whether a survey looks at this field of the event."""
@@ -121,20 +125,14 @@ def find(connection: sqlite3.Connection, device: int) -> list[Event]:
     return [Event(name, date.fromordinal(day), json.loads(fields)) for name, day, fields in rows]
 
 
-def outdated(connection: sqlite3.Connection, device: int, today: date, named: Named) -> bool:
-    """Whether there is something to prune."""
-    which, values = _outdated(device, today, named)
-    return connection.execute(f"SELECT 1 FROM events WHERE {which} LIMIT 1", values).fetchone() is not None
+def outdated(connection: sqlite3.Connection, device: int, today: date, named: Named) -> list[tuple[str, int]]:
+    """The names that have something to prune, each with the last day to go."""
+    oldest = connection.execute("SELECT name, min(day) FROM events WHERE device = ? GROUP BY name", (device,))
+    return [(name, last) for name, day in oldest if day <= (last := named.outdated(name, today))]
 
 
 def prune(connection: sqlite3.Connection, device: int, today: date, named: Named) -> None:
-    """Deletes the events that no survey looks at any more: of other names, or older than the longest window."""
-    which, values = _outdated(device, today, named)
-    if connection.execute(f"DELETE FROM events WHERE {which}", values).rowcount:
+    """Deletes the events that no survey looks at any more: of other names, or past the window of their own name."""
+    for name, last in outdated(connection, device, today, named):
+        connection.execute("DELETE FROM events WHERE device = ? AND name = ? AND day <= ?", (device, name, last))
         erasure.due(connection)
-
-
-def _outdated(device: int, today: date, named: Named) -> tuple[str, tuple[object, ...]]:
-    names = named.events
-    which = f"device = ? AND (day <= ? OR name NOT IN ({','.join('?' * len(names))}))"
-    return which, (device, today.toordinal() - named.days, *names)

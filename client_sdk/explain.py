@@ -98,12 +98,14 @@ def explain_survey(
 def kept(survey: Survey) -> list[str]:
     """Which events and fields a device keeps, and for how long."""
     fields: dict[str, set[str]] = {}
+    longest: dict[str, int] = {}
     for signal in survey.signals.values():
         fields.setdefault(signal.event, set()).update([signal.field] if signal.field else [])
-    days = "1 day" if survey.longest_window == 1 else f"{survey.longest_window} days"
+        longest[signal.event] = max(signal.days, longest.get(signal.event, 0))
     return [
-        f"{event}: the day{''.join(f', {field}' for field in sorted(names))}; for {days} at most."
-        for event, names in fields.items()
+        f"{event}: the day{''.join(f', {field}' for field in sorted(fields[event]))};"
+        f" for {'1 day' if days == 1 else f'{days} days'} at most."
+        for event, days in longest.items()
     ]
 
 

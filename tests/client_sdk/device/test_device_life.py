@@ -132,14 +132,50 @@ def test_the_journal_is_pruned_to_the_longest_window(lab):
     assert days == list(range(today - 5, today))  # the last prune was yesterday
 
 
-def test_events_are_pruned_also_where_the_customer_does_not_agree_to_the_new_version(lab):
+def visits(text):
+    """The same survey, about visits in place of purchases."""
+    return Survey.parse(text.replace('"purchase', '"visit'))
+
+
+def test_no_event_is_kept_for_the_window_of_another(lab):
+    """Each for as long as `explain` says, also where one survey looks back further than another."""
+    client = lab.client([lab.survey(), visits(lab.text(id="visits", days=15))])
+    for name in ("purchase", "visit"):
+        client.record(name, amount=1, category="c1")
+    for days, left in ((4, ["purchase", "visit"]), (1, ["visit"]), (9, ["visit"]), (1, [])):
+        lab.clock.advance(days=days)
+        client.tick()
+        assert [name for (name,) in lab.rows("SELECT name FROM events")] == left
+
+
+def test_of_two_surveys_about_an_event_the_longer_window_counts(lab):
+    client = lab.client([lab.survey(days=9), lab.survey(id="again")])
+    client.record("purchase", amount=1, category="c1")
+    for days, left in ((8, 1), (1, 0)):
+        lab.clock.advance(days=days)
+        client.tick()
+        assert lab.rows("SELECT count(*) FROM events") == [(left,)]
+
+
+def test_events_of_a_survey_that_is_over_go_although_another_runs(lab):
+    client = lab.client([lab.survey(ends="2026-11-03", days=9), visits(lab.text(id="visits"))])
+    client.record("purchase", amount=1, category="c1")
+    for days, left in ((1, 1), (1, 0)):
+        lab.clock.advance(days=days)
+        client.tick()
+        assert lab.rows("SELECT count(*) FROM events") == [(left,)]
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_new_version_that_waits_for_consent_keeps_no_event(lab, keep):
+    """Nothing was agreed to under its window; where consent outlives the old version, it counts as agreed to."""
     client = lab.client()
     client.record("purchase", amount=1, category="c1")
-    client.close()
-    lab.clock.advance(days=6)
-    client = lab.client(lab.survey(version=2), agreed=False)
+    lab.live(client)
+    lab.end()
+    client = lab.client(lab.survey(version=2, days=365), agreed=False, keep_consent=keep)
     client.tick()
-    assert lab.rows("SELECT count(*) FROM events") == [(0,)]
+    assert lab.rows("SELECT count(*) FROM events") == [(int(keep),)]
 
 
 def test_a_device_keeps_at_most_so_many_events(lab, monkeypatch):

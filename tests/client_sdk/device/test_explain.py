@@ -147,6 +147,16 @@ def test_every_signal_is_told_in_words(lab):
     )
 
 
+def test_each_event_has_a_window_of_its_own(lab):
+    """The longest of its own signals, not that of another event."""
+    more = '[signals]\nidle = { days_since = "visit", days = 1 }\nfirst = { count = "purchase", days = 2 }'
+    survey = Survey.parse(lab.text().replace("[signals]", more))
+    assert sections(explain_survey(survey))["What is kept on the device, and stays there"][:2] == (
+        "visit: the day; for 1 day at most.",
+        "purchase: the day, amount, category; for 5 days at most.",
+    )
+
+
 CHECKING = "For those who check: how answers are randomized"
 
 
