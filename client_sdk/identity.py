@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ from client_sdk.errors import StateError
 
 TOKEN_BYTES = 16
 NOTHING = bytes(TOKEN_BYTES)  # the token of a file that has given no answer
+RENEW_SECONDS = 30.0  # the age from which a token is renewed before the mark repeats it
+NEAR_SECONDS = 60.0  # between a token and the mark that repeats it, at most: the rest is for waiting and a slow disk
 
 
 class _Mark(NamedTuple):
@@ -24,6 +27,10 @@ class _Mark(NamedTuple):
         status = os.fstat(descriptor)
         return cls(token, str(status.st_ino), status.st_ctime_ns)
 
+    def near(self, drawn: int) -> bool:
+        """Whether it changed when a token drawn or renewed then was to be repeated; the file system's clock may lag."""
+        return abs(self.changed - drawn) <= NEAR_SECONDS * 1e9
+
 
 class Identity:
     """Notices that a state file was copied or restored, so that no answer is given a second time from it.
@@ -35,9 +42,10 @@ class Identity:
     schedule in it falls silent, for good, as do surveys that had begun by then.
 
     A process may die when the mark is written and not yet noted. So a mark with the token that is about to be noted
-    passes whenever it changed: a backup of a file from before its mark was written, together with that mark, can be
-    put back in place unnoticed. Nor can it notice a whole disk put back to an earlier state, nor files that are put
-    back within the few milliseconds in which the file system gives the same time.
+    passes if it changed, by this machine's clock, within a minute of when that token was drawn or last renewed: a
+    backup of a file from before its mark was noted can, together with that mark, be put back in place unnoticed within
+    that minute, or with the clock set back to it. Nor can it notice a whole disk put back to an earlier state, nor
+    files that are put back within the few milliseconds in which the file system gives the same time.
     """
 
     def __init__(self, path: str) -> None:
@@ -48,15 +56,15 @@ class Identity:
 
         Raises StateError for a damaged file, OSError while the mark cannot be read.
         """
-        settled, pending, inode, changed, sealed = connection.execute(
-            "SELECT settled, pending, mark, changed, seal FROM file"
+        settled, pending, drawn, inode, changed, sealed = connection.execute(
+            "SELECT settled, pending, drawn, mark, changed, seal FROM file"
         ).fetchone()
         if sealed != seal.file(connection):
             raise StateError(seal.BROKEN)
         found = self._found()
         if found == (settled, inode, changed):
             return
-        if found is not None and (found.token, found.inode) == (pending, inode):
+        if found is not None and (found.token, found.inode) == (pending, inode) and found.near(drawn):
             self._note(connection, found)
         elif inode is None and (found is None or found.token in (NOTHING, b"")):
             self._settle(connection, NOTHING)  # a new file
@@ -67,12 +75,22 @@ class Identity:
 
     def answered(self, connection: sqlite3.Connection) -> None:
         """Draws a token. Within the transaction that gives an answer."""
-        connection.execute("UPDATE file SET pending = ?", (os.urandom(TOKEN_BYTES),))
+        connection.execute("UPDATE file SET pending = ?, drawn = ?", (os.urandom(TOKEN_BYTES), time.time_ns()))
 
     def settled(self, connection: sqlite3.Connection) -> bool:
         """Whether the mark repeats the token of the last answer."""
         (settled,) = connection.execute("SELECT pending IS NULL FROM file").fetchone()
         return bool(settled)
+
+    def aged(self, connection: sqlite3.Connection) -> bool:
+        """Whether `renew` must come before `mark`."""
+        (drawn,) = connection.execute("SELECT drawn FROM file").fetchone()
+        return bool(abs(time.time_ns() - drawn) > RENEW_SECONDS * 1e9)
+
+    def renew(self, connection: sqlite3.Connection) -> None:
+        """Notes that the mark will be written now. In a transaction that is durable before that of `mark` begins."""
+        self.verify(connection)  # or an old file would be renewed too
+        connection.execute("UPDATE file SET drawn = ?", (time.time_ns(),))
 
     def mark(self, connection: sqlite3.Connection) -> None:
         """Repeats the token beside the file. In a transaction after that of the answers, before anything is sent."""

@@ -31,8 +31,8 @@ MEMORY = ":memory:"
 
 _SCHEMA = """
 CREATE TABLE file(
-    salt BLOB NOT NULL, settled BLOB, pending BLOB, mark TEXT, changed INTEGER, doubts INTEGER NOT NULL,
-    doubted INTEGER, erasing INTEGER NOT NULL, census BLOB NOT NULL, seal BLOB);
+    salt BLOB NOT NULL, settled BLOB, pending BLOB, drawn INTEGER, mark TEXT, changed INTEGER,
+    doubts INTEGER NOT NULL, doubted INTEGER, erasing INTEGER NOT NULL, census BLOB NOT NULL, seal BLOB);
 CREATE TABLE devices(
     device INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, withdrawals INTEGER NOT NULL DEFAULT 0, seal BLOB NOT NULL);
 CREATE TABLE consents(
@@ -223,6 +223,10 @@ class State(Forking):
         if self._identity:
             with self.lock() as connection:
                 settled = self._identity.settled(connection)
+                aged = not settled and self._identity.aged(connection)
+            if aged:
+                with self.transaction() as connection:
+                    self._identity.renew(connection)
             if not settled:
                 with self.light() as connection:
                     self._identity.mark(connection)

@@ -85,6 +85,18 @@ def copy_anew(source, target):
         shutil.copy2(path, target / path.name)
 
 
+def pending(path):
+    """The token that the file is about to note."""
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT pending FROM file").fetchall()
+
+
+def an_hour_passes(path):
+    """Since the file's token was drawn; no program can set when the mark changed."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE file SET drawn = drawn - 3600 * 1000000000")
+
+
 class TestCopies:
     @pytest.fixture
     def lived(self, lab, tmp_path):
@@ -161,6 +173,60 @@ class TestCopies:
             put_back(self.backup, lived.folder)
             assert self.live(lived, 2).silent == REPLACED
         lived.assert_answered_once()
+
+    def test_a_backup_without_the_log_that_holds_the_note_of_the_mark(self, lived):
+        """The file alone is about to note just this mark, for as long as its log is not emptied."""
+        self.answer_unmarked(lived)
+        lived.end()
+        client = lived.client()
+        client._device._state.mark()
+        shutil.rmtree(self.backup)
+        self.backup.mkdir()
+        for name in ("state.db", "state.db.mark"):
+            shutil.copy2(lived.folder / name, self.backup)
+        an_hour_passes(self.backup / "state.db")
+        assert pending(self.backup / "state.db") == [((self.backup / "state.db.mark").read_bytes(),)]
+        lived.clock.advance(days=1)
+        lived.live(client, 2)
+        lived.end()
+        lived.clock.advance(days=-2)
+        copy_over(self.backup, lived.folder)
+        assert self.live(lived, 2).silent == REPLACED
+        lived.assert_answered_once()
+
+    def test_a_token_that_is_repeated_late_is_renewed_before(self, lived, monkeypatch):
+        """A process that dies right after such a mark, before it is noted, is no reason to fall silent."""
+        self.answer_unmarked(lived)
+        an_hour_passes(lived.path)
+        token = pending(lived.path)
+
+        def die(*_):
+            raise SystemError
+
+        with monkeypatch.context() as patch:
+            patch.setattr("client_sdk.identity.Identity._note", die)
+            with pytest.raises(SystemError):
+                lived.clients[-1]._device._state.mark()
+        lived.end()
+        assert pending(lived.path) == token == [((lived.folder / "state.db.mark").read_bytes(),)]
+        found = self.live(lived, 3)
+        assert found.silent is None
+        lived.assert_answered_once()
+
+    def test_an_old_file_is_not_renewed(self, lived):
+        """Put back with the mark that repeats its token, under a running client that is about to mark."""
+        self.answer_unmarked(lived)
+        an_hour_passes(lived.path)
+        ((token,),) = pending(lived.path)
+        (lived.folder / "state.db.mark").write_bytes(token)
+        lived.clients[-1]._device._state.mark()
+        assert lived.silence(lived.clients[-1]) == REPLACED
+
+    def test_a_token_that_is_repeated_soon_is_not_renewed(self, lived, monkeypatch):
+        """That would cost every answer one more wait for the disk."""
+        monkeypatch.delattr("client_sdk.identity.Identity.renew")
+        assert self.live(lived, 3).silent is None
+        assert lived.faults == []
 
     def test_an_old_file_put_back_under_a_running_client_that_is_about_to_mark(self, lived):
         """The mark it writes would make the old file pass for today's."""
