@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -20,7 +21,7 @@ Population = Literal["customers", "respondents"]
 # Where a normal approximation would cover too little: see `share_interval` for what the enumeration found.
 FEW = 30  # supporting or other reports; of just the respondents the variance that the noise gives the count
 SKEWED = 0.25  # skewness z^3 / 6 of a count: how far its tails at z are off
-REACH = 100  # counts around the mean, of a variance below FEW: 14 standard deviations and more
+REACH = 8  # standard deviations around the mean of a count, and so many counts more for its skewness
 
 
 class Interval(NamedTuple):
@@ -37,8 +38,8 @@ def share_interval(
 
     supporting: int array of any shape, or floats where counts are only expected; n >= 1; 0 <= confidence < 1.
     "customers": of the larger population that the respondents were sampled from; Wilson 1927, mapped through the
-    channel. "respondents": of just those who answered; score interval, and where the noise turned few reports, the
-    exact one. With few reports on one side, or far in the tail of a skewed count: Clopper & Pearson 1934, mapped.
+    channel. "respondents": of just those who answered; score interval. With few reports on one side, or few that the
+    noise turned, or far in the tail of a skewed count, the exact interval: for customers of Clopper & Pearson 1934.
 
     Enumerated from 200 reports on, either holds the truth at least .94 of the time at a confidence of .95, and .985 at
     .99; lower confidences feel that counts are whole: .88 at .9, .77 at .8, .44 at .5.
@@ -51,16 +52,16 @@ def share_interval(
         rate = np.clip(supporting / n, q, p)
         few = n * np.minimum(rate, 1 - rate) < FEW
         hard = few | _skewed(n * rate * (1 - rate), 1 - 2 * rate, z)
+        exact = clopper_pearson(supporting[hard], n, confidence)
+        low[hard], high[hard] = (channel.share(end) for end in exact)
     else:
         low, high = respondents(channel, supporting, n, z)
         share = np.clip(channel.debias(supporting, n), 0, 1)
         with_it, without = n * share * p * (1 - p), n * (1 - share) * q * (1 - q)
         variance = with_it + without
-        few = variance < FEW
-        low[few], high[few] = inverted(channel, supporting[few], n, confidence)
-        hard = ~few & _skewed(variance, (with_it * (1 - 2 * p) + without * (1 - 2 * q)) / variance, z)
-    exact = clopper_pearson(supporting[hard], n, confidence)
-    low[hard], high[hard] = (channel.share(end) for end in exact)
+        third = (with_it * (1 - 2 * p) + without * (1 - 2 * q)) / variance
+        hard = (variance < FEW) | _skewed(variance, third, z)
+        low[hard], high[hard] = inverted(channel, supporting[hard], n, confidence, Interval(low[hard], high[hard]))
     return Interval(low, high)
 
 
@@ -96,36 +97,49 @@ def respondents(channel: Channel, supporting: Integers | Floats, n: int, z: floa
     return Interval(middle - half, middle + half)
 
 
-def inverted(channel: Channel, supporting: Integers | Floats, n: int, confidence: float) -> Interval:
-    """The exact interval of the share among just the n who answered; for counts of a variance below FEW.
+def inverted(channel: Channel, supporting: Integers | Floats, n: int, confidence: float, score: Interval) -> Interval:
+    """The exact interval of the share among just the n who answered, raw: outside 0..1 it ends where `score` does.
 
     From the least to the greatest number of holders with which so many supporting reports are neither too many nor too
-    few, tested at (1 - confidence) / 2 each; stretched to the estimate, which may lie outside 0..1.
+    few, tested at (1 - confidence) / 2 each; stretched to the estimate, which may lie between two numbers.
     """
     tail = (1 - confidence) / 2
-    counts, place = np.unique(supporting.astype(np.float64), return_inverse=True)
-    least = _first(n, counts.shape, lambda holders: 1 - _at_most(channel, counts - 1, n, holders) > tail)
-    most = _first(n, counts.shape, lambda holders: _at_most(channel, counts, n, holders) <= tail) - 1
+    counts, at, place = np.unique(supporting.astype(np.float64), return_index=True, return_inverse=True)
+    least = _first(n, score.low[at], lambda holders: 1 - _at_most(channel, counts - 1, n, holders) > tail)[place]
+    above = _first(n, score.high[at], lambda holders: _at_most(channel, counts, n, holders) <= tail)[place]
+    low, high = _raw(least, least / n, n, score.low), _raw(above, (above - 1) / n, n, score.high)
     estimate = channel.debias(supporting, n)
-    return Interval(np.minimum(least[place] / n, estimate), np.maximum(most[place] / n, estimate))
+    return Interval(np.minimum(low, estimate), np.maximum(high, estimate))
 
 
-def _first(n: int, shape: tuple[int, ...], holds: Callable[[Integers], Booleans]) -> Integers:
-    """The first number of 0..n from which on it holds, by bisection, element by element; n + 1 if there is none."""
-    low, high = np.zeros(shape, dtype=np.int64), np.full(shape, n + 1)
-    for _ in range((n + 1).bit_length()):
-        middle = (low + high) // 2
-        held = holds(np.minimum(middle, n))
-        low, high = np.where(held, low, middle + 1), np.where(held, middle, high)
+def _raw(first: Integers, end: Floats, n: int, score: Floats) -> Floats:
+    """The end that the first number of holders sets; where every number passes or none does, the score's beyond it."""
+    return np.select([first == 0, first > n], [np.minimum(score, 0), np.maximum(score, 1)], end)
+
+
+def _first(n: int, near: Floats, holds: Callable[[Integers], Booleans]) -> Integers:
+    """The first number of 0..n from which on it holds, n + 1 if there is none: searched from shares near it."""
+    low, high = np.zeros(near.shape, dtype=np.int64), np.full(near.shape, n + 1)
+    tried, step = np.clip(np.rint(n * near), 0, n).astype(np.int64), 1
+    while (low < high).any():
+        held = holds(np.minimum(tried, n))
+        low, high = np.where(held, low, tried + 1), np.where(held, tried, high)
+        # Outwards in doubling steps, and by bisection once it lies between two tried numbers.
+        tried = np.where(
+            held, high - np.minimum(step, (high - low + 1) // 2), low + np.minimum(step, (high - low) // 2)
+        )
+        step *= 2
     return high
 
 
 def _at_most(channel: Channel, supporting: Floats, n: int, holders: Integers) -> Floats:
     """How often at most so many of n reports support a value that so many of them hold: two binomials, convolved."""
+    p, q = float(channel.p), float(channel.q)
     others = (n - holders)[:, None]
-    around = np.floor(others * float(channel.q)) + np.arange(-REACH, REACH + 1)
-    chance = np.diff(_binomial(around, others, float(channel.q)))
-    rest = _binomial(supporting[:, None] - around[:, 1:], holders[:, None], float(channel.p))
+    reach = math.ceil(REACH * (1 + math.sqrt(n * q * (1 - q))))
+    around = np.floor(others * q) + np.arange(-reach, reach + 1)
+    chance = np.diff(_binomial(around, others, q))
+    rest = _binomial(supporting[:, None] - around[:, 1:], holders[:, None], p)
     return np.asarray((chance * rest).sum(axis=1) / chance.sum(axis=1))
 
 

@@ -145,6 +145,32 @@ def test_intervals_of_respondents_are_as_short_as_their_noise() -> None:
     assert 0.003 < high[0] - low[0] < 0.008
 
 
+def test_intervals_of_respondents_are_as_short_where_counts_are_skewed() -> None:
+    """No longer by one report more: 218 and 219 of 1,000, epsilon 4, are .066 wide, and Clopper & Pearson's .117."""
+    low, high = share_interval(choose(16, 4.0).channel, np.array([218, 219]), 1000, 0.999372, "respondents")
+    assert high - low == pytest.approx([0.066, 0.066], abs=0.001)
+
+
+@pytest.mark.parametrize(("domain", "epsilon"), [(2, 1.0), (4, 1.0), (16, 1.0), (16, 4.0), (256, 4.0), (1024, 6.0)])
+@pytest.mark.parametrize("confidence", [0.5, 0.8, 0.95, 0.99, 0.9994])
+def test_more_supporting_reports_never_lower_an_end(domain: int, epsilon: float, confidence: float) -> None:
+    """Of respondents, over every count, through the seams between exact and score intervals."""
+    channel = choose(domain, epsilon).channel
+    for n in (200, 1000, 5000):
+        ends = share_interval(channel, np.arange(n + 1), n, confidence, "respondents")
+        assert np.diff(ends).min() > -1e-12
+
+
+@pytest.mark.parametrize("epsilon", [1.0, 4.0])
+def test_no_end_is_cut_to_the_possible_shares(epsilon: float) -> None:
+    """Where all or none of 200 have it, the interval of respondents lies on both sides of it, as its estimate does."""
+    channel = choose(4, epsilon).channel
+    counts = np.rint([200 * channel.q, 200 * channel.p]).astype(int)
+    low, high = share_interval(channel, counts, 200, 0.95, "respondents")
+    assert (low < [0, 1]).all()
+    assert (high > [0, 1]).all()
+
+
 @pytest.mark.parametrize("n", [1, 50, 1_000_000])
 def test_impossible_counts_have_an_interval_too(n: int) -> None:
     """None or all of the reports, at the limits of epsilon: the interval surrounds its estimate and is not empty."""
@@ -157,15 +183,17 @@ def test_impossible_counts_have_an_interval_too(n: int) -> None:
 
 @pytest.mark.parametrize("mechanism", [Direct(16, Weights.of(1.0)), choose(1024, 3.0), choose(16_384, 3.0)], ids=str)
 @pytest.mark.parametrize("n", [1000, 100_000])
-def test_all_intervals_together(mechanism: Mechanism, n: int) -> None:
+@pytest.mark.parametrize("population", ["customers", "respondents"])
+def test_all_intervals_together(population: Population, n: int, mechanism: Mechanism) -> None:
     """The misses of all values, enumerated and added, are at most 6% (exactly .058 at worst; Wilson alone: 16%)."""
+    enumerate_ = coverage if population == "customers" else coverage_of_respondents
     confidence = simultaneous(0.95, mechanism.domain)
     rest = 0.7 / (mechanism.domain - 1)
 
     def method(channel: Channel, counts: np.ndarray, n: int) -> Interval:
-        return share_interval(channel, counts, n, confidence)
+        return share_interval(channel, counts, n, confidence, population)
 
-    missed = [1 - coverage(method, mechanism.channel, n, share) for share in (0.3, rest)]
+    missed = [1 - enumerate_(method, mechanism.channel, n, share) for share in (0.3, rest)]
     assert missed[0] + (mechanism.domain - 1) * missed[1] < 0.061
 
 
