@@ -194,7 +194,7 @@ class SqliteStore:
             yield cell, Counter({row["symbol"]: row["count"] for row in found})
 
     def purge(self, today: date) -> list[Erasure]:
-        """See Store. Rows are overwritten, after the next `settle` in the log too; a copy that SQLite moved may stay."""
+        """See Store. Rows are overwritten, after `settle` in the log too; a copy that SQLite had moved may stay."""
         with self._transaction():
             # a day more: a batch that was admitted before midnight may be written, and come again, after it
             over = today - timedelta(days=1)
