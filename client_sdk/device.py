@@ -77,6 +77,7 @@ class Device:
         self.delivery = Delivery(state, self._id, self._surveys, collector, transport, randomness, self._withdraws)
         self.journal = Journal(state, self._id, terms.durable, self._permitted)
         self._withdrawing = False
+        self._withdrawals: int | None = None  # before the one that is not written yet
         with state.snapshot() as connection:
             self._damaged = not seal.holds(connection, self._id)
         self._trouble: str | None = None
@@ -108,10 +109,13 @@ class Device:
 
         Where the file cannot be written this raises; until it can, nothing is recorded, answered or sent.
         """
+        self._withdrawals = None
         self._withdrawing = True
         self.delivery.cut()
         self._permit = NOTHING
         self.journal.clear()
+        with suppress(Exception), self._state.lock() as connection:  # where unknown, it is written in any case
+            self._withdrawals = consent.withdrawals(connection, self._id)
         self._finish_withdrawal()
 
     def _withdraws(self) -> bool:
@@ -126,14 +130,19 @@ class Device:
             if not self._withdrawing:
                 return  # another thread has written it, and consent may have been given since
             with self._state.transaction() as connection:
-                sound = seal.holds(connection, self._id)
-                consent.withdraw(connection, self._id, self._surveys, self._clock())
-                schedule.forget(connection, self._id)
-                if sound:  # a damaged one stays so, and silent
-                    seal.renew(connection, self._id)
-                erasure.due(connection)
+                # or another process has, as the parent of a forked one, and consent may have been given since
+                if self._withdrawals is None or self._withdrawals == consent.withdrawals(connection, self._id):
+                    self._write_withdrawal(connection)
             self._withdrawing = False
         self._state.erase()
+
+    def _write_withdrawal(self, connection: sqlite3.Connection) -> None:
+        sound = seal.holds(connection, self._id)
+        consent.withdraw(connection, self._id, self._surveys, self._clock())
+        schedule.forget(connection, self._id)
+        if sound:  # a damaged one stays so, and silent
+            seal.renew(connection, self._id)
+        erasure.due(connection)
 
     def permit(self) -> Permit | None:
         """What may be recorded now; None where nothing may, as before consent."""

@@ -1,5 +1,6 @@
 """Consent: bound to a survey's digest, with a receipt; what becomes of it when surveys change."""
 
+import os
 from contextlib import closing
 
 import pytest
@@ -314,6 +315,23 @@ class TestUnwritten:
     def test_it_is_written_by(self, lab, client, call):
         call(client)
         self.is_written(lab)
+
+    @pytest.mark.parametrize("again", [False, True])
+    def test_a_forked_child_writes_it_unless_that_was_done(self, lab, client, again):
+        """Consent that was given anew in the parent stands."""
+        waiting, go = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.read(waiting, 1)
+            client.record("purchase", amount=2, category="c1")
+            client.tick()
+            os._exit(len(lab.faults))  # that of the fixture
+        if again:
+            client.grant_consent()
+        os.write(go, b"!")
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+        assert lab.rows("SELECT granted FROM consents") == [(int(again),)]
+        self.is_erased(lab)
 
     def test_who_agrees_again_has_withdrawn_before(self, lab, client):
         """With permanent memory that ends their part, as always."""

@@ -95,7 +95,7 @@ class TestReadOnly:
         lab.live(client, 2)
         assert client.status().silent == f"the state file {lab.path} cannot be used: SQLITE_READONLY"
         assert len(lab.recorder.batches) == 2
-        assert [fault.during for fault in lab.faults] == ["constructor"]
+        assert [fault.during for fault in lab.faults] == ["constructor", "grant_consent"]
 
     def test_a_file_that_becomes_read_only_answers_no_more(self, lab):
         client = lab.client()
