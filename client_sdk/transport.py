@@ -139,6 +139,8 @@ def checked_url(collector: str) -> str:
         raise ClientError("collector must be a URL without a user or password, like https://tally.shop.example")
     if not host or not plain or parts.scheme not in ("https", "http") or set(collector) & set("?# \\"):
         raise ClientError(f"collector must be a URL like https://tally.shop.example, got {collector!r}")
+    if parts.path.rstrip("/").endswith(("/v1", "/v1/reports")):
+        raise ClientError(f"collector must be the URL to which /v1/reports is added, got {collector!r}")
     if parts.scheme == "http" and not _loopback(host):
         raise ClientError(f"collector must be https (plain http goes to this machine only), got {collector!r}")
     return collector.rstrip("/")

@@ -75,6 +75,8 @@ def tune(
     }
     title = f"{survey.name}: which epsilon, with {counted(supposed.devices, 'device')}"
     shown.write(title, words, about, drawn, TUNING_LEGEND, sheets)
+    if write:
+        _write(file, found.recommended, survey)
     if shown.as_table:
         out = console()
         print_words(f"{words}\n", out, "bold")
@@ -87,8 +89,6 @@ def tune(
         shown.print_rows(found.rows)
         click.echo(words, err=True)
     shown.print_pictures(drawn)
-    if write:
-        _write(file, found.recommended, survey)
 
 
 def _write(file: str, epsilon: float | None, survey: Survey) -> None:

@@ -437,6 +437,11 @@ class TestUrl:
         with pytest.raises(ClientError, match="collector must be"):
             checked_url(url)
 
+    @pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/reports", "/tally/v1/reports"])
+    def test_the_path_of_the_reports_is_not_part_of_it(self, path: str) -> None:
+        with pytest.raises(ClientError, match="must be the URL to which /v1/reports is added, got"):
+            checked_url(f"https://tally.example{path}")
+
     @pytest.mark.parametrize(
         "url",
         [
