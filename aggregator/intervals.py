@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, betaincinv, ndtri
+from scipy.special import bdtr, betaincinv, gammaln, ndtri
 
 from aggregator.tally import Integers
 from client_sdk.channel import Channel
@@ -138,12 +138,18 @@ def _at_most(channel: Channel, supporting: Floats, n: int, holders: Integers) ->
     others = (n - holders)[:, None]
     reach = math.ceil(REACH * (1 + math.sqrt(n * q * (1 - q))))
     around = np.floor(others * q) + np.arange(-reach, reach + 1)
-    chance = np.diff(_binomial(around, others, q))
-    rest = _binomial(supporting[:, None] - around[:, 1:], holders[:, None], p)
+    chance = _binomial(around, others, q)
+    rest = _binomial_at_most(supporting[:, None] - around, holders[:, None], p)
     return np.asarray((chance * rest).sum(axis=1) / chance.sum(axis=1))
 
 
-def _binomial(most: Floats, n: Integers, rate: float) -> Floats:
+def _binomial(exactly: Floats, n: Integers, rate: float) -> Floats:
+    some = np.clip(exactly, 0, n)
+    ways = gammaln(n + 1) - gammaln(some + 1) - gammaln(n - some + 1)
+    return np.where(some == exactly, np.exp(ways + some * math.log(rate) + (n - some) * math.log1p(-rate)), 0.0)
+
+
+def _binomial_at_most(most: Floats, n: Integers, rate: float) -> Floats:
     return np.where(most < 0, 0.0, bdtr(np.clip(most, 0, n), n, rate))
 
 
