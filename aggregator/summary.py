@@ -62,7 +62,7 @@ def summarize(
     epochs: Iterable[str] | None = None,
     today: date | None = None,
 ) -> list[Row]:
-    """The rows of a survey in a fixed order: question, epoch, cohort, segment, each as the survey declares it.
+    """The rows in a fixed order: question, epoch, cohort, segment, each as the survey has it, cohorts by their names.
 
     tallies: by cell, as `Database.tallies` reads them. by: names of cohorts, one group for every combination of their
     values that has reports; none: all customers together. questions, epochs: only these; None: all that have reports.
@@ -144,7 +144,7 @@ def _names(survey: Survey, by: Sequence[str]) -> list[str]:
         if name not in survey.cohorts:
             known = did_you_mean(name, survey.cohorts) or "; it declares none"
             raise SelectionError("by", f"{survey.name} has no cohort {name!r}{known}")
-    return [name for name in survey.cohorts if name in by]
+    return sorted(set(by))  # a definition that was stored has lost the order of its cohorts
 
 
 def _questions(survey: Survey, questions: Iterable[str] | None) -> list[Question]:

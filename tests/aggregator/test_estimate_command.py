@@ -63,7 +63,7 @@ def test_csv_is_the_same_with_cohorts_in_one_field_and_nothing_for_null(database
     lines = list(csv.DictReader(io.StringIO(result.stdout)))
     assert list(lines[0]) == KEYS
     assert len(lines) == len(found)
-    assert lines[0]["cohort"] == "platform=web;plan=free"
+    assert lines[0]["cohort"] == "plan=free;platform=web"
     assert lines[0]["estimate"] == ""
     assert lines[0]["published"] == "false"
     assert lines[3]["published"] == "true"
