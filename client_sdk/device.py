@@ -183,7 +183,7 @@ class Device:
             ended = schedule.over(connection, self._id, now.date())
             work = [survey for survey in self._surveys if self._has_work(connection, survey, now)]
             stale = self._pruned_on != now.date() and events.outdated(
-                connection, self._id, now.date(), events.Named.of(self._agreed(connection))
+                connection, self._id, now.date(), *self._looking(connection)
             )
         if work:
             self.journal.write()
@@ -277,16 +277,21 @@ class Device:
         return self._recorded
 
     def _agreed(self, connection: sqlite3.Connection) -> list[Survey]:
-        """The surveys that the customer agreed to and that may yet be answered: for them alone events are kept."""
-        today = self._clock().date()
-        agreed, silent = consent.standing(connection, self._id), schedule.silent(connection, self._id)
+        """The surveys that the customer agreed to and that may yet be answered: for them alone events are recorded."""
+        agreed = consent.standing(connection, self._id)
         return [
-            survey
-            for survey in self._surveys
-            if today <= survey.ends
-            and consent.covers(agreed, survey, self._terms.keep_consent)
-            and survey.digest not in silent
+            survey for survey in self._running(connection) if consent.covers(agreed, survey, self._terms.keep_consent)
         ]
+
+    def _running(self, connection: sqlite3.Connection) -> list[Survey]:
+        today, silent = self._clock().date(), schedule.silent(connection, self._id)
+        return [survey for survey in self._surveys if today <= survey.ends and survey.digest not in silent]
+
+    def _looking(self, connection: sqlite3.Connection) -> tuple[events.Named, events.Named]:
+        """What the surveys name that are agreed to; and those that wait for it, having been in an older version."""
+        agreed = consent.standing(connection, self._id)
+        waiting = events.Named.of(survey for survey in self._running(connection) if survey.id in agreed)
+        return events.Named.of(self._agreed(connection)), waiting
 
     def _consents(self, connection: sqlite3.Connection, survey: Survey) -> bool:
         agrees = consent.granted(connection, self._id, survey, self._terms.keep_consent)
@@ -317,7 +322,7 @@ class Device:
         """Forgets surveys that are over, and events that no survey looks at any more."""
         for digest in schedule.over(connection, self._id, now.date()):
             schedule.close(connection, self._id, digest)
-        events.prune(connection, self._id, now.date(), events.Named.of(self._agreed(connection)))
+        events.prune(connection, self._id, now.date(), *self._looking(connection))
 
     def _over_ceiling(self, connection: sqlite3.Connection) -> bool:
         ceiling = self._terms.max_lifetime_epsilon

@@ -60,9 +60,9 @@ class Named:
         """Whether a survey counts this event."""
         return name in self._fields
 
-    def outdated(self, event: str, today: date) -> int:
-        """The last day, as an ordinal, whose events of this name no survey looks at any more; 9999-12-31: at none."""
-        return today.toordinal() - self._days[event] if self.event(event) else date.max.toordinal()
+    def days(self, event: str) -> int:
+        """For how many days, today included, a survey looks back at this event; 0 if none does."""
+        return self._days.get(event, 0)
 
     def field(self, event: str, field: str) -> bool:
         """Whether a survey looks at this field of the event."""
@@ -99,11 +99,14 @@ def _float(value: object) -> float | None:
     return float(value) if real and not isinstance(value, bool) else None  # type: ignore[arg-type]
 
 
-def add(connection: sqlite3.Connection, device: int, recorded: Iterable[Recorded]) -> None:
-    """Keeps events."""
+def add(connection: sqlite3.Connection, device: int, recorded: Iterable[Recorded], named: Named) -> None:
+    """Keeps events, each with the day on which it goes at the latest, by what was agreed to when it was recorded."""
     connection.executemany(
-        "INSERT INTO events(device, day, name, fields) VALUES (?, ?, ?, ?)",
-        [(device, day.toordinal(), name, json.dumps(fields)) for day, name, fields in recorded],
+        "INSERT INTO events(device, day, goes, name, fields) VALUES (?, ?, ?, ?, ?)",
+        [
+            (device, day.toordinal(), day.toordinal() + named.days(name), name, json.dumps(fields))
+            for day, name, fields in recorded
+        ],
     )
 
 
@@ -125,14 +128,31 @@ def find(connection: sqlite3.Connection, device: int) -> list[Event]:
     return [Event(name, date.fromordinal(day), json.loads(fields)) for name, day, fields in rows]
 
 
-def outdated(connection: sqlite3.Connection, device: int, today: date, named: Named) -> list[tuple[str, int]]:
-    """The names that have something to prune, each with the last day to go."""
-    oldest = connection.execute("SELECT name, min(day) FROM events WHERE device = ? GROUP BY name", (device,))
-    return [(name, last) for name, day in oldest if day <= (last := named.outdated(name, today))]
+def outdated(
+    connection: sqlite3.Connection, device: int, today: date, named: Named, waiting: Named
+) -> list[tuple[str, int]]:
+    """The names that have something to prune, each with the last day to go whatever it was recorded for."""
+    oldest = connection.execute(
+        "SELECT name, min(day), min(goes) FROM events WHERE device = ? GROUP BY name", (device,)
+    )
+    found = []
+    for name, day, goes in oldest:
+        days = named.days(name) or waiting.days(name)
+        last = today.toordinal() - days
+        if day <= last or goes <= today.toordinal():
+            found.append((name, last))
+    return found
 
 
-def prune(connection: sqlite3.Connection, device: int, today: date, named: Named) -> None:
-    """Deletes the events that no survey looks at any more: of other names, or past the window of their own name."""
-    for name, last in outdated(connection, device, today, named):
-        connection.execute("DELETE FROM events WHERE device = ? AND name = ? AND day <= ?", (device, name, last))
+def prune(connection: sqlite3.Connection, device: int, today: date, named: Named, waiting: Named) -> None:
+    """Deletes the events past the window that was agreed to when they were recorded, or past the present one.
+
+    named: of the surveys that are agreed to; waiting: of those whose older version was, so that what is kept for it
+    is there when the new one is agreed to, but no longer than was told. Of other names all go.
+    """
+    for name, last in outdated(connection, device, today, named, waiting):
+        connection.execute(
+            "DELETE FROM events WHERE device = ? AND name = ? AND (day <= ? OR goes <= ?)",
+            (device, name, last, today.toordinal()),
+        )
         erasure.due(connection)

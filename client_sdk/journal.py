@@ -125,7 +125,7 @@ class Journal(Forking):
         # consent may have been withdrawn in another process, and given again
         named, withdrawals = self._permitted(connection), consent.withdrawals(connection, self._device)
         kept = [one for before, one in taken if before == withdrawals and named.event(one[1])]
-        events.add(connection, self._device, kept)
+        events.add(connection, self._device, kept, named)
         for (before, why), times in dropped.items():
             if before == withdrawals and named.events:
                 count(connection, self._device, why, times)

@@ -167,15 +167,27 @@ def test_events_of_a_survey_that_is_over_go_although_another_runs(lab):
 
 
 @pytest.mark.parametrize("keep", [False, True])
-def test_a_new_version_that_waits_for_consent_keeps_no_event(lab, keep):
-    """Nothing was agreed to under its window; where consent outlives the old version, it counts as agreed to."""
+@pytest.mark.parametrize(("later", "left"), [(3, 1), (4, 0)])
+def test_a_new_version_keeps_what_was_recorded_no_longer_than_was_told(lab, keep, later, left):
+    """Five days by the version that was agreed to, whatever the next one looks back at, agreed to yet or not."""
     client = lab.client()
     client.record("purchase", amount=1, category="c1")
     lab.live(client)
     lab.end()
     client = lab.client(lab.survey(version=2, days=365), agreed=False, keep_consent=keep)
+    lab.clock.advance(days=later)
     client.tick()
-    assert lab.rows("SELECT count(*) FROM events") == [(int(keep),)]
+    assert lab.rows("SELECT count(*) FROM events") == [(left,)]
+
+
+def test_a_shorter_window_that_is_agreed_to_goes_for_what_is_there(lab):
+    client = lab.client()
+    client.record("purchase", amount=1, category="c1")
+    lab.live(client, 3)
+    lab.end()
+    client = lab.client(lab.survey(version=2, days=2))
+    client.tick()
+    assert lab.rows("SELECT count(*) FROM events") == [(0,)]
 
 
 def test_a_device_keeps_at_most_so_many_events(lab, monkeypatch):
