@@ -109,7 +109,11 @@ class Journal(Forking):
 
     def _write_for_app(self) -> None:
         if self._durable or not self._state.pausing:
-            self.write(brief=True)
+            try:
+                self.write(brief=True)
+            except sqlite3.OperationalError as error:
+                if self._durable or not _held_by_others(error):
+                    raise  # else nothing is lost: it is in memory, and written with a later call
         else:
             with self._lock:
                 self._bound()
@@ -151,6 +155,11 @@ class Journal(Forking):
         self._buffer = []
         self._dropped = Counter()
         _unwritten.discard(self)
+
+
+def _held_by_others(error: sqlite3.OperationalError) -> bool:
+    """Whether the file was only busy, with another process or thread of this one."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_BUSY) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 _unwritten: set[Journal] = set()  # kept alive although the app has let go of its client
