@@ -145,8 +145,7 @@ class Client:
         except Exception as error:  # a damaged file can hold anything
             told = isinstance(error, StateError)
             self._unusable = str(error) if told else f"the state file cannot be used ({type(error).__name__})"
-            logger.error("silent: %s", self._unusable)
-            self._tell(doing, error)
+            self._tell(doing, error, f"silent: {self._unusable}")
 
     def grant_consent(self, shown: str | None = None) -> None:
         """Notes that the customer agrees to the surveys; before this nothing is recorded and nothing sent.
@@ -318,7 +317,6 @@ class Client:
                 self._ticker.wake()
             return action(device)
         except Exception as error:
-            logger.error("%s failed: %s", doing, type(error).__name__)
             self._tell(doing, error)
             return otherwise
 
@@ -333,7 +331,8 @@ class Client:
         thread.join(min(max(0.0, seconds), threading.TIMEOUT_MAX))
         return outcome[0] if outcome else None
 
-    def _tell(self, doing: str, error: Exception) -> None:
+    def _tell(self, doing: str, error: Exception, what: str | None = None) -> None:
+        logger.error(what or f"{doing} failed: {type(error).__name__}")
         if self._on_error is not None:
             try:
                 self._on_error(Fault(doing, type(error).__name__))

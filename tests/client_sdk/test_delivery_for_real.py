@@ -36,6 +36,7 @@ clients = [Client(survey, collector=url, state=state, device=str(number), cohort
                   clock=lambda: ends - timedelta(seconds=1)) for number in range(devices)]
 for one in clients:
     one.grant_consent()
+print("ready", flush=True)
 
 def work(seed):
     for one in random.Random(seed).sample(clients, devices):
@@ -50,10 +51,11 @@ for number in range(processes):
         for thread in threads:
             thread.join()
         left = clients
-        until = time.monotonic() + 60
+        until = time.monotonic() + 300
         while left and time.monotonic() < until:
             left = [one for one in left if not one.flush(5.0)]
         for one in clients:
+            one.status()  # writes what is in memory, and waits for the others longer than close may
             one.close()
         sys.exit(len(left))
 sys.exit(sum(os.wait()[1] for _ in range(processes)))
@@ -78,22 +80,25 @@ def collector(tmp_path: Path, port: int, live_survey: Survey, serve: Any) -> Ite
     )
     file.write_text(text)
     running: list[subprocess.Popen[bytes]] = []
+    said = tmp_path / "collector.log"
 
     def start() -> subprocess.Popen[bytes]:
         code = "from collector.cli import serve; serve()"
         options = ["--port", str(port), "--database", str(tmp_path / "counts.db")]
-        running.append(
-            subprocess.Popen(
-                [sys.executable, "-c", code, str(file), *options],
-                stderr=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": str(ROOT)},
+        with said.open("ab") as log:
+            running.append(
+                subprocess.Popen(
+                    [sys.executable, "-c", code, str(file), *options],
+                    stderr=log,
+                    env=os.environ | {"PYTHONPATH": str(ROOT)},
+                )
             )
-        )
-        for _ in range(400):
+        until = time.monotonic() + 300  # hundreds of threads may want the same two cores
+        while running[-1].poll() is None and time.monotonic() < until:
             with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 return running[-1]
             time.sleep(0.05)
-        raise AssertionError("the collector did not start")
+        raise AssertionError(f"the collector did not start:\n{said.read_text()}")
 
     yield start
     for one in running:
@@ -124,16 +129,18 @@ def test_every_report_counts_once_although_the_collector_is_killed(
         stderr=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
         for _ in range(kills):
             time.sleep(0.4)
             running.send_signal(signal.SIGKILL)
             running.wait()
             time.sleep(0.2)
             running = collector()
-        _, printed = process.communicate(timeout=200)
+        _, printed = process.communicate(timeout=600)
     assert (process.returncode, printed) == (0, b"")
     running.terminate()
-    running.wait(20)
+    running.wait(60)
 
     state = tmp_path / "state.db"
     answered = Counter(dict(rows(state, "SELECT question, count(*) FROM ledger GROUP BY question")))

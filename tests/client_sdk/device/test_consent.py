@@ -356,11 +356,12 @@ class TestUnwritten:
         assert [fault.during for fault in lab.faults] == ["withdraw_consent", "close"]
         assert lab.client(lab.survey(memory="permanent"), agreed=False).status().surveys[0].consent is True
 
-    def test_close_that_takes_too_long_is_told(self, lab, client, monkeypatch):
-        """The file is held for longer than `close` may block."""
+    def test_close_that_takes_too_long_is_told(self, lab, client, monkeypatch, caplog):
+        """The file is held for longer than `close` may block: the app's log says so, too."""
         monkeypatch.setattr("client_sdk.client.CLOSE_SECONDS", 0.1)
         client._device._state._connection.execute("PRAGMA busy_timeout = 5000")
         self.blocker.execute("BEGIN IMMEDIATE")
         client.close()
         assert [(fault.during, fault.kind) for fault in lab.faults][1:] == [("close", "TimeoutError")]
+        assert caplog.messages[-1] == "close failed: TimeoutError"
         self.blocker.execute("ROLLBACK")
