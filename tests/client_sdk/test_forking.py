@@ -54,6 +54,7 @@ def worker(number):
         thread.join(120)
     for one in clients:
         one.flush(20.0)
+        one.status()  # writes what is in memory, and waits for the others longer than close may
         one.close()
 """
 
@@ -143,6 +144,7 @@ for thread in busy:
     thread.join()
 for one in clients:
     one.flush(20.0)
+    one.status()
     one.close()
 assert [os.waitpid(child, 0)[1] for child in children] == [0] * 12
 """,
