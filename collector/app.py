@@ -49,7 +49,7 @@ def create_app(surveys: Sequence[Survey], database: str | Path, *, clock: Callab
     metrics = Metrics(surveys)
     writer = Writer(store, clock, metrics)
     app = Flask("collector", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
+    app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES + 1  # a body of unknown length is cut there, and seen to be too large
     app.extensions["hushtally"] = writer
     app.register_blueprint(_reports(surveys, writer, metrics, clock))
     app.register_blueprint(_descriptions(surveys))

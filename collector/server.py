@@ -16,7 +16,9 @@ from types import FrameType
 from flask import Flask
 from waitress import create_server, wasyncore  # type: ignore[import-untyped]
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
+from waitress.parser import HTTPRequestParser  # type: ignore[import-untyped]
 from waitress.task import ErrorTask  # type: ignore[import-untyped]
+from waitress.utilities import RequestEntityTooLarge  # type: ignore[import-untyped]
 
 from client_sdk.errors import HushtallyError
 from client_sdk.report import MOST_BYTES
@@ -51,8 +53,19 @@ def address(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    """Leaves it to the application to refuse a body that is too long to be read to its end."""
+
+    def received(self, data: bytes) -> int:
+        taken: int = super().received(data)
+        if isinstance(self.error, RequestEntityTooLarge):  # type: ignore[has-type]
+            self.error = None
+            self.headers["CONNECTION"] = "close"
+        return taken
+
+
 class _ProblemTask(ErrorTask):  # type: ignore[misc]
-    """Waitress's own answer to a request that no application could read, as problem details."""
+    """Waitress's own answer to what is no request; no word on a batch, so it has no type of ours."""
 
     def execute(self) -> None:
         error = self.request.error
@@ -65,6 +78,7 @@ class _ProblemTask(ErrorTask):  # type: ignore[misc]
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
+    parser_class = _Parser
     error_task_class = _ProblemTask
 
 

@@ -265,15 +265,41 @@ def test_nothing_about_the_sender_is_kept(start: Start, live: Any, tmp_path: Pat
     assert b"127.0.0.1" not in kept
 
 
-def test_a_flood_is_cut_off_in_the_same_form(start: Start) -> None:
-    """More than four times the limit is not even read to its end: the answer comes before the body."""
-    process = start()
+HEAD = b"POST /v1/reports HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+
+def answer(process: Any, request: bytes) -> tuple[bytes, Any]:
+    """The head of the answer to these very bytes, and the problem in its body; the connection is closed after it."""
     with socket.create_connection(("127.0.0.1", process.port), timeout=20) as connection:
-        connection.sendall(b"POST /v1/reports HTTP/1.1\r\nHost: x\r\nContent-Length: 1100000\r\n\r\n ")
+        connection.sendall(request)
         head, _, body = b"".join(iter(lambda: connection.recv(65_536), b"")).partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 413 ")
     assert b"application/problem+json" in head
-    assert json.loads(body)["status"] == 413
+    return head, json.loads(body)
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        b"Content-Length: 1100000\r\n\r\n ",
+        b"Transfer-Encoding: chunked\r\n\r\n" + b"%x\r\n" % (4 * MOST_BYTES) + b" " * (4 * MOST_BYTES),
+    ],
+)
+def test_a_flood_is_cut_off_with_the_same_words(flood: bytes, start: Start) -> None:
+    """More than four times the limit is not even read to its end: refused, and counted, as any body too large."""
+    process = start()
+    head, problem = answer(process, HEAD + flood)
+    assert head.startswith(b"HTTP/1.1 413 "), problem
+    assert (problem["type"], problem["status"]) == ("urn:hushtally:too_large", 413)
+    assert problem["detail"] == "the body must have at most 262,144 bytes"
+    assert process.metrics()['hushtally_batches_refused_total{reason="too_large"}'] == 1
+
+
+@pytest.mark.parametrize("wrong", [b"Content-Length: many\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n?\r\n"])
+def test_what_is_no_http_is_no_word_on_a_batch(wrong: bytes, start: Start) -> None:
+    """No type of ours: a proxy may have spoiled it on the way, and a device shall try again."""
+    head, problem = answer(start(), HEAD + wrong)
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert (problem["type"], problem["status"]) == ("about:blank", 400)
 
 
 def run(*arguments: object) -> Result:
