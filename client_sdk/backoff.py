@@ -21,6 +21,7 @@ class Backoff:
     """
 
     def __init__(self) -> None:
+        self.why = ""  # the last failure
         self._failures = 0
         self._until = self._until_by_date = 0.0
 
@@ -28,8 +29,9 @@ class Backoff:
         """Seconds until the next try."""
         return max(min(self._until - time.monotonic(), self._until_by_date - now.timestamp()), 0.0)
 
-    def failed(self, now: datetime, randomness: Randomness, retry_after: float | None = None) -> None:
+    def failed(self, now: datetime, randomness: Randomness, why: str, retry_after: float | None = None) -> None:
         """Waits longer, and at least the `retry_after` seconds that the collector asked for, a day at most."""
+        self.why = why
         self._failures += 1
         ceiling = min(FIRST_SECONDS * 2 ** min(self._failures, 12), LONGEST_SECONDS)
         wait = ceiling * randomness.below(1_000) / 1_000 + min(retry_after or 0.0, LONGEST_OBEYED)
@@ -48,11 +50,17 @@ class Backoffs:
         failing = self._failing.get(name)
         return failing.remaining(now) if failing else 0.0
 
+    def why(self, name: str | bytes) -> str | None:
+        """Why it failed last; None for what did not fail."""
+        failing = self._failing.get(name)
+        return failing.why if failing else None
+
     def failed(
         self,
         name: str | bytes,
         now: datetime,
         randomness: Randomness,
+        why: str,
         retry_after: float | None = None,
         *,
         always: bool = False,
@@ -62,7 +70,7 @@ class Backoffs:
             self._failing = {name: one for name, one in self._failing.items() if one.remaining(now) > 0}
             if len(self._failing) >= MOST_FAILING:
                 return False
-        self._failing.setdefault(name, Backoff()).failed(now, randomness, retry_after)
+        self._failing.setdefault(name, Backoff()).failed(now, randomness, why, retry_after)
         return True
 
     def succeeded(self, name: str | bytes) -> None:

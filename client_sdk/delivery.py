@@ -18,7 +18,7 @@ from client_sdk.report import Batch
 from client_sdk.state import State, count
 from client_sdk.survey import Survey
 from client_sdk.transport import Answer, CutOff, HttpTransport, Transport
-from client_sdk.verdict import BUSY, Verdict, judge
+from client_sdk.verdict import BUSY, Verdict, complaint, judge
 
 logger = logging.getLogger("hushtally")
 
@@ -87,6 +87,11 @@ class Delivery(Forking):
         if self._http:
             self._http.cut()
 
+    def trouble(self, connection: sqlite3.Connection, now: datetime) -> str | None:
+        """Why the collector failed last, or else one of the batches to send; None if neither did."""
+        names: list[str | bytes] = [self._url, *(one.batch for one in outbox.due(connection, self._device, now))]
+        return next((why for name in names if (why := self._failing.why(name))), None)
+
     def _due(self, now: datetime) -> list[Waiting]:
         """The batches to send; those that cannot be sent any more go first."""
         with self._state.lock() as connection:
@@ -124,44 +129,43 @@ class Delivery(Forking):
             except CutOff:
                 raise  # nobody failed
             except OSError as error:
-                logger.info("the collector cannot be reached: %s", type(error).__name__)
-                self._unreachable(waiting, now, None)
+                self._unreachable(waiting, now, f"the last try failed ({type(error).__name__})")
                 return False
             if answer.status in BUSY:
-                logger.info("the collector asks for time: %d", answer.status)
-                self._unreachable(waiting, now, answer.retry_after)
+                self._unreachable(waiting, now, f"the collector answered {answer.status}", answer.retry_after)
                 return False
             self._failing.succeeded(self._url)
             if self._settle(waiting, answer, now):
                 self._failing.succeeded(waiting.batch)
             else:
-                self._later(waiting, now, answer.retry_after)
                 settled = False
         return settled
 
-    def _unreachable(self, waiting: Waiting, now: datetime, retry_after: float | None) -> None:
-        self._failing.failed(self._url, now, self._randomness, retry_after, always=True)
+    def _unreachable(self, waiting: Waiting, now: datetime, why: str, retry_after: float | None = None) -> None:
+        logger.info("not delivered: %s", why)
+        self._failing.failed(self._url, now, self._randomness, why, retry_after, always=True)
         # it may be this batch that breaks the way: another one goes first the next time
-        self._failing.failed(waiting.batch, now, self._randomness)
+        self._failing.failed(waiting.batch, now, self._randomness, why)
 
-    def _later(self, waiting: Waiting, now: datetime, retry_after: float | None = None) -> None:
+    def _later(self, waiting: Waiting, now: datetime, why: str, retry_after: float | None = None) -> None:
         """Tries a batch again later; where more fail than can be remembered, the collector is left alone as a whole."""
-        if not self._failing.failed(waiting.batch, now, self._randomness, retry_after):
-            self._failing.failed(self._url, now, self._randomness, retry_after, always=True)
+        logger.info("not delivered: %s", why)
+        if not self._failing.failed(waiting.batch, now, self._randomness, why, retry_after):
+            self._failing.failed(self._url, now, self._randomness, why, retry_after, always=True)
 
     def _settle(self, waiting: Waiting, answer: Answer, now: datetime) -> bool:
         """Acts on an answer; False when the batch is to be tried again, which keeps no other from being sent."""
         batch = Batch.decode(waiting.body)
         verdict = judge(answer, batch)
         if verdict is None:
-            logger.info("the collector did not take a batch: %d", answer.status)
+            self._later(waiting, now, complaint(answer, batch), answer.retry_after)
             return False
         try:
             with self._state.transaction() as connection:
                 if outbox.remove(connection, self._device, waiting.batch):
                     self._account(connection, batch, verdict, now)
-        except sqlite3.Error:  # as on a full disk, where every tick would send it again
-            self._later(waiting, now)
+        except sqlite3.Error as error:  # as on a full disk, where every tick would send it again
+            self._later(waiting, now, f"the collector's answer could not be noted ({type(error).__name__})")
             raise
         return True
 

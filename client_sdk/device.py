@@ -220,6 +220,7 @@ class Device:
                 tuple(replace(one, silent=off, next=None) if off else one for one in surveys),
                 outbox.waiting(connection, self._id),
                 dict(rows),
+                self.delivery.trouble(connection, self._clock()),
             )
 
     def explain(self) -> tuple[Explanation, ...]:

@@ -32,13 +32,16 @@ class SurveyStatus:
 class Status:
     """A client. silent: why it does nothing at all, None while it works. surveys: all of them, in the app's order.
 
-    counters: reports and events, by fate. Where the state file cannot be read, all is told as if nothing were in it.
+    waiting: batches that are not delivered yet, most of them because their moment has not come. counters: reports and
+    events, by fate. delivery: why the last try to deliver failed, None if it went well or none was made since the app
+    started. Where the state file cannot be read, all is told as if nothing were in it.
     """
 
     silent: str | None
     surveys: tuple[SurveyStatus, ...]
     waiting: int
     counters: Mapping[str, int]
+    delivery: str | None = None
 
     @classmethod
     def unread(cls, surveys: Iterable[Survey], silent: str) -> Self:

@@ -13,6 +13,7 @@ from client_sdk.transport import Answer
 BUSY = frozenset({429, 503})  # the collector as a whole wants to be left alone
 # what a collector refuses for good; one that has not been told of the survey yet may be, before the epoch is over
 KINDS = ("malformed", "too_large", "unsupported_content")
+UNKNOWN = "unknown_survey"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,16 @@ def judge(answer: Answer, batch: Batch) -> Verdict | None:
     if answer.status == 200:
         return _counted(answer.body, batch)
     kind = _kind(answer.body) if 400 <= answer.status < 500 else None
-    return Verdict(0, (), {f"refused: {kind}": len(batch.reports)}) if kind else None
+    return Verdict(0, (), {f"refused: {kind}": len(batch.reports)}) if kind in KINDS else None
+
+
+def complaint(answer: Answer, batch: Batch) -> str:
+    """Why a batch is to be tried again as it is, for who runs the app; of what a server says nothing else is kept."""
+    if answer.status >= 500:
+        return f"the collector answered {answer.status}"
+    if _kind(answer.body) == UNKNOWN:
+        return f"the collector does not know {batch.survey} v{batch.version} as the app has it"
+    return f"what answered {answer.status} is no collector"
 
 
 def _counted(body: bytes, batch: Batch) -> Verdict | None:
@@ -61,4 +71,4 @@ def _kind(body: bytes) -> str | None:
         named = json.loads(body)["type"]
     except (ValueError, LookupError, TypeError, RecursionError):
         return None
-    return next((kind for kind in KINDS if named == f"urn:hushtally:{kind}"), None)
+    return next((kind for kind in (*KINDS, UNKNOWN) if named == f"urn:hushtally:{kind}"), None)

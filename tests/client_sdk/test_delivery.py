@@ -333,14 +333,14 @@ class TestRepeats:
 
         now, randomness, backoffs = datetime(2026, 11, 2, tzinfo=UTC), SeededRandomness(5), Backoffs()
         for number in range(MOST_FAILING):
-            assert backoffs.failed(str(number), now, randomness, 60.0)
-        assert not backoffs.failed("another", now, randomness)
-        assert backoffs.failed("https://tally.example", now, randomness, 60.0, always=True)
+            assert backoffs.failed(str(number), now, randomness, "503", 60.0)
+        assert not backoffs.failed("another", now, randomness, "503")
+        assert backoffs.failed("https://tally.example", now, randomness, "503", 60.0, always=True)
         assert backoffs.remaining("https://tally.example", now) > 59
         assert backoffs.remaining("0", now) > 59
         backoffs.succeeded("0")
         assert backoffs.remaining("0", now) == 0
-        assert backoffs.failed("another", now + timedelta(hours=3), randomness)
+        assert backoffs.failed("another", now + timedelta(hours=3), randomness, "503")
         assert len(backoffs._failing) == 1
 
     def test_more_failing_batches_than_are_remembered_leave_the_collector_alone(
@@ -386,11 +386,87 @@ class TestRepeats:
             for _ in range(300):
                 backoff = Backoff()
                 backoff._failures = failures - 1
-                backoff.failed(now, randomness)
+                backoff.failed(now, randomness, "503")
                 waits.append(backoff.remaining(now))
             assert max(waits) < ceiling
             # fails by chance 1 in 10^8: 300 uniform draws have their mean within 5.8 standard errors
             assert abs(sum(waits) / 300 - ceiling / 2) < 5.8 * ceiling / (12 * 300) ** 0.5
+
+
+NO_COLLECTOR = "what answered {} is no collector"
+
+
+class TestWhatItsStatusSays:
+    @pytest.mark.parametrize(
+        ("failure", "why"),
+        [
+            (ConnectionRefusedError("canary"), "the last try failed (ConnectionRefusedError)"),
+            (TimeoutError("canary"), "the last try failed (TimeoutError)"),
+            (Answer(503, b"canary"), "the collector answered 503"),
+            (Answer(429, b"canary"), "the collector answered 429"),
+            (Answer(500, b"canary"), "the collector answered 500"),
+            (
+                Answer(422, b'{"type": "urn:hushtally:unknown_survey", "title": "canary"}'),
+                "the collector does not know habits v1 as the app has it",
+            ),
+            (Answer(404, b"<html>canary"), NO_COLLECTOR.format(404)),
+            (Answer(302, b""), NO_COLLECTOR.format(302)),
+            (Answer(200, b"<html>please log in</html>"), NO_COLLECTOR.format(200)),
+        ],
+    )
+    def test_why_the_last_try_failed_until_one_goes_well(
+        self, failure: Any, why: str, make_client: Make, clock: ScriptedClock
+    ) -> None:
+        """Nothing else that a server says is in it."""
+        recorder = Recorder(failure, told(accepted=1))
+        to_the_end_of_the_day(clock)
+        client = make_client(transport=recorder)
+        seen = [client.status().delivery]
+        for _ in range(3):
+            client.tick()
+            seen.append(client.status().delivery)
+            clock.advance(seconds=60)
+        assert seen == [None, why, None, None]
+
+    def test_of_a_batch_that_is_not_taken_although_others_are(
+        self, make_client: Make, make_survey: Callable[..., Survey], clock: ScriptedClock
+    ) -> None:
+        class Unknown(Recorder):
+            def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = 0) -> Answer:
+                answer = super().request(method, url, body, timeout)
+                return Answer(422, b'{"type": "urn:hushtally:unknown_survey"}') if b'"new"' in (body or b"") else answer
+
+        to_the_end_of_the_day(clock)
+        client = make_client([make_survey("new"), make_survey("old")], transport=Unknown())
+        for _ in range(5):
+            client.tick()
+            clock.advance(hours=2)
+            assert client.status().delivery == "the collector does not know new v1 as the app has it"
+        client.withdraw_consent()
+        assert client.status().delivery is None
+
+    def test_also_of_a_client_that_leaves_the_collector_alone(
+        self, make_client: Make, clock: ScriptedClock, serve: Any, answer_of: Any
+    ) -> None:
+        """As where a client is opened for every visit: another one has tried."""
+        server = serve(lambda connection, _: connection.sendall(answer_of(b"", "503 No", "Retry-After: 600")))
+        to_the_end_of_the_day(clock)
+        for _ in range(3):
+            client = make_client(collector=server.url, transport=HttpTransport())
+            client.tick()
+            assert client.status().delivery == "the collector answered 503"
+            client.close()
+        assert len(server.requests) == 1
+
+    def test_that_an_answer_could_not_be_noted(self, make_client: Make, clock: ScriptedClock) -> None:
+        to_the_end_of_the_day(clock)
+        client = make_client()
+        assert client._device is not None
+        client._device.answer()
+        execute(client, "PRAGMA query_only = ON")
+        client.tick()
+        assert client.status().delivery == "the collector's answer could not be noted (OperationalError)"
+        execute(client, "PRAGMA query_only = OFF")
 
 
 class TestTheEndOfABatch:
