@@ -17,6 +17,7 @@ from client_sdk.report import MOST_BYTES
 from client_sdk.survey import Survey
 from collector.admission import admit, collected, read, require_distinct, too_large
 from collector.metrics import CONTENT_TYPE, Metrics
+from collector.notices import notices
 from collector.refusal import Refusal, Refused
 from collector.sqlite_store import SqliteStore
 from collector.writer import Writer
@@ -43,6 +44,8 @@ def create_app(surveys: Sequence[Survey], database: str | Path, *, clock: Callab
     store = SqliteStore(database)
     try:
         store.register(surveys)
+        for line in notices(surveys, store.surveys(), clock()):
+            _log.warning("%s", line)
     except BaseException:
         store.close()
         raise

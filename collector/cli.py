@@ -11,6 +11,7 @@ from client_sdk.errors import HushtallyError, SurveyError
 from client_sdk.survey import Survey
 from collector.admission import require_distinct
 from collector.app import create_app, today_in_utc
+from collector.notices import takes_reports
 from collector.server import Server, address, listen
 
 
@@ -51,22 +52,11 @@ def _serve(surveys: Sequence[Survey], host: str, port: int, database: Path, thre
         try:
             server = Server(app, listening, threads)
             today = today_in_utc()
-            running = [survey for survey in surveys if today <= survey.accepted_until(survey.ends)]
-            for survey in surveys:
-                if survey not in running:
-                    click.echo(f"hushtally: {_ended(survey)}", err=True)
-            names = ", ".join(survey.name for survey in running) or "nothing"
+            names = ", ".join(survey.name for survey in surveys if takes_reports(survey, today)) or "nothing"
             server.run(lambda: click.echo(f"hushtally: collecting {names} at {address(listening)}", err=True))
         finally:
             app.extensions["hushtally"].close()
         click.echo("hushtally: stopped; every answered batch is counted", err=True)
-
-
-def _ended(survey: Survey) -> str:
-    return (
-        f"{survey.name} has ended, its last reports were due by {survey.accepted_until(survey.ends)}: reports are"
-        f" refused, and its last counts erased on {survey.erased_on(survey.epoch.label(survey.ends))}"
-    )
 
 
 def _load(files: Sequence[Path]) -> list[Survey]:

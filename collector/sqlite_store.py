@@ -16,6 +16,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from client_sdk.canonical import canonical_json
+from client_sdk.errors import SurveyError
 from client_sdk.file_kinds import COLLECTOR, COLLECTOR_SCHEMA, no_collector
 from client_sdk.retention import Retention
 from client_sdk.survey import Survey
@@ -142,13 +143,16 @@ class SqliteStore:
             row = (survey.id, survey.version, survey.digest, canonical_json(survey.resolved))
             self._database.execute("INSERT INTO surveys VALUES (?, ?, ?, ?)", row)
         elif known[0] != survey.digest:
-            raise StoreError(changed(Survey.from_resolved(json.loads(known[1])), survey))
+            held = _readable(known[1])
+            raise StoreError(
+                changed(held, survey) if held else f"{self.path}: what it has of {survey.name} cannot be read"
+            )
 
     def surveys(self) -> list[Survey]:
         """See Store."""
         with self._errors():
-            rows = list(self._database.query("SELECT definition FROM surveys ORDER BY id, version"))
-        return [Survey.from_resolved(json.loads(row["definition"])) for row in rows]
+            rows = self._database.execute("SELECT definition FROM surveys ORDER BY id, version").fetchall()
+        return [survey for (definition,) in rows if (survey := _readable(definition)) is not None]
 
     def add(self, admissions: Sequence[Admission]) -> list[Counted]:
         """See Store."""
@@ -268,6 +272,14 @@ class SqliteStore:
                 yield
             except sqlite3.Error as error:
                 raise StoreError(f"database {self.path}: {error}") from None
+
+
+def _readable(definition: str) -> Survey | None:
+    """A survey that was stored, None where it is damaged or of a kind that this hushtally does not know."""
+    try:
+        return Survey.from_resolved(json.loads(definition))
+    except (SurveyError, TypeError, ValueError):
+        return None
 
 
 def _due(definition: str | None, epochs: set[str]) -> dict[str, date]:

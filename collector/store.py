@@ -46,7 +46,7 @@ class Store(Protocol):
         """Keeps the surveys, all or none; StoreError if one is there with another digest, with what differs."""
 
     def surveys(self) -> list[Survey]:
-        """Every survey that was ever registered, by id and version."""
+        """Every survey that was ever registered and can still be read, by id and version."""
 
     def add(self, admissions: Sequence[Admission]) -> list[Counted]:
         """Counts the batches that did not come before, durably and all or none; what became of each.

@@ -157,7 +157,7 @@ def test_a_survey_that_has_ended_is_served_and_erased(start: Start, text: Callab
     process = start(survey=file)
     last = over.ends + timedelta(days=1)
     assert process.said == [
-        f"hushtally: habits v1 has ended, its last reports were due by {last}: reports are refused,"
+        f"habits v1 has ended, its last reports were due by {last}: reports are refused,"
         f" and its last counts erased on {last + timedelta(days=31)}\n"
     ]
     assert post(process, replace(later, id="2" * 32)) == {
@@ -169,6 +169,24 @@ def test_a_survey_that_has_ended_is_served_and_erased(start: Start, text: Callab
         assert connection.execute("SELECT epoch FROM cells").fetchall() == [(over.ends.isoformat(),)]
     assert begun.isoformat().encode() not in path.read_bytes()
     assert sorted(one.name for one in tmp_path.glob("counts.db*")) == ["counts.db"]
+
+
+def test_a_survey_that_runs_but_is_not_served_is_told(
+    start: Start, live: Any, text: Callable[..., str], tmp_path: Path
+) -> None:
+    """In a line as it starts; not of one that has ended, nor of one that cannot be read, and neither keeps it."""
+    path, next_one = tmp_path / "counts.db", replace(live.survey, version=2)
+    over = replace(Survey.parse(text(live.today - timedelta(days=40))), id="old")
+    with closing(SqliteStore(path)) as store:
+        store.register([next_one, over, replace(over, id="broken")])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE surveys SET definition = '{}' WHERE id = 'broken'")
+    process = start()
+    assert process.said == [
+        f"habits v2 is in the database but not served: its reports, due by {next_one.ends + timedelta(days=1)},"
+        " are refused until its file is named, too\n"
+    ]
+    assert process.stop() == STOPPED
 
 
 def test_a_survey_that_cannot_be_purged_is_told_once(

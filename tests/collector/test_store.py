@@ -371,6 +371,17 @@ def test_a_changed_survey_needs_a_new_version(store: SqliteStore, survey: Survey
     assert [kept.name for kept in store.surveys()] == ["habits v1", "habits v2"]
 
 
+def test_a_changed_survey_is_refused_also_where_the_old_one_cannot_be_read(
+    store: SqliteStore, survey: Survey, path: Path
+) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE surveys SET digest = 'other', definition = '{'")
+    with pytest.raises(StoreError) as caught:
+        store.register([survey])
+    assert str(caught.value) == f"{path}: what it has of habits v1 cannot be read"
+    assert store.surveys() == []
+
+
 def _other_program(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE customers (name TEXT)")
