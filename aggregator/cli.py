@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -63,11 +64,13 @@ def estimate(
 ) -> None:
     """The share of customers in every segment, with intervals.
 
-    SURVEY is a survey file, or the id (or id@version) of a survey in the database.
+    SURVEY is a survey file, or the id (or id@version) of a survey in the database; without a version the newest.
     """
     try:
         with Database.open(database) as opened:
             found = find_survey(survey, opened)
+            if survey == found.id:
+                _tell_older(found, opened)
             tallies = opened.tallies(found)
         rows = summarize(
             found, tallies, by, confidence, population, questions or None, (epochs or None) if tallies else None
@@ -105,6 +108,20 @@ def find_survey(name: str, database: Database) -> Survey:
     if not VERSION.fullmatch(version):
         raise click.BadParameter(f"version must be a number, got {shown(version)}", param_hint="SURVEY")
     return database.survey(id, int(version))
+
+
+def _tell_older(newest: Survey, database: Database) -> None:
+    """Whoever names no version gets the newest, which may have come today: the others' reports are not lost."""
+    for id, version in database.surveys():
+        if id != newest.id or version == newest.version:
+            continue
+        with suppress(DatabaseError):  # one that is damaged is not what was asked for
+            if epochs := database.epochs(database.survey(id, version)):
+                which = epochs[0] if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
+                click.echo(
+                    f"this is {newest.name}; v{version} has reports of {which}: hushtally estimate {id}@{version}",
+                    err=True,
+                )
 
 
 def _show(rows: list[Row], survey: Survey, form: str) -> None:

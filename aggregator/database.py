@@ -107,6 +107,12 @@ class Database:
             raise DatabaseError(f"{self.path}: the definition of {id} v{number} does not have its digest")
         return survey
 
+    def epochs(self, survey: Survey) -> list[str]:
+        """The epochs of which it has reports of the survey that are kept today, ascending."""
+        sql = "SELECT DISTINCT epoch FROM cells WHERE survey = ? AND version = ? ORDER BY 1"
+        epochs = [str(epoch) for (epoch,) in self._rows(sql, survey.id, survey.version)]
+        return [epoch for epoch in epochs if _today() < survey.erased_on(epoch)]
+
     def agree(self, survey: Survey) -> bool:
         """Whether it holds this very survey; False if it holds no such id and version at all.
 
@@ -126,7 +132,7 @@ class Database:
         Without those whose retention is over, which no collector may have been there to erase. today: the day in UTC on
         which it is read; None: this one.
         """
-        now = datetime.now(UTC).date() if today is None else today
+        now = today or _today()
         with self._reading():
             self._connection.execute("BEGIN")
             try:
@@ -159,3 +165,7 @@ class Database:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
                 raise DatabaseError(f"{self.path} is no hushtally database") from None
             raise DatabaseError(f"{self.path}: cannot be read: {error}") from None
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()

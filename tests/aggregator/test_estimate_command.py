@@ -184,6 +184,28 @@ def test_a_file_that_was_never_served_is_no_empty_result(
     )
 
 
+def test_reports_of_an_older_version_are_pointed_to(
+    database: Path, survey: Survey, survey_text: str, tallies: dict[Cell, Tally], write_database: Callable[..., Path]
+) -> None:
+    """Whoever names no version gets the newest, and a line for every other that still has reports."""
+    one_week = {cell: tally for cell, tally in tallies.items() if cell.epoch == "2026-W46"}
+    for version, held in ((2, {}), (3, one_week), (12, one_week)):
+        write_database(database, Survey.parse(survey_text.replace("version = 1", f"version = {version}")), held)
+    newest = run(database, "shop", "--format", "json")
+    assert {row["version"] for row in rows(newest)} == {12}
+    assert newest.stderr == (
+        "this is shop v12; v1 has reports of 2026-W45 to 2026-W46: hushtally estimate shop@1\n"
+        "this is shop v12; v3 has reports of 2026-W46: hushtally estimate shop@3\n"
+    )
+    assert run(database, "shop@12").stderr == ""
+    assert "v1 has reports of 2026-W45" in run(database, "shop", "--epoch", "2026-W45").stderr
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE surveys SET definition = '[' WHERE version = 1")
+        connection.execute("UPDATE cells SET epoch = '2006-W45' WHERE version = 3 AND epoch = '2026-W46'")
+    connection.close()
+    assert run(database, "shop").stderr == ""
+
+
 def test_a_long_domain_shows_its_largest_segments(
     tmp_path: Path, survey_text: str, write_database: Callable[..., Path]
 ) -> None:
