@@ -11,6 +11,7 @@ from client_sdk.errors import HushtallyError, SurveyError
 from client_sdk.survey import Survey
 from collector.admission import require_distinct
 from collector.app import create_app, today_in_utc
+from collector.database_option import database_option
 from collector.notices import takes_reports
 from collector.server import Server, address, listen
 
@@ -19,14 +20,7 @@ from collector.server import Server, address, listen
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65_535), help="0: any that is free.")
-@click.option(
-    "--database",
-    default="./hushtally.db",
-    show_default=True,
-    envvar="HUSHTALLY_DATABASE",
-    type=click.Path(path_type=Path),
-    help="The SQLite file to count into (HUSHTALLY_DATABASE).",
-)
+@database_option
 @click.option(
     "--threads", default=32, show_default=True, type=click.IntRange(1, 1_000), help="Requests answered at a time."
 )

@@ -9,19 +9,13 @@ import click
 
 from client_sdk.errors import HushtallyError
 from collector.app import today_in_utc
+from collector.database_option import database_option
 from collector.sqlite_store import SqliteStore
 from collector.store import Erasure, StoreError
 
 
 @click.command()
-@click.option(
-    "--database",
-    default="./hushtally.db",
-    show_default=True,
-    envvar="HUSHTALLY_DATABASE",
-    type=click.Path(path_type=Path),
-    help="The collector's database (HUSHTALLY_DATABASE).",
-)
+@database_option
 def purge(database: Path) -> None:
     """Erase the counts whose retention is over.
 

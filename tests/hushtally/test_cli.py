@@ -42,6 +42,18 @@ def test_every_command_has_help(command):
     assert "Usage:" in done.output
 
 
+def test_the_database_is_the_same_option_everywhere():
+    """Collector and aggregator may not import each other; whoever knows the option of one command knows it of all."""
+    found = {
+        name: (option.opts, option.envvar, option.default, option.help)
+        for name in COMMANDS
+        for option in main.get_command(None, name).params
+        if option.name == "database"
+    }
+    assert found.keys() == {"serve", "purge", "estimate"}
+    assert len(set(map(repr, found.values()))) == 1
+
+
 @pytest.mark.parametrize(
     ("command", "package", "extra"),
     [
