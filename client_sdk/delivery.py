@@ -87,9 +87,9 @@ class Delivery(Forking):
         if self._http:
             self._http.cut()
 
-    def trouble(self, connection: sqlite3.Connection, now: datetime) -> str | None:
-        """Why the collector failed last, or else one of the batches to send; None if neither did."""
-        names: list[str | bytes] = [self._url, *(one.batch for one in outbox.due(connection, self._device, now))]
+    def trouble(self, waiting: Iterable[bytes]) -> str | None:
+        """Why the collector failed last, or else one of the batches that wait; None if neither did."""
+        names: list[str | bytes] = [self._url, *waiting]
         return next((why for name in names if (why := self._failing.why(name))), None)
 
     def _due(self, now: datetime) -> list[Waiting]:

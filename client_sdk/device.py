@@ -215,12 +215,13 @@ class Device:
         with self._state.lock() as connection:
             rows = connection.execute("SELECT name, count FROM counters WHERE device = ? ORDER BY name", (self._id,))
             surveys = (self._standing(connection, survey) for survey in self._surveys)
+            waiting = outbox.waiting(connection, self._id)
             return Status(
                 off or (seal.BROKEN if self._damaged else self._trouble),
                 tuple(replace(one, silent=off, next=None) if off else one for one in surveys),
-                outbox.waiting(connection, self._id),
+                len(waiting),
                 dict(rows),
-                self.delivery.trouble(connection, self._clock()),
+                self.delivery.trouble(waiting),
             )
 
     def explain(self) -> tuple[Explanation, ...]:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from client_sdk import erasure
 from client_sdk.signals import Event, Function
+from client_sdk.state import count
 from client_sdk.survey import Survey
 
 MOST_EVENTS = 10_000  # of one device
@@ -18,6 +19,12 @@ LONGEST_TEXT = 100
 LARGEST_NUMBER = 1e12
 REQUIREMENT = f"must be a number within 10^12 or a text of at most {LONGEST_TEXT} characters"
 SUMMED = "must be a number, as a survey sums it"
+
+DAMAGED = "dropped: damaged events"
+# whatever a damaged file holds can be read as bytes
+_NAME = "coalesce(CAST(name AS BLOB), x'')"
+_DAY = "coalesce(CAST(day AS INTEGER), 0)"  # what has no day is as old as can be
+_GOES = "coalesce(CAST(goes AS INTEGER), 0)"
 
 Recorded: TypeAlias = tuple[date, str, dict[str, float | str]]  # the day, the name and the fields of an event
 
@@ -123,21 +130,46 @@ def trim(connection: sqlite3.Connection, device: int) -> int:
 
 
 def find(connection: sqlite3.Connection, device: int) -> list[Event]:
-    """The device's events in the order in which they were recorded."""
-    rows = connection.execute("SELECT name, day, fields FROM events WHERE device = ? ORDER BY id", (device,))
-    return [Event(name, date.fromordinal(day), json.loads(fields)) for name, day, fields in rows]
+    """The device's events in the order in which they were recorded; damaged ones go, and are counted.
+
+    Within a transaction.
+    """
+    found, damaged = [], []
+    rows = connection.execute(
+        f"SELECT id, {_NAME}, {_DAY}, coalesce(CAST(fields AS BLOB), x'') FROM events WHERE device = ? ORDER BY id",
+        (device,),
+    )
+    for id, name, day, fields in rows:
+        try:
+            found.append(Event(name.decode(), date.fromordinal(day), _fields(fields)))
+        except (ValueError, OverflowError, RecursionError):
+            damaged.append((id,))
+    if damaged:
+        connection.executemany("DELETE FROM events WHERE id = ?", damaged)
+        count(connection, device, DAMAGED, len(damaged))
+        erasure.due(connection)
+    return found
+
+
+def _fields(written: bytes) -> dict[str, float | str]:
+    fields = json.loads(written.decode())
+    if not isinstance(fields, dict) or any(kept(value) is None for value in fields.values()):
+        raise ValueError("not the fields of an event")
+    return fields
 
 
 def outdated(
     connection: sqlite3.Connection, device: int, today: date, named: Named, waiting: Named
-) -> list[tuple[str, int]]:
+) -> list[tuple[bytes, int]]:
     """The names that have something to prune, each with the last day to go whatever it was recorded for."""
     oldest = connection.execute(
-        "SELECT name, min(day), min(goes) FROM events WHERE device = ? GROUP BY name", (device,)
+        f"SELECT {_NAME} AS name_read, min({_DAY}), min({_GOES}) FROM events WHERE device = ? GROUP BY name_read",
+        (device,),
     )
     found = []
     for name, day, goes in oldest:
-        days = named.days(name) or waiting.days(name)
+        known = name.decode(errors="replace")
+        days = named.days(known) or waiting.days(known)
         last = today.toordinal() - days
         if day <= last or goes <= today.toordinal():
             found.append((name, last))
@@ -152,7 +184,7 @@ def prune(connection: sqlite3.Connection, device: int, today: date, named: Named
     """
     for name, last in outdated(connection, device, today, named, waiting):
         connection.execute(
-            "DELETE FROM events WHERE device = ? AND name = ? AND (day <= ? OR goes <= ?)",
+            f"DELETE FROM events WHERE device = ? AND {_NAME} = ? AND ({_DAY} <= ? OR {_GOES} <= ?)",
             (device, name, last, today.toordinal()),
         )
         erasure.due(connection)

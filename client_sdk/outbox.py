@@ -83,10 +83,9 @@ def _damaged(batch: bytes, body: bytes) -> str | None:
         return DAMAGED
 
 
-def waiting(connection: sqlite3.Connection, device: int) -> int:
-    """How many of the device's batches are in the outbox."""
-    (number,) = connection.execute("SELECT count(*) FROM outbox WHERE device = ?", (device,)).fetchone()
-    return int(number)
+def waiting(connection: sqlite3.Connection, device: int) -> list[bytes]:
+    """The ids of the device's batches, whether their time has come or not."""
+    return [batch for (batch,) in connection.execute(f"SELECT {_BATCH} FROM outbox WHERE device = ?", (device,))]
 
 
 def holds(connection: sqlite3.Connection, device: int, batch: bytes) -> bool:

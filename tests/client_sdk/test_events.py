@@ -15,6 +15,7 @@ import pytest
 
 from client_sdk import Client, ClientError, Survey, events
 from client_sdk.events import kept
+from client_sdk.testing import ScriptedClock
 
 Make = Callable[..., Client]
 
@@ -109,6 +110,73 @@ def test_all_else_is_dropped_and_counted_and_nothing_raises(value: Any, make_cli
 
 def test_an_object_that_will_not_tell_its_class_raises_nothing() -> None:
     assert kept(Lost()) is None
+
+
+@pytest.mark.parametrize(
+    "wound",
+    [
+        "fields = substr(fields, 1, 5)",
+        "fields = ''",
+        "fields = x'ff00'",
+        "fields = CAST(x'ff' AS TEXT)",
+        "fields = 7",
+        "fields = '[]'",
+        "fields = '{\"amount\": NaN}'",
+        "fields = '{\"amount\": [1]}'",
+        "fields = '{\"amount\": 1e13}'",
+        "fields = printf('%.*c', 100000, '[')",
+        "day = 'x'",
+        "day = 1e300",
+        "day = -7",
+        "day = CAST(x'ff' AS TEXT)",
+        "name = CAST(x'ff' AS TEXT)",
+        "name = x'ff'",
+    ],
+)
+def test_a_damaged_event_goes_and_is_counted_and_the_answer_is_made_of_the_others(
+    wound: str, make_client: Make, clock: ScriptedClock
+) -> None:
+    faults: list[Any] = []
+    client = make_client(on_error=faults.append)
+    client.tick()
+    clock.advance(hours=20)
+    for amount in range(3):
+        client.record("purchase", amount=amount)
+    client.status()
+    device = client._device
+    assert device is not None
+    with device._state.lock() as connection:
+        connection.execute(f"UPDATE events SET {wound} WHERE id = 2")
+    device._pruned_on = clock.now.date()  # what is old is not looked for any more
+    clock.advance(hours=4)
+    client.tick()
+    assert (faults, client.status().counters) == ([], {"dropped: damaged events": 1, "delivered": 1})
+    assert client.status().waiting == 1
+    with device._state.lock() as connection:
+        assert [event.fields["amount"] for event in events.find(connection, device._id)] == [0, 2]
+
+
+@pytest.mark.parametrize(
+    "wound", ["day = 'x'", "goes = 'x'", "day = CAST(x'ff' AS TEXT)", "name = CAST(x'ff' AS TEXT)"]
+)
+def test_what_cannot_be_told_to_be_recent_goes_with_what_is_old(
+    wound: str, make_client: Make, clock: ScriptedClock
+) -> None:
+    faults: list[Any] = []
+    client = make_client(on_error=faults.append)
+    client.tick()
+    for amount in range(3):
+        client.record("purchase", amount=amount)
+    client.status()
+    device = client._device
+    assert device is not None
+    with device._state.lock() as connection:
+        connection.execute(f"UPDATE events SET {wound} WHERE id = 2")
+    clock.advance(days=1)
+    client.tick()
+    assert (faults, client.status().silent) == ([], None)
+    with device._state.lock() as connection:
+        assert [event.fields["amount"] for event in events.find(connection, device._id)] == [0, 2]
 
 
 def test_a_price_counts_as_the_decimal_it_is(make_client: Make, survey: Survey) -> None:

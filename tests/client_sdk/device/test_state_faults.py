@@ -271,6 +271,42 @@ class TestCorrupt:
         assert sum(times for (_, missing), times in ends.items() if missing == 0) > 250, ends
         assert ends["", 3] < 10, ends
 
+    def test_no_damage_of_the_events_ends_the_answers(self, lab):
+        """300 random wounds of two events: what was due is answered and sent. Only where SQLite finds the file itself
+        malformed nothing is, and the status says so."""
+        survey = lab.survey()
+        client = lab.client(survey)
+        client.tick()
+        for _ in range(2):
+            client.record("purchase", amount=1, category="c1")
+        lab.end()
+        ((page,),) = lab.rows("SELECT rootpage FROM sqlite_master WHERE name = 'events'")
+        mark = lab.path.with_name("state.db.mark")
+        token = mark.read_bytes()
+        with closing(sqlite3.connect(lab.path)) as connection, connection:
+            connection.execute("UPDATE file SET pending = settled")
+        whole = lab.path.read_bytes()
+        source, now, ends = random.Random(9), lab.clock.now, Counter()
+        for _ in range(300):
+            data = bytearray(whole)
+            wound_between(data, 4096 * page - 110, 4096 * page, source)  # a page is filled from its end
+            lab.path.write_bytes(data)
+            mark.write_bytes(token)
+            lab.clock.now = now
+            lab.recorder.requests.clear()
+            client = lab.client(survey)
+            lab.live(client, 3)
+            status = client.status()
+            if status.silent is None:
+                assert len(lab.recorder.reports) == 3
+                ends["dropped: damaged events" in status.counters] += 1
+            else:
+                ends[status.silent] += 1
+            lab.end()
+        assert set(ends) == {True, False, "the last try failed (DatabaseError)"}, ends
+        assert ends[True] > 20, ends
+        assert ends[True] + ends[False] > 200, ends
+
     @pytest.mark.parametrize(
         "wound",
         [
