@@ -1,4 +1,4 @@
-"""Write the vectors of the mechanisms: python tests/vectors/generate.py. README.md says what they mean.
+"""Write the vectors: python tests/vectors/generate.py [FOLDER]. README.md says what they mean.
 
 They are a contract with clients in other languages: a change to a file that is already published is a new format.
 """
@@ -6,16 +6,21 @@ They are a contract with clients in other languages: a change to a file that is 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import answer_cases
+import schedule_cases
+
 from client_sdk.canonical import canonical_json
 from client_sdk.channel import Channel
-from client_sdk.errors import MechanismError, SurveyError
+from client_sdk.errors import MechanismError, RuleError, SurveyError
 from client_sdk.mechanisms import NAMES, Mechanism, PermanentMechanism, Rappor, Weights, build, describe
 from client_sdk.randomness import Randomness
+from client_sdk.rules import Kind, Rule
 from client_sdk.survey import Survey
 
 FORMAT = 1
@@ -250,28 +255,98 @@ def problems(text: str) -> list[str]:
     raise AssertionError(f"{text} was accepted")
 
 
-def write(name: str, content: dict[str, Any]) -> None:
-    text = json.dumps({"format": FORMAT, **content}, separators=(",", ":"))
-    # one case per line: a difference shows where it is
-    text = text.replace(',{"ask"', ',\n{"ask"').replace(',{"n"', ',\n{"n"').replace(',"invalid"', ',\n"invalid"')
-    text = text.replace(',{"toml"', ',\n{"toml"')
-    (HERE / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+def signals() -> dict[str, Any]:
+    """What is kept of a field's value, and what signals make of events."""
+    return {
+        "recorded": [{"value": value, "kept": kept} for value, kept in answer_cases.RECORDED],
+        "cases": rows(answer_cases.SIGNALS, "signal", "today", "events", "value"),
+    }
 
 
-def main() -> None:
-    write(
-        "randomness",
-        {
-            "below": [one for n in BELOW for one in below(n)],
-            "weights": [{"epsilon": e, "near": Weights.of(e).near, "far": Weights.of(e).far} for e in EPSILONS],
-        },
-    )
+def rules() -> dict[str, Any]:
+    """Rules that hold or not or yield a number, and those that must be refused."""
+    return {
+        "signals": answer_cases.KINDS,
+        "conditions": rows(answer_cases.CONDITIONS, "rule", "signals", "holds"),
+        "numbers": rows(answer_cases.NUMBERS, "rule", "signals", "number"),
+        "invalid": [
+            {"rule": source, "yields": kind, "error": refusal(source, kind)} for source, kind in answer_cases.REFUSED
+        ],
+    }
+
+
+def refusal(source: str, kind: str) -> str:
+    kinds = {"number": Kind.NUMBER, "text": Kind.TEXT, "truth": Kind.TRUTH}
+    try:
+        Rule.parse(source, {name: kinds[one] for name, one in answer_cases.KINDS.items()}, kinds[kind])
+    except RuleError as error:
+        return str(error)
+    raise AssertionError(f"{source} was accepted")
+
+
+def answers() -> dict[str, Any]:
+    """From events to the index of every question's segment."""
+    cases = []
+    for events, values, segments in answer_cases.ANSWERS:
+        told = dict(zip(answer_cases.SIGNAL_NAMES, values, strict=True))
+        questions = zip(answer_cases.SEGMENTS.items(), segments, strict=True)
+        chosen = {id: names.index(segment) for (id, names), segment in questions}
+        cases.append({"today": answer_cases.TODAY, "events": events, "signals": told, "answers": chosen})
+    return {"toml": answer_cases.SURVEY, "segments": answer_cases.SEGMENTS, "cases": cases}
+
+
+def schedule() -> dict[str, Any]:
+    """Epochs, the surveys that run in them, and permanent memory."""
+    return {
+        "epochs": rows(schedule_cases.EPOCHS, "epoch", "day", "label", "first", "last"),
+        "closing": rows(schedule_cases.CLOSING, "epoch", "label", "retention_days", "accepted_until", "erased_on"),
+        "cases": [{"survey": survey, **follows} for survey, follows in schedule_cases.SURVEYS],
+        "memory": rows(schedule_cases.MEMORY, "changes", "values", "repeated", "new"),
+        "invalid": rows(schedule_cases.NO_EPOCHS, "epoch", "label"),
+    }
+
+
+def rows(cases: list[Any], *keys: str) -> list[dict[str, Any]]:
+    return [dict(zip(keys, one, strict=True)) for one in cases]
+
+
+def write(folder: Path, name: str, content: dict[str, Any]) -> None:
+    """One case per line: a difference shows where it is."""
+    parts = [f'"{key}":{listed(value)}' for key, value in content.items()]
+    text = f'{{"format":{FORMAT},' + ",\n".join(parts) + "}\n"
+    (folder / f"{name}.json").write_text(text, encoding="utf-8")
+
+
+def listed(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ",\n".join(map(listed, value)) + "]"
+    return json.dumps(value, separators=(",", ":"))
+
+
+def randomness() -> dict[str, Any]:
+    """The integers that words make, and the weights that epsilon makes."""
+    return {
+        "below": [one for n in BELOW for one in below(n)],
+        "weights": [{"epsilon": e, "near": Weights.of(e).near, "far": Weights.of(e).far} for e in EPSILONS],
+    }
+
+
+def mechanism(name: str) -> dict[str, Any]:
+    """Every way to ask for a mechanism, and those that must be refused."""
+    cases = [case(asked(name, *one)) for one in ASKED[name]]
+    return {"cases": cases, "invalid": [refused(asked(name, *one)) for one in INVALID[name]]}
+
+
+def main(folder: Path) -> None:
     for name in NAMES:
-        cases = [case(asked(name, *one)) for one in ASKED[name]]
-        invalid = [refused(asked(name, *one)) for one in INVALID[name]]
-        write(name, {"cases": cases, "invalid": invalid})
-    write("survey", surveys())
+        write(folder, name, mechanism(name))
+    write(folder, "randomness", randomness())
+    write(folder, "survey", surveys())
+    write(folder, "signals", signals())
+    write(folder, "rules", rules())
+    write(folder, "answers", answers())
+    write(folder, "schedule", schedule())
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]) if sys.argv[1:] else HERE)
