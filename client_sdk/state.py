@@ -28,6 +28,7 @@ BRIEF_SECONDS = 0.25
 PAUSE_SECONDS = 1.0
 MARK_SECONDS = 1.0
 MEMORY = ":memory:"
+_PLAINLY = {"SQLITE_READONLY_DIRECTORY": "its folder may not be written"}
 
 _SCHEMA = """
 CREATE TABLE file(
@@ -99,7 +100,7 @@ class State(Forking):
             self.close()
             # its text may quote the file; the name of its code does not
             kind = getattr(error, "sqlite_errorname", type(error).__name__)
-            raise StateError(f"the state file {path} cannot be used: {kind}") from None
+            raise StateError(f"the state file {path} cannot be used: {_PLAINLY.get(kind, kind)}") from None
 
     @classmethod
     def at(cls, path: str | os.PathLike[str]) -> State:
@@ -117,6 +118,8 @@ class State(Forking):
                 place = Path(real)
                 try:
                     place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                    if place.is_dir():
+                        raise StateError(f"the state file {place} cannot be used: it is a folder")
                     place.touch(mode=0o600)
                 except OSError as error:
                     raise StateError(f"the state file {place} cannot be used: {error.strerror}") from None

@@ -117,6 +117,32 @@ class TestReadOnly:
         assert client.status().silent.startswith(f"the state file {place} cannot be used: ")
         assert lab.recorder.requests == []
 
+    def test_a_folder_is_no_file(self, lab):
+        client = lab.client(state=lab.folder)
+        assert client.status().silent == f"the state file {lab.folder} cannot be used: it is a folder"
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+    def test_a_folder_that_may_not_be_written(self, lab, capfd):
+        """The file itself may be; SQLite writes another one beside it."""
+        folder = lab.folder / "theirs"
+        folder.mkdir()
+        path = folder / "state.db"
+        path.touch()
+        path.chmod(0o666)
+        lab.folder.chmod(0o755)
+        folder.chmod(0o555)
+        child = os.fork()
+        if child == 0:
+            try:
+                if os.getuid() == 0:
+                    os.setuid(65534)  # who may write everywhere becomes nobody
+                print(lab.client(state=path).status().silent, flush=True)
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        folder.chmod(0o755)
+        assert capfd.readouterr().out == f"the state file {path} cannot be used: its folder may not be written\n"
+
     def test_a_mark_that_cannot_be_written_keeps_answers_back(self, lab, monkeypatch):
         """Without it a restored file could not be told: nothing is sent until it can be written."""
         client = lab.client()
