@@ -141,7 +141,12 @@ def _check_spelling(source: str) -> None:
         raise RuleError("may not hold a backslash")
     if "'''" in source or '"""' in source:
         raise RuleError("may not hold three quotes in a row")
-    bare = _TEXT.sub(" ", source)
+    marked = _TEXT.sub("\0", source)
+    if re.search(r"\w\0", marked):
+        raise RuleError("may not hold a letter right before a text in quotes")
+    if re.search(r"\0\s*\0", marked):
+        raise RuleError("may not hold two texts in a row: Python would join them")
+    bare = marked.replace("\0", " ")
     if not bare.isascii():
         strange = next(one for one in bare if not one.isascii())
         raise RuleError(f"may hold letters beyond ASCII in quotes only, not {strange!r}")

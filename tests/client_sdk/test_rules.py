@@ -1,13 +1,13 @@
 import ast
 import math
 import random
-import time
 import warnings
+from contextlib import suppress
 
 import pytest
 
 from client_sdk.errors import RuleError
-from client_sdk.rules import DEEPEST, LONGEST, MOST_NODES, RESERVED, Kind, Rule
+from client_sdk.rules import DEEPEST, LONGEST, MOST_NODES, RESERVED, Kind, Rule, _Checker
 
 NUMBER, TEXT, TRUTH = Kind.NUMBER, Kind.TEXT, Kind.TRUTH
 SIGNALS = {"x": NUMBER, "y": NUMBER, "orders_90d": NUMBER, "t": TEXT, "favourite": TEXT}
@@ -36,7 +36,7 @@ VALUES = {"x": 3, "y": 0.5, "orders_90d": 0, "t": "books", "favourite": None}
         ("x not in [1, 2]", True),
         ("t in ['books', \"music\"]", True),
         ("t == 'Bücher # 1or'", False),
-        ("t != u'books'", False),
+        ("t != 'books'", False),
         ("True", True),
         ("(x == 3) == True", True),
         ("x == 3 and (y == 1 or t == 'books')", True),
@@ -121,7 +121,14 @@ REFUSED = [
     ("__builtins__ == 0", TRUTH, f"unknown signal '__builtins__'; {KNOWN}"),
     ("abs == 0", TRUTH, f"unknown signal 'abs'; {KNOWN}"),
     ("x == None", TRUTH, "may not hold the constant None"),
-    ("t == b'books'", TRUTH, "may not hold the constant b'books'"),
+    *(
+        (source, TRUTH, "may not hold a letter right before a text in quotes")
+        for source in ("t == u'books'", "t == r'books'", "t == b'books'", "f'{x}' == t", "x == 1 and'a' == t")
+    ),
+    *(
+        (source, TRUTH, "may not hold two texts in a row: Python would join them")
+        for source in ("t in ['books' 'music']", "t == 'a''b'", "t == 'a' \"it's\"")
+    ),
     ("x == ...", TRUTH, "may not hold the constant Ellipsis"),
     ("x < 1e16", TRUTH, "may hold numbers within ±1e+15, not one beyond"),
     ("x < 1e999", TRUTH, "may hold numbers within ±1e+15, not one beyond"),
@@ -193,7 +200,6 @@ REFUSED = [
     ("(x for x in y)", NUMBER, "may not hold a comprehension"),
     ("lambda: x", NUMBER, "may not hold a lambda"),
     ("x if y == 1 else 2", NUMBER, "may not hold 'if' and 'else': give each case a segment of its own"),
-    ("f'{x}' == t", TRUTH, "may not hold \"f'{x}'\" (JoinedStr)"),
     ("(y := x) == 1", TRUTH, "may not hold '(y := x)' (NamedExpr)"),
     ("{}", NUMBER, "may not hold '{}' (Dict)"),
     ("{1}", NUMBER, "may not hold '{1}' (Set)"),
@@ -204,12 +210,10 @@ REFUSED = [
 
 @pytest.mark.parametrize(("source", "kind", "message"), REFUSED)
 def test_what_is_outside_the_language_is_refused_when_read(source, kind, message):
-    """Everything costly or strange is refused with one line that says what it is, and at once."""
-    began = time.perf_counter()
+    """Everything costly or strange is refused, before anything evaluates it, with one line that says what it is."""
     with pytest.raises(RuleError) as caught:
         Rule.parse(source, SIGNALS, kind)
     assert str(caught.value) == message
-    assert time.perf_counter() - began < 1
 
 
 @pytest.mark.parametrize(
@@ -353,6 +357,27 @@ def test_random_expressions_mean_what_python_means_and_never_raise():
     assert {message[:15] for message in beyond} <= {"must be at most", "is nested more ", "has more than"}
 
 
+def test_reading_looks_at_every_part_once(monkeypatch):
+    """However large or nested, a rule costs at most as many steps as it may have parts."""
+    steps = 0
+    kind = _Checker.kind
+
+    def counted(checker, node):
+        nonlocal steps
+        steps += 1
+        return kind(checker, node)
+
+    monkeypatch.setattr(_Checker, "kind", counted)
+    grammar = Grammar(random.Random(1789))
+    most = 0
+    for _ in range(2000):
+        steps = 0
+        with suppress(RuleError):
+            Rule.parse(grammar.truth(6), SIGNALS, TRUTH)
+        most = max(most, steps)
+    assert MOST_NODES / 2 < most <= MOST_NODES
+
+
 def test_evaluation_never_raises_whatever_the_signals_hold():
     """Values of any type, and signals that are missing altogether, make a rule false and a number None or a float."""
     source = random.Random(1966)
@@ -377,9 +402,8 @@ STRANGE = ["#", "\\", "\n", "\t", "\0", "ｘ", "é", "\u202e", "\ud800", "'''"]
 
 
 def test_random_nonsense_is_refused_without_a_warning_or_a_crash():
-    """Whatever is strung together, only RuleError comes out, quickly, and the interpreter warns of nothing."""
+    """Whatever is strung together, only RuleError comes out, and the interpreter warns of nothing."""
     source = random.Random(2026)
-    began = time.perf_counter()
     messages = set()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -395,4 +419,3 @@ def test_random_nonsense_is_refused_without_a_warning_or_a_crash():
     assert caught == []
     assert len(messages) > 50
     assert all(message.isprintable() and len(message) < 300 for message in messages)
-    assert time.perf_counter() - began < 20

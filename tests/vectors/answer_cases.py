@@ -259,6 +259,7 @@ REFUSED: list[tuple[str, str]] = [
         for source in ("x.real", "t[0]", "[x]", "(x, y)", "x if y == 1 else 2", "lambda: x", "(y := x)")
     ),
     *((source, TRUTH) for source in ("t == 'a\\n'", "t == '''a'''", "t == f'{x}'", "é == 1", "t == ‘a’")),
+    *((source, TRUTH) for source in ("t in ['a' 'b']", "t == u'a'", "t == r'a'")),
     ("x" + " " * 500, NUMBER),
     ("-" * 20 + "x", NUMBER),
     (f"max([{','.join('x' * 148)}])", NUMBER),
