@@ -24,7 +24,7 @@ _FAMILIES = (
     (_COUNTED, "counter", "Reports counted; those of a batch that comes again are not counted again."),
     (_REJECTED, "counter", "Reports that do not count, though their batch was answered with 200, by reason."),
     (_REFUSED, "counter", "Requests to /v1/reports that were refused as a whole, by reason."),
-    (_FAILED, "counter", "Transactions that failed; their batches were refused and may come again."),
+    (_FAILED, "counter", "Transactions with batches that failed; the batches were refused and may come again."),
     (_OVERDUE, "gauge", "Surveys of which counts should be erased but could not be; the log names them."),
     (_CAN_COUNT, "gauge", "1 if a batch would be counted now, else 0."),
 )

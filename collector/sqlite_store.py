@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import threading
 from collections import Counter, defaultdict
@@ -66,6 +67,8 @@ _HELD = """SELECT id, version, definition FROM surveys
 # the step at index n takes a database from user_version n to n + 1
 MIGRATIONS: tuple[Callable[[Database], None], ...] = (_create,)  # COLLECTOR_SCHEMA of them
 
+ROOM = 2**23  # bytes on the disk in which any batch can be counted: a page of the log and one of the file per report
+
 
 class SqliteStore:
     """A Store in the SQLite file at `path`, made there if nothing is; any thread may use it, one at a time.
@@ -121,8 +124,8 @@ class SqliteStore:
         # SQLite goes on writing to a file that has no name any more
         if _identity(self.path) != self._file:
             raise StoreError(
-                f"database {self.path} must stay where it is while it is collected into, but it was deleted or "
-                f"replaced; what it counted went with it, and nothing is counted until a restart"
+                f"database {self.path} was deleted, moved or replaced while it was collected into; what was counted "
+                "went with it, and nothing more is counted until it is back or the collector is restarted"
             )
 
     def _pragma(self, name: str) -> int:
@@ -173,8 +176,18 @@ class SqliteStore:
                         for cell, symbols in admission.counts.items():
                             counts[cell].update(symbols)
                 told.append(Counted(answers[admission.batch], first))
-            self._write(counts, batches)
+            if admissions:
+                self._write(counts, batches)
+            else:
+                self._try()
         return told
+
+    def _try(self) -> None:
+        self._require_there()
+        if shutil.disk_usage(self.path.parent).free < ROOM:
+            raise StoreError(f"database {self.path}: less than {ROOM:,} bytes are left on its disk")
+        # written again though it is the same: a disk that takes nothing is not noticed by reading
+        self._database.conn.execute(f"PRAGMA user_version = {COLLECTOR_SCHEMA}")
 
     def _write(self, counts: dict[Cell, Counter[int]], batches: list[tuple[bytes, str, str]]) -> None:
         connection = self._database.conn

@@ -52,6 +52,7 @@ class Store(Protocol):
         """Counts the batches that did not come before, durably and all or none; what became of each.
 
         A batch that came before, here or earlier in the list, is not counted again: its answer is the first one.
+        Without any it is a trial: whether a batch would be counted now.
         Raises StoreError when nothing was counted, or the database that it was counted into is gone.
         """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -12,6 +11,7 @@ from queue import Empty, Full, Queue
 from time import monotonic
 
 from collector.admission import Admission
+from collector.complaints import Complaints
 from collector.metrics import Metrics
 from collector.refusal import Refusal, Refused
 from collector.store import Store, StoreError
@@ -22,8 +22,6 @@ PATIENCE = 30.0  # seconds that a request waits for its transaction
 RETRY_AFTER = 5  # seconds
 PURGE_AGAIN = 3_600.0  # seconds after which what could not be erased is tried again
 SETTLE_EVERY = 10.0  # seconds that the store's log may tell of single transactions
-
-_log = logging.getLogger("hushtally.collector")
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,8 @@ class Writer:
         self._metrics = metrics
         self._tidied: date | None = None
         self._tidy_again = monotonic()
-        self._problems: set[str] = set()  # of the last purge, so that each is told once
+        self._failed = {True: Complaints(), False: Complaints()}  # of batches, of trials without any
+        self._unpurged, self._unsettled = Complaints(), Complaints()
         self._since: float | None = None  # the first transaction that the store's log may tell of
         self._closing = False
         self._lost: StoreError | None = None
@@ -126,15 +125,17 @@ class Writer:
 
     def _write(self, group: list[_Waiting]) -> None:
         batches = [waiting for waiting in group if waiting.admission is not None]
+        failed = self._failed[bool(batches)]
         try:
             counted = self._store.add([waiting.admission for waiting in batches if waiting.admission is not None])
         except Exception as error:
             if batches:
                 self._metrics.failed()
-            _log.error("a transaction failed: %s", _told(error))
+            failed.tell([f"batches {'are' if batches else 'would be'} refused: {_told(error)}"])
             for waiting in group:
                 waiting.answer.set_exception(_unavailable("the database refused to count"))
             return
+        failed.tell([])
         self._since = self._since or monotonic()
         for waiting, (answer, first) in zip(batches, counted, strict=True):
             if first and waiting.admission is not None:
@@ -157,18 +158,19 @@ class Writer:
             self._tidy_again = monotonic() + PURGE_AGAIN
         else:
             self._tidied = today
-        for problem in sorted(problems - self._problems):
-            _log.error("%s; it is tried again every hour, and told once", problem)
-        self._problems = problems
+        self._unpurged.tell(problems)
         self._metrics.overdue(len(problems))
 
     def _settle(self) -> None:
         if self._since is None or monotonic() < self._since + SETTLE_EVERY:
             return
         try:
-            self._since = None if self._store.settle() else monotonic()
+            settled = self._store.settle()
+            self._unsettled.tell([])
         except Exception as error:
-            _log.error("the log could not be emptied yet: %s", _told(error))
+            settled = False
+            self._unsettled.tell([f"the log cannot be emptied: {_told(error)}"])
+        self._since = None if settled else monotonic()
 
 
 def _told(error: Exception) -> str:

@@ -130,17 +130,38 @@ def test_a_database_that_is_gone_is_not_counted_into(
     assert post(process, live.batch(live.report()))["accepted"] == 1
     lose(path)
     before = tally(path) if path.exists() else None
-    for ask in (("GET", "/healthz"), ("POST", "/v1/reports", live.batch(live.report()).encode())):
+    for ask in (("GET", "/healthz"), ("POST", "/v1/reports", live.batch(live.report()).encode())) * 2:
         status, problem = process.ask(*ask)
         assert (status, problem["type"]) == (503, "urn:hushtally:unavailable")
     code, printed = process.stop()
     why = (
-        f"database {path} must stay where it is while it is collected into, but it was deleted or replaced; "
-        "what it counted went with it, and nothing is counted until a restart"
+        f"database {path} was deleted, moved or replaced while it was collected into; what was counted went with it,"
+        " and nothing more is counted until it is back or the collector is restarted"
     )
     assert code == 1
-    assert printed == f"a transaction failed: {why}\n" * 2 + f"Error: {why}\n"
+    assert printed == (
+        f"batches would be refused: {why}; told once\nbatches are refused: {why}; told once\nError: {why}\n"
+    )
     assert (tally(path) if path.exists() else None) == before
+
+
+def test_a_database_that_is_back_is_counted_into(start: Start, live: Any, tmp_path: Path) -> None:
+    """Moved away and back under the server: what came meanwhile is refused, what came before and after is counted."""
+    path, away = tmp_path / "counts.db", tmp_path / "away.db"
+    process = start()
+    assert post(process, live.batch(live.report()))["accepted"] == 1
+    path.rename(away)
+    assert process.ask("POST", "/v1/reports", live.batch(live.report()).encode())[0] == 503
+    away.rename(path)
+    assert post(process, live.batch(live.report()))["accepted"] == 1
+    code, printed = process.stop()
+    assert [line.split(": database")[0] for line in printed.splitlines()] == [
+        "batches are refused",
+        "no longer: batches are refused",
+        STOPPED[1].rstrip(),
+    ]
+    assert code == 0
+    assert tally(path) == {0: 2}
 
 
 def test_a_survey_that_has_ended_is_served_and_erased(start: Start, text: Callable[..., str], tmp_path: Path) -> None:
@@ -202,8 +223,7 @@ def test_a_survey_that_cannot_be_purged_is_told_once(
         connection.execute("UPDATE surveys SET definition = '{' WHERE id = 'broken'")
     process = start()
     assert process.said == [
-        "the counts of broken v1 could not be erased: its stored definition cannot be read;"
-        " it is tried again every hour, and told once\n"
+        "the counts of broken v1 could not be erased: its stored definition cannot be read; told once\n"
     ]
     assert all(post(process, live.batch(live.report()))["accepted"] == 1 for _ in range(5))
     assert process.metrics()["hushtally_erasures_overdue"] == 1

@@ -218,7 +218,9 @@ def test_a_file_that_is_gone_is_noticed(path: Path, survey: Survey, admitted: Ca
     path.unlink()
     path.write_text("another")
     for change in (lambda: store.add([]), lambda: store.add([admitted(1)]), store.close):
-        with pytest.raises(StoreError, match=f"database {path} must stay where it is while it is collected into"):
+        with pytest.raises(
+            StoreError, match=f"database {path} was deleted, moved or replaced while it was collected into"
+        ):
             change()
     assert path.read_text() == "another"
 
@@ -229,7 +231,7 @@ def test_a_file_that_goes_during_a_commit_is_noticed(
     """The answer would promise a count that nobody will find."""
     found = iter([store._file, None])
     monkeypatch.setattr("collector.sqlite_store._identity", lambda _: next(found, store._file))
-    with pytest.raises(StoreError, match="deleted or replaced"):
+    with pytest.raises(StoreError, match="deleted, moved or replaced"):
         store.add([admitted(1)])
 
 
@@ -355,6 +357,21 @@ def test_what_is_erased_is_on_no_page(store: SqliteStore, path: Path, survey: Su
     assert not any(bytes.fromhex(one.batch) in after for one in admissions)
     assert not any(cell in after for cell in cells)
     assert b"2026-11-2" not in after
+
+
+def test_a_trial_writes(store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any batch it is seen whether one would be counted: the disk takes what is written, and has room."""
+    before = list(store.tallies())
+    with closing(sqlite3.connect(path)) as other:
+        (old,) = other.execute("PRAGMA data_version").fetchone()
+        assert store.add([]) == []
+        (new,) = other.execute("PRAGMA data_version").fetchone()
+    assert new != old
+    assert list(store.tallies()) == before
+    monkeypatch.setattr("collector.sqlite_store.ROOM", 2**62)
+    with pytest.raises(StoreError) as caught:
+        store.add([])
+    assert str(caught.value) == f"database {path}: less than {2**62:,} bytes are left on its disk"
 
 
 def test_a_changed_survey_needs_a_new_version(store: SqliteStore, survey: Survey) -> None:

@@ -39,6 +39,7 @@ class Scripted:
         self.problems: list[str | None] = [None]
         self.unpurgeable: Exception | None = None
         self.settled = 0
+        self.unsettleable: Exception | None = None
         self.read = 0  # so many times somebody reads when it is to settle
         self.closed = False
         self.lost: StoreError | None = None
@@ -68,6 +69,8 @@ class Scripted:
 
     def settle(self) -> bool:
         self.settled += 1
+        if self.unsettleable is not None:
+            raise self.unsettleable
         return self.settled > self.read
 
     def close(self) -> None:
@@ -165,6 +168,29 @@ def test_a_failed_transaction_is_retryable(
     writer.close()
 
 
+def test_what_goes_on_failing_is_told_once(
+    store: Scripted, admissions: list[Admission], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However many batches and probes come; and once more when it is over."""
+    monkeypatch.setattr(module, "SETTLE_EVERY", 0.0)
+    store.unsettleable = StoreError("no log")
+    writer = collect(store, lambda: TODAY)
+    store.go.set()
+    store.error = StoreError("full")
+    for ask in (lambda: writer.add(admissions[0]), writer.check) * 3:
+        with pytest.raises(Refusal):
+            ask()
+    until(lambda: store.settled > 3)
+    store.error = store.unsettleable = None
+    writer.add(admissions[0])
+    writer.check()
+    until(lambda: len(caplog.records) == 6)
+    writer.close()
+    lines = ["batches are refused: full", "batches would be refused: full", "the log cannot be emptied: no log"]
+    told = [f"{line}; told once" for line in lines] + [f"no longer: {line}" for line in lines]
+    assert sorted(record.getMessage() for record in caplog.records) == sorted(told)
+
+
 def test_a_full_queue_refuses(store: Scripted, admissions: list[Admission]) -> None:
     """Memory is bounded: more batches than fit are told to come again."""
     writer = collect(store, lambda: TODAY, most_waiting=2)
@@ -218,9 +244,6 @@ def test_a_log_that_somebody_reads_is_emptied_later(
     writer.close()
 
 
-LATER = "it is tried again every hour, and told once"
-
-
 @pytest.mark.parametrize(
     ("error", "said"),
     [
@@ -252,7 +275,7 @@ def test_a_purge_that_fails_is_told_once_and_waits(
     hour[0] = module.PURGE_AGAIN
     writer.add(admissions[5])
     assert len(store.purged) == 2
-    assert [record.getMessage() for record in caplog.records] == [f"{line}; {LATER}" for line in said]
+    assert [record.getMessage() for record in caplog.records] == [f"{line}; told once" for line in said]
     store.unpurgeable, store.problems = None, [None]
     hour[0] *= 2
     writer.add(admissions[6])
@@ -263,7 +286,7 @@ def test_a_purge_that_fails_is_told_once_and_waits(
     writer.add(admissions[8])
     writer.close()
     assert store.purged == [TODAY] * 3 + [days[-1]]
-    assert len(caplog.records) == 1
+    assert [record.getMessage() for record in caplog.records[1:]] == [f"no longer: {line}" for line in said]
 
 
 def test_the_metrics_follow_the_transactions(store: Scripted, admissions: list[Admission]) -> None:
@@ -280,5 +303,6 @@ def test_the_metrics_follow_the_transactions(store: Scripted, admissions: list[A
     writer.close()
     text = store.metrics.text(False)
     assert 'hushtally_reports_counted_total{survey="habits",version="1"} 1\n' in text
-    assert "hushtally_commits_failed_total 1\n" in text
+    assert "hushtally_commits_failed_total 1\n" in text  # the trial of `check` had no batches
+    assert "hushtally_commits_failed_total Transactions with batches that failed; " in text
     assert "hushtally_can_count 0\n" in text
