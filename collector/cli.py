@@ -9,7 +9,6 @@ import click
 
 from client_sdk.errors import HushtallyError, SurveyError
 from client_sdk.survey import Survey
-from collector.admission import require_distinct
 from collector.app import create_app, today_in_utc
 from collector.database_option import database_option
 from collector.notices import takes_reports
@@ -39,7 +38,6 @@ def serve(files: tuple[Path, ...], host: str, port: int, database: Path, threads
 
 
 def _serve(surveys: Sequence[Survey], host: str, port: int, database: Path, threads: int) -> None:
-    require_distinct(surveys)
     # the port first: a second server by mistake shall not touch the database
     with listen(host, port) as listening:
         app = create_app(surveys, database)
@@ -54,12 +52,17 @@ def _serve(surveys: Sequence[Survey], host: str, port: int, database: Path, thre
 
 
 def _load(files: Sequence[Path]) -> list[Survey]:
-    surveys, mistakes = [], []
+    surveys: dict[str, tuple[Path, Survey]] = {}
+    mistakes = []
     for file in files:
         try:
-            surveys.append(Survey.load(file))
+            survey = Survey.load(file)
         except SurveyError as error:
-            mistakes += [f"{file}: {problem}" for problem in error.problems]
+            mistakes.append(str(error))
+            continue
+        first, _ = surveys.setdefault(survey.name, (file, survey))
+        if first is not file:
+            mistakes.append(f"{file}: is {survey.name}, and so is {first}: name one of them, or give one a new version")
     if mistakes:
         raise SurveyError("\n".join(mistakes))
-    return surveys
+    return [survey for _, survey in surveys.values()]

@@ -369,6 +369,19 @@ def test_every_mistake_in_every_file_is_told(tmp_path: Path, file: Path) -> None
     assert not (tmp_path / "counts.db").exists()
 
 
+def test_two_files_of_one_survey_are_told(tmp_path: Path, file: Path) -> None:
+    """Equal or not, the same file twice too: which they are, and what to do; nothing is collected."""
+    copy = tmp_path / "copy.toml"
+    copy.write_text(file.read_text())
+    result = run(file, copy, file, "--database", tmp_path / "counts.db")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: " + "".join(
+        f"{other}: is habits v1, and so is {file}: name one of them, or give one a new version\n"
+        for other in (copy, file)
+    )
+    assert not (tmp_path / "counts.db").exists()
+
+
 def test_a_port_in_use_is_told(tmp_path: Path, file: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
