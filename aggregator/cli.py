@@ -15,7 +15,7 @@ from aggregator.estimate import CONFIDENCE_RANGE, POPULATIONS
 from aggregator.formats import PIPED_WIDTH, print_tables, to_csv, to_json
 from aggregator.intervals import Population
 from aggregator.summary import Row, summarize
-from client_sdk.errors import HushtallyError, SurveyError
+from client_sdk.errors import HushtallyError
 from client_sdk.fields import shown
 from client_sdk.survey import Survey
 
@@ -91,10 +91,7 @@ def find_survey(name: str, database: Database) -> Survey:
     survey of the same name that is; BadParameter for a version that is no number.
     """
     if Path(name).is_file() or name.endswith(".toml") or "/" in name:
-        try:
-            survey = Survey.load(name)
-        except SurveyError as error:
-            raise SurveyError("\n".join(f"{name}: {problem}" for problem in error.problems)) from None
+        survey = Survey.load(name)
         if not database.agree(survey):
             versions = [version for id, version in database.surveys() if id == survey.id]
             known = f"version {', '.join(map(str, versions))}" if versions else f"no survey {survey.id!r}"
