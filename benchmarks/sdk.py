@@ -1,11 +1,11 @@
-"""What the SDK costs around the answers: its import, many devices in one file, and a request.
+"""What the SDK costs around the answers: its import, the choice of mechanisms, many devices in one file, and a request.
 
     python benchmarks/sdk.py                     all of it; the devices take some minutes
-    python benchmarks/sdk.py import request      parts of it
+    python benchmarks/sdk.py import choice       parts of it: import, choice, request, devices
     python benchmarks/sdk.py devices 10000       fewer devices than 100,000
 
-Everything is timed in turn with what it is compared to: import and requests as medians, devices as means, since what
-their file costs now and then (a checkpoint) is theirs to share.
+Everything is timed in turn with what it is compared to: as medians, but devices as means, since what their file
+costs now and then (a checkpoint) is theirs to share.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ from pathlib import Path
 from statistics import mean, median
 
 from client_sdk import Client, Survey
+from client_sdk.mechanisms import build
 from client_sdk.transport import Answer, HttpTransport
 from hushtally.survey_cli import example
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_IMPORT = 0.060  # seconds
 MOST_MEMORY = 200.0  # MB
+MOST_CHOICE = 0.020  # seconds: a survey asks for tens, `tune` for hundreds
 MOST_RATIO = 4.0
 
 SERVER = r"""
@@ -76,6 +78,24 @@ def importing(rounds: int = 25) -> None:
         run("import client_sdk")
         over = median(run("import client_sdk") - run("pass") for _ in range(rounds))
     print(f"import over bare Python {1e3 * over:10.1f} ms   {verdict(1e3 * over, 1e3 * MOST_IMPORT, ' ms')}")
+
+
+def choice(rounds: int = 51) -> None:
+    """The automatic choice beside the same mechanism named by hand, each time at an epsilon that is new."""
+
+    def pair(domain: int, epsilon: float) -> tuple[float, float]:
+        best = build("auto", {}, domain, epsilon)
+        automatic = took(lambda: build("auto", {}, domain, epsilon + 1e-7))
+        return automatic, took(lambda: build(best.name, dict(best.parameters), domain, epsilon + 2e-7))
+
+    pair(2, 0.3)  # primes are found once
+    for domain in (16, 64, 1_024, 65_536):
+        pairs = [pair(domain, 0.7654321 + 1e-6 * number) for number in range(rounds)]
+        chosen, named = (median(side) for side in zip(*pairs, strict=True))
+        print(
+            f"choice of {domain:6,} values {1e3 * chosen:9.2f} ms   {verdict(1e3 * chosen, 1e3 * MOST_CHOICE, ' ms')};"
+            f" named by hand {1e3 * named:.2f} ms, ratio {chosen / named:.1f}"
+        )
 
 
 def requests(rounds: int = 400) -> None:
@@ -199,7 +219,12 @@ def main(arguments: list[str]) -> None:
         case ["devices", number]:
             devices(int(number))
             return
-    parts: dict[str, Callable[[], None]] = {"import": importing, "request": requests, "devices": devices}
+    parts: dict[str, Callable[[], None]] = {
+        "import": importing,
+        "choice": choice,
+        "request": requests,
+        "devices": devices,
+    }
     for part in arguments or parts:
         parts[part]()
 
