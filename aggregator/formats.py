@@ -20,6 +20,7 @@ from rich.table import Table
 
 from aggregator.summary import Row
 from client_sdk.survey import Survey
+from client_sdk.wording import counted
 
 MOST_SHOWN = 50  # segments of one table; beyond it the largest are shown
 PIPED_WIDTH = 100
@@ -99,7 +100,7 @@ def _print_group(shares: Sequence[Row], survey: Survey, console: Console) -> boo
     first = shares[0]
     group = ", ".join(f"{name}={value}" for name, value in first.cohort.items())
     epoch = first.epoch if first.complete else f"{first.epoch} (open: reports come until {_last(first, survey)})"
-    about = [epoch, *([group] if group else []), f"{first.reports:,} reports"]
+    about = [epoch, *([group] if group else []), counted(first.reports, "report")]
     _print_words(f"[bold]{escape(first.question)}[/bold]  {escape('  '.join(about))}", console)
     if not first.published:
         _print_words(f"  not published: {escape(first.reason or '')}\n", console)

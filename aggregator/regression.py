@@ -14,6 +14,7 @@ from aggregator.errors import NotEstimableError
 from aggregator.intervals import Floats, Interval, Population, normal_interval, simultaneous
 from aggregator.tally import Integers, Tally
 from client_sdk.mechanisms import Rappor
+from client_sdk.wording import counted
 
 CONVERGED = 64  # steps: each leaves at most .71 of what is still to go
 SEPARABLE = 1e-9  # of the largest eigenvalue: below it two sets of values set the same bits
@@ -130,7 +131,7 @@ def _inverse(normal: Floats, mechanism: Rappor) -> Floats:
     roots, vectors = np.linalg.eigh(normal)
     if roots[0] <= SEPARABLE * roots[-1]:
         raise NotEstimableError(
-            f"rappor with {mechanism.m:,} groups of {mechanism.k} bits, as far as they came, cannot tell "
-            f"{mechanism.domain:,} values apart"
+            f"rappor with {counted(mechanism.m, 'group')} of {counted(mechanism.k, 'bit')}, as far as they came,"
+            f" cannot tell {mechanism.domain:,} values apart"
         )
     return np.asarray(vectors / roots @ vectors.T)

@@ -37,7 +37,7 @@ class Tally:
         came = np.asarray(symbols, dtype=np.int64).ravel()
         times = np.ones_like(came) if counts is None else np.asarray(counts, dtype=np.int64).ravel()
         if came.shape != times.shape:
-            raise EstimateError(f"every symbol needs its count, got {came.size} symbols and {times.size} counts")
+            raise EstimateError(f"symbols and counts must be as many, got {came.size} and {times.size}")
         if came.size and min(came.min(), times.min()) < 0:
             raise EstimateError("symbols and counts must not be negative")
         unique, where = np.unique(came, return_inverse=True)

@@ -12,7 +12,7 @@ from client_sdk.questions import Categories, Conditions, Cross, Form, Question, 
 from client_sdk.signals import Function
 from client_sdk.status import SurveyStatus
 from client_sdk.survey import Survey
-from client_sdk.wording import in_words
+from client_sdk.wording import counted, in_words
 
 PRIOR = 0.10  # the share of customers for whom the example of what can be concluded is given
 MOST_SHOWN = 8  # segments of a question
@@ -77,8 +77,8 @@ def explain_survey(
         f"Why: {survey.purpose}",
         f"Who: {survey.owner}",
         f"When: {survey.starts} to {survey.ends}, by {survey.epoch}",
-        f"Counts of a {survey.epoch} are deleted {survey.retention_days} days after the next one ends;"
-        f" nothing is published from fewer than {survey.min_reports:,} reports.",
+        f"Counts of a {survey.epoch} are deleted {counted(survey.retention_days, 'day')} after the next one ends;"
+        f" nothing is published from fewer than {counted(survey.min_reports, 'report')}.",
     )
     sections = [
         Section("What it is", about),
@@ -104,7 +104,7 @@ def kept(survey: Survey) -> list[str]:
         longest[signal.event] = max(signal.days, longest.get(signal.event, 0))
     return [
         f"{event}: the day{''.join(f', {field}' for field in sorted(fields[event]))};"
-        f" for {'1 day' if days == 1 else f'{days} days'} at most."
+        f" for {counted(days, 'day')} at most."
         for event, days in longest.items()
     ]
 
@@ -211,7 +211,7 @@ def randomization(question: Question) -> str:
     return (
         f"{mechanism.label}, epsilon {question.epsilon:g}{memory}:"
         f" p {mechanism.channel.p:.4f}, q {mechanism.channel.q:.4f}, {mechanism.symbols:,} symbols"
-        f" ({size} {'byte' if size == 1 else 'bytes'}), variance {least}{cost:.3f} times the optimum"
+        f" ({counted(size, 'byte')}), variance {least}{cost:.3f} times the optimum"
     )
 
 

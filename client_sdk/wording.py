@@ -1,4 +1,4 @@
-"""Rules in words, for those who do not read programs."""
+"""Rules and numbers in words, for those who do not read programs."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ _MIRRORED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Gt: ast.Lt,
     ast.GtE: ast.LtE,
 }
+
+
+def counted(number: int, noun: str) -> str:
+    """So many of something, like "1 report" or "2,000 reports"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def in_words(source: str) -> str:

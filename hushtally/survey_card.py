@@ -11,6 +11,7 @@ import click
 from client_sdk.explain import PRIOR, conclusions, kept, largest_belief, leaving, over_all, segments, sureness
 from client_sdk.questions import Question
 from client_sdk.survey import Survey
+from client_sdk.wording import counted
 from hushtally.survey_load import load
 
 OPEN = "_to be filled in_"
@@ -60,7 +61,10 @@ def _facts(survey: Survey) -> list[tuple[str, str]]:
 
 
 def _signals(survey: Survey) -> list[tuple[str, str]]:
-    return [(name, f"{one.function} of {one.source}, last {one.days} days") for name, one in survey.signals.items()]
+    return [
+        (name, f"{one.function} of {one.source}, last {counted(one.days, 'day')}")
+        for name, one in survey.signals.items()
+    ]
 
 
 def _questions(survey: Survey) -> list[tuple[str, str]]:
@@ -117,16 +121,17 @@ def _safeguards(survey: Survey) -> list[str]:
         " agent, time or order.",
         "The proxy in front of the collector, which ends TLS, logs addresses and times unless it is told not to. What"
         f" it logs, and how long that is kept: {OPEN}",
-        f"No estimate is published from fewer than {survey.min_reports:,} reports.",
+        f"No estimate is published from fewer than {counted(survey.min_reports, 'report')}.",
     ]
 
 
 def _retention(survey: Survey) -> list[str]:
     last = survey.epoch.label(survey.ends)
     return [
-        f"On the device: events for at most {survey.longest_window} days, answers until the survey ends.",
+        f"On the device: events for at most {counted(survey.longest_window, 'day')}, answers until the survey ends.",
         f"At the collector: reports of a {survey.epoch} are accepted until the end of the next one, and their counts"
-        f" kept for {survey.retention_days} days after that; the last of them are deleted on {survey.erased_on(last)}.",
+        f" kept for {counted(survey.retention_days, 'day')} after that; the last of them are deleted on"
+        f" {survey.erased_on(last)}.",
         f"Published results: {OPEN}",
     ]
 

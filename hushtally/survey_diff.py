@@ -10,6 +10,7 @@ import click
 
 from client_sdk.survey import Survey
 from client_sdk.survey_changes import differences
+from client_sdk.wording import counted
 from hushtally.survey_change import MEANING, Change, Touches
 from hushtally.survey_forms import changed_form
 from hushtally.survey_load import load
@@ -132,7 +133,9 @@ def _kept(survey: Survey) -> dict[str, str]:
 
 
 def _signals(survey: Survey) -> dict[str, str]:
-    return {name: f"{one.function} of {one.source} over {one.days} days" for name, one in survey.signals.items()}
+    return {
+        name: f"{one.function} of {one.source} over {counted(one.days, 'day')}" for name, one in survey.signals.items()
+    }
 
 
 def _members(kind: str, old: Mapping[str, str], new: Mapping[str, str], more: Collection[str] = ()) -> Iterator[Change]:
@@ -170,7 +173,7 @@ def report(difference: Difference) -> str:
     if not changes:
         return difference.consent
     privacy = sum(change.touches not in (Touches.FOLLOWS, Touches.NOTHING) for change in changes)
-    number = "1 change" if len(changes) == 1 else f"{len(changes)} changes"
+    number = counted(len(changes), "change")
     heading = f"{difference.old} -> {difference.new}: {number}, {privacy} of them about privacy"
     found = {change.touches for change in changes}
     meanings = [f"{touches}: {meaning}." for touches, meaning in MEANING.items() if touches in found]

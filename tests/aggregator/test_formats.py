@@ -74,6 +74,10 @@ def test_a_terminal_gets_a_picture_on_one_scale() -> None:
     assert "Shares of just those who answered." in " ".join(lines)
 
 
+def test_one_report_is_no_plural() -> None:
+    assert shown("utf-8", [replace(ROW, reports=1)])[0] == "frequency  2026-W45  platform=web  1 report"
+
+
 def test_a_terminal_without_utf8_gets_plain_characters() -> None:
     assert any(line.endswith(" ------o-----------") for line in shown("ascii", [ROW, SMALL]))
 

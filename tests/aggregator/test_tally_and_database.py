@@ -44,7 +44,7 @@ def test_a_histogram_is_a_window_on_the_symbols() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (([1, 2], [1]), "every symbol needs its count, got 2 symbols and 1 counts"),
+        (([1, 2], [1]), "symbols and counts must be as many, got 2 and 1"),
         (([-1],), "symbols and counts must not be negative"),
         (([1], [-1]), "symbols and counts must not be negative"),
     ],

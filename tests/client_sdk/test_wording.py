@@ -3,7 +3,7 @@
 import pytest
 
 from client_sdk.rules import Kind, Rule
-from client_sdk.wording import in_words
+from client_sdk.wording import counted, in_words
 
 SIGNALS = {"orders": Kind.NUMBER, "idle": Kind.NUMBER, "top": Kind.TEXT}
 
@@ -36,3 +36,9 @@ SIGNALS = {"orders": Kind.NUMBER, "idle": Kind.NUMBER, "top": Kind.TEXT}
 def test_a_rule_in_words(source, words):
     Rule.parse(source, SIGNALS, Kind.TRUTH)
     assert in_words(source) == words
+
+
+def test_one_of_something_is_no_plural():
+    assert [counted(number, "report") for number in (0, 1, 2, 2_000)] == [
+        "0 reports", "1 report", "2 reports", "2,000 reports",
+    ]  # fmt: skip

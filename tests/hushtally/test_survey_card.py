@@ -125,3 +125,15 @@ def test_an_output_that_cannot_be_written(file, tmp_path):
     result = hushtally(file, "--output", tmp_path / "none" / "card.md")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == f"Error: {tmp_path}/none/card.md cannot be written: No such file or directory\n"
+
+
+def test_one_day_is_no_plural():
+    """Of everything that may be kept for a day, or be published from one report."""
+    short = EXAMPLE.replace("days = 90", "days = 1").replace("days = 365", "days = 1")
+    for name, number in (("retention_days", 180), ("min_reports", 500)):
+        short = short.replace(f"{name} = {number}", f"{name} = 1")
+    text = card(Survey.parse(short))
+    assert "last 1 day |" in text
+    assert "for at most 1 day," in text
+    assert "kept for 1 day after that" in text
+    assert "from fewer than 1 report." in text
