@@ -90,7 +90,7 @@ def find_survey(name: str, database: Database) -> Survey:
     SurveyError for a file that is wrong; DatabaseError for one that is not there, or a file that differs from the
     survey of the same name that is; BadParameter for a version that is no number.
     """
-    if Path(name).is_file() or name.endswith(".toml") or "/" in name:
+    if name.endswith(".toml") or "/" in name or Path(name).is_file():
         survey = Survey.load(name)
         if not database.agree(survey):
             versions = [version for id, version in database.surveys() if id == survey.id]

@@ -41,12 +41,15 @@ class Database:
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """Opens a database for reading; DatabaseError if it is missing, no database, not ours or too new."""
+        """Opens a database for reading; DatabaseError if it cannot be, is no database, not ours or too new."""
         path = Path(path)
-        if path.is_dir():
-            raise DatabaseError(f"{path} is a folder, no database")
-        if not path.is_file():
-            raise DatabaseError(f"{path}: there is no such database")
+        try:
+            if path.is_dir():
+                raise DatabaseError(f"{path} is a folder, no database")
+            if not path.is_file():
+                raise DatabaseError(f"{path}: there is no such database")
+        except OSError as error:
+            raise DatabaseError(f"{path}: cannot be read: {error.strerror}") from None
         try:
             connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         except sqlite3.Error as error:

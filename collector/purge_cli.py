@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import click
@@ -31,10 +31,13 @@ def purge(database: Path) -> None:
 
 
 def _purge(path: Path) -> list[str]:
-    if not path.exists():
-        raise StoreError(f"{path}: there is no such database")
+    with suppress(PermissionError):  # what may not even be looked at the store refuses
+        if not path.exists():
+            raise StoreError(f"{path}: there is no such database")
     with closing(SqliteStore(path)) as store:
         erasures = store.purge(today_in_utc())
+        if not erasures:
+            click.echo(f"{path}: nothing to erase; it holds no survey")
         for erasure in erasures:
             if erasure.problem is None:
                 click.echo(f"{erasure.survey}: {_told(erasure)}")

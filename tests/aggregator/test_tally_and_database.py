@@ -126,6 +126,15 @@ def test_a_damaged_database_is_refused(database: Path, sql: str, message: str) -
         opened.survey("shop")
 
 
+def test_a_file_that_may_not_be_looked_at_says_so(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(DatabaseError, match=r"hushtally\.db: cannot be read: Permission denied"):
+        Database.open(database)
+
+
 def test_a_file_that_may_not_be_opened_says_so(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError("unable to open database file")

@@ -76,7 +76,7 @@ def test_what_is_over_is_erased_from_the_disk(path: Path, ended: Survey) -> None
 def test_a_database_without_counts_has_nothing_to_erase(tmp_path: Path, ended: Survey) -> None:
     path = tmp_path / "empty.db"
     SqliteStore(path).close()
-    assert (run(path).exit_code, run(path).output) == (0, "")
+    assert (run(path).exit_code, run(path).output) == (0, f"{path}: nothing to erase; it holds no survey\n")
     with closing(SqliteStore(path)) as store:
         store.register([ended])
     assert (run(path).exit_code, run(path).output) == (0, "old v1: nothing to erase; nothing is kept\n")
@@ -93,6 +93,18 @@ def test_a_database_that_is_missing_is_not_made(tmp_path: Path) -> None:
     result = run(path)
     assert (result.exit_code, result.stderr) == (1, f"Error: {path}: there is no such database\n")
     assert not path.exists()
+
+
+def test_a_database_that_may_not_be_looked_at_is_not_called_missing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    for method in ("stat", "open"):
+        monkeypatch.setattr(Path, method, refuse)
+    result = run(path)
+    assert (result.exit_code, result.stderr) == (1, f"Error: {path} cannot be read: Permission denied\n")
 
 
 def test_a_survey_that_cannot_be_purged_is_a_failure(path: Path) -> None:
