@@ -45,7 +45,8 @@ def _serve(surveys: Sequence[Survey], host: str, port: int, database: Path, thre
             server = Server(app, listening, threads)
             today = today_in_utc()
             names = ", ".join(survey.name for survey in surveys if takes_reports(survey, today)) or "nothing"
-            server.run(lambda: click.echo(f"hushtally: collecting {names} at {address(listening)}", err=True))
+            ready = f"hushtally: collecting {names} into {database.absolute()} at {address(listening)}"
+            server.run(lambda: click.echo(ready, err=True))
         finally:
             app.extensions["hushtally"].close()
         click.echo("hushtally: stopped; every answered batch is counted", err=True)

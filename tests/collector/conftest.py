@@ -172,7 +172,10 @@ def start(tmp_path: Path, live: Batches) -> Iterator[Callable[..., Process]]:
             assert popen.stderr is not None
             said = []
             for line in popen.stderr:
-                found = re.fullmatch(r"hushtally: collecting [\w ]+ at (http://127\.0\.0\.1:(\d+))\n", line)
+                ready = (
+                    rf"hushtally: collecting [\w ]+ into {re.escape(str(database))} at (http://127\.0\.0\.1:(\d+))\n"
+                )
+                found = re.fullmatch(ready, line)
                 if found:
                     return Process(popen, found[1], int(found[2]), said)
                 said.append(line)
