@@ -11,7 +11,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, timedelta
-from itertools import groupby
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -200,15 +199,6 @@ class SqliteStore:
             sorted((cell.key, symbol, count) for cell, symbols in counts.items() for symbol, count in symbols.items()),
         )
         connection.executemany("INSERT INTO batches VALUES (?, ?, ?)", sorted(batches))
-
-    def tallies(self) -> Iterator[tuple[Cell, Counter[int]]]:
-        """See Store."""
-        with self._errors():
-            rows = list(self._database.query("SELECT * FROM cells JOIN counts USING (cell) ORDER BY cell, symbol"))
-        for _, group in groupby(rows, key=lambda row: row["cell"]):
-            found = list(group)
-            cell = Cell(**{field: found[0][field] for field in ("survey", "version", "question", "cohort", "epoch")})
-            yield cell, Counter({row["symbol"]: row["count"] for row in found})
 
     def purge(self, today: date) -> list[Erasure]:
         """See Store. Rows are overwritten, after `settle` in the log too; a copy that SQLite had moved may stay."""

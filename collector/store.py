@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple, Protocol
@@ -11,7 +10,6 @@ from typing import NamedTuple, Protocol
 from client_sdk.errors import HushtallyError
 from client_sdk.survey import Survey
 from collector.admission import Admission
-from collector.cell import Cell
 
 
 class StoreError(HushtallyError):
@@ -55,9 +53,6 @@ class Store(Protocol):
         Without any it is a trial: whether a batch would be counted now.
         Raises StoreError when nothing was counted, or the database that it was counted into is gone.
         """
-
-    def tallies(self) -> Iterator[tuple[Cell, Counter[int]]]:
-        """Every cell with its count of each symbol."""
 
     def purge(self, today: date) -> list[Erasure]:
         """Erases the counts whose retention is over, and the ids of batches that could no longer be accepted.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from time import monotonic, sleep
@@ -16,7 +15,6 @@ import pytest
 from client_sdk.survey import Survey
 from collector import writer as module
 from collector.admission import Admission, admit
-from collector.cell import Cell
 from collector.metrics import Metrics
 from collector.refusal import Refusal, Refused
 from collector.store import Counted, Erasure, StoreError
@@ -48,9 +46,6 @@ class Scripted:
         raise NotImplementedError
 
     def surveys(self) -> list[Survey]:
-        raise NotImplementedError
-
-    def tallies(self) -> Iterator[tuple[Cell, Counter[int]]]:
         raise NotImplementedError
 
     def add(self, admissions: Sequence[Admission]) -> list[Counted]:
