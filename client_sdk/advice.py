@@ -57,11 +57,11 @@ def _spending(survey: Survey) -> list[str]:
     about = " of what was answered" if survey.permanent else ""
     return [
         f"privacy: all reports of a device together reveal up to epsilon {whole:g}{about}: who was {PRIOR:.0%} sure can"
-        f" be {sureness(largest_belief(PRIOR, whole))}; {' or '.join(_savings(survey))}"
+        f" be {sureness(largest_belief(PRIOR, whole))}; {' or '.join(savings(survey))}"
     ]
 
 
-def _savings(survey: Survey) -> list[str]:
+def savings(survey: Survey) -> list[str]:
     """What lowers the lifetime epsilon of this survey."""
     privacy = survey.privacy
     ways = ["lower epsilon_permanent" if survey.permanent else "lower epsilon"]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from aggregator.intervals import comparisons, one_sided, simultaneous
+from client_sdk.advice import MUCH
 from client_sdk.explain import largest_belief
-from client_sdk.mechanisms import Rappor
+from client_sdk.mechanisms import EPSILON_RANGE, Rappor
 from client_sdk.questions import Question
 from client_sdk.survey import Survey
 from simulations.errors import SimulationError
@@ -33,14 +34,15 @@ class Demand:
     """What is to be reached with what: devices that hold the app, the share of them that takes part, and the target.
 
     target: half the length of the interval of every segment, per epoch, as a share. epochs: look at so many, from the
-    survey's first; all of them by default. ceiling: the most that a device may reveal in all of them.
+    survey's first; all of them by default. ceiling: the most that a device may reveal in all of them; by default what
+    `hushtally survey check` does not warn of.
     """
 
     devices: int
     participation: float = 1.0
     target: float = 0.01
     epochs: int | None = None
-    ceiling: float = math.inf
+    ceiling: float = MUCH
     confidence: float = CONFIDENCE
 
     def __post_init__(self) -> None:
@@ -50,6 +52,8 @@ class Demand:
             raise SimulationError(f"participation must be above 0 and at most 1, got {self.participation:g}")
         if not 0 < self.target < 1:
             raise SimulationError(f"target must be above 0 and below 1, got {self.target:g}")
+        if not EPSILON_RANGE[0] <= self.ceiling < math.inf:
+            raise SimulationError(f"ceiling must be at least {EPSILON_RANGE[0]:g} and finite, got {self.ceiling:g}")
         if not 0.5 < self.confidence < 1:
             raise SimulationError(f"confidence must be above 0.5 and below 1, got {self.confidence:g}")
 
@@ -67,6 +71,14 @@ class Demand:
         if self.epochs is None or self.epochs >= survey.epochs:
             return IN_ALL
         return f"in {self.epochs} {survey.epoch}{'' if self.epochs == 1 else 's'}"
+
+    def accurate(self, rows: Sequence[Outlook]) -> bool:
+        """Whether all questions are published and every segment is within the target."""
+        return all(row.published and row.half_width <= self.target for row in rows)
+
+    def allowed(self, rows: Sequence[Outlook]) -> bool:
+        """Whether no more is revealed than the ceiling."""
+        return all(row.lifetime_epsilon <= self.ceiling for row in rows)
 
     def devices_for(self, survey: Survey, reports: int) -> int:
         """The devices that send so many reports per question and epoch."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -104,8 +103,8 @@ def _lifetime(definition: Definition, demand: Demand, tuning: Tuning) -> Chart:
         steps = [(epoch, spent[epoch + after]) for epoch in epochs for after in (-1, 0)]
         lines.append(Line(f"{kind}, {often}{held}", steps[1:]))
     at = "".join(f", at epsilon {epsilon:g} a report" for epsilon in {one.privacy.epsilon for one in tuning.compared})
-    limit = None if demand.ceiling == math.inf else (demand.ceiling, f"ceiling: {demand.ceiling:g}")
-    levels = [y for line in lines for _, y in line.points] + ([limit[0]] if limit else [])
+    limit = (demand.ceiling, f"ceiling: {demand.ceiling:g}")
+    levels = [y for line in lines for _, y in line.points] + [demand.ceiling]
     return Chart(
         f"Lifetime epsilon of a device{at}",
         Axis.over(f"{definition.survey.epoch}s since the survey began", list(epochs)),

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from client_sdk.errors import SurveyError
-from client_sdk.mechanisms.base import EPSILON_RANGE
 from client_sdk.survey import FRESH, PERMANENT, Survey
 from simulations.definition import Definition
 from simulations.errors import SimulationError
-from simulations.numerals import counted, points, round_up, sure
-from simulations.outlook import PRIOR, Demand, Outlook, outlook
+from simulations.outlook import Demand, Outlook, outlook
 from simulations.population import Population
 from simulations.remedies import Remedies, Remedy
+from simulations.verdict import Verdict
 
 GRID = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
 EVERY = (1, 2, 4, 8, 13, 26)  # answers_every to compare
@@ -54,31 +52,17 @@ def tune(definition: Definition, demand: Demand, population: Population, grid: I
     """
     surveys, refused = _surveys(definition, grid)
     outlooks = {epsilon: _outlooks(survey, demand, population) for epsilon, survey in surveys.items()}
-    meeting = [epsilon for epsilon, rows in outlooks.items() if _meets(rows, demand)]
-    if meeting:
-        best = meeting[0]
+    verdict = Verdict(surveys, outlooks, demand)
+    best, remedies = verdict.best, []
+    if best is None:
+        own = min(verdict.allowed or surveys, key=lambda epsilon: abs(epsilon - definition.survey.privacy.epsilon))
+        remedies = Remedies(definition, demand, population).at(own)
+        reason = verdict.against(own, remedies)
+    else:
+        own, reason = best, verdict.for_best()
         outlooks[best] = [replace(row, recommended=True) for row in outlooks[best]]
-        return Tuning(
-            outlooks,
-            *_alternatives(definition, best, demand, population),
-            best,
-            (),
-            _reason(surveys[best], outlooks, demand),
-            demand.span(definition.survey),
-            refused,
-        )
-    allowed = [epsilon for epsilon, rows in outlooks.items() if rows[0].lifetime_epsilon <= demand.ceiling]
-    own = min(allowed or surveys, key=lambda epsilon: abs(epsilon - definition.survey.privacy.epsilon))
-    found = Remedies(definition, demand, population).at(own)
-    return Tuning(
-        outlooks,
-        *_alternatives(definition, own, demand, population),
-        None,
-        found,
-        _no_reason(own, outlooks, found, demand, demand.span(definition.survey)),
-        demand.span(definition.survey),
-        refused,
-    )
+    alternatives, compared = _alternatives(definition, own, demand, population)
+    return Tuning(outlooks, alternatives, compared, best, remedies, reason, demand.span(definition.survey), refused)
 
 
 def _surveys(definition: Definition, grid: Iterable[float]) -> tuple[dict[float, Survey], dict[float, str]]:
@@ -100,12 +84,6 @@ def _outlooks(survey: Survey, demand: Demand, population: Population) -> list[Ou
     return [outlook(survey, question, demand, population) for question in survey.asked]
 
 
-def _meets(rows: Sequence[Outlook], demand: Demand) -> bool:
-    return all(
-        row.published and row.half_width <= demand.target and row.lifetime_epsilon <= demand.ceiling for row in rows
-    )
-
-
 def _alternatives(
     definition: Definition, epsilon: float, demand: Demand, population: Population
 ) -> tuple[list[list[Outlook]], list[Survey]]:
@@ -125,64 +103,3 @@ def _alternatives(
         except (SurveyError, SimulationError):
             continue  # a mechanism without permanent memory, or too few devices to answer so seldom
     return found, compared
-
-
-def _reason(survey: Survey, outlooks: Mapping[float, Sequence[Outlook]], demand: Demand) -> str:
-    epsilon = survey.privacy.epsilon
-    rows = outlooks[epsilon]
-    words = (
-        f"epsilon {epsilon:g}: every segment within {points(max(row.half_width for row in rows))} each {survey.epoch}"
-    )
-    below = [one for one in outlooks if one < epsilon]
-    if below:
-        needed = max(row.devices_for_target for row in outlooks[below[-1]])
-        words += f"; {below[-1]:g} would need {round_up(needed):,} devices"
-    return f"{words}. {_revealed(rows[0], demand.span(survey))}"
-
-
-def _revealed(row: Outlook, span: str) -> str:
-    return (
-        f"A device reveals at most epsilon {row.lifetime_epsilon:g} {span}: whoever keeps all these reports and was"
-        f" {PRIOR:.0%} sure of something about its owner can be {sure(row.belief_lifetime)} sure."
-    )
-
-
-def _no_reason(
-    own: float, outlooks: Mapping[float, Sequence[Outlook]], found: Sequence[Remedy], demand: Demand, span: str
-) -> str:
-    allowed = [epsilon for epsilon, rows in outlooks.items() if rows[0].lifetime_epsilon <= demand.ceiling]
-    if not allowed:
-        least = min(outlooks)
-        smaller = "name smaller ones with --epsilon, or " if least > EPSILON_RANGE[0] else ""
-        return (
-            f"no epsilon that was looked at stays within {demand.ceiling:g} {span}: {least:g}, the smallest, reveals up"
-            f" to {outlooks[least][0].lifetime_epsilon:g}; {smaller}answer more seldom"
-        )
-    worst = max(outlooks[allowed[-1]], key=lambda row: (not row.published, row.half_width))
-    reached = f"{worst.question} would be within {points(worst.half_width)}"
-    if not worst.published:
-        reached = f"{worst.question} would have {counted(worst.reports, 'report')}, too few to be published"
-    bound = "" if len(allowed) == len(outlooks) else f", the largest below a ceiling of {demand.ceiling:g},"
-    free = [epsilon for epsilon, rows in outlooks.items() if _meets(rows, replace(demand, ceiling=math.inf))]
-    words = (
-        f"no epsilon up to {allowed[-1]:g}{bound} meets {points(demand.target)} with"
-        f" {counted(demand.devices, 'device')}: {reached}. At epsilon {own:g} {_would(found)}."
-    )
-    if free:
-        lifetime = outlooks[free[0]][0].lifetime_epsilon
-        words += f" A ceiling of {lifetime:g} would allow epsilon {free[0]:g}, which is enough."
-    return words
-
-
-def _would(found: Sequence[Remedy]) -> str:
-    """What is enough with the devices at hand, then what would be with more."""
-    alone = [str(one) for one in found if one.enough and len(one.changes) == 1]
-    pairs = [str(one) for one in found if one.enough and len(one.changes) == 2]
-    more = [f"{str(one) or 'as it is'} ({round_up(one.devices):,})" for one in found if not one.enough]
-    if alone:
-        words = f"{'this' if len(alone) == 1 else 'each of these'} is enough: {'; '.join(alone)}"
-    elif pairs:
-        words = f"no change by itself is enough, but two are: {pairs[0]}"
-    else:
-        words = "no change is enough, nor are any two"
-    return f"{words}. With more devices: {'; '.join(more)}" if more else words

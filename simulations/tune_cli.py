@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import click
 
-from client_sdk.mechanisms.base import EPSILON_RANGE
+from client_sdk.advice import MUCH
+from client_sdk.mechanisms import EPSILON_RANGE
 from client_sdk.survey import Survey
 from simulations.definition import Definition, write_epsilon
 from simulations.formats import TUNING_LEGEND, console, tuning_sheets
@@ -33,7 +33,13 @@ from simulations.tune import tune as tune_survey
     help="How far, as a share, a segment's interval may reach on each side, per epoch.",
 )
 @click.option("--epochs", type=click.IntRange(min=1), help="Count what is revealed in so many epochs; all by default.")
-@click.option("--ceiling", type=click.FloatRange(0, min_open=True), help="The most that a device may reveal in all.")
+@click.option(
+    "--ceiling",
+    type=click.FloatRange(EPSILON_RANGE[0]),
+    default=MUCH,
+    show_default=True,
+    help="The most that a device may reveal in all; `survey check` warns of more than the default.",
+)
 @click.option(
     "--epsilon",
     "grid",
@@ -47,7 +53,7 @@ def tune(
     file: str,
     target: float,
     epochs: int | None,
-    ceiling: float | None,
+    ceiling: float,
     grid: tuple[float, ...],
     write: bool,
     supposed: Supposition,
@@ -63,15 +69,14 @@ def tune(
     definition = Definition.load(file)
     survey = definition.survey
     population = supposed.population(survey)
-    most = math.inf if ceiling is None else ceiling
-    demand = Demand(supposed.devices, supposed.participation, target, epochs, most)
+    demand = Demand(supposed.devices, supposed.participation, target, epochs, ceiling)
     found = tune_survey(definition, demand, population, grid or GRID)
     sheets, truth_is = tuning_sheets(found), population.described(survey)
     words = found.reason[0].upper() + found.reason[1:]
     drawn = tuning_pictures(definition, demand, found) if shown.drawn else []
     about = facts(survey, truth_is, supposed) | {
         "target": f"within {points(target)} each {survey.epoch}",
-        "revealed": f"counted {found.span}; ceiling: {'none' if ceiling is None else f'{ceiling:g}'}",
+        "revealed": f"counted {found.span}; ceiling: {ceiling:g}",
     }
     title = f"{survey.name}: which epsilon, with {counted(supposed.devices, 'device')}"
     shown.write(title, words, about, drawn, TUNING_LEGEND, sheets)
@@ -93,7 +98,7 @@ def tune(
 
 def _write(file: str, epsilon: float | None, survey: Survey) -> None:
     if epsilon is None:
-        raise click.ClickException(f"{file} was left as it is: no epsilon meets the target")
+        raise click.ClickException(f"{file} was left as it is: no epsilon is recommended")
     written = write_epsilon(file, epsilon)
     if written.digest == survey.digest:
         click.echo(f"{file} has this epsilon already", err=True)

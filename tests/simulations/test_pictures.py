@@ -37,7 +37,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 @pytest.fixture(scope="module")
 def pictures() -> list[Picture]:
     definition = Definition.load(Path(__file__).parents[2] / "hushtally" / "example.toml")
-    demand = Demand(200_000)
+    demand = Demand(200_000, ceiling=28.0)
     return tuning_pictures(definition, demand, tune(definition, demand, Population.like("zipf:1")))
 
 
@@ -141,6 +141,8 @@ def test_the_page_holds_everything_itself(example: Path, tmp_path: Path) -> None
         str(example),
         "--devices",
         "200000",
+        "--ceiling",
+        "28",
         "--output",
         str(page),
         "--pictures",
@@ -161,7 +163,7 @@ def test_the_page_holds_everything_itself(example: Path, tmp_path: Path) -> None
         "zipf:1 for every question, an invented shape",
         "200,000, of which 100% take part",
         Definition.load(example).survey.digest,
-        f"hushtally tune {example} --devices 200000<",
+        f"hushtally tune {example} --devices 200000 --ceiling 28.0<",
         str(date.today()),
         "answers without privacy that tell as much",
     ):

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
+from client_sdk.advice import advice
 from client_sdk.survey import Survey
 from hushtally.cli import main
 from simulations.definition import Definition
@@ -23,6 +24,7 @@ from simulations.sheet import print_sheet
 from simulations.tune import GRID, tune
 
 ANYONE = Population(Shape("zipf", 1.0), {})
+HIGH = 1_000.0  # a ceiling that no survey reaches
 PERMANENT = 'memory = "permanent"\nepsilon_permanent = 2.0\nchanges = 3'
 
 RAPPOR = 'epsilon = 8.0\nmechanism = { name = "rappor", k = 8, h = 1, m = 2, f = 0.5, p = 0.25, q = 0.75 }'
@@ -34,14 +36,14 @@ def run(*arguments: str) -> Result:
 
 def test_recommends_the_least_epsilon_that_meets_the_target(example: Path) -> None:
     """Every smaller epsilon of the grid misses it, and the devices that it would need meet it."""
-    found = tune(Definition.load(example), Demand(500_000), ANYONE)
+    found = tune(Definition.load(example), Demand(500_000, ceiling=HIGH), ANYONE)
     assert found.recommended is not None
     assert found.reason.startswith(f"epsilon {found.recommended:g}: every segment within ")
     for epsilon, rows in found.outlooks.items():
         assert all(row.half_width <= 0.01 for row in rows) == (epsilon >= found.recommended)
     below = max(epsilon for epsilon in GRID if epsilon < found.recommended)
     needed = max(row.devices_for_target for row in found.outlooks[below])
-    enough = tune(Definition.load(example), Demand(needed), ANYONE)
+    enough = tune(Definition.load(example), Demand(needed, ceiling=HIGH), ANYONE)
     assert enough.recommended is not None
     assert enough.recommended <= below
 
@@ -91,8 +93,8 @@ def test_two_changes_that_are_enough_are(example: Path) -> None:
     questions[0] = {**questions[0], "only_crossed": True}
     privacy = {**definition.table["privacy"], "answers_every": 1}
     both = Definition({**definition.table, "questions": questions, "privacy": privacy})
-    assert tune(both, Demand(pair.devices), ANYONE, [1.0]).recommended == 1.0
-    assert tune(both, Demand(pair.devices * 9 // 10), ANYONE, [1.0]).recommended is None
+    assert tune(both, Demand(pair.devices, ceiling=HIGH), ANYONE, [1.0]).recommended == 1.0
+    assert tune(both, Demand(pair.devices * 9 // 10, ceiling=HIGH), ANYONE, [1.0]).recommended is None
 
 
 def test_each_remedy_with_its_devices_meets_the_target(example: Path) -> None:
@@ -117,8 +119,8 @@ def test_where_devices_answer_every_epoch_longer_ones_allow_a_larger_epsilon(exa
     found = tune(definition, Demand(20_000), ANYONE, [0.5, 1.0])
     [remedy] = [one for one in found.remedies if str(one).startswith("epoch") and len(one.changes) == 1]
     assert str(remedy) == 'epoch = "month" with epsilon 4, which reveals no more in all'
-    assert tune(definition, Demand(remedy.devices), ANYONE, [4.0]).recommended == 4.0
-    assert tune(definition, Demand(remedy.devices * 9 // 10), ANYONE, [4.0]).recommended is None
+    assert tune(definition, Demand(remedy.devices, ceiling=HIGH), ANYONE, [4.0]).recommended == 4.0
+    assert tune(definition, Demand(remedy.devices * 9 // 10, ceiling=HIGH), ANYONE, [4.0]).recommended is None
 
 
 def test_reports_follow_from_devices_participation_questions_and_epochs(example: Path) -> None:
@@ -199,10 +201,46 @@ def test_a_ceiling_bounds_what_is_recommended(example: Path) -> None:
     none = tune(Definition.load(example), Demand(500_000, ceiling=0.1), ANYONE)
     assert none.reason == (
         "no epsilon that was looked at stays within 0.1 in all: 0.25, the smallest, reveals up to 1.75; name smaller"
-        " ones with --epsilon, or answer more seldom"
+        " ones with --epsilon or answer less often (raise answers_every, or shorten the survey). A ceiling of 17.5"
+        " would allow epsilon 2.5, which is enough."
     )
     least = tune(Definition.load(example), Demand(500_000, ceiling=0.01), ANYONE, [0.01])
-    assert least.reason.endswith("reveals up to 0.07; answer more seldom")
+    assert least.reason.endswith("reveals up to 0.07; answer less often (raise answers_every, or shorten the survey).")
+
+
+def test_nothing_that_survey_check_warns_of_is_recommended_unasked(example: Path) -> None:
+    """2.5 would be accurate, but tells more in all; with such a ceiling it is recommended, and the warning is named."""
+    definition = Definition.load(example)
+    cautious = tune(definition, Demand(500_000), ANYONE)
+    assert cautious.recommended is None
+    assert "no epsilon up to 1, the largest below a ceiling of 8, meets 1 point" in cautious.reason
+    assert "A ceiling of 17.5 would allow epsilon 2.5, which is enough." in cautious.reason
+    warning = "`hushtally survey check` warns of more than 8: the whole survey reveals up to 17.5."
+    for bold in (Demand(500_000, ceiling=17.5), Demand(500_000, epochs=4)):
+        found = tune(definition, bold, ANYONE)
+        assert found.recommended == 2.5
+        assert found.reason.endswith(f" {warning}")
+        assert advice(definition.at(2.5), definition.survey.starts)
+    fine = tune(definition, Demand(500_000, target=0.05), ANYONE)
+    assert fine.recommended is not None
+    assert "warns" not in fine.reason
+    assert not advice(definition.at(fine.recommended), definition.survey.starts)
+
+
+def test_permanent_memory_above_the_ceiling_is_not_cured_by_a_smaller_epsilon(example: Path) -> None:
+    """What it reveals does not depend on epsilon: epsilon_permanent does it, or fewer changes."""
+    lasting = PERMANENT.replace("2.0", "3.0")
+    definition = Definition.parse(example.read_text(encoding="utf-8").replace('memory = "fresh"', lasting))
+    assert tune(definition, Demand(500_000, target=0.05), ANYONE).reason == (
+        "no epsilon stays within 8 in all: permanent memory reveals up to 12 whatever it is; lower epsilon_permanent or"
+        " follow fewer changes. A ceiling of 12 would allow epsilon 0.5, which is enough."
+    )
+
+
+@pytest.mark.parametrize("ceiling", [0.0, float("nan"), float("inf")])
+def test_a_ceiling_is_a_number(ceiling: float) -> None:
+    with pytest.raises(SimulationError, match=f"ceiling must be at least 0.01 and finite, got {ceiling:g}"):
+        Demand(1, ceiling=ceiling)
 
 
 def test_memory_and_answers_every_stand_side_by_side(example: Path) -> None:
@@ -255,7 +293,7 @@ def test_too_few_reports_are_no_success(example: Path) -> None:
 
 
 def test_the_verdict_comes_first_and_then_the_tables(example: Path) -> None:
-    result = run(str(example), "--devices", "500000")
+    result = run(str(example), "--devices", "500000", "--ceiling", "17.5")
     assert result.exit_code == 0, result.output
     verdict, _, rest = result.output.partition("\n\n")
     assert verdict.startswith(
