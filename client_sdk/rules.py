@@ -29,8 +29,8 @@ RESERVED = frozenset({*_FUNCTIONS, *keyword.kwlist})
 
 _TEXT = re.compile(r"'[^']*'|\"[^\"]*\"")
 _LONE_EQUALS = re.compile(r"(?<![=<>!:])=(?!=)")
-_NUMBER = re.compile(r"(?<!\w)\.?\d[\w.]*", re.ASCII)
-_PLAIN_NUMBER = re.compile(r"[\d_]*\.?[\d_]*(?:[eE]\d*)?", re.ASCII)
+_NUMBER = re.compile(r"(?<!\w)\.?\d(?:[eE][+-]|[\w.])*", re.ASCII)
+_PLAIN_NUMBER = re.compile(r"(?:(?:0|[1-9]\d*(?:_\d+)*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
 
 class Kind(StrEnum):

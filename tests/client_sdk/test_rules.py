@@ -104,6 +104,10 @@ REFUSED = [
     ("x == 0x10", TRUTH, "numbers are written like 12, 0.5 or 1e6, not '0x10'"),
     ("x == 1j", TRUTH, "numbers are written like 12, 0.5 or 1e6, not '1j'"),
     ("x == .5if", TRUTH, "numbers are written like 12, 0.5 or 1e6, not '.5if'"),
+    *(
+        (f"x == {number}", TRUTH, f"numbers are written like 12, 0.5 or 1e6, not {number!r}")
+        for number in ("007", "00", "03.5", "1_", "1__0", "2.1_1", "1e", "1e+", "1e-1_3", "1.2.3", "1e5.5")
+    ),
     ("-" * DEEPEST + "x", NUMBER, "is nested more than 20 deep"),
     ("-" * 499 + "x", NUMBER, "is nested more than 20 deep"),
     (f"({'-' * 400}x).real", NUMBER, "is nested more than 20 deep"),
@@ -219,8 +223,8 @@ def test_what_is_outside_the_language_is_refused_when_read(source, kind, message
 @pytest.mark.parametrize(
     "source",
     ["", " ", "x ==", "x == 1; y", "import os", "(" * 200, "(" * 250 + "x" + ")" * 249, "'books", "x y",
-     "class", "x <> 1", "007",
-     "1e", "x in", "*x", "**x", "x if y", "print 1", "t == 'it's'", "$", "?", "x:=1", "del x"],
+     "class", "x <> 1",
+     "x in", "*x", "**x", "x if y", "print 1", "t == 'it's'", "$", "?", "x:=1", "del x"],
 )  # fmt: skip
 def test_what_is_no_expression_is_refused_in_pythons_own_words(source):
     """A syntax error is a RuleError with the parser's message, whatever the source."""

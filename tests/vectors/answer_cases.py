@@ -243,11 +243,17 @@ REFUSED: list[tuple[str, str]] = [
     *((source, TRUTH) for source in ("x", "t", "1", "x + y", "'books'")),
     *((source, NUMBER) for source in ("x == 1", "True", "t", "'5'")),
     *((source, TRUTH) for source in ("z == 1", "X == 1", "abs == 1", "x == None", "t == b'a'", "true")),
-    *((source, TRUTH) for source in ("x == 0x10", "x == 1j", "x == 007", "x == 1e16", "x == 1_", "x == 1e1_0")),
+    *(
+        (source, TRUTH)
+        for source in ("x == 0x10", "x == 1j", "x == 007", "x == 1e16", "x == 1_", "x == 1e1_0", "x == 00.5")
+    ),
     *((source, TRUTH) for source in ("x == 't'", "x == t", "t < 'a'", "'a' <= t <= 'b'", "(x == 1) == 1")),
     *((source, TRUTH) for source in ("(x == 1) < (y == 1)", "x is 1", "x and y", "not x", "x == 1 or t")),
     *((source, TRUTH) for source in ("x in 3", "x in [y]", "x in []", "x in {1, 2}", "x in [[1]]", "x in ['a']")),
-    *((source, TRUTH) for source in ("t in ['a', 1]", "t in 'abc'", "0 < x in [1]", "x in [1] == True", "x in [--1]")),
+    *(
+        (source, TRUTH)
+        for source in ("t in ['a', 1]", "t in 'abc'", "x in (1)", "0 < x in [1]", "x in [1] == True", "x in [--1]")
+    ),
     *((source, NUMBER) for source in ("x ** 2", "x << 1", "x | y", "x @ y", "~x", "-t", "t + 'a'", "'a' * 3", "t % 1")),
     *(
         (source, NUMBER)
