@@ -22,9 +22,10 @@ from client_sdk.arguments import (
     given_surveys,
 )
 from client_sdk.consent import Receipt
-from client_sdk.device import TICK_SECONDS, Device, Permit, Terms, switched_off
+from client_sdk.device import TICK_SECONDS, Device, Terms
 from client_sdk.errors import ClientError, StateError
 from client_sdk.explain import Explanation, explain_survey
+from client_sdk.permission import Permit, switched_off
 from client_sdk.randomness import Randomness, SystemRandomness
 from client_sdk.state import State
 from client_sdk.status import Status
@@ -243,22 +244,21 @@ class Client:
     def close(self) -> None:
         """Ends the background thread and writes what is in memory; what waits is kept for the next start.
 
-        Blocks for two seconds at most; may be called again. What could not be written in that time `on_error` is told.
+        The last client on a state file closes it. Blocks for two seconds at most; may be called again. What could not
+        be written in that time `on_error` is told.
         """
-        device = self._device
         self._closed = True
-        if device is None:
+        if self._device is None:
             return
         self._started = False
         self._ticker.stop(CLOSE_SECONDS / 2)
 
         def close() -> bool:
             self._run("close", Device.close, None, even_if_off=True)
+            self._device = None  # the last one of a state file takes that along, which a slow disk may delay, too
             return True
 
-        if device.idle:
-            close()
-        elif not self._within(CLOSE_SECONDS / 2, close):
+        if not self._within(CLOSE_SECONDS / 2, close):
             self._tell("close", TimeoutError())
         self._device = None
         self._unusable = self._unusable or "it was closed"

@@ -6,13 +6,14 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 
 from client_sdk import outbox
 from client_sdk.backoff import Backoffs
 from client_sdk.forking import Forking
 from client_sdk.outbox import Waiting
+from client_sdk.permission import Permission
 from client_sdk.randomness import Randomness
 from client_sdk.report import Batch
 from client_sdk.state import State, count
@@ -38,7 +39,7 @@ class Delivery(Forking):
         collector: str,
         transport: Transport,
         randomness: Randomness,
-        withdraws: Callable[[], bool],
+        permission: Permission,
     ) -> None:
         self._state = state
         self._device = device
@@ -46,7 +47,7 @@ class Delivery(Forking):
         self._url = f"{collector}/v1/reports"
         self._transport = transport
         self._randomness = randomness
-        self._withdraws = withdraws
+        self._permission = permission
         self._http = transport if isinstance(transport, HttpTransport) else None
         self._failing = _failing if self._http else Backoffs()
         self._sending = threading.Lock()
@@ -65,7 +66,7 @@ class Delivery(Forking):
         try:
             if self._http:
                 self._http.resume()
-            if self._withdraws():  # asked after: a withdrawal that begins now cuts what begins now
+            if self._permission.withdrawing:  # asked after: a withdrawal that begins now cuts what begins now
                 return False
             while True:
                 pause = self._pause(now)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -15,6 +14,7 @@ from client_sdk.delivery import Delivery
 from client_sdk.errors import ClientError, StateError
 from client_sdk.explain import Explanation, explain_survey
 from client_sdk.journal import Journal
+from client_sdk.permission import NOTHING, Permission, Permit, switched_off
 from client_sdk.randomness import Randomness
 from client_sdk.schedule import Schedule
 from client_sdk.state import State
@@ -37,18 +37,6 @@ class Terms:
     max_lifetime_epsilon: float | None
     keep_consent: bool
     durable: bool
-
-
-@dataclass(frozen=True)
-class Permit:
-    """What may be recorded, as it was looked up on a day, when the device had withdrawn so many times."""
-
-    named: events.Named
-    day: date
-    withdrawals: int
-
-
-NOTHING = Permit(events.Named.of(()), date.min, 0)
 
 
 class Device:
@@ -74,25 +62,22 @@ class Device:
         self._terms = terms
         self._clock = clock
         self._randomness = randomness
-        self.delivery = Delivery(state, self._id, self._surveys, collector, transport, randomness, self._withdraws)
-        self.journal = Journal(state, self._id, terms.durable, self._permitted)
-        self._withdrawing = False
+        # they know what is permitted, and not this device: so the file is closed as soon as nobody uses it any more
+        self._permission = Permission(self._id, self._surveys, terms.keep_consent, clock)
+        self.delivery = Delivery(state, self._id, self._surveys, collector, transport, randomness, self._permission)
+        self.journal = Journal(state, self._id, terms.durable, self._permission)
         self._withdrawals: int | None = None  # before the one that is not written yet
         with state.snapshot() as connection:
-            self._damaged = not seal.holds(connection, self._id)
+            self._permission.damaged = not seal.holds(connection, self._id)
         self._trouble: str | None = None
         self._pruned_on: date | None = None
         self._permit = NOTHING
-        self._recorded = NOTHING.named
-        self._recording: list[Survey] = []
         self.refresh()
 
     def refresh(self) -> None:
         """Looks again at what another process may have changed: what may be recorded."""
         with self._state.lock() as connection:
-            # looked up before the consents: what is recorded under one that was given in between will not be kept
-            today, withdrawals = self._clock().date(), consent.withdrawals(connection, self._id)
-            self._permit = Permit(self._permitted(connection), today, withdrawals)
+            self._permit = self._permission.permit(connection)
 
     def grant(self, shown: str | None) -> None:
         """Notes consent to every survey, with the text that was shown or explains it, and draws the schedules."""
@@ -110,7 +95,7 @@ class Device:
         Where the file cannot be written this raises; until it can, nothing is recorded, answered or sent.
         """
         self._withdrawals = None
-        self._withdrawing = True
+        self._permission.withdrawing = True
         self.delivery.cut()
         self._permit = NOTHING
         self.journal.clear()
@@ -118,22 +103,18 @@ class Device:
             self._withdrawals = consent.withdrawals(connection, self._id)
         self._finish_withdrawal()
 
-    def _withdraws(self) -> bool:
-        """Whether a withdrawal is not written yet."""
-        return self._withdrawing
-
     def _finish_withdrawal(self) -> None:
         """Writes a withdrawal that could not be written before."""
-        if not self._withdrawing:
+        if not self._permission.withdrawing:
             return
         with self._state.lock():
-            if not self._withdrawing:
+            if not self._permission.withdrawing:
                 return  # another thread has written it, and consent may have been given since
             with self._state.transaction() as connection:
                 # or another process has, as the parent of a forked one, and consent may have been given since
                 if self._withdrawals is None or self._withdrawals == consent.withdrawals(connection, self._id):
                     self._write_withdrawal(connection)
-            self._withdrawing = False
+            self._permission.withdrawing = False
         self._state.erase()
 
     def _write_withdrawal(self, connection: sqlite3.Connection) -> None:
@@ -146,7 +127,7 @@ class Device:
 
     def permit(self) -> Permit | None:
         """What may be recorded now; None where nothing may, as before consent."""
-        if self._withdrawing:
+        if self._permission.withdrawing:
             if self._state.pausing:
                 return None
             with self._state.briefly():
@@ -174,16 +155,16 @@ class Device:
         self._finish_withdrawal()
         self._state.erase()
         self._state.mark_soon()
-        if self._damaged:
+        if self._permission.damaged:
             return
         self.journal.write_due()
         now = self._clock()
         self.refresh()
         with self._state.lock() as connection:
             ended = schedule.over(connection, self._id, now.date())
-            work = [survey for survey in self._surveys if self._has_work(connection, survey, now)]
+            work = [survey for survey in self._permit.surveys if self._has_work(connection, survey, now)]
             stale = self._pruned_on != now.date() and events.outdated(
-                connection, self._id, now.date(), *self._looking(connection)
+                connection, self._id, now.date(), *self._permission.looking(connection)
             )
         if work:
             self.journal.write()
@@ -201,7 +182,7 @@ class Device:
 
     def send(self, seconds: float, *, wait: bool = False) -> bool:
         """Sends what is due within `seconds`; whether nothing that is due is left."""
-        if self._damaged:
+        if self._permission.damaged:
             return False
         with self._noting_trouble():
             return self.delivery.send(self._clock(), seconds, wait=wait)
@@ -217,7 +198,7 @@ class Device:
             surveys = (self._standing(connection, survey) for survey in self._surveys)
             waiting = outbox.waiting(connection, self._id)
             return Status(
-                off or (seal.BROKEN if self._damaged else self._trouble),
+                off or (seal.BROKEN if self._permission.damaged else self._trouble),
                 tuple(replace(one, silent=off, next=None) if off else one for one in surveys),
                 len(waiting),
                 dict(rows),
@@ -238,11 +219,6 @@ class Device:
             found = (consent.receipt(connection, self._id, survey) for survey in self._surveys)
             return tuple(one for one in found if one)
 
-    @property
-    def idle(self) -> bool:
-        """Whether closing has nothing to do on the disk."""
-        return not (self._withdrawing or self.journal.waits or self._state.mark_is_due)
-
     def close(self) -> None:
         """Writes what is in memory."""
         self._finish_withdrawal()
@@ -254,7 +230,7 @@ class Device:
         """A transaction over what is known to be sound, sealed again at its end; StateError if it is damaged."""
         with transaction as connection:
             if not seal.holds(connection, self._id):
-                self._damaged = True
+                self._permission.damaged = True
                 raise StateError(seal.BROKEN)
             yield connection
             seal.renew(connection, self._id)
@@ -269,50 +245,20 @@ class Device:
             raise
         self._trouble = None
 
-    def _permitted(self, connection: sqlite3.Connection) -> events.Named:
-        """What may be recorded: the events of surveys that the customer agreed to and that may yet be answered."""
-        if self._withdrawing or self._damaged or switched_off():
-            return events.Named.of(())
-        surveys = self._agreed(connection)
-        if surveys != self._recording:
-            self._recording, self._recorded = surveys, events.Named.of(surveys)
-        return self._recorded
-
-    def _agreed(self, connection: sqlite3.Connection) -> list[Survey]:
-        """The surveys that the customer agreed to and that may yet be answered: for them alone events are recorded."""
-        agreed = consent.standing(connection, self._id)
-        return [
-            survey for survey in self._running(connection) if consent.covers(agreed, survey, self._terms.keep_consent)
-        ]
-
-    def _running(self, connection: sqlite3.Connection) -> list[Survey]:
-        today, silent = self._clock().date(), schedule.silent(connection, self._id)
-        return [survey for survey in self._surveys if today <= survey.ends and survey.digest not in silent]
-
-    def _looking(self, connection: sqlite3.Connection) -> tuple[events.Named, events.Named]:
-        """What the surveys name that are agreed to; and those that wait for it, having been in an older version."""
-        agreed = consent.standing(connection, self._id)
-        waiting = events.Named.of(survey for survey in self._running(connection) if survey.id in agreed)
-        return events.Named.of(self._agreed(connection)), waiting
-
-    def _consents(self, connection: sqlite3.Connection, survey: Survey) -> bool:
-        agrees = consent.granted(connection, self._id, survey, self._terms.keep_consent)
-        return agrees and not self._withdrawing
-
     def _take_up(self, connection: sqlite3.Connection, survey: Survey, today: date) -> Schedule:
         return schedule.take_up(connection, self._id, survey, self._terms.max_lifetime_epsilon, today, self._randomness)
 
     def _has_work(self, connection: sqlite3.Connection, survey: Survey, now: datetime) -> bool:
         """Whether a tick has anything to write for the survey: at most once an epoch, whatever the customer did."""
-        if not survey.runs(now.date()) or not any(one is survey for one in self._recording):
-            return False  # just refreshed
+        if not survey.runs(now.date()):
+            return False
         plan = schedule.find(connection, self._id, survey)
         if plan is None:
             return True
         return plan.silent is None and plan.seen < survey.epoch.start(now.date()).toordinal()
 
     def _work(self, connection: sqlite3.Connection, survey: Survey, now: datetime) -> None:
-        if not self._consents(connection, survey):
+        if not self._permission.covers(connection, survey):
             return
         plan = self._take_up(connection, survey, now.date())
         if answering.due(connection, self._id, survey, plan, now) and not self._over_ceiling(connection):
@@ -324,7 +270,7 @@ class Device:
         """Forgets surveys that are over, and events that no survey looks at any more."""
         for digest in schedule.over(connection, self._id, now.date()):
             schedule.close(connection, self._id, digest)
-        events.prune(connection, self._id, now.date(), *self._looking(connection))
+        events.prune(connection, self._id, now.date(), *self._permission.looking(connection))
 
     def _over_ceiling(self, connection: sqlite3.Connection) -> bool:
         ceiling = self._terms.max_lifetime_epsilon
@@ -332,7 +278,7 @@ class Device:
 
     def _standing(self, connection: sqlite3.Connection, survey: Survey) -> SurveyStatus:
         plan = schedule.find(connection, self._id, survey)
-        agreed = self._consents(connection, survey)
+        agreed = self._permission.covers(connection, survey)
         here, before = ledger.spent(connection, self._id, survey)
         # where the ledger may be an old one, what was spent is known only to be at most what was set aside
         most = plan.reserved if plan and plan.silent in (None, schedule.REPLACED) else here
@@ -343,7 +289,7 @@ class Device:
 
     def _withdrew(self, connection: sqlite3.Connection, survey: Survey) -> bool:
         answer = consent.receipt(connection, self._id, survey)
-        return self._withdrawing or (answer is not None and not answer.granted)
+        return self._permission.withdrawing or (answer is not None and not answer.granted)
 
     def _silence(
         self, survey: Survey, plan: Schedule | None, agreed: bool, withdrew: bool, over_ceiling: bool
@@ -362,12 +308,3 @@ class Device:
         if over_ceiling or (plan is not None and not plan.reserved):
             return CEILING
         return None
-
-
-def switched_off() -> str | None:
-    """Why nothing may be done on this machine, if the customer or an administrator said so in the environment."""
-    if os.environ.get("HUSHTALLY_DISABLED", "") not in ("", "0"):
-        return "HUSHTALLY_DISABLED is set"
-    if os.environ.get("DO_NOT_TRACK", "") not in ("", "0"):
-        return "DO_NOT_TRACK is set"
-    return None

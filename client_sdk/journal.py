@@ -7,13 +7,13 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from datetime import date
 
-from client_sdk import consent, events
-from client_sdk.events import Named, Recorded
+from client_sdk import events
+from client_sdk.events import Recorded
 from client_sdk.forking import Forking, at_end_of_worker
+from client_sdk.permission import Permission
 from client_sdk.state import State, count
 
 MOST_BUFFERED = 64
@@ -30,13 +30,11 @@ class Journal(Forking):
     last 64 wait until it can; of those that go before, their number is kept.
     """
 
-    def __init__(
-        self, state: State, device: int, durable: bool, permitted: Callable[[sqlite3.Connection], Named]
-    ) -> None:
+    def __init__(self, state: State, device: int, durable: bool, permission: Permission) -> None:
         self._state = state
         self._device = device
         self._durable = durable
-        self._permitted = permitted
+        self._permission = permission
         self._lock = threading.Lock()
         self._buffer: list[tuple[int, Recorded]] = []  # each with how often the device had withdrawn before
         self._dropped: Counter[tuple[int, str]] = Counter()
@@ -127,11 +125,11 @@ class Journal(Forking):
         self, connection: sqlite3.Connection, taken: list[tuple[int, Recorded]], dropped: Counter[tuple[int, str]]
     ) -> None:
         # consent may have been withdrawn in another process, and given again
-        named, withdrawals = self._permitted(connection), consent.withdrawals(connection, self._device)
-        kept = [one for before, one in taken if before == withdrawals and named.event(one[1])]
-        events.add(connection, self._device, kept, named)
+        now = self._permission.permit(connection)
+        kept = [one for before, one in taken if before == now.withdrawals and now.named.event(one[1])]
+        events.add(connection, self._device, kept, now.named)
         for (before, why), times in dropped.items():
-            if before == withdrawals and named.events:
+            if before == now.withdrawals and now.named.events:
                 count(connection, self._device, why, times)
         self._untrimmed += len(taken)
         if self._untrimmed >= TRIM_EVERY:

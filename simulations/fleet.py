@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from aggregator.database import Database
 from aggregator.tally import Integers, Tally
 from client_sdk.client import Client
-from client_sdk.device import switched_off
+from client_sdk.permission import switched_off
 from client_sdk.questions import Categories, Question
 from client_sdk.signals import Function, Signal
 from client_sdk.state import State

@@ -1,11 +1,14 @@
-"""A state file that cannot be opened at the start: what the customer says is tried again, or the app is told."""
+"""When the state file is opened, if it cannot be at the start, and when it is closed."""
 
 from __future__ import annotations
 
+import gc
+import os
 import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -61,6 +64,83 @@ def test_what_is_said_after_close_is_told(survey: Survey, options: Options) -> N
     client.withdraw_consent()
     client.grant_consent()
     assert [fault.during for fault in faults] == ["withdraw_consent", "grant_consent"]
+
+
+@pytest.fixture
+def _no_collector_of_garbage() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def is_open(path: Path) -> bool:
+    """Whether a connection has the file: SQLite keeps its log beside it until the last one closes."""
+    return path.with_name(f"{path.name}-wal").exists()
+
+
+@pytest.mark.usefixtures("_no_collector_of_garbage")
+class TestTheFileIsClosed:
+    @pytest.mark.parametrize(
+        "used",
+        [
+            "opened",
+            "used",
+            "started",
+            "failing",
+            pytest.param("forked", marks=pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")),
+        ],
+    )
+    def test_with_the_last_client_on_it(self, used: str, survey: Survey, options: Options) -> None:
+        """Not when somebody collects garbage; and it may be opened again."""
+        path = options["state"]
+        for _ in range(2):
+            clients = [Client(survey, **options, device=key) for key in "aab"]
+            for client in clients:
+                if used != "opened":
+                    client.grant_consent()
+                    client.record("purchase", amount=1, category=object())  # type: ignore[arg-type]
+                    client.tick()
+                    client.flush(1.0)
+                if used == "started":
+                    client.start()
+                if used == "failing":
+                    client._run("tick", lambda device: device.send("soon"), None)  # type: ignore[arg-type]
+            if used == "forked":
+                child = os.fork()
+                if child == 0:
+                    try:
+                        for client in clients:
+                            client.close()
+                    finally:
+                        os._exit(0)
+                os.waitpid(child, 0)
+                clients[0].record("purchase", amount=1)
+                clients[0].status()
+            for client in clients:
+                assert is_open(path)
+                client.close()
+            assert not is_open(path)
+
+    def test_once_a_thread_is_done_for_which_close_did_not_wait(
+        self, survey: Survey, options: Options, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("client_sdk.client.CLOSE_SECONDS", 0.1)
+        faults: list[Any] = []
+        client = Client(survey, **options, on_error=faults.append)
+        client.grant_consent()
+        client.record("purchase", amount=1)
+        with closing(sqlite3.connect(options["state"], isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            client.close()
+            assert [(fault.during, fault.kind) for fault in faults] == [("close", "TimeoutError")]
+            other.execute("ROLLBACK")
+        until = time.monotonic() + 20
+        while is_open(options["state"]) and time.monotonic() < until:
+            time.sleep(0.01)
+        assert not is_open(options["state"])
+        with closing(sqlite3.connect(options["state"])) as connection:
+            assert connection.execute("SELECT count(*) FROM events").fetchone() == (1,)
 
 
 EXIT = """

@@ -1,0 +1,76 @@
+"""What the customer permits: which events may be recorded and are kept, as one device's file says it now."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from client_sdk import consent, schedule
+from client_sdk.events import Named
+from client_sdk.survey import Survey
+
+
+@dataclass(frozen=True)
+class Permit:
+    """What may be recorded, for which surveys, as looked up on a day, when the device had withdrawn so many times."""
+
+    surveys: Sequence[Survey]
+    named: Named
+    day: date
+    withdrawals: int
+
+
+NOTHING = Permit((), Named.of(()), date.min, 0)
+
+
+class Permission:
+    """To what the customer of one device agrees, of the surveys that the app has."""
+
+    def __init__(self, device: int, surveys: Sequence[Survey], keep: bool, clock: Callable[[], datetime]) -> None:
+        """keep: consent outlives a new version of a survey."""
+        self._device = device
+        self._surveys = surveys
+        self._keep = keep
+        self._clock = clock
+        self.withdrawing = False  # a withdrawal is not written yet
+        self.damaged = False  # the file does not hold what was last written of this device
+
+    def permit(self, connection: sqlite3.Connection) -> Permit:
+        """What may be recorded now."""
+        # looked up before the consents: what is recorded under one that was given in between will not be kept
+        today, withdrawals = self._clock().date(), consent.withdrawals(connection, self._device)
+        barred = self.withdrawing or self.damaged or switched_off()
+        surveys = [] if barred else self._agreed(connection)[0]
+        return Permit(surveys, Named.of(surveys), today, withdrawals)
+
+    def covers(self, connection: sqlite3.Connection, survey: Survey) -> bool:
+        """Whether the customer agrees to the survey."""
+        return consent.granted(connection, self._device, survey, self._keep) and not self.withdrawing
+
+    def looking(self, connection: sqlite3.Connection) -> tuple[Named, Named]:
+        """What the surveys name that are agreed to; and with it those that are in another version."""
+        agreed, known = self._agreed(connection)
+        return Named.of(agreed), Named.of(known)
+
+    def _agreed(self, connection: sqlite3.Connection) -> tuple[list[Survey], list[Survey]]:
+        """The surveys that may yet be answered: those that are agreed to, and those that are in whatever version."""
+        today, silent = self._clock().date(), schedule.silent(connection, self._device)
+        standing = consent.standing(connection, self._device)
+        known = [
+            survey
+            for survey in self._surveys
+            if today <= survey.ends and survey.digest not in silent and survey.id in standing
+        ]
+        return [survey for survey in known if consent.covers(standing, survey, self._keep)], known
+
+
+def switched_off() -> str | None:
+    """Why nothing may be done on this machine, if the customer or an administrator said so in the environment."""
+    if os.environ.get("HUSHTALLY_DISABLED", "") not in ("", "0"):
+        return "HUSHTALLY_DISABLED is set"
+    if os.environ.get("DO_NOT_TRACK", "") not in ("", "0"):
+        return "DO_NOT_TRACK is set"
+    return None
