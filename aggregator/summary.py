@@ -78,39 +78,36 @@ def summarize(
         for epoch, group in sorted(groups, key=lambda key: _place(survey, names, *key)):
             if epoch in wanted:
                 tally = Tally.merge(groups[epoch, group])
-                cohort = dict(zip(names, group, strict=True))
-                complete = now > survey.accepted_until(survey.epoch.first_day(epoch))
-                rows += _rows(survey, question, epoch, cohort, tally, confidence, population, complete)
+                about = Row(
+                    survey.id,
+                    survey.version,
+                    question.id,
+                    epoch,
+                    cohort=dict(zip(names, group, strict=True)),
+                    segment="",
+                    kind="share",
+                    reports=tally.n,
+                    confidence=confidence,
+                    population=population,
+                    complete=now > survey.accepted_until(survey.epoch.first_day(epoch)),
+                )
+                rows += _rows(about, question, tally, survey.min_reports)
     return rows
 
 
-def _rows(
-    survey: Survey,
-    question: Question,
-    epoch: str,
-    cohort: Mapping[str, str],
-    tally: Tally,
-    confidence: float,
-    population: Population,
-    complete: bool,
-) -> Iterator[Row]:
-    def row(segment: str, **figures: float | bool | str) -> Row:
-        about = (survey.id, survey.version, question.id, epoch, cohort, segment, "share", tally.n)
-        empty = Row(*about, confidence=confidence, population=population, complete=complete)
-        return replace(empty, **figures)  # type: ignore[arg-type]
-
-    if tally.n < survey.min_reports:
-        reason = f"fewer than {survey.min_reports} reports: {tally.n}"
-        yield from (row(segment, reason=reason) for segment in question.segments)
-        return
+def _rows(about: Row, question: Question, tally: Tally, least: int) -> Iterator[Row]:
+    """The rows of one group, which have all but the segment and its figures in common."""
     try:
-        found = estimate(question, tally, confidence, population)
+        if tally.n < least:
+            raise NotEstimableError(f"fewer than {least:,} reports: {tally.n:,}")
+        found = estimate(question, tally, about.confidence, about.population)
     except NotEstimableError as error:
-        yield from (row(segment, reason=str(error)) for segment in question.segments)
+        yield from (replace(about, segment=segment, reason=str(error)) for segment in question.segments)
         return
     for index, segment in enumerate(question.segments):
-        yield row(
-            segment,
+        yield replace(
+            about,
+            segment=segment,
             estimate=float(found.estimate[index]),
             standard_error=float(found.standard_error[index]),
             low=float(found.low[index]),

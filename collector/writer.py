@@ -124,26 +124,27 @@ class Writer:
         return None
 
     def _write(self, group: list[_Waiting]) -> None:
-        batches = [waiting for waiting in group if waiting.admission is not None]
-        failed = self._failed[bool(batches)]
+        admissions = [waiting.admission for waiting in group if waiting.admission is not None]
+        failed = self._failed[bool(admissions)]
         try:
-            counted = self._store.add([waiting.admission for waiting in batches if waiting.admission is not None])
+            counted = iter(self._store.add(admissions))
         except Exception as error:
-            if batches:
+            if admissions:
                 self._metrics.failed()
-            failed.tell([f"batches {'are' if batches else 'would be'} refused: {_told(error)}"])
+            failed.tell([f"batches {'are' if admissions else 'would be'} refused: {_told(error)}"])
             for waiting in group:
                 waiting.answer.set_exception(_unavailable("the database refused to count"))
             return
         failed.tell([])
         self._since = self._since or monotonic()
-        for waiting, (answer, first) in zip(batches, counted, strict=True):
-            if first and waiting.admission is not None:
-                self._metrics.admitted(waiting.admission)
-            waiting.answer.set_result(answer)
         for waiting in group:
             if waiting.admission is None:
                 waiting.answer.set_result("")
+                continue
+            answer, first = next(counted)
+            if first:
+                self._metrics.admitted(waiting.admission)
+            waiting.answer.set_result(answer)
 
     def _tidy(self) -> None:
         today = self._clock()
