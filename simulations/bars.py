@@ -12,6 +12,7 @@ from simulations.shapes import ALARM, COLOURS, FAINT, INK, PALE, Area, Shape, St
 WIDTH, MARGIN, ROW, GAP, TOP = 760, 12, 20, 14, 66
 RIGHT = 110  # where the figures stand
 SIZE = 13
+HALF = 3  # of the thickness of a bar
 LETTER = 7  # pixels of one, about
 LONGEST = 40  # letters of a name
 BLUE, BAR, RED = COLOURS[0], "#a9cde6", "#c8553d"
@@ -62,7 +63,8 @@ class Bars:
     def description(self) -> str:
         """The bars in words, for who cannot see them."""
         return "; ".join(
-            f"{group.name} {bar.name}: truth {bar.truth:.1%}, estimate {bar.estimate:.1%}"
+            f"{group.name} {bar.name}: truth {bar.truth:.1%}, estimate {bar.estimate:.1%}, interval {bar.low:.1%} to"
+            f" {bar.high:.1%}{', a miss' if bar.misses else ''}"
             for group in self.groups
             for bar in group.bars
         )
@@ -104,7 +106,7 @@ class Bars:
         y = 40
         return [
             Words((MARGIN, 20), self.title, size=15, bold=True),
-            Area(_box(MARGIN, MARGIN + 28, y - 4, 3), BAR),
+            *_box(MARGIN, MARGIN + 28, y - 4),
             Area(mark(0, (MARGIN + 14, y - 4), 4), BLUE),
             Words((MARGIN + 36, y), self.key, PALE, SIZE),
             Stroke([(WIDTH - 250, y - 12), (WIDTH - 250, y + 4)], RED, 3),
@@ -125,7 +127,7 @@ class Bars:
         middle, truth = y - 4, self.x(bar.truth)
         return [
             Stroke([(self._left, middle), (WIDTH - RIGHT, middle)], FAINT),
-            Area(_box(self.x(bar.low), self.x(bar.high), middle, 3), BAR),
+            *_box(self.x(bar.low), self.x(bar.high), middle),
             Area(mark(0, (self.x(bar.estimate), middle), 4), BLUE),
             Stroke([(truth, middle - 8), (truth, middle + 8)], RED, 3),
             Words((self._left - 10, y), name, INK, SIZE, "end"),
@@ -134,5 +136,7 @@ class Bars:
         ]
 
 
-def _box(left: float, right: float, middle: float, half: float) -> list[tuple[float, float]]:
-    return [(left, middle - half), (right, middle - half), (right, middle + half), (left, middle + half)]
+def _box(left: float, right: float, middle: float) -> list[Shape]:
+    """A bar, with an edge: its colour alone is too pale on white."""
+    corners = [(left, middle - HALF), (right, middle - HALF), (right, middle + HALF), (left, middle + HALF)]
+    return [Area(corners, BAR), Stroke([*corners, corners[0]], BLUE)]

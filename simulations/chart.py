@@ -14,8 +14,9 @@ LEFT, RIGHT, TOP, ROW = 60, 20, 56, 18
 PLOT = 250  # height of the plot itself
 MOST_LINES = 8
 TRUTH = 8  # half the length of the stroke where the truth is
-MOST_MARKS = 20  # on one line
+MOST_MARKS = 12  # on one line
 LONGEST = 40  # letters of a name that leaves room for another beside it
+ROOM = 0.03  # of an axis, between the outermost value and the frame
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,16 @@ class Axis:
     whole: bool = False
 
     @classmethod
-    def over(cls, label: str, values: Sequence[float], *, log: bool = False, percent: bool = False) -> Axis:
-        """An axis that holds all values, from zero unless it is logarithmic."""
-        low, high = (min(values), max(values)) if values else (0.0, 1.0)
-        if not log:
-            return cls(label, min(low, 0.0), high or 1.0, log, percent)
-        return cls(label, low / 1.1, high * 1.1, log, percent)
+    def over(
+        cls, label: str, values: Sequence[float], *, log: bool = False, percent: bool = False, whole: bool = False
+    ) -> Axis:
+        """An axis that holds zero, unless it is logarithmic, and all values, with room beyond the outermost."""
+        if log:
+            return cls(label, min(values, default=1.0) / 1.1, max(values, default=1.0) * 1.1, log, percent)
+        low, high = min([0.0, *values]), max([0.0, *values])
+        room = ROOM * (high - low)
+        low, high = low - room if low < 0 else 0.0, high + room if high > 0 else 0.0
+        return cls(label, low, high if low < high else 1.0, log, percent, whole)
 
     def place(self, value: float) -> float:
         """Where a value stands: 0 at the low end, 1 at the high end."""
@@ -67,7 +72,7 @@ class Axis:
                 if len(inside) <= 8:
                     return inside
             return inside[:: math.ceil(len(inside) / 8)]
-        span = (self.high - self.low) / 5
+        span = (self.high - self.low) / 6
         unit = 10.0 ** math.floor(math.log10(span))
         step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= span * 0.999)
         step = max(step, 1.0) if self.whole else step
@@ -128,6 +133,19 @@ class Chart:
         return f"{self.y.label} against {self.x.label}.{limit} {ends}."
 
 
+def distinct(lines: Sequence[Line]) -> list[Line]:
+    """Lines of which none hides another: equal ones are one, with all their names."""
+    names: dict[tuple[Point, ...], list[str]] = {}
+    for line in lines:
+        names.setdefault(tuple(line.points), []).append(line.name)
+    return [Line(_together(equal), points) for points, equal in names.items()]
+
+
+def _together(names: Sequence[str]) -> str:
+    words = ", ".join(names)
+    return words if len(words) <= 2 * LONGEST or len(names) == 1 else f"{names[0]} and {len(names) - 1} more alike"
+
+
 def _spot(chart: Chart, x: float, y: float) -> Point:
     return (
         LEFT + chart.x.place(x) * (WIDTH - LEFT - RIGHT),
@@ -137,7 +155,7 @@ def _spot(chart: Chart, x: float, y: float) -> Point:
 
 def _frame(chart: Chart) -> list[Shape]:
     found: list[Shape] = [
-        Words((LEFT - 44, 20), chart.title, size=15),
+        Words((LEFT - 44, 20), chart.title, size=15, bold=True),
         Words((LEFT - 44, 42), chart.y.label),
         Words((WIDTH - RIGHT, TOP + PLOT + 36), chart.x.label, anchor="end"),
     ]
@@ -183,8 +201,9 @@ def _lines(chart: Chart) -> list[Shape]:
             found.append(Stroke([(x - reach, y), (x + reach, y)], colour, 3))
         found.append(Stroke(spots, colour, 1 if line.spans else 2))
         marked = list(dict(spots).items())  # one for every place along the axis, where steps rise the upper
+        # of lines that run together each shows its marks, at other places than its neighbours
         step = 1 if line.spans else math.ceil(len(marked) / MOST_MARKS)
-        found += [Area(mark(number, spot), colour) for spot in marked[::step]]
+        found += [Area(mark(number, spot), colour) for spot in marked[number % step :: step]]
     return found
 
 

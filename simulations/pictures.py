@@ -10,7 +10,7 @@ import numpy as np
 
 from aggregator.intervals import one_sided
 from simulations.bars import Bar, Bars, Group
-from simulations.chart import MOST_LINES, Axis, Chart, Line
+from simulations.chart import MOST_LINES, Axis, Chart, Line, distinct
 from simulations.definition import Definition
 from simulations.numerals import counted, points
 from simulations.outlook import Demand, lifetime_epsilon
@@ -44,7 +44,7 @@ def _error(demand: Demand, tuning: Tuning) -> Chart:
         Line(id, [(row.epsilon, row.half_width) for row in rows if row.question == id])
         for id in dict.fromkeys(row.question for row in rows)
     ]
-    lines = sorted(lines, key=lambda line: -line.points[-1][1])[:MOST_LINES]
+    lines = sorted(distinct(lines), key=lambda line: -line.points[-1][1])[:MOST_LINES]
     return Chart(
         "Error against epsilon",
         Axis.over("epsilon of one report", list(tuning.outlooks), log=True),
@@ -90,7 +90,7 @@ def _lifetime(definition: Definition, demand: Demand, tuning: Tuning) -> Chart:
     """Of the compared kinds of memory, at the epsilon at which they were compared, with the ceiling if there is one."""
     epochs = range(1, min(demand.epochs or definition.survey.epochs, definition.survey.epochs) + 1)
     lines = []
-    for survey in tuning.compared[:MOST_LINES]:
+    for survey in tuning.compared:
         every = survey.privacy.answers_every
         word = survey.epoch.value
         often = f"every {word}" if every == 1 else f"one {word} in {every}"
@@ -107,9 +107,9 @@ def _lifetime(definition: Definition, demand: Demand, tuning: Tuning) -> Chart:
     levels = [y for line in lines for _, y in line.points] + [demand.ceiling]
     return Chart(
         f"Lifetime epsilon of a device{at}",
-        Axis.over(f"{definition.survey.epoch}s since the survey began", list(epochs)),
+        Axis.over(f"{definition.survey.epoch}s since the survey began", list(epochs), whole=True),
         Axis.over("epsilon of all its reports, at most", levels),
-        lines,
+        distinct(lines)[:MOST_LINES],
         limit,
     )
 

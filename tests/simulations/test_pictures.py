@@ -17,8 +17,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from hushtally.cli import main
-from simulations.bars import BAR, Bar, Bars, Group
-from simulations.chart import MOST_LINES, MOST_MARKS, WIDTH, Axis, Chart, Line
+from simulations.bars import BAR, BLUE, Bar, Bars, Group
+from simulations.chart import MOST_LINES, MOST_MARKS, WIDTH, Axis, Chart, Line, distinct
 from simulations.definition import Definition
 from simulations.drawing import to_png, to_svg, to_text
 from simulations.formats import outcome_sheets
@@ -27,7 +27,7 @@ from simulations.page import to_html
 from simulations.pictures import MOST_BARS, Picture, simulation_pictures, tuning_pictures
 from simulations.population import Population
 from simulations.scenario import Scenario
-from simulations.shapes import Area, Words
+from simulations.shapes import ALARM, COLOURS, INK, PALE, Area, Stroke, Words
 from simulations.simulate import Outcome, simulate
 from simulations.tune import tune
 
@@ -92,7 +92,7 @@ def test_png_is_the_same_size_twice(pictures: list[Picture]) -> None:
 def test_a_terminal_shows_every_line_and_the_limit(pictures: list[Picture]) -> None:
     text = to_text(pictures[0].chart)
     assert "-" * 20 in text
-    for letter, line in zip("abcd", pictures[0].chart.lines, strict=True):
+    for letter, line in zip("abc", pictures[0].chart.lines, strict=True):
         assert f"  {letter} {line.name}" in text
     assert max(map(len, text.splitlines())) <= 80
 
@@ -100,7 +100,8 @@ def test_a_terminal_shows_every_line_and_the_limit(pictures: list[Picture]) -> N
 @pytest.mark.parametrize(
     ("values", "log", "texts"),
     [
-        ([0, 28], False, ["0", "10", "20"]),
+        ([0, 28], False, ["0", "5", "10"]),
+        ([-0.3, 0.8], False, ["-0.2", "0", "0.2"]),
         ([1, 3], False, ["0", "1", "2", "3"]),
         ([0.25, 4], True, ["0.5", "1", "2"]),
         ([20_000, 6e6], True, ["20k", "50k", "100k", "200k", "500k", "1M", "2M", "5M"]),
@@ -112,6 +113,61 @@ def test_axes_have_round_numbers(values: list[float], log: bool, texts: list[str
     axis = Axis.over("x", values, log=log)
     assert [axis.text(tick) for tick in axis.ticks][: len(texts)] == texts
     assert len(axis.ticks) <= 10
+
+
+def test_nothing_ends_at_the_frame_but_zero() -> None:
+    """A bar or a line that ended there might go on behind it."""
+    for values, (low, high) in (
+        ([0.0, 1.0], (0.0, 1.03)),
+        ([-1.0, 1.0], (-1.06, 1.06)),
+        ([-1.0], (-1.03, 0.0)),
+        ([0.0], (0.0, 1.0)),
+        ([], (0.0, 1.0)),
+    ):
+        axis = Axis.over("x", values)
+        assert (axis.low, axis.high) == (pytest.approx(low), pytest.approx(high))
+
+
+def test_equal_lines_are_one_with_all_their_names() -> None:
+    """Else the last would hide the others."""
+    points = [(1.0, 2.0), (2.0, 3.0)]
+    lines = distinct([Line("a", points), Line("other", [(1.0, 2.0)]), Line("b", points)])
+    assert [(line.name, line.points) for line in lines] == [("a, b", tuple(points)), ("other", ((1.0, 2.0),))]
+    [many] = distinct([Line(f"a question with a name {number}", points) for number in range(9)])
+    assert many.name == "a question with a name 0 and 8 more alike"
+
+
+def test_lines_that_run_together_show_their_marks_at_different_places() -> None:
+    level = [(float(x), 1.0) for x in range(40)]
+    rising = [*level[:20], *((float(x), 2.0) for x in range(20, 40))]
+    x, y = Axis.over("x", [0, 40]), Axis.over("y", [0, 2])
+    marks = [one for one in Chart("t", x, y, [Line("a", level), Line("b", rising)]).shapes if isinstance(one, Area)]
+    places = [(colour, {max(x for x, _ in one.points) for one in marks if one.colour == colour}) for colour in COLOURS]
+    assert len(places[0][1]) > 5 < len(places[1][1])
+    assert not {round(one) for one in places[0][1]} & {round(one) for one in places[1][1]}
+
+
+@pytest.mark.parametrize("colour", [*COLOURS, INK, PALE, ALARM, BLUE])
+def test_words_lines_and_edges_stand_out_from_white(colour: str) -> None:
+    """By 4.5 to 1, the least that WCAG 2 asks of words."""
+
+    def luminance(channel: int) -> float:
+        share = channel / 255
+        return share / 12.92 if share <= 0.04045 else float(((share + 0.055) / 1.055) ** 2.4)
+
+    red, green, blue = (luminance(int(colour[place : place + 2], 16)) for place in (1, 3, 5))
+    assert 1.05 / (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05) >= 4.5
+
+
+def test_bars_say_in_words_all_that_they_show() -> None:
+    """The interval and the miss too; and every pale bar has an edge."""
+    bars = Bars("t", "estimate", [Group("g", "", [Bar("a", 0.1, 0.05, 0.2, 0.1), Bar("b", 0.1, 0.05, 0.2, 0.3)])])
+    assert bars.description == (
+        "g a: truth 10.0%, estimate 10.0%, interval 5.0% to 20.0%; g b: truth 30.0%, estimate 10.0%, interval 5.0% to"
+        " 20.0%, a miss"
+    )
+    edges = [list(one.points)[:-1] for one in bars.shapes if isinstance(one, Stroke) and one.colour == BLUE]
+    assert edges == [one.points for one in bars.shapes if isinstance(one, Area) and one.colour == BAR]
 
 
 class Page(HTMLParser):
