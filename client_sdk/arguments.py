@@ -73,6 +73,14 @@ def check_ceilings(surveys: Iterable[Survey], max_epsilon: float | None, max_lif
             )
 
 
+def check_kept_consent(keep_consent: bool, max_lifetime_epsilon: float | None) -> None:
+    """Raises ClientError where consent outlives versions of a survey, each of which may cost as much, without end."""
+    if keep_consent and max_lifetime_epsilon is None:
+        raise ClientError(
+            "keep_consent=True needs max_lifetime_epsilon: the most that a customer who is not asked again may spend"
+        )
+
+
 def given_cohorts(surveys: Sequence[Survey], cohort: Mapping[str, str] | None) -> list[dict[str, str]]:
     """The cohort of each survey in turn; ClientError unless each has all its own, and every one is some survey's."""
     if cohort is None:

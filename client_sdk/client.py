@@ -15,6 +15,7 @@ from client_sdk import events
 from client_sdk.arguments import (
     check_ceilings,
     check_device,
+    check_kept_consent,
     check_state,
     check_switches,
     check_world,
@@ -83,10 +84,10 @@ class Client:
 
     max_epsilon, max_lifetime_epsilon: the app's own ceilings for one report and for all surveys together; None: no
     limit of its own. keep_consent: consent outlives a new version of a survey, also one that reveals more (`hushtally
-    survey diff` says whether it does: then ask again). durable: every event is on the disk when `record` returns,
-    instead of with the 64th or the first call a second later, or `on_error` is told. strict: `record` raises for what
-    no survey names and for values that cannot be kept. on_error: told of every failure that is kept out of the app.
-    clock, randomness and transport are for tests.
+    survey diff` says whether it does: then ask again), up to max_lifetime_epsilon, which it needs. durable: every event
+    is on the disk when `record` returns, instead of with the 64th or the first call a second later, or `on_error` is
+    told. strict: `record` raises for what no survey names and for values that cannot be kept. on_error: told of every
+    failure that is kept out of the app. clock, randomness and transport are for tests.
 
     Raises ClientError for what the app cannot mean. After construction nothing raises into the app; a state file that
     cannot be used makes the client silent, and `status` says why. So does one that was copied, restored or damaged, or
@@ -118,6 +119,7 @@ class Client:
         check_switches(keep_consent=keep_consent, durable=durable, strict=strict)
         check_world(clock, on_error, randomness, transport)
         check_ceilings(self._surveys, max_epsilon, max_lifetime_epsilon)
+        check_kept_consent(keep_consent, max_lifetime_epsilon)
         asked = list(zip(self._surveys, given_cohorts(self._surveys, cohort), strict=True))
         url = checked_url(collector)
         self._all_named = events.Named.of(self._surveys)

@@ -26,9 +26,9 @@ def fetch_survey(
     """The survey that a collector serves, if it is the pinned one or stays under the app's ceilings.
 
     digest: the only one accepted; without it both ceilings must be given, as the collector could ask for anything. They
-    are for this survey alone: each new digest that a device takes up costs a lifetime epsilon of its own. Without a
-    pinned digest give `Client` a max_lifetime_epsilon too, which bounds them together; without one, and with
-    keep_consent=True, a collector could go on serving new digests under the same version.
+    are for this survey alone. Whoever runs the collector can serve another survey under the same version: it has
+    another digest, costs a lifetime epsilon of its own, and waits for new consent. With keep_consent=True it does not
+    wait; `Client`'s max_lifetime_epsilon bounds what all of them cost together.
     Raises ClientError when it cannot be had within `timeout` seconds, is another survey, or asks for too much.
     """
     if digest is None and (max_epsilon is None or max_lifetime_epsilon is None):

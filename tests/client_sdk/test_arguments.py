@@ -51,6 +51,10 @@ def test_no_survey_at_all(surveys):
         ({"device": 4711}, "device must be a text, got 4711"),
         ({"device": None}, "device must be a text, got None"),
         ({"keep_consent": 1}, "keep_consent must be True or False, got 1"),
+        (
+            {"keep_consent": True},
+            "keep_consent=True needs max_lifetime_epsilon: the most that a customer who is not asked again may spend",
+        ),
         ({"durable": "no"}, "durable must be True or False, got 'no'"),
         ({"strict": None}, "strict must be True or False, got None"),
         ({"clock": 7}, "clock must be a function that returns the time, got 7"),

@@ -12,7 +12,7 @@ import pytest
 
 from client_sdk import Client, ClientError, Survey, fetch_survey
 from client_sdk.canonical import canonical_json, sha256
-from client_sdk.testing import Recorder, ScriptedClock
+from client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
 from client_sdk.transport import Answer
 
 URL = "https://tally.example"
@@ -165,6 +165,32 @@ def test_a_definition_made_to_be_costly_is_bounded(survey: Survey) -> None:
     tracemalloc.stop()
     assert peak < 100_000_000
     assert time.monotonic() - began < 15
+
+
+def test_a_collector_that_serves_ever_new_surveys_under_one_version_is_bounded_by_the_ceiling(
+    make_client: Any, survey: Survey, clock: ScriptedClock
+) -> None:
+    """Without a pinned digest, in an app that keeps consent: every day another one, each worth 28 in all."""
+    recorder = Recorder()
+    for day in range(20):
+        served = json.loads(json.dumps(survey.resolved | {"purpose": f"Purpose {day}."}))
+        limits: Any = {"max_epsilon": 1.0, "max_lifetime_epsilon": 30.0}
+        fetched = fetch_survey(URL, "habits", 1, transport=serving(served), **limits)
+        client = make_client(
+            fetched,
+            agree=day == 0,
+            transport=recorder,
+            randomness=SeededRandomness(day),
+            keep_consent=True,
+            max_lifetime_epsilon=30.0,
+        )
+        for _ in range(2):
+            client.tick()
+            clock.advance(hours=12)
+        assert client.status().surveys[0].consent
+        assert client.status().surveys[0].most <= 30
+        client.close()
+    assert len(recorder.reports) == 3  # after which 28 more would be too much
 
 
 def test_several_surveys_at_once_and_the_end_of_one(

@@ -132,7 +132,7 @@ def test_withdrawal_before_any_consent_is_noted(lab):
 @pytest.mark.parametrize("keep", [False, True])
 def test_a_new_version_needs_new_consent_unless_the_app_says_otherwise(lab, keep):
     lab.live(lab.client(), 2)
-    client = lab.client(lab.survey(version=2), agreed=False, keep_consent=keep)
+    client = lab.client(lab.survey(version=2), agreed=False, keep_consent=keep, max_lifetime_epsilon=100)
     client.record("purchase", amount=1, category="c1")
     lab.live(client, 2)
     assert [batch.version for batch in lab.recorder.batches] == [1, 1, *([2, 2] if keep else [])]
@@ -156,7 +156,7 @@ def test_withdrawal_survives_an_upgrade_and_a_reinstalled_survey(lab, keep):
     client.withdraw_consent()
     client.close()
     for version in (2, 1, 3):
-        client = lab.client(lab.survey(version=version), agreed=False, keep_consent=keep)
+        client = lab.client(lab.survey(version=version), agreed=False, keep_consent=keep, max_lifetime_epsilon=100)
         lab.live(client, 2)
         (survey,) = client.status().surveys
         assert (survey.consent, survey.spent) == (False, 2.0)

@@ -174,7 +174,7 @@ def test_a_new_version_keeps_what_was_recorded_no_longer_than_was_told(lab, keep
     client.record("purchase", amount=1, category="c1")
     lab.live(client)
     lab.end()
-    client = lab.client(lab.survey(version=2, days=365), agreed=False, keep_consent=keep)
+    client = lab.client(lab.survey(version=2, days=365), agreed=False, keep_consent=keep, max_lifetime_epsilon=100)
     lab.clock.advance(days=later)
     client.tick()
     assert lab.rows("SELECT count(*) FROM events") == [(left,)]
