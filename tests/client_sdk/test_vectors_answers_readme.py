@@ -37,6 +37,9 @@ class Part(NamedTuple):
     parts: int = 1
 
 
+NAME = Part("", lambda _: None)  # of a function: a part, too
+
+
 def whole(kind: str, run: Callable[[dict[str, Any]], Any], *inner: Part) -> Part:
     return Part(kind, run, 1 + max(one.levels for one in inner), 1 + sum(one.parts for one in inner))
 
@@ -126,8 +129,10 @@ class Reader:
         found = self.items and self.items[0][0] in ("word", "sign") and self.items[0][1] in texts
         return self.items.pop(0)[1] if found else None
 
-    def expect(self, text: str) -> None:
-        required(self.next(text) is not None)
+    def expect(self, *texts: str) -> None:
+        """Takes these items, one after the other."""
+        for text in texts:
+            required(self.next(text) is not None)
 
     def joined(self, word: str, inner: Callable[[], Part], decide: Callable[[Any], bool]) -> Part:
         parts = [inner()]
@@ -174,7 +179,9 @@ class Reader:
         return whole(TRUTH, run, first, *(part for _, part in steps)) if steps else first
 
     def member(self, first: Part, negated: bool) -> Part:
-        closing = "]" if self.next("[") else self.expect("(") or ")"
+        opening = self.next("[", "(")
+        required(opening is not None)
+        closing = "]" if opening == "[" else ")"
         values: list[Any] = []
         comma = None
         while not self.next(closing):
@@ -239,16 +246,16 @@ class Reader:
             required(inner.kind == (NUMBER if name == "abs" else TEXT))
             self.expect(")")
             do = abs if name == "abs" else length
-            return whole(NUMBER, lambda signals: do(inner.run(signals)), inner, Part("", abs))
+            return whole(NUMBER, lambda signals: do(inner.run(signals)), inner, NAME)
         self.expect("[")
         listed = [self.either()]
         while self.next(",") and self.items[:1] != [("sign", "]")]:
             listed.append(self.either())
         required(all(one.kind == NUMBER for one in listed))
-        self.expect("]"), self.expect(")")
+        self.expect("]", ")")
         better = operator.lt if name == "min" else operator.gt
         values = whole(NUMBER, lambda signals: least([one.run(signals) for one in listed], better), *listed)
-        return whole(NUMBER, values.run, values, Part("", abs))
+        return whole(NUMBER, values.run, values, NAME)
 
 
 def holds(source: str, signals: dict[str, Any], kinds: dict[str, str]) -> bool:

@@ -57,18 +57,17 @@ def test_closing(case: dict[str, Any]) -> None:
 
 def survey_of(stated: dict[str, Any]) -> Survey:
     """The survey that a vector states, with a question for every epsilon."""
-    privacy = {
-        name: stated[name] for name in ("answers_every", "questions_per_device", "memory", "changes") if name in stated
-    }
+    fields = ("answers_every", "questions_per_device", "memory", "changes")
+    privacy = {name: stated[name] for name in fields if name in stated} | {"epsilon": 0.5}
     permanent = stated.get("epsilons_permanent", [None] * len(stated["epsilons"]))
     questions = []
     for number, (epsilon, lasting) in enumerate(zip(stated["epsilons"], permanent, strict=True)):
         asked = {"id": f"q{number}", "one_of": "favourite", "categories": VALUES, "epsilon": epsilon}
         questions.append(asked if lasting is None else asked | {"epsilon_permanent": lasting})
     if permanent[0] is not None:
-        privacy["epsilon_permanent"] = permanent[0]
+        privacy |= {"epsilon_permanent": permanent[0]}
     span = {name: stated[name] for name in ("starts", "ends", "epoch")}
-    return Survey.from_resolved(SURVEY | span | {"privacy": privacy | {"epsilon": 0.5}, "questions": questions})
+    return Survey.from_resolved(SURVEY | span | {"privacy": privacy, "questions": questions})
 
 
 @pytest.mark.parametrize("case", SCHEDULE["cases"], ids=lambda case: case["survey"]["ends"])
