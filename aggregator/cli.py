@@ -15,7 +15,6 @@ from aggregator.estimate import CONFIDENCE_RANGE, POPULATIONS
 from aggregator.formats import PIPED_WIDTH, print_tables, to_csv, to_json
 from aggregator.intervals import Population
 from aggregator.summary import Row, summarize
-from client_sdk.errors import HushtallyError
 from client_sdk.fields import shown
 from client_sdk.survey import Survey
 
@@ -77,8 +76,6 @@ def estimate(
         )
     except SelectionError as error:
         raise click.BadParameter(str(error), param_hint=f"--{error.what}") from None
-    except HushtallyError as error:
-        raise click.ClickException(str(error)) from None
     if not rows:
         click.echo(f"nothing collected yet, or kept no longer, for {found.name} in {database}", err=True)
     _show(rows, found, form)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from client_sdk.errors import HushtallyError, SurveyError
+from client_sdk.errors import SurveyError
 from client_sdk.survey import Survey
 from collector.app import create_app, today_in_utc
 from collector.database_option import database_option
@@ -31,13 +31,7 @@ def serve(files: tuple[Path, ...], host: str, port: int, database: Path, threads
     may count into the same database, as while it replaces the first: each batch counts once. TLS is for the proxy in
     front.
     """
-    try:
-        _serve(_load(files), host, port, database, threads)
-    except HushtallyError as error:
-        raise click.ClickException(str(error)) from None
-
-
-def _serve(surveys: Sequence[Survey], host: str, port: int, database: Path, threads: int) -> None:
+    surveys = _load(files)
     # the port first: a second server by mistake shall not touch the database
     with listen(host, port) as listening:
         app = create_app(surveys, database)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from client_sdk.errors import HushtallyError
 from collector.app import today_in_utc
 from collector.database_option import database_option
 from collector.sqlite_store import SqliteStore
@@ -22,29 +21,23 @@ def purge(database: Path) -> None:
     A collector does so by itself, at its start and every day. This is for a database that nobody serves any more: run
     it every day until it says of every survey that nothing is kept.
     """
-    try:
-        problems = _purge(database)
-    except HushtallyError as error:
-        raise click.ClickException(str(error)) from None
-    if problems:
-        raise click.ClickException("\n".join(problems))
-
-
-def _purge(path: Path) -> list[str]:
     with suppress(PermissionError):  # what may not even be looked at the store refuses
-        if not path.exists():
-            raise StoreError(f"{path}: there is no such database")
-    with closing(SqliteStore(path)) as store:
+        if not database.exists():
+            raise StoreError(f"{database}: there is no such database")
+    with closing(SqliteStore(database)) as store:
         erasures = store.purge(today_in_utc())
         if not erasures:
-            click.echo(f"{path}: nothing to erase; it holds no survey")
+            click.echo(f"{database}: nothing to erase; it holds no survey")
         for erasure in erasures:
             if erasure.problem is None:
                 click.echo(f"{erasure.survey}: {_told(erasure)}")
         problems = [erasure.problem for erasure in erasures if erasure.problem is not None]
         if not store.settle():
-            problems.append(f"{path}: somebody reads it, so that its log may still hold what was erased; run it again")
-    return problems
+            problems.append(
+                f"{database}: somebody reads it, so that its log may still hold what was erased; run it again"
+            )
+    if problems:
+        raise StoreError("\n".join(problems))
 
 
 def _told(erasure: Erasure) -> str:

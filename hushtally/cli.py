@@ -58,7 +58,7 @@ class Commands(click.Group):
             sys.stdout.flush()  # now, as at the exit nobody could say why it failed
             return done
         except HushtallyError as error:
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(str(error).replace("\n", "\nError: ")) from None
         except OSError as error:
             if error.errno == errno.EPIPE:  # whoever read the output has seen enough
                 raise

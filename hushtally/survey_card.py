@@ -12,7 +12,6 @@ from client_sdk.explain import PRIOR, conclusions, kept, largest_belief, leaving
 from client_sdk.questions import Question
 from client_sdk.survey import Survey
 from client_sdk.wording import counted
-from hushtally.survey_load import load
 
 OPEN = "_to be filled in_"
 
@@ -211,7 +210,7 @@ def _text(value: str) -> str:
 @click.option("--output", type=click.Path(path_type=Path), help="Write it to this new file instead of printing it.")
 def write_card(file: str, output: Path | None) -> None:
     """Write the document that goes with the survey in FILE, in Markdown, for a privacy officer to complete."""
-    text = card(load(file))
+    text = card(Survey.load(file))
     if output is None:
         click.echo(text, nl=False)
         return

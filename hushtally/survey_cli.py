@@ -13,9 +13,9 @@ import click
 from client_sdk.advice import advice
 from client_sdk.epochs import EpochLength
 from client_sdk.explain import WIDTH, explain_survey
+from client_sdk.survey import Survey
 from hushtally.survey_card import write_card
 from hushtally.survey_diff import diff
-from hushtally.survey_load import load
 
 EXAMPLE_STARTS, EXAMPLE_ENDS = date(2026, 11, 2), date(2027, 5, 2)
 NARROWEST = 50  # columns: no heading is wider
@@ -57,7 +57,7 @@ survey.add_command(write_card)
 @click.argument("file")
 def check(file: str) -> None:
     """Say what is wrong with FILE, every mistake with its place."""
-    found = load(file)
+    found = Survey.load(file)
     for line in advice(found, utc_today()):
         click.echo(f"Warning: {file}: {line}", err=True)
     click.echo(f"{file}: {found.name} is sound; digest {found.digest}")
@@ -68,7 +68,7 @@ def check(file: str) -> None:
 @click.option("--format", "shape", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def explain(file: str, shape: str) -> None:
     """Say in plain language what FILE asks and what it reveals, and how each question is randomized."""
-    found = explain_survey(load(file), technical=True)
+    found = explain_survey(Survey.load(file), technical=True)
     width = min(WIDTH, max(NARROWEST, shutil.get_terminal_size((WIDTH, 24)).columns))
     click.echo(json.dumps(found.as_dict(), indent=2) if shape == "json" else found.text(width))
 

@@ -13,7 +13,6 @@ from client_sdk.survey_changes import differences
 from client_sdk.wording import counted
 from hushtally.survey_change import MEANING, Change, Touches
 from hushtally.survey_forms import changed_form
-from hushtally.survey_load import load
 
 
 @dataclass(frozen=True)
@@ -186,5 +185,5 @@ def report(difference: Difference) -> str:
 @click.option("--format", "shape", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def diff(old: str, new: str, shape: str) -> None:
     """Say what changed from the survey file OLD to NEW, and whether it needs new consent."""
-    difference = compare(load(old), load(new))
+    difference = compare(Survey.load(old), Survey.load(new))
     click.echo(json.dumps(difference.as_dict(), indent=2) if shape == "json" else report(difference))

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from aggregator.cli import estimate
 from aggregator.tally import Cell, Tally
 from client_sdk.state import State
 from client_sdk.survey import Survey
+from hushtally.cli import main
 
 KEYS = [
     "survey", "version", "question", "epoch", "cohort", "segment", "kind", "reports", "estimate", "standard_error",
@@ -26,7 +26,7 @@ KEYS = [
 
 
 def run(database: Path, *arguments: str) -> Result:
-    return CliRunner().invoke(estimate, [*arguments, "--database", str(database)])
+    return CliRunner().invoke(main, ["estimate", *arguments, "--database", str(database)])
 
 
 def rows(result: Result) -> list[dict[str, object]]:
@@ -139,8 +139,8 @@ def test_a_file_with_mistakes_names_them_all(database: Path, survey_text: str, t
     file.write_text(survey_text.replace("epsilon = 1.0", "epsilon = 80").replace('"purchase"', '"pur chase"'))
     result = run(database, str(file))
     assert result.exit_code == 1
-    assert f"{file}: privacy.epsilon" in result.stderr
-    assert f"{file}: signals.orders" in result.stderr
+    assert f"Error: {file}: privacy.epsilon" in result.stderr
+    assert f"\nError: {file}: signals.orders" in result.stderr
 
 
 def test_a_file_that_is_another_survey_is_refused_with_what_differs(
@@ -221,7 +221,7 @@ def test_a_long_domain_shows_its_largest_segments(
 
 def test_the_database_is_named_by_the_environment_too(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUSHTALLY_DATABASE", str(database))
-    assert CliRunner().invoke(estimate, ["shop"]).exit_code == 0
+    assert CliRunner().invoke(main, ["estimate", "shop"]).exit_code == 0
 
 
 def test_a_database_that_cannot_be_read_says_why(tmp_path: Path, database: Path) -> None:

@@ -124,7 +124,7 @@ class Process:
 
 def command(*arguments: object) -> list[str]:
     """The command line of a collector."""
-    return [sys.executable, "-c", "from collector.cli import serve; serve()", *map(str, arguments)]
+    return [sys.executable, "-m", "hushtally", "serve", *map(str, arguments)]
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from click.testing import CliRunner, Result
 from client_sdk.report import Batch, Report
 from client_sdk.survey import Survey
 from collector.admission import admit
-from collector.purge_cli import purge
 from collector.sqlite_store import SqliteStore
+from hushtally.cli import main
 
 TODAY = datetime.now(UTC).date()
 
@@ -28,7 +28,7 @@ def no_midnight(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(path: Path) -> Result:
-    return CliRunner().invoke(purge, ["--database", str(path)])
+    return CliRunner().invoke(main, ["purge", "--database", str(path)])
 
 
 @pytest.fixture

@@ -24,9 +24,9 @@ from client_sdk.file_kinds import COLLECTOR
 from client_sdk.report import MOST_BYTES, Batch, Reason, Report
 from client_sdk.survey import Survey
 from collector.admission import admit
-from collector.cli import serve
 from collector.refusal import Refused
 from collector.sqlite_store import SqliteStore
+from hushtally.cli import main
 
 Start = Callable[..., Any]
 STOPPED = (0, "hushtally: stopped; every answered batch is counted\n")
@@ -342,7 +342,7 @@ def test_what_is_no_http_is_no_word_on_a_batch(wrong: bytes, start: Start) -> No
 
 def run(*arguments: object) -> Result:
     """`serve` in this process, for calls that fail before it serves."""
-    return CliRunner().invoke(serve, list(map(str, arguments)))
+    return CliRunner().invoke(main, ["serve", *map(str, arguments)])
 
 
 @pytest.fixture
@@ -360,11 +360,10 @@ def test_every_mistake_in_every_file_is_told(tmp_path: Path, file: Path) -> None
     missing = tmp_path / "missing.toml"
     result = run(file, broken, missing, "--database", tmp_path / "counts.db")
     assert result.exit_code == 1
-    lines = result.stderr.removeprefix("Error: ").splitlines()
-    assert [line.split(": ")[:2] for line in lines] == [
-        [str(broken), "retention_days"],
-        [str(broken), "privacy.epsilon"],
-        [str(missing), "cannot be read"],
+    assert [line.split(": ")[:3] for line in result.stderr.splitlines()] == [
+        ["Error", str(broken), "retention_days"],
+        ["Error", str(broken), "privacy.epsilon"],
+        ["Error", str(missing), "cannot be read"],
     ]
     assert not (tmp_path / "counts.db").exists()
 
@@ -375,8 +374,8 @@ def test_two_files_of_one_survey_are_told(tmp_path: Path, file: Path) -> None:
     copy.write_text(file.read_text())
     result = run(file, copy, file, "--database", tmp_path / "counts.db")
     assert result.exit_code == 1
-    assert result.stderr == "Error: " + "".join(
-        f"{other}: is habits v1, and so is {file}: name one of them, or give one a new version\n"
+    assert result.stderr == "".join(
+        f"Error: {other}: is habits v1, and so is {file}: name one of them, or give one a new version\n"
         for other in (copy, file)
     )
     assert not (tmp_path / "counts.db").exists()
@@ -427,7 +426,7 @@ def test_the_database_may_come_from_the_environment(tmp_path: Path, file: Path) 
     """HUSHTALLY_DATABASE is the option's default, and the help names it."""
     assert "HUSHTALLY_DATABASE" in run("--help").stdout
     missing = tmp_path / "nowhere" / "counts.db"
-    result = CliRunner(env={"HUSHTALLY_DATABASE": str(missing)}).invoke(serve, [str(file), "--port", "0"])
+    result = CliRunner(env={"HUSHTALLY_DATABASE": str(missing)}).invoke(main, ["serve", str(file), "--port", "0"])
     assert result.exit_code == 1
     assert result.stderr == f"Error: {missing} cannot be written: there is no folder {missing.parent}\n"
 

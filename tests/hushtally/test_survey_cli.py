@@ -2,7 +2,6 @@ import errno
 import tomllib
 from datetime import date, timedelta
 
-import click
 import pytest
 from click.testing import CliRunner
 
@@ -194,10 +193,3 @@ def test_a_usage_error_is_exit_2(arguments):
     result = hushtally(*arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("Usage: ")
-
-
-def test_other_commands_load_a_survey_with_the_same_errors(sound):
-    """`load` is what every command that takes a file uses: a survey, or a ClickException of lines with the file."""
-    assert survey_cli.load(str(sound)) == Survey.load(sound)
-    with pytest.raises(click.ClickException, match=r"^nowhere\.toml: cannot be read: No such file or directory$"):
-        survey_cli.load("nowhere.toml")
