@@ -4,9 +4,12 @@ import json
 import os
 import re
 import shlex
+import shutil
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 
@@ -188,6 +191,24 @@ def test_the_page_on_estimates_says_how_often_picked_segments_are_missed():
     assert (missed(0.95), missed(simultaneous(0.95, 16))) == (int(said[1]), int(said[2]))
 
 
+def test_the_page_on_estimates_says_how_to_compare_and_to_add_up():
+    """`once` in both weeks of the page, 40,000 seeded runs: how often its intervals of difference and mean hold."""
+    [mechanism] = Direct.candidates(4, 1.0, 4)
+    channel, random = mechanism.channel, np.random.default_rng(1)
+    reports = [sum(map(sum, (ANSWERS[key] for key in ANSWERS if key[0] == week))) for week in (0, 1)]
+    shares = [sum(ANSWERS[key][1] for key in ANSWERS if key[0] == week) / reports[week] for week in (0, 1)]
+    rates = [random.binomial(n, channel.observed(share), 40_000) / n for n, share in zip(reports, shares, strict=True)]
+    first, second = (channel.share(rate) for rate in rates)
+    a, b = (np.sqrt(rate * (1 - rate) / n) / channel.gain for n, rate in zip(reports, rates, strict=True))
+    missed = first - second - (shares[0] - shares[1])
+    difference = 100 * np.mean(abs(missed) <= 1.96 * np.hypot(a, b))
+    weights = np.array(reports) / sum(reports)
+    mean = weights[0] * first + weights[1] * second - weights @ shares
+    pooled = 100 * np.mean(abs(mean) <= 1.96 * np.hypot(weights[0] * a, weights[1] * b))
+    said = re.search(r"held the truth (\S+) times in 100, that\s+of the mean (\S+) times", ESTIMATE)
+    assert [f"{difference:.1f}", f"{pooled:.1f}"] == [said[1], said[2]]
+
+
 def test_every_link_leads_somewhere():
     """Each relative link and picture of the README is a file or folder of the project."""
     links = re.findall(r"\]\(([^)#]+)\)", README)
@@ -214,3 +235,29 @@ def test_the_page_for_operators_has_every_metric_and_its_commands_exist(newcomer
     assert set(re.findall(r"^\| `(hushtally_\w+)`", page, re.MULTILINE)) == set(re.findall(r"# TYPE (\w+)", told))
     commands = re.findall(r"^\$ hushtally (\w+)", page, re.MULTILINE)
     assert set(commands) == {"serve", "purge"} <= set(CLI)
+
+
+def test_the_page_for_operators_restores_a_backup(newcomer, survey, tmp_path):
+    """Its commands, after a crash that left a log: the collector then has what the backup has, and no more."""
+    page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    steps = re.findall(r"^\$ ((?:rm|cp) .*)$", page, re.MULTILINE)
+    assert [step.split()[0] for step in steps] == ["rm", "cp"]
+    asked = Survey.load(survey)
+    reports = (Report("frequency", asked.epoch.label(asked.starts), {"platform": "web"}, 0),)
+    (tmp_path / "crashed").mkdir()
+    store = SqliteStore(tmp_path / "hushtally.db")
+    store.register([asked])
+    for number in range(8):
+        store.add(
+            [admit(Batch(f"{number:032}", asked.id, asked.version, asked.digest, reports), [asked], asked.starts)]
+        )
+        if number == 2:
+            with closing(sqlite3.connect(tmp_path / "hushtally.db")) as connection:
+                connection.execute("VACUUM INTO ?", (str(tmp_path / "crashed" / "copy-2026-11-24.db"),))
+    for name in ("hushtally.db", "hushtally.db-wal", "hushtally.db-shm"):
+        shutil.copy(tmp_path / name, tmp_path / "crashed" / name)  # as a crash leaves them
+    store.close()
+    for step in steps:
+        subprocess.run(shlex.split(step), cwd=tmp_path / "crashed", check=True)
+    with closing(sqlite3.connect(tmp_path / "crashed" / "hushtally.db")) as connection:
+        assert connection.execute("SELECT sum(count) FROM counts").fetchone() == (3,)
