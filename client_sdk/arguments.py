@@ -12,7 +12,7 @@ from client_sdk.survey import Survey
 
 
 def given_surveys(surveys: Survey | Iterable[Survey]) -> tuple[Survey, ...]:
-    """The surveys, one or several; ClientError for anything else, as the name of a file, and for none."""
+    """The surveys, one or several with different ids; ClientError for anything else, as the name of a file, or none."""
     if isinstance(surveys, Survey):
         return (surveys,)
     several = tuple(surveys) if isinstance(surveys, Iterable) and not isinstance(surveys, str | bytes) else None
@@ -20,6 +20,8 @@ def given_surveys(surveys: Survey | Iterable[Survey]) -> tuple[Survey, ...]:
         raise ClientError(f"surveys must be a Survey, as Survey.load reads it, or several, got {surveys!r}")
     if not several:
         raise ClientError("surveys must be at least one Survey, got none")
+    if len({survey.id for survey in several}) < len(several):
+        raise ClientError("surveys must have different ids: of two versions the newer alone")
     return several
 
 

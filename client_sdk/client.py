@@ -143,8 +143,6 @@ class Client:
         """Opens the state; where it cannot be, the client is silent."""
         try:
             self._device, self._unusable = self._make(), None
-        except ClientError:
-            raise
         except Exception as error:  # a damaged file can hold anything
             told = isinstance(error, StateError)
             self._unusable = str(error) if told else f"the state file cannot be used ({type(error).__name__})"

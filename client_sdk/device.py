@@ -11,7 +11,7 @@ from datetime import date, datetime
 from client_sdk import answering, consent, erasure, events, ledger, outbox, schedule, seal
 from client_sdk.consent import Receipt
 from client_sdk.delivery import Delivery
-from client_sdk.errors import ClientError, StateError
+from client_sdk.errors import StateError
 from client_sdk.explain import Explanation, explain_survey
 from client_sdk.journal import Journal
 from client_sdk.permission import NOTHING, Permission, Permit, switched_off
@@ -54,8 +54,6 @@ class Device:
         randomness: Randomness,
     ) -> None:
         self._surveys = tuple(survey for survey, _ in surveys)
-        if len({survey.id for survey in self._surveys}) < len(self._surveys):
-            raise ClientError("surveys must have different ids: of two versions the newer alone")
         self._state = state
         self._id = state.device(key)
         self._cohorts = {survey.digest: cohort for survey, cohort in surveys}

@@ -334,8 +334,10 @@ def test_a_client_carries_several_surveys(lab):
 
 
 def test_two_versions_of_a_survey_in_one_client_are_refused(lab):
-    with pytest.raises(ClientError, match="surveys must have different ids: of two versions the newer alone"):
-        lab.client([lab.survey(), lab.survey(version=2)])
+    """Also where the state file cannot be used: it is the app that erred."""
+    for state in (lab.path, "/dev/null/state.db"):
+        with pytest.raises(ClientError, match="surveys must have different ids: of two versions the newer alone"):
+            lab.client([lab.survey(), lab.survey(version=2)], state=state)
 
 
 def test_events_of_a_survey_without_consent_are_not_recorded(lab):
