@@ -11,9 +11,13 @@ from collections.abc import Callable
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple
 
 import pytest
+
+from client_sdk.errors import RuleError
+from client_sdk.rules import Kind, Rule
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 SIGNALS, RULES, ANSWERS = (
@@ -342,6 +346,34 @@ def test_number(case: dict[str, Any]) -> None:
 def test_refused(case: dict[str, Any]) -> None:
     with pytest.raises((Refused, IndexError)):
         Reader(case["rule"], RULES["signals"], case["yields"])
+
+
+def test_both_clients_agree_on_rules_strung_together_from_those_of_the_vectors() -> None:
+    """Thousands of them, on any signals of the vectors: what holds, what is a number, and what is refused."""
+    source = Random(1848)
+    truths, numbers = ([case["rule"] for case in RULES[key]] for key in ("conditions", "numbers"))
+    signals = [given(case) for key in ("conditions", "numbers") for case in RULES[key]]
+    kinds = {name: Kind.TEXT if kind == TEXT else Kind.NUMBER for name, kind in RULES["signals"].items()}
+    agreed = 0
+    for _ in range(5000):
+        number_ = f"({source.choice(numbers)}) {source.choice([*SUMS, *PRODUCTS])} ({source.choice(numbers)})"
+        compared = f"{number_} {source.choice([*EQUAL, *ORDER])} {source.choice(numbers)}"
+        rule = f"{source.choice(['', 'not '])}({source.choice(truths)}) {source.choice(['and', 'or'])} {compared}"
+        known = dict.fromkeys(RULES["signals"]) | {"x": 1.0, "y": 0.5} | source.choice(signals)
+        for text in (number_, rule):
+            yields = NUMBER if text is number_ else TRUTH
+            try:
+                theirs = Rule.parse(text, kinds, Kind.NUMBER if yields == NUMBER else Kind.TRUTH)
+            except RuleError:
+                with pytest.raises(Refused):
+                    Reader(text, RULES["signals"], yields)
+                continue
+            if yields == NUMBER:
+                assert number(text, known, RULES["signals"]) == theirs.number(known), (text, known)
+            else:
+                assert holds(text, known, RULES["signals"]) is theirs.holds(known), (text, known)
+            agreed += 1
+    assert agreed > 9000
 
 
 @pytest.mark.parametrize("case", ANSWERS["cases"], ids=lambda case: str(len(case["events"])))

@@ -144,7 +144,8 @@ def problems(text: str) -> list[str]:
 def signals() -> dict[str, Any]:
     """What is kept of a field's value, and what signals make of events."""
     return {
-        "recorded": [{"value": value, "kept": kept} for value, kept in signal_cases.RECORDED],
+        "recorded": rows(signal_cases.RECORDED, "value", "kept"),
+        "recorded_to_sum": rows(signal_cases.RECORDED_TO_SUM, "value", "kept"),
         "cases": rows(signal_cases.SIGNALS, "signal", "today", "events", "value"),
     }
 

@@ -33,6 +33,14 @@ RECORDED: list[tuple[Any, Any]] = [
     ({"decimal": "NaN"}, None),
     ({"decimal": "-Infinity"}, None),
 ]
+# the same in a field that a survey sums
+RECORDED_TO_SUM: list[tuple[Any, Any]] = [
+    ("7", None),
+    ("", None),
+    (7.5, 7.5),
+    (True, None),
+    ({"decimal": "19.90"}, 19.9),
+]
 
 
 def on(day: str, *values: Any, name: str = "e") -> list[list[Any]]:
