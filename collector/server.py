@@ -26,6 +26,7 @@ from client_sdk.report import MOST_BYTES
 GRACE = 10.0  # seconds that requests may still take after the signal
 TICK = 1.0  # seconds between looks at idle connections
 IDLE = 15  # seconds that a connection may wait for nothing: others may need its place
+MOST_READ = 2 * MOST_BYTES  # of a body; one that is larger still is cut off there
 MOST_CONNECTIONS = 900  # below the usual limit of 1,024 open files
 
 
@@ -95,7 +96,8 @@ class Server:
             sockets=[listening],
             threads=threads,
             ident=None,
-            max_request_body_size=4 * MOST_BYTES,
+            max_request_body_size=MOST_READ,
+            inbuf_overflow=2 * MOST_READ,  # beyond it waitress takes a temporary file: no body goes to the disk
             log_socket_errors=False,
             connection_limit=MOST_CONNECTIONS,
             channel_timeout=IDLE,

@@ -24,7 +24,9 @@ from client_sdk.file_kinds import COLLECTOR
 from client_sdk.report import MOST_BYTES, Batch, Reason, Report
 from client_sdk.survey import Survey
 from collector.admission import admit
+from collector.app import create_app
 from collector.refusal import Refused
+from collector.server import MOST_READ, Server, listen
 from collector.sqlite_store import SqliteStore
 from hushtally.cli import main
 
@@ -319,11 +321,11 @@ def answer(process: Any, request: bytes) -> tuple[bytes, Any]:
     "flood",
     [
         b"Content-Length: 1100000\r\n\r\n ",
-        b"Transfer-Encoding: chunked\r\n\r\n" + b"%x\r\n" % (4 * MOST_BYTES) + b" " * (4 * MOST_BYTES),
+        b"Transfer-Encoding: chunked\r\n\r\n" + b"%x\r\n" % MOST_READ + b" " * MOST_READ,
     ],
 )
 def test_a_flood_is_cut_off_with_the_same_words(flood: bytes, start: Start) -> None:
-    """More than four times the limit is not even read to its end: refused, and counted, as any body too large."""
+    """More than twice the limit is not even read to its end: refused, and counted, as any body too large."""
     process = start()
     head, problem = answer(process, HEAD + flood)
     assert head.startswith(b"HTTP/1.1 413 "), problem
@@ -338,6 +340,17 @@ def test_what_is_no_http_is_no_word_on_a_batch(wrong: bytes, start: Start) -> No
     head, problem = answer(start(), HEAD + wrong)
     assert head.startswith(b"HTTP/1.1 400 ")
     assert (problem["type"], problem["status"]) == ("about:blank", 400)
+
+
+def test_no_body_is_written_to_a_temporary_file(survey: Survey, tmp_path: Path) -> None:
+    """Waitress would, from a size on; it is above that at which a body is cut off, with the last piece that came."""
+    app = create_app([survey], tmp_path / "counts.db")
+    with listen("127.0.0.1", 0) as listening:
+        server = Server(app, listening, 1)
+        server._drain()
+        settings = server._server.adj
+    app.extensions["hushtally"].close()
+    assert settings.max_request_body_size + settings.recv_bytes < settings.inbuf_overflow
 
 
 def run(*arguments: object) -> Result:
