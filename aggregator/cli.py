@@ -113,7 +113,7 @@ def _tell_older(newest: Survey, database: Database) -> None:
             if epochs := database.epochs(database.survey(id, version)):
                 which = epochs[0] if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
                 click.echo(
-                    f"this is {newest.name}; v{version} has reports of {which}: hushtally estimate {id}@{version}",
+                    f"this is {newest.name}; v{version} has reports of {which}: name {id}@{version} to read them",
                     err=True,
                 )
 

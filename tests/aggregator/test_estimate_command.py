@@ -194,8 +194,8 @@ def test_reports_of_an_older_version_are_pointed_to(
     newest = run(database, "shop", "--format", "json")
     assert {row["version"] for row in rows(newest)} == {12}
     assert newest.stderr == (
-        "this is shop v12; v1 has reports of 2026-W45 to 2026-W46: hushtally estimate shop@1\n"
-        "this is shop v12; v3 has reports of 2026-W46: hushtally estimate shop@3\n"
+        "this is shop v12; v1 has reports of 2026-W45 to 2026-W46: name shop@1 to read them\n"
+        "this is shop v12; v3 has reports of 2026-W46: name shop@3 to read them\n"
     )
     assert run(database, "shop@12").stderr == ""
     assert "v1 has reports of 2026-W45" in run(database, "shop", "--epoch", "2026-W45").stderr
