@@ -66,8 +66,6 @@ class Delivery(Forking):
         try:
             if self._http:
                 self._http.resume()
-            if self._permission.withdrawing:  # asked after: a withdrawal that begins now cuts what begins now
-                return False
             while True:
                 pause = self._pause(now)
                 if pause > 0:
@@ -120,7 +118,8 @@ class Delivery(Forking):
                 settled = False
                 continue
             left = deadline - time.monotonic()
-            if left <= 0:
+            # a withdrawal that is not written yet; one that begins now cuts what begins now, as they resumed before
+            if left <= 0 or self._permission.withdrawing:
                 return False
             with self._state.lock() as connection:
                 if not outbox.holds(connection, self._device, waiting.batch):

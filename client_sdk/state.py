@@ -121,6 +121,8 @@ class State(Forking):
                     if place.is_dir():
                         raise StateError(f"the state file {place} cannot be used: it is a folder")
                     place.touch(mode=0o600)
+                except FileExistsError:
+                    raise StateError(f"the state file {place} cannot be used: its folder is a file") from None
                 except OSError as error:
                     raise StateError(f"the state file {place} cannot be used: {error.strerror}") from None
                 state = cls._open[real] = cls(real)

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from client_sdk import Client, Survey
 from client_sdk.outbox import moment
 from client_sdk.randomness import SystemRandomness
@@ -94,22 +96,31 @@ class TestWhenItLeaves:
         assert client.flush(1.0)
         assert recorder.requests == []
 
+    @pytest.mark.parametrize("writable", [True, False])
     def test_a_withdrawal_stops_what_would_be_sent_next(
-        self, make_client: Make, make_survey: Callable[..., Survey], clock: ScriptedClock
+        self, writable: bool, make_client: Make, make_survey: Callable[..., Survey], clock: ScriptedClock
     ) -> None:
-        """Of three batches whose time has come the first is under way when the customer withdraws."""
+        """Of three batches whose time has come the first is under way when the customer withdraws; also where that
+        cannot be written, and the transport is one that knows of no withdrawal."""
         client: Client
+
+        def write(allowed: bool) -> None:
+            assert client._device is not None
+            with client._device._state.lock() as connection:
+                connection.execute(f"PRAGMA query_only = {not allowed}")
 
         class Withdrawing(Recorder):
             def request(self, *args: Any, **kwargs: Any) -> Answer:
+                write(writable)
                 client.withdraw_consent()
                 return super().request(*args, **kwargs)
 
-        recorder = Withdrawing()
+        recorder = Withdrawing(Answer(404, b"<html>"))
         to_the_end_of_the_day(clock)
         client = make_client([make_survey(id) for id in ("a", "b", "c")], transport=recorder)
         client.tick()
         assert len(recorder.requests) == 1
+        write(True)
         assert client.status().waiting == 0
 
 

@@ -117,9 +117,14 @@ class TestReadOnly:
         assert client.status().silent.startswith(f"the state file {place} cannot be used: ")
         assert lab.recorder.requests == []
 
-    def test_a_folder_is_no_file(self, lab):
-        client = lab.client(state=lab.folder)
-        assert client.status().silent == f"the state file {lab.folder} cannot be used: it is a folder"
+    def test_a_folder_is_no_file_and_a_file_no_folder(self, lab):
+        (lab.folder / "file").touch()
+        for place, problem in (
+            (lab.folder, "it is a folder"),
+            (lab.folder / "file" / "state.db", "its folder is a file"),
+        ):
+            client = lab.client(state=place)
+            assert client.status().silent == f"the state file {place} cannot be used: {problem}"
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
     def test_a_folder_that_may_not_be_written(self, lab, capfd):
