@@ -19,7 +19,7 @@ from client_sdk.randomness import Randomness, SystemRandomness
 from client_sdk.survey import Survey
 from client_sdk.testing import SeededRandomness
 from simulations.certificate import STATISTICS, Certificate, Finding
-from simulations.errors import SimulationError
+from simulations.errors import ArgumentError
 from simulations.proof import MOST_BRANCHES, TooManyBranches, prove_all_reports, prove_one_report
 from simulations.witness import watch
 
@@ -63,13 +63,13 @@ def audit(
     method: "enumeration" proves a bound by running every branch of the mechanism's code, at most `branches` of them;
     "statistics" watches `trials` reports of the shipped client for each of a few values; "auto" does the first where
     it can. With permanent memory the client is always watched as well: reusing an answer is its part, not the
-    mechanism's. seed: of simulated randomness; None: the system's, as on a device. SimulationError where enumeration
+    mechanism's. seed: of simulated randomness; None: the system's, as on a device. ArgumentError where enumeration
     was demanded and is too much.
     """
     if method not in METHODS:
-        raise SimulationError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+        raise ArgumentError("method", f"must be one of {', '.join(METHODS)}, got {method!r}")
     if trials < 1_000:
-        raise SimulationError(f"trials must be at least 1,000, got {trials}")
+        raise ArgumentError("trials", f"must be at least 1,000, got {trials}")
     source = _source(seed)
     findings: list[Finding] = []
     for question in survey.asked:
@@ -103,8 +103,10 @@ def _proven(
         return prove(question, branches, progress)
     except TooManyBranches:
         if method == "enumeration":
-            raise SimulationError(
-                f"{question.id} has more than {branches:,} branches; auto or statistics watch the client instead"
+            raise ArgumentError(
+                "method",
+                f"enumeration runs at most {branches:,} branches, and {question.id} has more; auto or statistics watch"
+                " the client instead",
             ) from None
     except MechanismError:
         if method == "enumeration":

@@ -10,12 +10,13 @@ from aggregator.formats import to_csv
 from simulations.audit import METHODS, TRIALS
 from simulations.audit import audit as audit_survey
 from simulations.certificate import Finding
+from simulations.command import Command
 from simulations.definition import Definition
 from simulations.option_types import Count
 from simulations.progress import progress
 
 
-@click.command("audit")
+@click.command("audit", cls=Command)
 @click.argument("file")
 @click.option(
     "--method",
@@ -25,7 +26,7 @@ from simulations.progress import progress
     help="Prove by running every branch of the code, watch the shipped client, or prove where that is possible.",
 )
 @click.option("--trials", type=Count(1_000), default=TRIALS, show_default=True, help="Reports per value when watching.")
-@click.option("--seed", type=click.IntRange(min=0), help="Watch with simulated randomness that can be repeated.")
+@click.option("--seed", type=Count(0), help="Watch with simulated randomness that can be repeated.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "csv"]), default="text", show_default=True)
 def audit(file: str, method: str, trials: int, seed: int | None, form: str) -> None:
     """Prove or test that every question of FILE keeps its epsilon; ends with 1 if one does not.

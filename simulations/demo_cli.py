@@ -22,14 +22,16 @@ from aggregator.formats import PIPED_WIDTH, percent, picture, span
 from aggregator.summary import Row
 from client_sdk.mechanisms.base import EPSILON_RANGE
 from client_sdk.survey import Survey
+from simulations.command import Command
 from simulations.demo import Line, compare, replay, write_survey
 from simulations.demo_picture import picture as result
 from simulations.demo_runs import run_again
 from simulations.drawing import to_svg
+from simulations.errors import ArgumentError
 from simulations.fleet import require_clients
 from simulations.formats import UNCUT
 from simulations.numerals import counted
-from simulations.option_types import Count, NewFile, NewFolder
+from simulations.option_types import Count, NewFile, NewFolder, Number
 from simulations.purchases import LOG_ENDS, Customer, load_customers, shift_to
 from simulations.server import collector
 from simulations.sheet import fits, print_table, print_words
@@ -38,10 +40,10 @@ SURVEY, DATABASE = "cdnow.toml", "hushtally.db"
 ALL = 23_570
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--epsilon",
-    type=click.FloatRange(*EPSILON_RANGE),
+    type=Number(*EPSILON_RANGE),
     default=1.0,
     show_default=True,
     help="What one report may reveal.",
@@ -49,14 +51,12 @@ ALL = 23_570
 @click.option("--customers", type=Count(1, ALL), default=ALL, show_default=True, help="How many customers take part.")
 @click.option(
     "--seed",
-    type=int,
+    type=Count(),
     default=0,
     show_default=True,
     help="Draws which customers take part; devices always draw from the system.",
 )
-@click.option(
-    "--port", type=click.IntRange(0, 65_535), default=0, help="The collector's port; any free one by default."
-)
+@click.option("--port", type=Count(0, 65_535), default=0, help="The collector's port; any free one by default.")
 @click.option(
     "--keep",
     type=NewFolder(),
@@ -111,7 +111,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
             yield Path(folder)
         return
     if keep.exists() and any(keep.iterdir()):
-        raise click.ClickException(f"{keep} must be a new or an empty folder; it holds files")
+        raise ArgumentError("keep", f"must be a new or an empty folder, got {keep}, which holds files")
     keep.mkdir(parents=True, exist_ok=True)
     yield keep
 

@@ -24,7 +24,7 @@ from client_sdk.survey import Survey
 from client_sdk.testing import ScriptedClock, SeededRandomness
 from client_sdk.transport import LARGEST_ANSWER, Answer, Transport
 from collector.app import create_app
-from simulations.errors import SimulationError
+from simulations.errors import ArgumentError, SimulationError
 from simulations.scenario import Collected, Scenario, labels
 
 EVENT = "simulated"
@@ -74,8 +74,8 @@ def collect(
     aggregator reads it. progress is called once per device and epoch.
     """
     if scenario.devices > MOST_DEVICES:
-        raise SimulationError(
-            f"devices must be at most {MOST_DEVICES:,} to run as real clients, got {scenario.devices:,}"
+        raise ArgumentError(
+            "devices", f"must be at most {MOST_DEVICES:,} to run as real clients, got {scenario.devices:,}"
         )
     require_clients()
     clock = ScriptedClock(survey.starts.isoformat())

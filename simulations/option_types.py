@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import tempfile
@@ -34,6 +35,20 @@ class Count(click.IntRange):
         return super().convert(int(number), param, ctx)
 
 
+class Number(click.FloatRange):
+    """A number that is one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See ParamType."""
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return super().convert(number, param, ctx)
+
+
 class Share(click.FloatRange):
     """A share, also written as so many percent."""
 
@@ -43,6 +58,8 @@ class Share(click.FloatRange):
         try:
             number = float(f"{text[:-1].rstrip()}e-2" if text.endswith("%") else text)
         except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
             self.fail(f"{text!r} is not a share; write it like 0.03 or 3%", param, ctx)
         if 1 < number <= 100:
             self.fail(f"{text} is more than all; write {number:g}% or {number / 100:g}", param, ctx)

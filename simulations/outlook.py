@@ -14,7 +14,7 @@ from client_sdk.explain import largest_belief
 from client_sdk.mechanisms import EPSILON_RANGE, Rappor
 from client_sdk.questions import Question
 from client_sdk.survey import Survey
-from simulations.errors import SimulationError
+from simulations.errors import ArgumentError, SimulationError
 from simulations.planning import (
     CONFIDENCE,
     detectable_share,
@@ -47,22 +47,23 @@ class Demand:
 
     def __post_init__(self) -> None:
         if self.devices < 1:
-            raise SimulationError(f"devices must be at least 1, got {self.devices}")
+            raise ArgumentError("devices", f"must be at least 1, got {self.devices}")
         if not 0 < self.participation <= 1:
-            raise SimulationError(f"participation must be above 0 and at most 1, got {self.participation:g}")
+            raise ArgumentError("participation", f"must be above 0 and at most 1, got {self.participation:g}")
         if not 0 < self.target < 1:
-            raise SimulationError(f"target must be above 0 and below 1, got {self.target:g}")
+            raise ArgumentError("target", f"must be above 0 and below 1, got {self.target:g}")
         if not EPSILON_RANGE[0] <= self.ceiling < math.inf:
-            raise SimulationError(f"ceiling must be at least {EPSILON_RANGE[0]:g} and finite, got {self.ceiling:g}")
+            raise ArgumentError("ceiling", f"must be at least {EPSILON_RANGE[0]:g} and finite, got {self.ceiling:g}")
         if not 0.5 < self.confidence < 1:
-            raise SimulationError(f"confidence must be above 0.5 and below 1, got {self.confidence:g}")
+            raise ArgumentError("confidence", f"must be above 0.5 and below 1, got {self.confidence:g}")
 
     def reports(self, survey: Survey) -> int:
         """The reports to be expected per question and epoch; SimulationError if there is none."""
         reports = round(self.devices * self.participation * reports_per_device(survey))
         if not reports:
-            raise SimulationError(
-                f"devices must be more than {self.devices:,}: not one report per question and {survey.epoch} would come"
+            raise ArgumentError(
+                "devices",
+                f"must be more than {self.devices:,}: not one report per question and {survey.epoch} would come",
             )
         return reports
 

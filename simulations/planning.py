@@ -9,7 +9,7 @@ from scipy.special import bdtrc, ndtri
 
 from aggregator.intervals import Floats, one_sided, share_interval
 from client_sdk.channel import Channel
-from simulations.errors import SimulationError
+from simulations.errors import ArgumentError
 
 CONFIDENCE, POWER = 0.95, 0.8
 ONE_SIDED = one_sided(CONFIDENCE)
@@ -33,7 +33,7 @@ def half_width(channel: Channel, share: float, n: int, confidence: float = CONFI
 def reports_for_half_width(channel: Channel, share: float, target: float, confidence: float = CONFIDENCE) -> int:
     """The reports with which the interval of a share is `target` wide on each side; target > 0."""
     if target <= 0:
-        raise SimulationError(f"target must be above 0, got {target:g}")
+        raise ArgumentError("target", f"must be above 0, got {target:g}")
     z = float(ndtri((1 + confidence) / 2))
     low, high = 1, math.ceil(float(channel.variance(share, 1)) * (z / target) ** 2) + 1
     while half_width(channel, share, high, confidence) > target:

@@ -12,7 +12,7 @@ from aggregator.tally import Integers, Tally
 from client_sdk.mechanisms import Mechanism, Rappor
 from client_sdk.questions import Question
 from client_sdk.survey import Survey
-from simulations.errors import SimulationError
+from simulations.errors import ArgumentError
 from simulations.population import Population
 
 MOST_DEVICES = 10**9
@@ -53,13 +53,13 @@ class Scenario:
     participation: chance that a device's owner agrees to take part. From one epoch to the next, in this order:
     turnover: chance that a device goes and a new one comes in its place; withdrawal: that a device that stays
     withdraws its consent, for good; change: that the answers of one that stays are drawn anew. Devices draw their
-    answers question by question from `population`, or, if `later` is given, from shares that move from the one to the
-    other in equal steps. SimulationError for numbers outside their range.
+    answers question by question from `population`, or, if `then` is given, from shares that move from the one to the
+    other in equal steps. ArgumentError for numbers outside their range.
     """
 
     devices: int
     population: Population
-    later: Population | None = None
+    then: Population | None = None
     epochs: int = 1
     participation: float = 1.0
     change: float = 0.0
@@ -69,25 +69,29 @@ class Scenario:
     def __post_init__(self) -> None:
         for name in ("devices", "epochs"):
             if getattr(self, name) < 1:
-                raise SimulationError(f"{name} must be at least 1, got {getattr(self, name)}")
+                raise ArgumentError(name, f"must be at least 1, got {getattr(self, name)}")
         if self.devices > MOST_DEVICES:
-            raise SimulationError(f"devices must be at most {MOST_DEVICES:,}, got {self.devices:,}")
+            raise ArgumentError("devices", f"must be at most {MOST_DEVICES:,}, got {self.devices:,}")
         for name in ("participation", "change", "turnover", "withdrawal"):
             if not 0 <= getattr(self, name) <= 1:
-                raise SimulationError(f"{name} must be at least 0 and at most 1, got {getattr(self, name):g}")
+                raise ArgumentError(name, f"must be at least 0 and at most 1, got {getattr(self, name):g}")
         for name in ("change", "turnover", "withdrawal"):
             if self.epochs == 1 and getattr(self, name):
-                raise SimulationError(f"{name} happens between epochs: epochs must be more than 1 with it")
-        if self.later is not None and (self.epochs == 1 or not (self.change or self.turnover)):
-            raise SimulationError("shares can only move over several epochs, with change or turnover above 0")
+                raise ArgumentError(name, "happens between epochs: epochs must be more than 1 with it, got 1")
+        if self.then is not None and (self.epochs == 1 or not (self.change or self.turnover)):
+            raise ArgumentError(
+                "then",
+                "moves shares from epoch to epoch: epochs must be more than 1 with it, and change or turnover above 0,"
+                f" got {self.epochs}, {self.change:g} and {self.turnover:g}",
+            )
 
     def drawn(self, question: Question, step: int) -> Floats:
         """The shares from which answers are drawn in an epoch, step = 0 in the survey's first."""
         shares = self.population.shares(question)
-        if self.later is None:
+        if self.then is None:
             return shares
         moved = step / (self.epochs - 1)
-        return (1 - moved) * shares + moved * self.later.shares(question)
+        return (1 - moved) * shares + moved * self.then.shares(question)
 
     def truths(self, question: Question) -> list[Floats]:
         """The expected share of devices in every segment, epoch by epoch: what the intervals are to hold."""
@@ -99,9 +103,9 @@ class Scenario:
 
 
 def labels(survey: Survey, epochs: int) -> list[str]:
-    """The labels of a survey's first epochs; SimulationError if it does not have so many."""
+    """The labels of a survey's first epochs; ArgumentError if it does not have so many."""
     if epochs > survey.epochs:
-        raise SimulationError(f"epochs must be at most the {survey.epochs} of {survey.name}, got {epochs}")
+        raise ArgumentError("epochs", f"must be at most the {survey.epochs} of {survey.name}, got {epochs}")
     day, found = survey.starts, []
     for _ in range(epochs):
         found.append(survey.epoch.label(day))

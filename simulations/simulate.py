@@ -11,7 +11,7 @@ from aggregator.intervals import Floats
 from client_sdk.questions import Question
 from client_sdk.survey import Survey
 from simulations import crowd, fleet
-from simulations.errors import SimulationError
+from simulations.errors import ArgumentError
 from simulations.planning import CONFIDENCE
 from simulations.scenario import Collected, Scenario, labels
 
@@ -89,9 +89,9 @@ def simulate(
     real client and collector for up to 200,000. Equal seeds, equal results. progress: called `steps` times.
     """
     if engine not in ENGINES:
-        raise SimulationError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
+        raise ArgumentError("engine", f"must be one of {', '.join(ENGINES)}, got {engine!r}")
     if repetitions < 1:
-        raise SimulationError(f"repetitions must be at least 1, got {repetitions}")
+        raise ArgumentError("repetitions", f"must be at least 1, got {repetitions}")
     epochs = labels(survey, scenario.epochs)
     truths = {question.id: scenario.truths(question) for question in survey.asked}
     sums: dict[tuple[str, int], _Sums] = {

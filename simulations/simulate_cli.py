@@ -6,6 +6,7 @@ import click
 
 from aggregator.formats import MOST_SHOWN
 from client_sdk.survey import Survey
+from simulations.command import Command
 from simulations.crowd import forgetful
 from simulations.definition import Definition
 from simulations.formats import SIMULATION_LEGEND, concluded, console, outcome_sheets
@@ -25,7 +26,7 @@ from simulations.supposition import Supposition, supposing, warned
 SHARE = Share(0, 1)
 
 
-@click.command("simulate")
+@click.command("simulate", cls=Command)
 @click.argument("file")
 @supposing
 @click.option(
@@ -35,8 +36,8 @@ SHARE = Share(0, 1)
     show_default=True,
     help="Draw the tallies of up to 10^9 devices, or run the real client and collector for up to 200,000.",
 )
-@click.option("--repetitions", type=Count(min=1), default=1, show_default=True, help="How often to begin anew.")
-@click.option("--epochs", type=click.IntRange(min=1), default=1, show_default=True, help="From the survey's first on.")
+@click.option("--repetitions", type=Count(1), default=1, show_default=True, help="How often to begin anew.")
+@click.option("--epochs", type=Count(1), default=1, show_default=True, help="From the survey's first on.")
 @click.option(
     "--then",
     type=ShapeName(or_file=True),
@@ -46,9 +47,7 @@ SHARE = Share(0, 1)
 @click.option("--change", type=SHARE, default=0.0, help="Share of the devices whose answers are drawn anew per epoch.")
 @click.option("--turnover", type=SHARE, default=0.0, help="Share of the devices that go per epoch, new ones coming.")
 @click.option("--withdrawal", type=SHARE, default=0.0, help="Share of the owners that withdraw consent per epoch.")
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed, the same result."
-)
+@click.option("--seed", type=Count(0), default=0, show_default=True, help="The same seed, the same result.")
 @presenting
 def simulate(
     file: str,

@@ -9,10 +9,11 @@ import click
 from client_sdk.advice import MUCH
 from client_sdk.mechanisms import EPSILON_RANGE
 from client_sdk.survey import Survey
+from simulations.command import Command
 from simulations.definition import Definition, write_epsilon
 from simulations.formats import TUNING_LEGEND, console, tuning_sheets
 from simulations.numerals import counted, points
-from simulations.option_types import Share, require_room, require_writable
+from simulations.option_types import Count, Number, Share, require_room, require_writable
 from simulations.outlook import Demand
 from simulations.pictures import tuning_pictures
 from simulations.presentation import Presentation, facts, presenting
@@ -22,7 +23,7 @@ from simulations.tune import GRID
 from simulations.tune import tune as tune_survey
 
 
-@click.command("tune")
+@click.command("tune", cls=Command)
 @click.argument("file")
 @supposing
 @click.option(
@@ -32,10 +33,10 @@ from simulations.tune import tune as tune_survey
     show_default=True,
     help="How far, as a share, a segment's interval may reach on each side, per epoch.",
 )
-@click.option("--epochs", type=click.IntRange(min=1), help="Count what is revealed in so many epochs; all by default.")
+@click.option("--epochs", type=Count(1), help="Count what is revealed in so many epochs; all by default.")
 @click.option(
     "--ceiling",
-    type=click.FloatRange(EPSILON_RANGE[0]),
+    type=Number(EPSILON_RANGE[0]),
     default=MUCH,
     show_default=True,
     help="The most that a device may reveal in all; `survey check` warns of more than the default.",
@@ -43,7 +44,7 @@ from simulations.tune import tune as tune_survey
 @click.option(
     "--epsilon",
     "grid",
-    type=click.FloatRange(*EPSILON_RANGE),
+    type=Number(*EPSILON_RANGE),
     multiple=True,
     help="An epsilon to look at, in place of the usual ones; may be repeated.",
 )

@@ -18,7 +18,7 @@ from client_sdk.signals import Function, Signal
 from client_sdk.survey import Survey
 from client_sdk.testing import ScriptedClock
 from client_sdk.transport import LARGEST_ANSWER, Answer
-from simulations.errors import SimulationError
+from simulations.errors import ArgumentError, SimulationError
 from simulations.fleet import require_clients
 
 COPIES = 64  # of the question, which one device answers at once
@@ -76,7 +76,7 @@ def watch(
     require_clients()
     asked = repeated(survey, question)
     if not 1 <= length <= DAYS:
-        raise SimulationError(f"length must be at least 1 and at most {DAYS}, got {length}")
+        raise ArgumentError("length", f"must be at least 1 and at most {DAYS}, got {length}")
     rows: list[Sequence[int]] = []
     while len(rows) < sequences:
         notes = _Notes()

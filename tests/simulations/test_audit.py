@@ -178,7 +178,7 @@ def test_too_many_branches_are_watched_instead(example: Path) -> None:
     question = Survey.load(example).asked[0]
     with pytest.raises(TooManyBranches):
         prove_one_report(question, most=10)
-    with pytest.raises(SimulationError, match="more than 10 branches"):
+    with pytest.raises(SimulationError, match="enumeration runs at most 10 branches, and frequency has more; auto"):
         audit(Survey.load(example), "enumeration", branches=10)
     certificate = audit(survey(3), "auto", 2_000, seed=1, branches=3)
     assert [finding.method for finding in certificate.findings] == ["statistics"]

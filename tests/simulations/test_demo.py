@@ -209,8 +209,8 @@ def test_a_folder_that_holds_files_is_left_alone(tmp_path):
     """--keep takes a new or an empty folder, and says so."""
     (tmp_path / "mine").write_text("precious")
     done = CliRunner().invoke(main, ["demo", "--keep", str(tmp_path)])
-    assert done.exit_code == 1
-    assert done.output == f"Error: {tmp_path} must be a new or an empty folder; it holds files\n"
+    assert done.exit_code == 2
+    assert f"'--keep': must be a new or an empty folder, got {tmp_path}, which holds files" in done.output
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
