@@ -118,7 +118,7 @@ class Delivery(Forking):
                 settled = False
                 continue
             left = deadline - time.monotonic()
-            # a withdrawal that is not written yet; one that begins now cuts what begins now, as they resumed before
+            # asked after `resume`: a withdrawal that begins now cuts what begins now
             if left <= 0 or self._permission.withdrawing:
                 return False
             with self._state.lock() as connection:

@@ -164,19 +164,15 @@ class Device:
             stale = self._pruned_on != now.date() and events.outdated(
                 connection, self._id, now.date(), *self._permission.looking(connection)
             )
-        if work:
+        if work or ended or stale:
             self.journal.write()
-            with self._sealed(self._state.answering()) as connection:
+            with self._sealed(self._state.answering() if work else self._state.transaction()) as connection:
                 if ended or stale:
                     self._forget(connection, now)
                 for survey in work:
                     self._work(connection, survey, now)
-        elif ended or stale:
-            with self._sealed(self._state.transaction()) as connection:
-                self._forget(connection, now)
-        self._pruned_on = now.date()
-        if work or ended or stale:
             self._state.erase()
+        self._pruned_on = now.date()
 
     def send(self, seconds: float, *, wait: bool = False) -> bool:
         """Sends what is due within `seconds`; whether nothing that is due is left."""

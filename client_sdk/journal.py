@@ -89,7 +89,9 @@ class Journal(Forking):
             with self._lock:
                 self._buffer[:0] = taken
                 self._dropped.update(dropped)
-                self._bound()
+                surplus = max(0, len(self._buffer) - MOST_BUFFERED)
+                self._dropped.update((withdrawals, UNWRITTEN) for withdrawals, _ in self._buffer[:surplus])
+                del self._buffer[:surplus]
             raise
         with self._lock:
             if not self.waits:
@@ -106,20 +108,11 @@ class Journal(Forking):
         return len(self._buffer) >= MOST_BUFFERED or (time.monotonic() - self._since > LONGEST_BUFFERED and self.waits)
 
     def _write_for_app(self) -> None:
-        if self._durable or not self._state.pausing:
-            try:
-                self.write(brief=True)
-            except sqlite3.OperationalError as error:
-                if self._durable or not _held_by_others(error):
-                    raise  # else nothing is lost: it is in memory, and written with a later call
-        else:
-            with self._lock:
-                self._bound()
-
-    def _bound(self) -> None:
-        surplus = max(0, len(self._buffer) - MOST_BUFFERED)
-        self._dropped.update((withdrawals, UNWRITTEN) for withdrawals, _ in self._buffer[:surplus])
-        del self._buffer[:surplus]
+        try:
+            self.write(brief=True)
+        except sqlite3.OperationalError as error:
+            if self._durable or not _held_by_others(error):
+                raise  # else nothing is lost: it is in memory, and written with a later call
 
     def _keep(
         self, connection: sqlite3.Connection, taken: list[tuple[int, Recorded]], dropped: Counter[tuple[int, str]]
