@@ -324,7 +324,7 @@ def test_the_command_in_json_and_csv(example: Path) -> None:
 def test_the_commands_mistakes(example: Path) -> None:
     for arguments, said in (
         (["--then", "zap.csv"], "'--then': 'zap.csv' is neither a file nor a shape (uniform, zipf:S, geometric:R)"),
-        (["--epochs", "40"], "epochs must be at most the 26"),
+        (["--epochs", "40"], "'--epochs': must be at most the 26"),
         (["--truth", "missing.json"], "missing.json: cannot be read"),
         (["--engine", "x"], "Invalid value for '--engine'"),
     ):
