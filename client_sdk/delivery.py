@@ -9,14 +9,14 @@ import time
 from collections.abc import Iterable
 from datetime import datetime
 
-from client_sdk import outbox
+from client_sdk import counters, outbox
 from client_sdk.backoff import Backoffs
 from client_sdk.forking import Forking
 from client_sdk.outbox import Waiting
 from client_sdk.permission import Permission
 from client_sdk.randomness import Randomness
 from client_sdk.report import Batch
-from client_sdk.state import State, count
+from client_sdk.state import State
 from client_sdk.survey import Survey
 from client_sdk.transport import Answer, CutOff, HttpTransport, Transport
 from client_sdk.verdict import BUSY, Verdict, complaint, judge
@@ -172,12 +172,12 @@ class Delivery(Forking):
     def _account(self, connection: sqlite3.Connection, batch: Batch, verdict: Verdict, now: datetime) -> None:
         """Counts what became of the reports; those that may be accepted later go out again, symbols unchanged."""
         if verdict.delivered:
-            count(connection, self._device, "delivered", verdict.delivered)
+            counters.add(connection, self._device, "delivered", verdict.delivered)
         for reason, number in verdict.lost.items():
-            count(connection, self._device, reason, number)
+            counters.add(connection, self._device, reason, number)
         survey = self._surveys.get(batch.digest)
         if verdict.again and survey is not None:
             due = outbox.moment(survey, now, self._randomness)
             outbox.put(connection, self._device, survey, verdict.again, due, self._randomness)
         elif verdict.again:
-            count(connection, self._device, "dropped: the app has this survey no longer", len(verdict.again))
+            counters.add(connection, self._device, "dropped: the app has this survey no longer", len(verdict.again))

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from client_sdk import answering, consent, erasure, events, ledger, outbox, schedule, seal
+from client_sdk import answering, consent, counters, erasure, events, ledger, outbox, schedule, seal
 from client_sdk.consent import Receipt
 from client_sdk.delivery import Delivery
 from client_sdk.errors import StateError
@@ -188,14 +188,13 @@ class Device:
             self._finish_withdrawal()
             self.journal.write()
         with self._state.lock() as connection:
-            rows = connection.execute("SELECT name, count FROM counters WHERE device = ? ORDER BY name", (self._id,))
             surveys = (self._standing(connection, survey) for survey in self._surveys)
             waiting = outbox.waiting(connection, self._id)
             return Status(
                 off or (seal.BROKEN if self._permission.damaged else self._trouble),
                 tuple(replace(one, silent=off, next=None) if off else one for one in surveys),
                 len(waiting),
-                dict(rows),
+                counters.find(connection, self._id),
                 self.delivery.trouble(waiting),
             )
 

@@ -9,9 +9,8 @@ from datetime import date
 from numbers import Complex, Number, Real
 from typing import TypeAlias
 
-from client_sdk import erasure
+from client_sdk import counters, erasure
 from client_sdk.signals import Event, Function
-from client_sdk.state import count
 from client_sdk.survey import Survey
 
 MOST_EVENTS = 10_000  # of one device
@@ -146,7 +145,7 @@ def find(connection: sqlite3.Connection, device: int) -> list[Event]:
             damaged.append((id,))
     if damaged:
         connection.executemany("DELETE FROM events WHERE id = ?", damaged)
-        count(connection, device, DAMAGED, len(damaged))
+        counters.add(connection, device, DAMAGED, len(damaged))
         erasure.due(connection)
     return found
 

@@ -10,11 +10,11 @@ from collections import Counter
 from contextlib import nullcontext, suppress
 from datetime import date
 
-from client_sdk import events
+from client_sdk import counters, events
 from client_sdk.events import Recorded
 from client_sdk.forking import Forking, at_end_of_worker
 from client_sdk.permission import Permission
-from client_sdk.state import State, count
+from client_sdk.state import State
 
 MOST_BUFFERED = 64
 TRIM_EVERY = 64  # events, until they are counted again
@@ -123,12 +123,12 @@ class Journal(Forking):
         events.add(connection, self._device, kept, now.named)
         for (before, why), times in dropped.items():
             if before == now.withdrawals and now.named.events:
-                count(connection, self._device, why, times)
+                counters.add(connection, self._device, why, times)
         self._untrimmed += len(taken)
         if self._untrimmed >= TRIM_EVERY:
             trimmed = events.trim(connection, self._device)
             if trimmed:
-                count(connection, self._device, "dropped: too many events", trimmed)
+                counters.add(connection, self._device, "dropped: too many events", trimmed)
             self._untrimmed = 0
 
     def clear(self) -> None:

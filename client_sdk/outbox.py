@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 
+from client_sdk import counters
 from client_sdk.errors import BatchError
 from client_sdk.randomness import Randomness
 from client_sdk.report import Batch, Report
-from client_sdk.state import count
 from client_sdk.survey import Survey
 
 DAMAGED = "dropped: damaged"
@@ -103,4 +103,4 @@ def drop(connection: sqlite3.Connection, device: int, lost: Iterable[Waiting]) -
     """Deletes and counts the reports that cannot be sent. Within a transaction."""
     for one in lost:
         if one.lost and remove(connection, device, one.batch):
-            count(connection, device, one.lost, one.reports)
+            counters.add(connection, device, one.lost, one.reports)

@@ -13,53 +13,20 @@ import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 from weakref import WeakValueDictionary
 
-from client_sdk import erasure, seal
+from client_sdk import erasure, schema, seal
 from client_sdk.errors import StateError
-from client_sdk.file_kinds import DEVICE
 from client_sdk.forking import Forking
 from client_sdk.identity import Identity
 
-VERSION = 1
 BUSY_SECONDS = 10.0
 BRIEF_SECONDS = 0.25
 PAUSE_SECONDS = 1.0
 MARK_SECONDS = 1.0
 MEMORY = ":memory:"
 _PLAINLY = {"SQLITE_READONLY_DIRECTORY": "its folder may not be written"}
-
-_SCHEMA = """
-CREATE TABLE file(
-    salt BLOB NOT NULL, settled BLOB, pending BLOB, drawn INTEGER, mark TEXT, changed INTEGER,
-    doubts INTEGER NOT NULL, doubted INTEGER, erasing INTEGER NOT NULL, census BLOB NOT NULL, seal BLOB);
-CREATE TABLE devices(
-    device INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, withdrawals INTEGER NOT NULL DEFAULT 0, seal BLOB NOT NULL);
-CREATE TABLE consents(
-    device INTEGER, survey TEXT, version INTEGER NOT NULL, digest TEXT NOT NULL, granted INTEGER NOT NULL,
-    at TEXT NOT NULL, shown TEXT, PRIMARY KEY(device, survey)) WITHOUT ROWID;
-CREATE TABLE texts(hash TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE events(
-    id INTEGER PRIMARY KEY, device INTEGER NOT NULL, day INTEGER NOT NULL, goes INTEGER NOT NULL, name TEXT NOT NULL,
-    fields TEXT NOT NULL);
-CREATE INDEX events_by_device ON events(device);
-CREATE TABLE schedules(
-    device INTEGER, digest TEXT, survey TEXT NOT NULL, permanent INTEGER NOT NULL, ends INTEGER NOT NULL,
-    questions TEXT NOT NULL, phase INTEGER NOT NULL, seen INTEGER NOT NULL, reserved REAL NOT NULL,
-    doubts INTEGER NOT NULL, silent TEXT, PRIMARY KEY(device, digest)) WITHOUT ROWID;
-CREATE TABLE answers(
-    device INTEGER, digest TEXT, question TEXT, value INTEGER, symbol INTEGER NOT NULL, used INTEGER NOT NULL,
-    PRIMARY KEY(device, digest, question, value)) WITHOUT ROWID;
-CREATE TABLE ledger(
-    device INTEGER, survey TEXT, question TEXT, epoch TEXT, digest TEXT NOT NULL, epsilon REAL NOT NULL,
-    PRIMARY KEY(device, survey, question, epoch)) WITHOUT ROWID;
-CREATE TABLE outbox(
-    device INTEGER, batch TEXT, digest TEXT NOT NULL, due REAL NOT NULL, expires INTEGER NOT NULL, body BLOB NOT NULL,
-    PRIMARY KEY(device, batch)) WITHOUT ROWID;
-CREATE TABLE counters(
-    device INTEGER, name TEXT, count INTEGER NOT NULL, PRIMARY KEY(device, name)) WITHOUT ROWID;
-"""
 
 
 class State(Forking):
@@ -86,7 +53,8 @@ class State(Forking):
         super().__init__()
         try:
             with self.transaction() as connection:
-                self._migrate(connection)
+                if not schema.found(connection, path):
+                    schema.make(connection)
                 if self._identity:
                     self._identity.verify(connection)
                 self._salt: bytes = connection.execute("SELECT salt FROM file").fetchone()[0]
@@ -324,7 +292,7 @@ class State(Forking):
             self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=64
         )
         try:
-            self._check(connection)  # before anything is changed in it
+            schema.found(connection, self.path)  # another's is refused before anything is changed in it
             _keep_log(connection)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA secure_delete = ON")
@@ -335,28 +303,6 @@ class State(Forking):
             connection.close()
             raise
         return connection
-
-    def _check(self, connection: sqlite3.Connection) -> bool:
-        """Whether the file is one of ours, False for an empty one; StateError if it is another."""
-        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
-            return False
-        if _pragma(connection, "application_id") != DEVICE:
-            raise StateError(f"the state file {self.path} is a database of something else")
-        if _pragma(connection, "user_version") > VERSION:
-            raise StateError(f"the state file {self.path} was written by a newer hushtally")
-        return True
-
-    def _migrate(self, connection: sqlite3.Connection) -> None:
-        if not self._check(connection):
-            for statement in filter(str.strip, _SCHEMA.split(";")):
-                connection.execute(statement)
-            connection.execute(
-                "INSERT INTO file(salt, doubts, erasing, census) VALUES (?, 0, 0, ?)",
-                (os.urandom(16), bytes(32)),
-            )
-            connection.execute("UPDATE file SET seal = ?", (seal.file(connection),))
-            connection.execute(f"PRAGMA application_id = {DEVICE}")
-            connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
 class _Locked:
@@ -407,14 +353,6 @@ def _at_exit() -> None:
                 state._lock.release()
 
 
-def count(connection: sqlite3.Connection, device: int, name: str, by: int = 1) -> None:
-    """Adds to one of the device's counters."""
-    connection.execute(
-        "INSERT INTO counters VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
-        (device, name, by),
-    )
-
-
 def _keep_log(connection: sqlite3.Connection) -> None:
     """Has the file keep a log; while another process makes the new file into one that does, SQLite does not wait."""
     deadline = time.monotonic() + BUSY_SECONDS
@@ -430,7 +368,3 @@ def _keep_log(connection: sqlite3.Connection) -> None:
 
 def _wait_at_most(connection: sqlite3.Connection, seconds: float) -> None:
     connection.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
-
-
-def _pragma(connection: sqlite3.Connection, name: str) -> Any:
-    return connection.execute(f"PRAGMA {name}").fetchone()[0]
