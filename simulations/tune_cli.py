@@ -9,10 +9,11 @@ import click
 from client_sdk.advice import MUCH
 from client_sdk.mechanisms import EPSILON_RANGE
 from client_sdk.survey import Survey
+from client_sdk.wording import counted
 from simulations.command import Command
 from simulations.definition import Definition, write_epsilon
 from simulations.formats import TUNING_LEGEND, console, tuning_sheets
-from simulations.numerals import counted, points
+from simulations.numerals import points
 from simulations.option_types import Count, Number, Share, require_room, require_writable
 from simulations.outlook import Demand
 from simulations.pictures import tuning_pictures
