@@ -22,6 +22,7 @@ from aggregator.formats import PIPED_WIDTH, percent, picture, span
 from aggregator.summary import Row
 from client_sdk.mechanisms.base import EPSILON_RANGE
 from client_sdk.survey import Survey
+from client_sdk.wording import counted
 from simulations.command import Command
 from simulations.demo import Line, compare, replay, write_survey
 from simulations.demo_picture import picture as result
@@ -30,7 +31,6 @@ from simulations.drawing import to_svg
 from simulations.errors import ArgumentError
 from simulations.fleet import require_clients
 from simulations.formats import UNCUT
-from simulations.numerals import counted
 from simulations.option_types import Count, NewFile, NewFolder, Number
 from simulations.purchases import LOG_ENDS, Customer, load_customers, shift_to
 from simulations.server import collector

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from client_sdk.wording import counted
 from simulations.bars import Bar, Bars, Group
 from simulations.demo import Line
-from simulations.numerals import counted
 
 
 def picture(lines: Sequence[Line], customers: int, epsilon: float) -> Bars:

@@ -9,7 +9,8 @@ from itertools import groupby
 from rich.console import Console
 
 from aggregator.formats import PIPED_WIDTH, percent, span
-from simulations.numerals import counted, half, sure
+from client_sdk.wording import counted
+from simulations.numerals import half, sure
 from simulations.outlook import IN_ALL, PRIOR, Outlook
 from simulations.planning import POWER
 from simulations.sheet import Sheet

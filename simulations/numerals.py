@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 
-def counted(number: int, noun: str) -> str:
-    """So many of something, like "1 report" or "2,000 reports"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def points(share: float) -> str:
     """A share as percentage points, with two digits that count."""
     if share > 1:

@@ -9,10 +9,11 @@ from itertools import groupby
 import numpy as np
 
 from aggregator.intervals import one_sided
+from client_sdk.wording import counted
 from simulations.bars import Bar, Bars, Group
 from simulations.chart import MOST_LINES, Axis, Chart, Line, distinct
 from simulations.definition import Definition
-from simulations.numerals import counted, points
+from simulations.numerals import points
 from simulations.outlook import Demand, lifetime_epsilon
 from simulations.planning import POWER, detectable_share
 from simulations.simulate import Outcome

@@ -15,8 +15,8 @@ from client_sdk.mechanisms import build
 from client_sdk.mechanisms.base import EPSILON_RANGE
 from client_sdk.questions import Question
 from client_sdk.survey import Survey
+from client_sdk.wording import counted
 from simulations.definition import Definition
-from simulations.numerals import counted
 from simulations.outlook import Demand, reports_per_device
 from simulations.planning import half_widths, reports_for_half_width
 from simulations.population import Population

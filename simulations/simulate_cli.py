@@ -6,11 +6,11 @@ import click
 
 from aggregator.formats import MOST_SHOWN
 from client_sdk.survey import Survey
+from client_sdk.wording import counted
 from simulations.command import Command
 from simulations.crowd import forgetful
 from simulations.definition import Definition
 from simulations.formats import SIMULATION_LEGEND, concluded, console, outcome_sheets
-from simulations.numerals import counted
 from simulations.option_types import Count, ShapeName, Share
 from simulations.pictures import simulation_pictures
 from simulations.planning import CONFIDENCE

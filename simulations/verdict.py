@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from client_sdk.advice import MUCH, savings
 from client_sdk.mechanisms import EPSILON_RANGE
 from client_sdk.survey import Survey
-from simulations.numerals import counted, points, round_up, sure
+from client_sdk.wording import counted
+from simulations.numerals import points, round_up, sure
 from simulations.outlook import PRIOR, Demand, Outlook
 from simulations.remedies import Remedy
 

@@ -13,11 +13,12 @@ from rich.console import Console
 
 from client_sdk.advice import advice
 from client_sdk.survey import Survey
+from client_sdk.wording import counted
 from hushtally.cli import main
 from simulations.definition import Definition
 from simulations.errors import SimulationError
 from simulations.formats import tuning_sheets
-from simulations.numerals import counted, half, points
+from simulations.numerals import half, points
 from simulations.outlook import Demand
 from simulations.population import Population, Shape
 from simulations.sheet import print_sheet
