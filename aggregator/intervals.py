@@ -19,6 +19,7 @@ Booleans = NDArray[np.bool_]
 Population = Literal["customers", "respondents"]
 
 # Where a normal approximation would cover too little: see `share_interval` for what the enumeration found.
+SMALL = 200  # reports in all
 FEW = 30  # supporting or other reports; of just the respondents the variance that the noise gives the count
 SKEWED = 0.25  # skewness z^3 / 6 of a count: how far its tails at z are off
 REACH = 8  # standard deviations around the mean of a count, and so many counts more for its skewness
@@ -38,11 +39,10 @@ def share_interval(
 
     supporting: int array of any shape, or floats where counts are only expected; n >= 1; 0 <= confidence < 1.
     "customers": of the larger population that the respondents were sampled from; Wilson 1927, mapped through the
-    channel. "respondents": of just those who answered; score interval. With few reports on one side, or few that the
-    noise turned, or far in the tail of a skewed count, the exact interval: for customers of Clopper & Pearson 1934.
+    channel. "respondents": of just those who answered; score interval. With few reports, or few on one side, or few that
+    the noise turned, or far in the tail of a skewed count, the exact interval: for customers of Clopper & Pearson 1934.
 
-    Enumerated from 200 reports on, either holds the truth at least .94 of the time at a confidence of .95, and .985 at
-    .99; lower confidences feel that counts are whole: .88 at .9, .77 at .8, .44 at .5.
+    Enumerated, either holds the truth at least .94 of the time at a confidence of .95, and .985 at .99; lower confidences feel that counts are whole: .88 at .9, .77 at .8, .44 at .5.
     """
     z = float(ndtri((1 + confidence) / 2))
     p, q = float(channel.p), float(channel.q)
@@ -51,7 +51,7 @@ def share_interval(
         # The rate that came is an estimate of the true one, which is never outside the channel's own range.
         rate = np.clip(supporting / n, q, p)
         few = n * np.minimum(rate, 1 - rate) < FEW
-        hard = few | _skewed(n * rate * (1 - rate), 1 - 2 * rate, z)
+        hard = (n < SMALL) | few | _skewed(n * rate * (1 - rate), 1 - 2 * rate, z)
         exact = clopper_pearson(supporting[hard], n, confidence)
         low[hard], high[hard] = (channel.share(end) for end in exact)
     else:
@@ -60,7 +60,7 @@ def share_interval(
         with_it, without = n * share * p * (1 - p), n * (1 - share) * q * (1 - q)
         variance = with_it + without
         third = (with_it * (1 - 2 * p) + without * (1 - 2 * q)) / variance
-        hard = (variance < FEW) | _skewed(variance, third, z)
+        hard = (n < SMALL) | (variance < FEW) | _skewed(variance, third, z)
         low[hard], high[hard] = inverted(channel, supporting[hard], n, confidence, Interval(low[hard], high[hard]))
     return Interval(low, high)
 

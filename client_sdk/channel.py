@@ -59,11 +59,9 @@ class Channel:
         noise = share * self.p * (1 - self.p) + (1 - share) * self.q * (1 - self.q)
         return noise / (n * self.gain**2)
 
-    def then(self, second: Channel) -> Channel:
-        """This channel followed by a second one on the same bit."""
-        p = self.p * second.p + (1 - self.p) * second.q
-        q = self.q * second.p + (1 - self.q) * second.q
-        return Channel(p, q)
+    def then(self, one: Any, zero: Any) -> Channel:
+        """This channel of a bit, which is then sent as 1 with chance `one` where it came as 1, else with `zero`."""
+        return Channel(self.p * one + (1 - self.p) * zero, self.q * one + (1 - self.q) * zero)
 
     def diluted(self, kept: Any, background: Any) -> Channel:
         """With probability `kept` the report, else a symbol that supports a value at the rate `background`."""

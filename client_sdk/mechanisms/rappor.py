@@ -96,11 +96,7 @@ class Rappor(PermanentMechanism):
     @cached_property
     def exact_channel(self) -> Channel:
         """The channel of one bit: how often a bit is sent as 1 when the value sets it, and when it does not."""
-        permanent = self._permanent
-        return Channel(
-            permanent.p * self.q + (1 - permanent.p) * self.p,
-            permanent.q * self.q + (1 - permanent.q) * self.p,
-        )
+        return self._permanent.then(self.q, self.p)
 
     @cached_property
     def ratio(self) -> Fraction:

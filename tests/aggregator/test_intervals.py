@@ -33,7 +33,7 @@ SHARES = (0, 0.001, 0.01, 0.3)
 
 
 def cells() -> Iterator[tuple[Channel, int, float]]:
-    """The 180 cells of the reference table (formulas.md, section 2): 3 mechanisms, 3 epsilons, 5 n, 4 shares."""
+    """The 180 cells of the reference table: 3 mechanisms, 3 epsilons, 5 n, 4 shares."""
     for epsilon in (0.5, 1.0, 3.0):
         weights = Weights.of(epsilon)
         for mechanism in (Direct(8, weights), Direct(64, weights), Optimized.of(8, epsilon)):
@@ -91,7 +91,7 @@ def default(channel: Channel, counts: np.ndarray, n: int) -> Interval:
 def test_the_reference_table(
     method: Method, enumerate_: Callable[..., float], least: float, mean: float, most: float
 ) -> None:
-    """Equal to formulas.md, section 2, to the 3 decimals that it gives (half a unit and rounding: .0006)."""
+    """Equal to the reference table, to the 3 decimals that it gives (half a unit and rounding: .0006)."""
     found = [enumerate_(method, *cell) for cell in cells()]
     assert [min(found), np.mean(found), max(found)] == pytest.approx([least, mean, most], abs=0.0006)
 
@@ -106,7 +106,7 @@ def test_the_interval_that_is_published_covers(enumerate_: Callable[..., float])
 
 
 def test_it_covers_where_counts_are_few() -> None:
-    """Where Wilson falls to .935 and .846 (formulas.md, section 2), and in 690 cells around: never below .94."""
+    """Where Wilson falls to .935 and .846, and in 690 cells around: never below .94."""
     assert coverage(default, Projective(16, Weights.of(3.0), 19, 4).channel, 200, 0.01) > 0.95
     assert coverage(default, Direct(16, Weights.of(8.0)).channel, 500, 0.0) > 0.95
     cells = 0
@@ -136,6 +136,19 @@ def test_it_covers_respondents_where_the_noise_turns_few_reports(
                     assert coverage_of_respondents(
                         lambda c, s, n: share_interval(c, s, n, confidence, "respondents"), channel, n, share
                     ) > least  # fmt: skip
+
+
+@pytest.mark.parametrize("reports", [1, 2, 10, 75, 199])
+def test_it_covers_at_any_number_of_reports(reports: int) -> None:
+    """Where Wilson falls to .936 (75 reports, epsilon .25) the exact interval is taken, for both populations."""
+    for epsilon in (0.25, 1, 4):
+        for domain in (2, 4, 64):
+            channel = choose(domain, epsilon).channel
+            for share in (holders / reports for holders in {0, reports // 10, reports // 3, reports // 2}):
+                assert coverage(default, channel, reports, share) > 0.95 - 1e-9
+                assert coverage_of_respondents(
+                    lambda c, s, n: share_interval(c, s, n, 0.95, "respondents"), channel, reports, share
+                ) > 0.95 - 1e-9  # fmt: skip
 
 
 def test_intervals_of_respondents_are_as_short_as_their_noise() -> None:

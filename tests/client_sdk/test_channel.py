@@ -77,12 +77,12 @@ def test_the_variances_are_those_of_the_counts(channel):
 
 
 def test_two_channels_in_a_row_are_one():
-    """`then` applies the second to the bit of the first, whether the truth supports or not."""
-    first, second = CHANNELS[0], Channel(Fraction(9, 10), Fraction(1, 5))
-    both = first.then(second)
-    for bit, probability in ((1, both.p), (0, both.q)):
-        one = first.observed(bit)
-        assert probability == one * second.p + (1 - one) * second.q
+    """`then` sends the bit of the first on by the chances of the second, whether the truth supports or not."""
+    first, one, zero = CHANNELS[0], Fraction(9, 10), Fraction(1, 5)
+    both = first.then(one, zero)
+    for truth, chance in ((1, both.p), (0, both.q)):
+        came = first.observed(truth)
+        assert chance == came * one + (1 - came) * zero
 
 
 def test_a_diluted_channel_mixes_in_the_background():
