@@ -37,8 +37,9 @@ def create_app(surveys: Sequence[Survey], database: str | Path, *, clock: Callab
     """The collector of these surveys, counting into the SQLite file `database`, and erasing there what is over.
 
     Its `extensions["hushtally"]` is the Writer: close it to drain and to let go of the database. Reports for a
-    survey that has ended are refused. Raises SurveyError for a survey that is named twice, and StoreError for a
-    database that cannot be used, or that has another definition of one of the surveys.
+    survey that has ended are refused; of that, and of surveys that are missing, the log has its `notices`. Raises
+    SurveyError for a survey that is named twice, and StoreError for a database that cannot be used, or that has another
+    definition of one of the surveys.
     """
     require_distinct(surveys)
     store = SqliteStore(database)
