@@ -42,7 +42,6 @@ class State(Forking):
     def __init__(self, path: str) -> None:
         self.path = path
         self._lock = threading.RLock()
-        self._pid = 0
         self._connection: sqlite3.Connection | None = None
         self._closing: weakref.finalize[[], State] | None = None
         self._identity = None if path == MEMORY else Identity(path)
@@ -83,16 +82,7 @@ class State(Forking):
             real = str(Path(named).resolve())
             state = cls._open.get(real)
             if state is None:
-                place = Path(real)
-                try:
-                    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                    if place.is_dir():
-                        raise StateError(f"the state file {place} cannot be used: it is a folder")
-                    place.touch(mode=0o600)
-                except FileExistsError:
-                    raise StateError(f"the state file {place} cannot be used: its folder is a file") from None
-                except OSError as error:
-                    raise StateError(f"the state file {place} cannot be used: {error.strerror}") from None
+                _touch(Path(real))
                 state = cls._open[real] = cls(real)
             cls._open[named] = state
             return state
@@ -100,20 +90,6 @@ class State(Forking):
     def lock(self) -> AbstractContextManager[sqlite3.Connection]:
         """The connection, for this thread alone; every statement commits by itself, and waits for the disk."""
         return _Locked(self)
-
-    def acquire(self) -> sqlite3.Connection:
-        """See `lock`."""
-        self._lock.acquire()
-        try:
-            connection = self._connection or self._adopt(self._connect())
-        except BaseException:
-            self._lock.release()
-            raise
-        return connection
-
-    def let_go(self) -> None:
-        """Ends what `acquire` began."""
-        self._lock.release()
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
@@ -252,7 +228,7 @@ class State(Forking):
         """Takes a new connection, to be closed with this state at the latest, in whatever cycle that is found."""
         if self._closing is not None:
             self._closing.detach()
-        self._connection, self._pid = connection, os.getpid()
+        self._connection = connection
         self._closing = weakref.finalize(self, connection.close)
         self._closing.atexit = False  # at exit there are events to be written first
         return connection
@@ -260,7 +236,7 @@ class State(Forking):
     def close(self) -> None:
         """Closes the connection; the next use opens it again (what was in memory is gone)."""
         with self._lock:
-            if self._connection is not None and self._pid == os.getpid():
+            if self._connection is not None:
                 self._connection.close()
             self._connection = None
 
@@ -314,10 +290,29 @@ class _Locked:
         self._state = state
 
     def __enter__(self) -> sqlite3.Connection:
-        return self._state.acquire()
+        state = self._state
+        state._lock.acquire()
+        try:
+            return state._connection or state._adopt(state._connect())
+        except BaseException:
+            state._lock.release()
+            raise
 
     def __exit__(self, *_: object) -> None:
-        self._state.let_go()
+        self._state._lock.release()
+
+
+def _touch(place: Path) -> None:
+    """Has the file be there, for its owner alone; StateError where it cannot be."""
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if place.is_dir():
+            raise StateError(f"the state file {place} cannot be used: it is a folder")
+        place.touch(mode=0o600)
+    except FileExistsError:
+        raise StateError(f"the state file {place} cannot be used: its folder is a file") from None
+    except OSError as error:
+        raise StateError(f"the state file {place} cannot be used: {error.strerror}") from None
 
 
 @contextmanager
