@@ -1,16 +1,19 @@
-"""An asyncio app: a shop that one talks to over a socket; counting never holds up its loop.
+"""An asyncio app that one customer talks to over a socket; counting never holds up its loop.
 
-hushtally survey new shopping-habits.toml
-hushtally serve shopping-habits.toml &
-python examples/asyncio_app.py 7000 &
-printf 'agree\nbuy 24.90 books\n' | nc -N 127.0.0.1 7000
+The device is the machine that it runs on, the customer's own: what was bought is kept in asyncio-shop.db there. Whoever
+may connect is that customer; a service for many keeps them apart with `device=`, as kiosk.py does.
+
+    hushtally survey new shopping-habits.toml
+    hushtally serve shopping-habits.toml &
+    python examples/asyncio_app.py 7007 &
+    printf 'agree\nbuy 24.90 books\nprivacy\nbye\n' | nc 127.0.0.1 7007
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
-import sys
 
 from hushtally import AsyncClient, Survey
 
@@ -30,7 +33,7 @@ async def obey(words: list[str], client: AsyncClient) -> str:
             return "forgotten"
         case ["privacy"]:
             return str(await client.explain())
-    return "agree, withdraw, privacy, or: buy AMOUNT CATEGORY"
+    return "agree, withdraw, privacy, bye, or: buy AMOUNT CATEGORY"
 
 
 async def main(port: int) -> None:
@@ -41,6 +44,8 @@ async def main(port: int) -> None:
 
         async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             async for line in reader:
+                if line.split() == [b"bye"]:
+                    break
                 writer.write((await obey(line.decode().split(), client) + "\n").encode())
             writer.close()
 
@@ -51,7 +56,9 @@ async def main(port: int) -> None:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="A shop at a socket.")
+    parser.add_argument("port", type=int, nargs="?", default=0, help="by default any that is free")
     try:
-        asyncio.run(main(int(sys.argv[1])))
+        asyncio.run(main(parser.parse_args().port))
     except KeyboardInterrupt:
         print("closed")

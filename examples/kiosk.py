@@ -1,5 +1,10 @@
 """A kiosk: many customers, each known by a card, kept apart in one file.
 
+The device is the kiosk: what each customer bought lies on its disk in plain text, in kiosk.db, until the survey needs
+it no longer. That suits a machine which its customers trust anyway: a till, or a gateway in front of many. It protects
+them from everybody behind it: the network, the collector, who reads the estimates. It does not protect them from
+whoever reads that disk.
+
     hushtally survey new shopping-habits.toml
     hushtally serve shopping-habits.toml &
     printf '%s\n' '4711 agree' '4711 buy 24.90 books' '4712 buy 3.50 music' | python examples/kiosk.py
@@ -19,21 +24,26 @@ from hushtally import Client, Survey
 SURVEY = Survey.load("shopping-habits.toml")
 COLLECTOR = os.environ.get("COLLECTOR", "http://127.0.0.1:8080")
 CARDS = Path("cards.txt")  # the kiosk's own list: the state file holds no key, only salted hashes
+WHERE = "“The device” is this kiosk: what you buy is kept on its disk, where whoever runs it can read it."
 
 
 def customer(card: str) -> Client:
     return Client(SURVEY, collector=COLLECTOR, state="kiosk.db", device=card, cohort={"platform": "web"})
 
 
+def privacy(client: Client) -> str:
+    return f"{WHERE}\n\n{client.explain()}"
+
+
 def serve(card: str, words: list[str]) -> None:
     with customer(card) as client:
         match words:
             case ["agree"]:
-                client.grant_consent()
+                client.grant_consent(shown=privacy(client))
             case ["withdraw"]:
                 client.withdraw_consent()
             case ["privacy"]:
-                print(client.explain())
+                print(privacy(client))
             case ["buy", amount, category]:
                 client.record("purchase", amount=float(amount), category=category)
             case _:

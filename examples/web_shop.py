@@ -1,5 +1,11 @@
 """A web shop (Flask): every session is a device of its own, and all of them are kept in one file.
 
+The device is the shop's server: what each customer bought lies there in plain text, in shop.db, until the survey needs
+it no longer. That suits a shop that counts for somebody else, or whose analysts are to have counts and no purchases. It
+protects customers from everybody behind that server: the network, the collector, who reads the estimates. It does not
+protect them from the shop, nor from whoever breaks in: for that the customer's own machine has to be the device, as in
+command_line.py.
+
     pip install 'hushtally[collector]'
     hushtally survey new shopping-habits.toml
     hushtally serve shopping-habits.toml &
@@ -8,7 +14,8 @@
 
 The key in the session's cookie is the shop's own: it tells the devices apart on this server, and never leaves it. A
 timer (here `watch`, elsewhere cron) goes through all that agreed, whoever visits: were a device ticked by the visits of
-its customer, the time of its answer would tell of them, and who seldom comes would be missing from the estimates.
+its customer, the time of its answer would tell of them, and who seldom comes would be missing from the estimates. Set
+SHOP_SECRET to keep sessions over a restart: a customer whose session is lost has no button to withdraw with.
 """
 
 from __future__ import annotations
@@ -24,7 +31,8 @@ from hushtally import Client, Survey
 
 SURVEY = Survey.load("shopping-habits.toml")
 COLLECTOR = os.environ.get("COLLECTOR", "http://127.0.0.1:8080")
-AGREED = Path("agreed.txt")  # the shop's own list of keys: the state file holds none, only salted hashes
+AGREED = Path("agreed")  # the shop's own list, a file for each key: the state file holds none, only salted hashes
+WHERE = "“The device” is this shop's server: what you buy is kept there, where whoever runs it can read it."
 
 PAGE = """
 {% if agreed %}<form action="/withdraw" method="post"><button>Count me no longer</button></form>
@@ -41,10 +49,14 @@ def device(key: str) -> Client:
     return Client(SURVEY, collector=COLLECTOR, state="shop.db", device=key, cohort={"platform": "web"})
 
 
+def explained() -> str:
+    return f"{WHERE}\n\n{g.device.explain()}"
+
+
 @app.cli.command()
 def tick() -> None:
-    for key in set(AGREED.read_text().split()) if AGREED.exists() else set():
-        with device(key) as client:
+    for key in AGREED.iterdir() if AGREED.exists() else ():
+        with device(key.name) as client:
             client.tick()
 
 
@@ -67,20 +79,21 @@ def shop() -> str:
 
 @app.get("/privacy")
 def privacy() -> Response:
-    return Response(str(g.device.explain()), mimetype="text/plain")
+    return Response(explained(), mimetype="text/plain")
 
 
 @app.post("/agree")
 def agree() -> Response:
-    g.device.grant_consent()
-    with AGREED.open("a") as keys:
-        keys.write(f"{session['key']}\n")
+    g.device.grant_consent(shown=explained())
+    AGREED.mkdir(exist_ok=True)
+    (AGREED / session["key"]).touch()
     return redirect("/")
 
 
 @app.post("/withdraw")
 def withdraw() -> Response:
     g.device.withdraw_consent()
+    (AGREED / session["key"]).unlink(missing_ok=True)
     return redirect("/")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -9,9 +10,9 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from contextlib import closing
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,18 +27,34 @@ ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 
 
+SERVE = "hushtally serve shopping-habits.toml &"
+
+
+def header(name: str) -> list[str]:
+    """The commands that an example begins with."""
+    text = (EXAMPLES / name).read_text(encoding="utf-8").split('"""')[1]
+    return [line.strip() for line in text.splitlines() if line.startswith("    ")]
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with the survey that `hushtally survey new` writes today, but with an answer in every week."""
+    """A folder with the examples, and the survey that `hushtally survey new` writes today, answered in every week."""
     text = example(datetime.now(UTC).date())
     (tmp_path / "shopping-habits.toml").write_text(re.sub(r"answers_every = 4\b", "answers_every = 1", text))
+    (tmp_path / "examples").symlink_to(EXAMPLES)
     return tmp_path
 
 
 @pytest.fixture
 def environment(folder: Path) -> dict[str, str]:
     # nobody listens at the collector's port: no example may mind
-    return os.environ | {"PYTHONPATH": str(ROOT), "HOME": str(folder), "COLLECTOR": "http://127.0.0.1:9"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "PATH": path,
+        "HOME": str(folder),
+        "COLLECTOR": "http://127.0.0.1:9",
+    }
 
 
 Run = Callable[..., str]
@@ -45,20 +62,40 @@ Run = Callable[..., str]
 
 @pytest.fixture
 def run(folder: Path, environment: dict[str, str]) -> Run:
-    def run(name: str, *arguments: str, stdin: str = "") -> str:
+    def run(*command: str, stdin: str = "", fails: str = "", **more: str) -> str:
+        """What a command prints; fails: what it says on its other output, as it exits with 1."""
         done = subprocess.run(
-            [sys.executable, str(EXAMPLES / name), *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            cwd=folder,
-            env=environment,
-            timeout=30,
+            command, input=stdin, capture_output=True, text=True, cwd=folder, env=environment | more, timeout=300
         )
-        assert (done.returncode, done.stderr) == (0, "")
+        assert (done.returncode, done.stderr) == ((1, fails + "\n") if fails else (0, ""))
         return done.stdout
 
     return run
+
+
+@contextmanager
+def started(folder: Path, environment: dict[str, str], command: list[str], ready: str) -> Iterator[re.Match[str]]:
+    """A process that runs until it is interrupted; `ready` matches the line by which it says that it is open."""
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder, env=environment
+    ) as process:
+        assert process.stdout is not None
+        try:
+            found = next((found for line in process.stdout if (found := re.search(ready, line))), None)
+            assert found is not None, "it ended before it was open"
+            yield found
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.stdout.read()
+            assert process.wait(20) == 0
+
+
+@contextmanager
+def collecting(folder: Path, environment: dict[str, str]) -> Iterator[str]:
+    """A real collector, served as the examples say, but at a free port; yields its URL."""
+    command = [*SERVE.removesuffix(" &").split(), "--port", "0"]
+    with started(folder, environment, command, r"collecting shopping-habits v1 .* at (http\S+)") as found:
+        yield found[1]
 
 
 def what_leaves(state: Path, survey: Survey, *keys: str) -> Recorder:
@@ -82,6 +119,16 @@ def what_leaves(state: Path, survey: Survey, *keys: str) -> Recorder:
     return recorder
 
 
+def agreed_to(state: Path, survey: Survey, key: str) -> str:
+    """The text on which the customer of a key agreed."""
+    with Client(
+        survey, collector="https://tally.example", state=state, device=key, cohort={"platform": "web"}
+    ) as client:
+        [receipt] = client.receipts()
+    assert receipt.shown is not None
+    return receipt.shown
+
+
 def events(state: Path) -> int:
     with closing(sqlite3.connect(state)) as connection:
         (number,) = connection.execute("SELECT count(*) FROM events").fetchone()
@@ -103,62 +150,110 @@ def test_the_list_names_them_all() -> None:
 
 def test_command_line(run: Run, folder: Path, survey: Survey) -> None:
     """Nothing is kept before the customer agrees; afterwards what was bought is, and one answer waits."""
+
+    def shop(*words: str) -> str:
+        return run("python", "examples/command_line.py", *words)
+
     state = folder / ".shop" / "hushtally.db"
-    assert run("command_line.py", "buy", "24.90", "books") == "Bought: books for 24.90\n"
+    assert shop("buy", "24.90", "books") == "Bought: books for 24.90\n"
     assert events(state) == 0
-    assert survey.title in run("command_line.py", "privacy")
-    run("command_line.py", "agree")
-    began = time.monotonic()
-    run("command_line.py", "buy", "24.90", "books")
-    assert time.monotonic() - began < 5
+    assert shop("status") == "Not counting: the customer has not agreed.\n"
+    assert survey.title in shop("privacy")
+    assert re.fullmatch(r"Counting; the next answer is in \d+-W\d+\. Waiting to be sent: 0\.\n", shop("agree"))
+    shop("buy", "24.90", "books")
+    assert shop("status").endswith("Waiting to be sent: 1.\n")
     assert events(state) == 1
     assert len(what_leaves(state, survey, "").reports) == 1
-    run("command_line.py", "withdraw")
+    assert shop("withdraw") == "Not counting: the customer withdrew.\n"
     assert events(state) == 0
+
+
+def test_command_line_as_its_header_says(run: Run, folder: Path) -> None:
+    """A trial leaves nothing in the home of whoever tries it."""
+    (folder / "shopping-habits.toml").unlink()
+    new, *script = header("command_line.py")
+    run("bash", "-c", f"{new} 2>new.log")
+    printed = run("bash", "-e", "-c", "\n".join(script))
+    assert "Bought: books for 24.90\nCounting; the next answer is in " in printed
+    assert printed.endswith("Not counting: the customer withdrew.\n")
+    assert (folder / "trial.db").exists()
+    assert not (folder / ".shop").exists()
+
+
+@pytest.mark.parametrize("words", [("status",), ("agree",)])
+def test_command_line_says_that_its_state_cannot_be_used(
+    folder: Path, environment: dict[str, str], words: tuple[str, ...]
+) -> None:
+    """Buying goes on; whoever asks or agrees is told."""
+    why = f"the state file {folder}/shopping-habits.toml/shop.db cannot be used: its folder is a file"
+    for asked, told in ((("buy", "1", "games"), "Bought: games for 1.00\n"), (words, f"Not counting: {why}.\n")):
+        done = subprocess.run(
+            ["python", "examples/command_line.py", *asked],
+            capture_output=True,
+            text=True,
+            cwd=folder,
+            env=environment | {"SHOP_STATE": "shopping-habits.toml/shop.db"},
+        )
+        assert (done.returncode, done.stdout) == (0, told)
+        assert f"silent: {why}" in done.stderr
 
 
 def test_kiosk(run: Run, folder: Path, survey: Survey) -> None:
     """Two of three customers agree; each answers once, on the day when the third came for the first time."""
     lines = ["4711 agree", "4711 buy 24.90 books", "4712 buy 3.50 music", "4713 agree", "4713 buy 1 games", ""]
-    assert run("kiosk.py", stdin="\n".join(lines)) == "3 customers\n"
-    assert survey.title in run("kiosk.py", stdin="4711 privacy\n")
+    assert run("python", "examples/kiosk.py", stdin="\n".join(lines)) == "3 customers\n"
+    page = run("python", "examples/kiosk.py", stdin="4711 privacy\n")
+    assert page.startswith("“The device” is this kiosk: ")
+    assert f"\n\n{survey.title}" in page
     state = folder / "kiosk.db"
     assert events(state) == 2
+    assert agreed_to(state, survey, "4711").startswith("“The device” is this kiosk: ")
     assert len(what_leaves(state, survey, "4711", "4712", "4713").batches) == 2
     assert b"4711" not in state.read_bytes()
 
 
-def test_asyncio_app(folder: Path, environment: dict[str, str], survey: Survey) -> None:
-    with subprocess.Popen(
-        [sys.executable, str(EXAMPLES / "asyncio_app.py"), "0"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=folder,
-        env=environment,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        port = int(process.stdout.readline().split()[-1])
-        with socket.create_connection(("127.0.0.1", port), 10) as connection, connection.makefile("rw") as talk:
-            for line, reply in (
-                ("agree", "thank you"),
-                ("buy 24.90 books", "bought books"),
-                ("hm", "agree, withdraw, privacy, or: buy AMOUNT CATEGORY"),
-                ("privacy", f"{survey.title} (shopping-habits v1)"),
-            ):
-                talk.write(line + "\n")
-                talk.flush()
-                assert talk.readline() == reply + "\n"
-        process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
-        assert process.stdout.read() == "closed\n"
-        assert process.stderr.read() == ""
+def test_kiosk_as_its_header_says(run: Run, folder: Path, environment: dict[str, str]) -> None:
+    (folder / "shopping-habits.toml").unlink()
+    new, serve, trade = header("kiosk.py")
+    run("bash", "-c", f"{new} 2>new.log")
+    assert serve == SERVE
+    with collecting(folder, environment) as url:
+        assert run("bash", "-c", trade, COLLECTOR=url) == "2 customers\n"
+    assert events(folder / "kiosk.db") == 1
+
+
+@pytest.mark.parametrize("port", [[], ["0"]])
+def test_asyncio_app(folder: Path, environment: dict[str, str], survey: Survey, port: list[str]) -> None:
+    """What its header types, and a word that it does not know; without a port it takes a free one."""
+    *_, serve, app, talk = header("asyncio_app.py")
+    assert (serve, app) == (SERVE, "python examples/asyncio_app.py 7007 &")
+    typed = re.fullmatch(r"printf '(.*)' \| nc 127\.0\.0\.1 7007", talk)
+    assert typed is not None
+    with (
+        started(folder, environment, [*app.split()[:2], *port], r"open at port (\d+)") as found,
+        socket.create_connection(("127.0.0.1", int(found[1])), 10) as connection,
+        connection.makefile() as replies,
+    ):
+        connection.sendall(f"hm\n{typed[1]}".replace("\\n", "\n").encode())
+        told = replies.read().splitlines()
+    assert told[:4] == [
+        "agree, withdraw, privacy, bye, or: buy AMOUNT CATEGORY",
+        "thank you",
+        "bought books",
+        f"{survey.title} (shopping-habits v1)",
+    ]
     assert events(folder / "asyncio-shop.db") == 1
 
 
+def test_asyncio_app_wants_a_number_for_a_port(folder: Path, environment: dict[str, str]) -> None:
+    command = ["python", "examples/asyncio_app.py", "http"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
+    assert done.returncode == 2
+    assert "usage: asyncio_app.py [-h] [port]" in done.stderr
+
+
 def test_web_shop(folder: Path, environment: dict[str, str], survey: Survey, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sessions are kept apart: what one agrees to and buys is not the other's."""
+    """Sessions are kept apart: what one agrees to and buys is not the other's; who withdraws is on no list any more."""
     import importlib.util
 
     monkeypatch.chdir(folder)
@@ -168,23 +263,92 @@ def test_web_shop(folder: Path, environment: dict[str, str], survey: Survey, mon
     assert spec.loader is not None
     shop: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(shop)
-    keys = []
-    for agrees in (True, False):
+    browsers, keys = [], []
+    for agrees in (True, False, True):
         browser = shop.app.test_client()
         assert "May we count" in browser.get("/").text
         if agrees:
             assert browser.post("/agree").status_code == 302
             assert "no longer" in browser.get("/").text
         browser.post("/buy")
-        assert survey.title in browser.get("/privacy").text
+        page = browser.get("/privacy").text
+        assert page.startswith("“The device” is this shop's server: ")
+        assert f"\n\n{survey.title}" in page
         with browser.session_transaction() as session:
             keys.append(session["key"])
-        if agrees:
-            first = browser
-    assert events(folder / "shop.db") == 1
-    assert (folder / "agreed.txt").read_text().split() == keys[:1]
+        browsers.append(browser)
+    state = folder / "shop.db"
+    assert events(state) == 2
+    assert agreed_to(state, survey, keys[0]).startswith("“The device” is this shop's server: ")
+    assert {file.name for file in (folder / "agreed").iterdir()} == {keys[0], keys[2]}
     assert shop.app.test_cli_runner().invoke(args=["tick"]).exit_code == 0
-    assert len(what_leaves(folder / "shop.db", survey, *keys).reports) == 1
-    first.post("/withdraw")
-    assert "May we count" in first.get("/").text
-    assert events(folder / "shop.db") == 0
+    assert len(what_leaves(state, survey, *keys).reports) == 2
+    for browser in browsers[:2]:  # the second one never agreed
+        assert browser.post("/withdraw").status_code == 302
+        assert "May we count" in browser.get("/").text
+    assert [file.name for file in (folder / "agreed").iterdir()] == [keys[2]]
+    assert events(state) == 1
+    assert shop.app.test_cli_runner().invoke(args=["tick"]).exit_code == 0
+
+
+def test_web_shop_as_its_header_says(run: Run, folder: Path, environment: dict[str, str]) -> None:
+    (folder / "shopping-habits.toml").unlink()
+    _, new, serve, shop, timer = header("web_shop.py")
+    run("bash", "-c", f"{new} 2>new.log")
+    assert serve == SERVE
+    with (
+        collecting(folder, environment) as url,
+        started(
+            folder, environment | {"COLLECTOR": url}, [*shop.split()[:-1], "--port", "0"], r"Running on (http\S+)"
+        ) as found,
+    ):
+        with urllib.request.urlopen(urllib.request.Request(f"{found[1]}/agree", method="POST")) as answer:
+            assert "May we count" in answer.read().decode()  # a stranger again, who keeps no cookie
+        assert run("bash", "-c", timer.removeprefix("watch -n 900 "), COLLECTOR=url) == ""
+        assert len(list((folder / "agreed").iterdir())) == 1
+
+
+TRUTH = {"none": 0.4, "once": 0.3, "regular": 0.2, "heavy": 0.1}  # of the customers of reports_today.py
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        pytest.param({"answers_every = 4": "answers_every = 1", "min_reports = 500": "min_reports = 100"}, id="quick"),
+        pytest.param({}, id="as-written", marks=pytest.mark.slow),
+    ],
+)
+def test_reports_arrive_today(run: Run, folder: Path, environment: dict[str, str], edits: dict[str, str]) -> None:
+    """Every answer of this week is counted by a real collector, and the table that the header asks for is published."""
+    file = folder / "shopping-habits.toml"
+    file.unlink()
+    new, serve, example, estimate = header("reports_today.py")
+    run("bash", "-c", f"{new} 2>new.log")
+    text = file.read_text()
+    for old, changed in edits.items():
+        assert old in text
+        text = text.replace(old, changed)
+    file.write_text(text)
+    assert serve == SERVE
+    with collecting(folder, environment) as url:
+        printed = run("bash", "-c", example, COLLECTOR=url)
+        found = re.search(r"^([\d,]+) reports counted", printed, re.MULTILINE)
+        assert found is not None
+        counted = int(found[1].replace(",", ""))
+        rows = json.loads(run("bash", "-c", f"{estimate} --format json"))
+        everything = json.loads(run(*estimate.split()[:3], "--format", "json"))
+    survey = Survey.load(file)
+    assert {row["epoch"] for row in everything} == {survey.epoch.label(survey.starts)}
+    assert sum({row["question"]: row["reports"] for row in everything}.values()) == counted
+    # each of four questions has 6 standard deviations more reports than it needs: fails by chance 1 in 10^6
+    assert all(row["published"] for row in everything)
+    assert {row["segment"] for row in rows} == set(TRUTH)
+    for row in rows:  # fails by chance 1 in 10^8
+        assert abs(row["estimate"] - TRUTH[row["segment"]]) < 6 * row["standard_error"]
+
+
+def test_reports_today_says_why_none_arrive(run: Run) -> None:
+    command = ("python", "examples/reports_today.py")
+    run(*command, fails="nothing is counted: DO_NOT_TRACK is set", DO_NOT_TRACK="1")
+    why = "the last try failed (ConnectionRefusedError)"
+    run(*command, fails=f"not delivered: {why}; does `hushtally serve` run?")
