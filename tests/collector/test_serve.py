@@ -18,17 +18,12 @@ from time import sleep
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from client_sdk.file_kinds import COLLECTOR
 from client_sdk.report import MOST_BYTES, Batch, Reason, Report
 from client_sdk.survey import Survey
 from collector.admission import admit
-from collector.app import create_app
 from collector.refusal import Refused
-from collector.server import MOST_READ, Server, listen
 from collector.sqlite_store import SqliteStore
-from hushtally.cli import main
 
 Start = Callable[..., Any]
 STOPPED = (0, "hushtally: stopped; every answered batch is counted\n")
@@ -303,145 +298,6 @@ def test_nothing_about_the_sender_is_kept(start: Start, live: Any, tmp_path: Pat
     assert b'{"accepted":1' in kept
     assert b"canary" not in kept
     assert b"127.0.0.1" not in kept
-
-
-HEAD = b"POST /v1/reports HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-
-
-def answer(process: Any, request: bytes) -> tuple[bytes, Any]:
-    """The head of the answer to these very bytes, and the problem in its body; the connection is closed after it."""
-    with socket.create_connection(("127.0.0.1", process.port), timeout=20) as connection:
-        connection.sendall(request)
-        head, _, body = b"".join(iter(lambda: connection.recv(65_536), b"")).partition(b"\r\n\r\n")
-    assert b"application/problem+json" in head
-    return head, json.loads(body)
-
-
-@pytest.mark.parametrize(
-    "flood",
-    [
-        b"Content-Length: 1100000\r\n\r\n ",
-        b"Transfer-Encoding: chunked\r\n\r\n" + b"%x\r\n" % MOST_READ + b" " * MOST_READ,
-    ],
-)
-def test_a_flood_is_cut_off_with_the_same_words(flood: bytes, start: Start) -> None:
-    """More than twice the limit is not even read to its end: refused, and counted, as any body too large."""
-    process = start()
-    head, problem = answer(process, HEAD + flood)
-    assert head.startswith(b"HTTP/1.1 413 "), problem
-    assert (problem["type"], problem["status"]) == ("urn:hushtally:too_large", 413)
-    assert problem["detail"] == "the body must have at most 262,144 bytes"
-    assert process.metrics()['hushtally_batches_refused_total{reason="too_large"}'] == 1
-
-
-@pytest.mark.parametrize("wrong", [b"Content-Length: many\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n?\r\n"])
-def test_what_is_no_http_is_no_word_on_a_batch(wrong: bytes, start: Start) -> None:
-    """No type of ours: a proxy may have spoiled it on the way, and a device shall try again."""
-    head, problem = answer(start(), HEAD + wrong)
-    assert head.startswith(b"HTTP/1.1 400 ")
-    assert (problem["type"], problem["status"]) == ("about:blank", 400)
-
-
-def test_no_body_is_written_to_a_temporary_file(survey: Survey, tmp_path: Path) -> None:
-    """Waitress would, from a size on; it is above that at which a body is cut off, with the last piece that came."""
-    app = create_app([survey], tmp_path / "counts.db")
-    with listen("127.0.0.1", 0) as listening:
-        server = Server(app, listening, 1)
-        server._drain()
-        settings = server._server.adj
-    app.extensions["hushtally"].close()
-    assert settings.max_request_body_size + settings.recv_bytes < settings.inbuf_overflow
-
-
-def run(*arguments: object) -> Result:
-    """`serve` in this process, for calls that fail before it serves."""
-    return CliRunner().invoke(main, ["serve", *map(str, arguments)])
-
-
-@pytest.fixture
-def file(tmp_path: Path, live: Any, text: Callable[..., str]) -> Path:
-    path = tmp_path / "survey.toml"
-    path.write_text(text(live.today))
-    return path
-
-
-def test_every_mistake_in_every_file_is_told(tmp_path: Path, file: Path) -> None:
-    """One line each, with its file; exit 1; no database is made."""
-    broken = tmp_path / "broken.toml"
-    text = file.read_text().replace("retention_days = 30", "retention_days = 0")
-    broken.write_text(text.replace("epsilon = 1.0", "epsilon = 80"))
-    missing = tmp_path / "missing.toml"
-    result = run(file, broken, missing, "--database", tmp_path / "counts.db")
-    assert result.exit_code == 1
-    assert [line.split(": ")[:3] for line in result.stderr.splitlines()] == [
-        ["Error", str(broken), "retention_days"],
-        ["Error", str(broken), "privacy.epsilon"],
-        ["Error", str(missing), "cannot be read"],
-    ]
-    assert not (tmp_path / "counts.db").exists()
-
-
-def test_two_files_of_one_survey_are_told(tmp_path: Path, file: Path) -> None:
-    """Equal or not, the same file twice too: which they are, and what to do; nothing is collected."""
-    copy = tmp_path / "copy.toml"
-    copy.write_text(file.read_text())
-    result = run(file, copy, file, "--database", tmp_path / "counts.db")
-    assert result.exit_code == 1
-    assert result.stderr == "".join(
-        f"Error: {other}: is habits v1, and so is {file}: name one of them, or give one a new version\n"
-        for other in (copy, file)
-    )
-    assert not (tmp_path / "counts.db").exists()
-
-
-def test_a_port_in_use_is_told(tmp_path: Path, file: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        result = run(file, "--port", port, "--database", tmp_path / "counts.db")
-    assert result.exit_code == 1
-    assert result.stderr == f"Error: cannot listen at 127.0.0.1:{port}: Address already in use\n"
-    assert not (tmp_path / "counts.db").exists()
-
-
-@pytest.mark.parametrize("host", ["nowhere.invalid", "a" * 300])
-def test_a_host_that_is_none_is_told(host: str, tmp_path: Path, file: Path) -> None:
-    result = run(file, "--host", host, "--database", tmp_path / "counts.db")
-    assert result.exit_code == 1
-    assert result.stderr.startswith(f"Error: cannot listen at {host}:8080: ")
-
-
-@pytest.mark.parametrize("version", [0, 2])
-def test_a_database_that_is_refused_stays_as_it_is(version: int, tmp_path: Path, file: Path) -> None:
-    """Another program's (version 0 here) or a newer version's: one line, exit 1, the same bytes."""
-    path = tmp_path / "counts.db"
-    with closing(sqlite3.connect(path)) as connection:
-        application = COLLECTOR if version else 0
-        connection.executescript(
-            f"CREATE TABLE t (a); PRAGMA application_id = {application}; PRAGMA user_version = {version}"
-        )
-    before = path.read_bytes()
-    result = run(file, "--port", 0, "--database", path)
-    assert result.exit_code == 1
-    why = "was written by a newer hushtally (schema 2, this one knows 1)" if version else "is no hushtally database"
-    assert result.stderr == f"Error: {path} {why}\n"
-    assert path.read_bytes() == before
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [[], ["x.toml", "--port", "70000"], ["x.toml", "--port", "http"], ["x.toml", "--threads", "0"], ["--nothing"]],
-)
-def test_a_usage_error_exits_with_2(arguments: list[str]) -> None:
-    assert run(*arguments).exit_code == 2
-
-
-def test_the_database_may_come_from_the_environment(tmp_path: Path, file: Path) -> None:
-    """HUSHTALLY_DATABASE is the option's default, and the help names it."""
-    assert "HUSHTALLY_DATABASE" in run("--help").stdout
-    missing = tmp_path / "nowhere" / "counts.db"
-    result = CliRunner(env={"HUSHTALLY_DATABASE": str(missing)}).invoke(main, ["serve", str(file), "--port", "0"])
-    assert result.exit_code == 1
-    assert result.stderr == f"Error: {missing} cannot be written: there is no folder {missing.parent}\n"
 
 
 def test_the_day_of_the_survey_is_in_utc(live: Any) -> None:

@@ -1,0 +1,107 @@
+"""`hushtally serve` called wrongly: one clear line, and nothing is made or changed."""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from client_sdk.file_kinds import COLLECTOR
+from hushtally.cli import main
+
+
+def run(*arguments: object) -> Result:
+    """`serve` in this process, for calls that fail before it serves."""
+    return CliRunner().invoke(main, ["serve", *map(str, arguments)])
+
+
+@pytest.fixture
+def file(tmp_path: Path, live: Any, text: Callable[..., str]) -> Path:
+    path = tmp_path / "survey.toml"
+    path.write_text(text(live.today))
+    return path
+
+
+def test_every_mistake_in_every_file_is_told(tmp_path: Path, file: Path) -> None:
+    """One line each, with its file; exit 1; no database is made."""
+    broken = tmp_path / "broken.toml"
+    text = file.read_text().replace("retention_days = 30", "retention_days = 0")
+    broken.write_text(text.replace("epsilon = 1.0", "epsilon = 80"))
+    missing = tmp_path / "missing.toml"
+    result = run(file, broken, missing, "--database", tmp_path / "counts.db")
+    assert result.exit_code == 1
+    assert [line.split(": ")[:3] for line in result.stderr.splitlines()] == [
+        ["Error", str(broken), "retention_days"],
+        ["Error", str(broken), "privacy.epsilon"],
+        ["Error", str(missing), "cannot be read"],
+    ]
+    assert not (tmp_path / "counts.db").exists()
+
+
+def test_two_files_of_one_survey_are_told(tmp_path: Path, file: Path) -> None:
+    """Equal or not, the same file twice too: which they are, and what to do; nothing is collected."""
+    copy = tmp_path / "copy.toml"
+    copy.write_text(file.read_text())
+    result = run(file, copy, file, "--database", tmp_path / "counts.db")
+    assert result.exit_code == 1
+    assert result.stderr == "".join(
+        f"Error: {other}: is habits v1, and so is {file}: name one of them, or give one a new version\n"
+        for other in (copy, file)
+    )
+    assert not (tmp_path / "counts.db").exists()
+
+
+def test_a_port_in_use_is_told(tmp_path: Path, file: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run(file, "--port", port, "--database", tmp_path / "counts.db")
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: cannot listen at 127.0.0.1:{port}: Address already in use\n"
+    assert not (tmp_path / "counts.db").exists()
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "a" * 300])
+def test_a_host_that_is_none_is_told(host: str, tmp_path: Path, file: Path) -> None:
+    result = run(file, "--host", host, "--database", tmp_path / "counts.db")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: cannot listen at {host}:8080: ")
+
+
+@pytest.mark.parametrize("version", [0, 2])
+def test_a_database_that_is_refused_stays_as_it_is(version: int, tmp_path: Path, file: Path) -> None:
+    """Another program's (version 0 here) or a newer version's: one line, exit 1, the same bytes."""
+    path = tmp_path / "counts.db"
+    with closing(sqlite3.connect(path)) as connection:
+        application = COLLECTOR if version else 0
+        connection.executescript(
+            f"CREATE TABLE t (a); PRAGMA application_id = {application}; PRAGMA user_version = {version}"
+        )
+    before = path.read_bytes()
+    result = run(file, "--port", 0, "--database", path)
+    assert result.exit_code == 1
+    why = "was written by a newer hushtally (schema 2, this one knows 1)" if version else "is no hushtally database"
+    assert result.stderr == f"Error: {path} {why}\n"
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["x.toml", "--port", "70000"], ["x.toml", "--port", "http"], ["x.toml", "--threads", "0"], ["--nothing"]],
+)
+def test_a_usage_error_exits_with_2(arguments: list[str]) -> None:
+    assert run(*arguments).exit_code == 2
+
+
+def test_the_database_may_come_from_the_environment(tmp_path: Path, file: Path) -> None:
+    """HUSHTALLY_DATABASE is the option's default, and the help names it."""
+    assert "HUSHTALLY_DATABASE" in run("--help").stdout
+    missing = tmp_path / "nowhere" / "counts.db"
+    result = CliRunner(env={"HUSHTALLY_DATABASE": str(missing)}).invoke(main, ["serve", str(file), "--port", "0"])
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: {missing} cannot be written: there is no folder {missing.parent}\n"

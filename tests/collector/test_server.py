@@ -1,0 +1,63 @@
+"""What waitress would answer or do by itself: the wire below the application."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from client_sdk.survey import Survey
+from collector.app import create_app
+from collector.server import MOST_READ, Server, listen
+
+Start = Callable[..., Any]
+HEAD = b"POST /v1/reports HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+
+def answer(process: Any, request: bytes) -> tuple[bytes, Any]:
+    """The head of the answer to these very bytes, and the problem in its body; the connection is closed after it."""
+    with socket.create_connection(("127.0.0.1", process.port), timeout=20) as connection:
+        connection.sendall(request)
+        head, _, body = b"".join(iter(lambda: connection.recv(65_536), b"")).partition(b"\r\n\r\n")
+    assert b"application/problem+json" in head
+    return head, json.loads(body)
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        b"Content-Length: 1100000\r\n\r\n ",
+        b"Transfer-Encoding: chunked\r\n\r\n" + b"%x\r\n" % MOST_READ + b" " * MOST_READ,
+    ],
+)
+def test_a_flood_is_cut_off_with_the_same_words(flood: bytes, start: Start) -> None:
+    """More than twice the limit is not even read to its end: refused, and counted, as any body too large."""
+    process = start()
+    head, problem = answer(process, HEAD + flood)
+    assert head.startswith(b"HTTP/1.1 413 "), problem
+    assert (problem["type"], problem["status"]) == ("urn:hushtally:too_large", 413)
+    assert problem["detail"] == "the body must have at most 262,144 bytes"
+    assert process.metrics()['hushtally_batches_refused_total{reason="too_large"}'] == 1
+
+
+@pytest.mark.parametrize("wrong", [b"Content-Length: many\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n?\r\n"])
+def test_what_is_no_http_is_no_word_on_a_batch(wrong: bytes, start: Start) -> None:
+    """No type of ours: a proxy may have spoiled it on the way, and a device shall try again."""
+    head, problem = answer(start(), HEAD + wrong)
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert (problem["type"], problem["status"]) == ("about:blank", 400)
+
+
+def test_no_body_is_written_to_a_temporary_file(survey: Survey, tmp_path: Path) -> None:
+    """Waitress would, from a size on; it is above that at which a body is cut off, with the last piece that came."""
+    app = create_app([survey], tmp_path / "counts.db")
+    with listen("127.0.0.1", 0) as listening:
+        server = Server(app, listening, 1)
+        server._drain()
+        settings = server._server.adj
+    app.extensions["hushtally"].close()
+    assert settings.max_request_body_size + settings.recv_bytes < settings.inbuf_overflow
