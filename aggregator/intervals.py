@@ -39,10 +39,12 @@ def share_interval(
 
     supporting: int array of any shape, or floats where counts are only expected; n >= 1; 0 <= confidence < 1.
     "customers": of the larger population that the respondents were sampled from; Wilson 1927, mapped through the
-    channel. "respondents": of just those who answered; score interval. With few reports, or few on one side, or few that
-    the noise turned, or far in the tail of a skewed count, the exact interval: for customers of Clopper & Pearson 1934.
+    channel. "respondents": of just those who answered; score interval. With few reports, or few on one side, or few
+    that the noise turned, or far in the tail of a skewed count, the exact interval: for customers of Clopper & Pearson
+    1934.
 
-    Enumerated, either holds the truth at least .94 of the time at a confidence of .95, and .985 at .99; lower confidences feel that counts are whole: .88 at .9, .77 at .8, .44 at .5.
+    Enumerated, either holds the truth at least .94 of the time at a confidence of .95, and .985 at .99; lower
+    confidences feel that counts are whole: from 200 reports on .88 at .9, .77 at .8, .44 at .5.
     """
     z = float(ndtri((1 + confidence) / 2))
     p, q = float(channel.p), float(channel.q)

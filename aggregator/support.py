@@ -55,10 +55,12 @@ def _affine(mechanism: Affine, tally: Tally) -> Integers:
     if mechanism.t > 1:
         return _slabs(mechanism, tally)
     r = mechanism.r
-    values = np.arange(mechanism.domain)
-    supporting = np.zeros(mechanism.domain, dtype=np.int64)
     rows, columns = np.divmod(tally.symbols, r)
     came, at = np.unique(rows, return_inverse=True)
+    if tally.symbols.size * mechanism.domain < came.size * r:
+        return _pairs(mechanism, tally)
+    values = np.arange(mechanism.domain)
+    supporting = np.zeros(mechanism.domain, dtype=np.int64)
     step = max(BLOCK // r, 1)
     for start in range(0, came.size, step):
         block = came[start : start + step]
@@ -67,6 +69,18 @@ def _affine(mechanism: Affine, tally: Tally) -> Integers:
         counts[at[begin:end] - start, columns[begin:end]] = tally.counts[begin:end]
         places = mechanism.product(block[:, None], values)
         supporting += np.take_along_axis(_windows(counts, mechanism), places, axis=1).sum(axis=0)
+    return supporting
+
+
+def _pairs(mechanism: Affine, tally: Tally) -> Integers:
+    """Every symbol with every value: less work where few symbols came of a large field."""
+    values = np.arange(mechanism.domain)
+    supporting = np.zeros(mechanism.domain, dtype=np.int64)
+    step = max(BLOCK // mechanism.domain, 1)
+    for start in range(0, tally.symbols.size, step):
+        rows, columns = np.divmod(tally.symbols[start : start + step, None], mechanism.r)
+        inside = mechanism.field.minus(mechanism.product(rows, values), columns) < mechanism.w
+        supporting += tally.counts[start : start + step] @ inside
     return supporting
 
 

@@ -25,6 +25,9 @@ MECHANISMS: list[Mechanism] = [
     Affine(60, W, 67, 18),
     Affine(9, W, 9, 2),
     Affine(9, W, 9, 6),
+    Affine(3, W, 1_009, 300),
+    Affine(2, W, 94_906_249, 25_000_000),
+    Affine(4, W, 9_739**2, 25_000_000),
     Affine(115, W, 121, 5),
     Affine(115, W, 121, 37),
     Affine(4, W, 2, 1, 2),
@@ -77,10 +80,10 @@ def test_affine_in_several_blocks_equals_one(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_memory_is_that_of_the_symbols_that_came() -> None:
-    """2^40 symbols, or an affine line of 65,537, are never laid out."""
+    """2^40 symbols, or an affine line of 65,537 or 94,906,249, are never laid out."""
     import tracemalloc
 
-    for mechanism in (Symmetric.of(40, 1.0), Affine(65_536, W, 65_537, 20_000)):
+    for mechanism in (Symmetric.of(40, 1.0), Affine(65_536, W, 65_537, 20_000), Affine(4, W, 94_906_249, 20_000)):
         tally = Tally.of(np.random.default_rng(3).integers(0, mechanism.symbols, 50))
         tracemalloc.start()
         support_counts(mechanism, tally)
