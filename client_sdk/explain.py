@@ -120,42 +120,58 @@ def computed(survey: Survey) -> list[str]:
 
 def leaving(survey: Survey) -> list[str]:
     """Everything that a device sends, and how often."""
-    each = survey.privacy.questions_per_device
-    asked = f"{each} of the {len(survey.asked)} questions" if each < len(survey.asked) else "every question"
-    every = f"every {survey.epoch}"
-    if survey.privacy.answers_every > 1:
-        every = f"one {survey.epoch} in {survey.privacy.answers_every}"
-    times = "once" if survey.answers == 1 else f"at most {survey.answers} times"
-    cohorts = "; ".join(f"{name} ({', '.join(values)})" for name, values in survey.cohorts.items())
+    cohorts = "".join(f"{name} ({', '.join(values)}); " for name, values in survey.cohorts.items())
     return [
-        f"A device answers {asked}, in {every}, {times} in all; which and when is drawn beforehand, whatever its data.",
+        _answering(survey),
         "Each answer is randomized on the device and sent as one number.",
-        f"In the clear: {cohorts}." if cohorts else "Nothing is sent in the clear.",
-        "Beside it: survey, version, digest, question, epoch, and a random number for the delivery.",
+        f"Beside it, in the clear: {cohorts}survey, version, digest, question, epoch, and a random number for the"
+        " delivery.",
     ]
 
 
+def _answering(survey: Survey) -> str:
+    """Which questions a device answers, and when; and of these what is drawn, if anything is."""
+    questions, each = len(survey.asked), survey.privacy.questions_per_device
+    every = survey.privacy.answers_every
+    asked = "every question" if questions > 1 else "the question"
+    if each < questions:
+        asked = f"{each} of the {questions} questions"
+    pace = f" every {survey.epoch}," if survey.epochs > 1 else ""
+    if every > 1:
+        pace = f" in one {survey.epoch} in {every},"
+    times = "once" if survey.answers == 1 else f"{survey.answers} times"
+    drawn = " and ".join(["which"] * (each < questions) + ["when"] * (every > 1))
+    return (
+        f"A device answers {asked}{pace} at most {times}{' each' if each > 1 else ''}"
+        f"{f'; {drawn} is drawn beforehand' if drawn else ''}, whatever its data."
+    )
+
+
 def conclusions(survey: Survey) -> list[str]:
-    """What whoever sees all that leaves a device could conclude, over the whole survey and from one report."""
+    """What whoever sees all that leaves a device could conclude: from all its reports, and from one."""
     whole = survey.lifetime_epsilon
-    about = " for what was answered" if survey.permanent else ""
+    about = ", for what was answered" if tells_changes(survey) else ""
     lines = [
         f"If {PRIOR:.0%} of customers are in a segment, whoever keeps all reports of a device can be"
-        f" {sureness(largest_belief(PRIOR, whole))} that its owner is one of them: epsilon {whole:g} over the"
-        f" whole survey{about}.",
+        f" {sureness(largest_belief(PRIOR, whole))} that its owner is one of them: epsilon {whole:g} over this"
+        f" version of the survey{about}.",
+        "A new version, another survey or another device of the same owner adds its own; the app may cap the sum on one"
+        " device.",
         *(
-            f"From one report, {ids}: {sureness(largest_belief(PRIOR, epsilon))} (epsilon {epsilon:g})."
-            for epsilon, ids in _by_epsilon(survey.asked)
+            f"From {which}: {sureness(largest_belief(PRIOR, epsilon))} (epsilon {epsilon:g})."
+            for epsilon, which in _by_epsilon(survey.asked)
         ),
         f"When a report leaves may tell when the app is used: it waits for a random moment of its {survey.epoch}, then"
         " for the app to run.",
     ]
-    if survey.permanent:
+    if tells_changes(survey):
         lines.append(
-            "The answer to a value is randomized once and reused: the bound over the whole survey is about what was"
-            " answered. Whether and when an answer changed it does not hide from whoever can link a device's reports."
-            f" {_changes(survey)}"
+            "The answer to a value is randomized once and reused. That hides what was answered, but not whether and"
+            " when it changed from whoever can link a device's reports. At most"
+            f" {counted(survey.charges - 1, 'new answer')} can follow the first, then only those given before."
         )
+    elif survey.permanent:
+        lines.append("The first answer is randomized once and reused: no change is followed.")
     if linkable := [one.id for one in survey.asked if one.linkable]:
         lines.append(
             f"The reused answers to {' and '.join(linkable)} are so many that hardly two devices share one: whoever"
@@ -164,18 +180,9 @@ def conclusions(survey: Survey) -> list[str]:
     return lines
 
 
-def _changes(survey: Survey) -> str:
-    followed = survey.privacy.changes
-    if not followed:
-        return "A changed answer is not followed: the first one stays."
-    changes = "One change is" if followed == 1 else f"At most {followed} changes are"
-    return f"{changes} followed, then the last answer stays."
-
-
-def over_all(survey: Survey) -> str:
-    """The epsilon of all reports of a device, and with permanent memory what it does not bound."""
-    about = " for what was answered, and no bound on whether and when an answer changed" if survey.permanent else ""
-    return f"epsilon {survey.lifetime_epsilon:g} over the whole survey{about}"
+def tells_changes(survey: Survey) -> bool:
+    """Whether whoever can link a device's reports may see that an answer changed, which no epsilon bounds."""
+    return survey.permanent and survey.charges > 1
 
 
 def choices(survey: Survey) -> list[str]:
@@ -227,13 +234,14 @@ def _by_epsilon(questions: Sequence[Question]) -> list[tuple[float, str]]:
     for question in questions:
         groups.setdefault(question.epsilon, []).append(question.id)
     return [
-        (epsilon, "whatever the question" if len(groups) == 1 else " or ".join(ids)) for epsilon, ids in groups.items()
+        (epsilon, "any one report" if len(groups) == 1 else f"one report, {' or '.join(ids)}")
+        for epsilon, ids in groups.items()
     ]
 
 
 def _question(question: Question) -> str:
     alone = ", asked only with others" if question.only_crossed else ""
-    return f"{question.id}{alone}: {segments(question.form)}"
+    return f"{question.name}{alone}: {segments(question.form)}"
 
 
 def segments(form: Form, most: int = MOST_SHOWN) -> str:
@@ -241,15 +249,16 @@ def segments(form: Form, most: int = MOST_SHOWN) -> str:
     match form:
         case Conditions():
             rules = [f"{segment} ({in_words(rule.source)})" for segment, rule in form.rules]
-            return f"one of {_some(rules, most)}, or {form.rest} (the rest)"
+            return f"{_some(rules, most)}, or {form.rest} (the rest)"
         case Categories():
-            return f"{form.signal}, one of {_some(form.categories, most)}, or {form.OTHER} (anything else, or nothing)"
+            named = _some(form.categories, most)
+            return f"{named}, or {form.OTHER} (anything else, or nothing), told by {form.signal}"
         case Scale():
             lowest, *others = map(edge_name, form.edges)
             edge, above = (others[0], form.spans[1]) if others else (lowest, form.spans[0])
             return (
-                f"{form.rule.source}, one of {_some(form.spans, most)}, or {form.otherwise} (below {lowest}, or no"
-                f" number); {edge} itself is in {above}"
+                f"{_some(form.spans, most)}, or {form.otherwise} (below {lowest}, or no number), told by"
+                f" {form.rule.source}; {edge} itself is in {above}"
             )
         case Cross():
             return f"every combination of {' and '.join(form.questions)}"

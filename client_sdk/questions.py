@@ -168,6 +168,12 @@ class Question:
     epsilon: float
     epsilon_permanent: float | None = None
     only_crossed: bool = False
+    title: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What people are shown: its title, and the id for whoever checks; the id alone where it has no title."""
+        return f"{self.title} ({self.id})" if self.title else self.id
 
     @property
     def segments(self) -> tuple[str, ...]:
@@ -194,7 +200,8 @@ class Question:
     @property
     def resolved(self) -> dict[str, object]:
         """The question as the resolved survey states it."""
-        stated: dict[str, object] = {"id": self.id, **self.form.definition, "epsilon": self.epsilon}
+        titled = {"title": self.title} if self.title else {}  # a survey without titles keeps its digest
+        stated: dict[str, object] = {"id": self.id, **titled, **self.form.definition, "epsilon": self.epsilon}
         if self.epsilon_permanent is not None:
             stated["epsilon_permanent"] = self.epsilon_permanent
         return stated | {"only_crossed": self.only_crossed, "mechanism": describe(self.mechanism)}

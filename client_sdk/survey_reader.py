@@ -358,6 +358,7 @@ class SurveyReader:
         else:
             self._only_permanent(privacy.memory, row, "epsilon_permanent")
         only_crossed = row.flag("only_crossed")
+        title = row.text("title", None, longest=100)
         name, parameters = self._mechanism(row)
         row.close()
         ready = id and form and epsilon and (permanent or privacy.memory == FRESH)
@@ -368,7 +369,7 @@ class SurveyReader:
         except MechanismError as error:
             row.problem("mechanism", one_line(str(error), 500))
             return None
-        return Question(id, form, mechanism, epsilon, permanent, only_crossed)
+        return Question(id, form, mechanism, epsilon, permanent, only_crossed, title)
 
     def _mechanism(self, row: Fields) -> tuple[str | None, dict[str, object]]:
         value = row.take("mechanism", "auto")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from client_sdk.explain import PRIOR, conclusions, kept, largest_belief, leaving, over_all, segments, sureness
+from client_sdk.explain import PRIOR, conclusions, kept, largest_belief, leaving, segments, sureness, tells_changes
 from client_sdk.questions import Question
 from client_sdk.survey import Survey
 from client_sdk.wording import counted
@@ -55,8 +55,14 @@ def _facts(survey: Survey) -> list[tuple[str, str]]:
         ("Owner", survey.owner),
         ("Runs", f"{survey.starts} to {survey.ends}, by {survey.epoch}"),
         ("Epsilon of one report", ", ".join(sorted({f"{one.epsilon:g}" for one in survey.asked}))),
-        ("All reports of a device", over_all(survey)),
+        ("All reports of this version from one device", _together(survey)),
     ]
+
+
+def _together(survey: Survey) -> str:
+    """The epsilon of all reports of a device, and what it does not bound."""
+    caveat = " for what was answered, and no bound on whether and when an answer changed"
+    return f"epsilon {survey.lifetime_epsilon:g}{caveat if tells_changes(survey) else ''}"
 
 
 def _signals(survey: Survey) -> list[tuple[str, str]]:
@@ -69,7 +75,7 @@ def _signals(survey: Survey) -> list[tuple[str, str]]:
 def _questions(survey: Survey) -> list[tuple[str, str]]:
     return [
         (
-            f"{one.id} (only crossed: not asked on its own)" if one.only_crossed else one.id,
+            f"{one.name}, only crossed: not asked on its own" if one.only_crossed else one.name,
             segments(one.form, len(one.segments)),
         )
         for one in survey.questions
@@ -89,12 +95,13 @@ def _guarantee(survey: Survey) -> list[str]:
         for one in survey.asked
     ]
     together = f"bounded by epsilon {survey.lifetime_epsilon:g}, whatever the collector does"
-    if survey.permanent:
+    if tells_changes(survey):
         together += ", in what they tell of what was answered; whether and when an answer changed is not bounded"
     return [
         "Local differential privacy: each answer is randomized on the device before anything is sent. No report is more"
-        " than e^epsilon times as likely under one answer as under another, and all reports of a device together are"
-        f" {together}.",
+        " than e^epsilon times as likely under one answer as under another, and all reports of this version from one"
+        f" device together are {together}. What a device reveals under several versions is bounded by the app's"
+        " max_lifetime_epsilon, if it sets one; what several devices of one person reveal is not bounded.",
         _table(("Question", "Mechanism", "Epsilon", "p", "q", "Symbols"), rows),
         "p is how often a report supports the true segment, q how often it supports another one."
         + (" The second epsilon is for all reports of one unchanged answer together." if survey.permanent else ""),
@@ -108,13 +115,14 @@ def _safeguards(survey: Survey) -> list[str]:
         " unless the app was built with keep_consent=True: then consent to one version holds for every later one, also"
         " for one that reveals more.",
         f"Whether the app keeps consent: {OPEN}",
+        f"The app's max_lifetime_epsilon, if it sets one: {OPEN}",
         "Withdrawal erases events, answers and the outbox from the device's file; only the fact and the epsilon spent"
         " stay.",
         "`DO_NOT_TRACK=1` and `HUSHTALLY_DISABLED=1` win over consent.",
         "The device keeps the ledger of what was spent and enforces it; a file that was restored, copied or damaged"
         " falls silent.",
-        "Which questions a device answers, and when, is drawn beforehand, whatever its data; a device without events"
-        " answers like any other.",
+        "Which questions a device answers, and when, does not depend on its data; a device without events answers like"
+        " any other.",
         "A report has no field for a person. The collector stores counts, and of each batch its random id with the"
         f" answer it got, until its {survey.epoch} can be counted no more (one to two {survey.epoch}s); no address,"
         " agent, time or order.",
@@ -143,19 +151,29 @@ def _risks(survey: Survey) -> list[tuple[str, str, str]]:
         (
             "Someone keeps all reports of one device",
             f"who was {PRIOR:.0%} sure of a segment is {sureness(largest_belief(PRIOR, whole))}",
-            f"{over_all(survey)}; enforced on the device",
+            f"{_together(survey)}; enforced on the device",
         ),
         (
             "Someone sees one report",
             sureness(largest_belief(PRIOR, once)),
             f"epsilon {once:g} of one report",
         ),
+        (
+            "Later versions, or other surveys, ask the same device",
+            "each adds its own epsilon over all its reports",
+            "the app's max_lifetime_epsilon, enforced on the device for all of them together, if the app sets one",
+        ),
+        (
+            "One person has several devices, or installs the app anew",
+            f"each adds epsilon {whole:g}",
+            "no report names a person or a device; nothing bounds the sum",
+        ),
     ]
-    if survey.permanent:
+    if tells_changes(survey):
         rows.append(
             (
                 "Whoever can link a device's reports sees whether and when its answer changed",
-                f"not bounded by epsilon; at most {survey.privacy.changes} changes are followed",
+                f"not bounded by epsilon; at most {counted(survey.charges - 1, 'new answer')} can follow the first",
                 "the collector keeps no address, time or order; fresh memory has no such risk",
             )
         )
@@ -163,7 +181,7 @@ def _risks(survey: Survey) -> list[tuple[str, str, str]]:
         *rows,
         (
             "Cohorts, in the clear, single a customer out",
-            f"{combinations} combinations" if survey.cohorts else "none: nothing is sent in the clear",
+            counted(combinations, "combination") if survey.cohorts else "none: nothing is sent in the clear",
             "declared beforehand, set by the app and never from what was recorded",
         ),
         (

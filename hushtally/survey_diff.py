@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 import click
 
+from client_sdk.explain import tells_changes
 from client_sdk.survey import Survey
 from client_sdk.survey_changes import differences
 from client_sdk.wording import counted
@@ -25,6 +26,7 @@ class Difference:
     needs_consent: bool
     reveals_more: bool
     consent: str
+    together: str
 
     def as_dict(self) -> dict[str, object]:
         """The same as JSON-ready data."""
@@ -38,14 +40,15 @@ def compare(old: Survey, new: Survey) -> Difference:
         places = (line.partition(": ")[0] for line in differences(old.resolved, new.resolved))
         found = tuple(Change(place, "as it was", "as it is", Touches.OTHER) for place in places)
     more = any(change.touches is Touches.MORE for change in found)
-    return Difference(old.name, new.name, found, old.digest != new.digest, more, _consent(old, new, more))
+    consent = _consent(old, new, more)
+    return Difference(old.name, new.name, found, old.digest != new.digest, more, consent, _together(old, new))
 
 
 def _consent(old: Survey, new: Survey, more: bool) -> str:
     if old.digest == new.digest:
         return "Nothing changed: consent stands."
     if old.id != new.id:
-        return "New consent is needed: it is another survey. What devices spent on the old one counts beside it."
+        return "New consent is needed: it is another survey."
     asked = (
         "New consent is needed, unless the app keeps it (keep_consent=True): customers agree to exactly the survey that"
         " they were shown."
@@ -59,7 +62,19 @@ def _consent(old: Survey, new: Survey, more: bool) -> str:
         return f"{asked} Raise the version: a collector refuses another survey under the same one."
     if new.version < old.version:
         return f"{asked} The version went down: devices that had the newer one stay silent."
-    return f"{asked} Devices begin anew with it, and what they spent on the old version counts beside it."
+    return f"{asked} Devices begin anew with it."
+
+
+def _together(old: Survey, new: Survey) -> str:
+    """What a device may reveal that answers one after the other: the epsilons of all its surveys add up."""
+    if old.digest == new.digest:
+        return ""
+    ours, theirs = old.lifetime_epsilon, new.lifetime_epsilon
+    about = " of what was answered" if tells_changes(old) or tells_changes(new) else ""
+    return (
+        f"A device that answers both may reveal up to epsilon {ours + theirs:g}{about} ({ours:g} + {theirs:g}), or the"
+        " app's max_lifetime_epsilon where that is lower."
+    )
 
 
 def _changes(old: Survey, new: Survey) -> Iterator[Change]:
@@ -95,7 +110,7 @@ def _spending(old: Survey, new: Survey) -> Iterator[Change]:
     # permanent memory does not hide when an answer changed, whatever its epsilon
     yield from _differ("memory", ours.memory, theirs.memory, Touches.MORE if new.permanent else Touches.LESS)
     yield from _grows("changes", ours.changes or 0, theirs.changes or 0)
-    yield from _grows("epsilon over the whole survey", old.lifetime_epsilon, new.lifetime_epsilon)
+    yield from _grows("lifetime epsilon", old.lifetime_epsilon, new.lifetime_epsilon)
 
 
 def _questions(old: Survey, new: Survey) -> Iterator[Change]:
@@ -110,6 +125,7 @@ def _questions(old: Survey, new: Survey) -> Iterator[Change]:
             states = ("asked on its own", "asked only together with others")
             touches = Touches.LESS if after.only_crossed else Touches.MORE
             yield Change(what, states[before.only_crossed], states[after.only_crossed], touches)
+        yield from _differ(f"{what}, title", before.title or "none", after.title or "none", Touches.OTHER)
         yield from changed_form(what, before.form, after.form)
         touches = Touches.FOLLOWS if before.automatic and after.automatic else Touches.OTHER
         yield from _differ(f"{what}, mechanism", before.mechanism.label, after.mechanism.label, touches)
@@ -176,14 +192,23 @@ def report(difference: Difference) -> str:
     heading = f"{difference.old} -> {difference.new}: {number}, {privacy} of them about privacy"
     found = {change.touches for change in changes}
     meanings = [f"{touches}: {meaning}." for touches, meaning in MEANING.items() if touches in found]
-    return "\n".join([heading, *(f"  {change}" for change in changes), *meanings, difference.consent])
+    told = [*meanings, difference.consent, difference.together]
+    return "\n".join([heading, *(f"  {change}" for change in changes), *told])
 
 
 @click.command("diff")
 @click.argument("old")
 @click.argument("new")
 @click.option("--format", "shape", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def diff(old: str, new: str, shape: str) -> None:
-    """Say what changed from the survey file OLD to NEW, and whether it needs new consent."""
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if the change needs new consent.")
+def diff(old: str, new: str, shape: str, exit_code: bool) -> None:
+    """Say what changed from the survey file OLD to NEW, and whether it needs new consent.
+
+    Customers agree to one digest, so what changes it needs new consent: another value of any field, also of the version
+    or a title, but not comments, spaces or the order of fields. With --exit-code it is an exit with 1, as is a file
+    that is wrong; an app with keep_consent=True does not ask again, whatever the exit.
+    """
     difference = compare(Survey.load(old), Survey.load(new))
     click.echo(json.dumps(difference.as_dict(), indent=2) if shape == "json" else report(difference))
+    if exit_code and difference.needs_consent:
+        raise click.exceptions.Exit(1)

@@ -190,7 +190,7 @@ def test_a_resolved_mechanism_that_was_tampered_with_is_refused(survey):
         ([('memory = "fresh"', 'memory = "permanent"\nepsilon_permanent = 2\nchanges = 20')], 26, 7, 14.0),
         ([('memory = "fresh"', 'memory = "permanent"\nepsilon_permanent = 2\nchanges = 1'),
           ("edges", "epsilon_permanent = 5\nedges")], 26, 7, 10.0),
-        ([("edges", "epsilon = 2\nedges"), ('"returned"\nsegments', '"returned"\nepsilon = 8\nsegments')], 26, 7, 14.0),
+        ([("edges", "epsilon = 2\nedges"), ('id = "returned"', 'id = "returned"\nepsilon = 8')], 26, 7, 14.0),
     ],
 )  # fmt: skip
 def test_the_lifetime_epsilon_is_derived(changes, epochs, answers, epsilon):

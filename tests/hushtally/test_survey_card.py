@@ -44,15 +44,22 @@ def test_it_holds_what_an_assessment_asks_for(file):
         "- purchase: the day, amount, category; for 365 days at most.",
         "| favourite | top of purchase.category, last 90 days |",
         "| frequency | direct | 1 | 0.4754 | 0.1749 | 4 |",
-        "| frequency | one of none (orders_90d is 0), once (orders_90d is 1), regular (orders_90d from 2 to 4), or"
-        " heavy (the rest) |",
-        "| returned (only crossed: not asked on its own) | one of yes (idle_days under 30), or no (the rest) |",
-        "| frequency_x_returned | every combination of frequency and returned |",
+        "| How often you bought in the last 90 days (frequency) | none (orders_90d is 0), once (orders_90d is 1),"
+        " regular (orders_90d from 2 to 4), or heavy (the rest) |",
+        "| Whether you bought in the last 30 days (returned), only crossed: not asked on its own | yes (idle_days under"
+        " 30), or no (the rest) |",
+        "(frequency_x_returned) | every combination of frequency and returned |",
         "- The proxy in front of the collector, which ends TLS, logs addresses and times unless it is told not to. What"
         " it logs, and how long that is kept: _to be filled in_",
         "though a request whose time has come waits for the app to run",
-        "| All reports of a device | epsilon 7 over the whole survey |",
-        "bounded by epsilon 7, whatever the collector does.",
+        "| All reports of this version from one device | epsilon 7 |",
+        "all reports of this version from one device together are bounded by epsilon 7, whatever the collector does."
+        " What a device reveals under several versions is bounded by the app's max_lifetime_epsilon, if it sets one;"
+        " what several devices of one person reveal is not bounded.",
+        "- The app's max_lifetime_epsilon, if it sets one: _to be filled in_",
+        "| Later versions, or other surveys, ask the same device | each adds its own epsilon over all its reports |",
+        "| One person has several devices, or installs the app anew | each adds epsilon 7 |",
+        "- Which questions a device answers, and when, does not depend on its data;",
         "unless the app was built with keep_consent=True: then consent to one version holds for every later one",
         "of each batch its random id with the answer it got, until its week can be counted no more (one to two weeks)",
         "number and schedule of its requests are drawn by chance, never from what the customer did",
@@ -77,16 +84,19 @@ def test_the_forgery_figure_is_that_of_the_worst_question():
 
 def test_permanent_memory_is_a_risk_of_its_own():
     text = card(Survey.parse(EXAMPLE.replace('memory = "fresh"', PERMANENT)))
-    assert "sees whether and when its answer changed | not bounded by epsilon; at most 3 changes are followed |" in text
+    assert "sees whether and when its answer changed | not bounded by epsilon; at most 3 new answers can follow" in text
     assert "| frequency | direct | 1 / 2 |" in text
     caveat = "for what was answered, and no bound on whether and when an answer changed"
-    assert f"| All reports of a device | epsilon 8 over the whole survey {caveat} |" in text
-    assert f"| epsilon 8 over the whole survey {caveat}; enforced on the device |" in text
+    assert f"| All reports of this version from one device | epsilon 8 {caveat} |" in text
+    assert f"| epsilon 8 {caveat}; enforced on the device |" in text
     assert (
         "bounded by epsilon 8, whatever the collector does, in what they tell of what was answered; whether and when an"
         " answer changed is not bounded."
     ) in text
-    assert "sees whether" not in card(Survey.parse(EXAMPLE))
+    for memory in ('memory = "fresh"', PERMANENT.replace("changes = 3", "changes = 0")):
+        unchanging = card(Survey.parse(EXAMPLE.replace('memory = "fresh"', memory)))
+        assert "sees whether" not in unchanging
+        assert "answer changed" not in unchanging
 
 
 def test_texts_of_the_survey_are_no_markup():
@@ -99,7 +109,7 @@ def test_every_category_is_told():
     """However many they are: who reviews a survey reads all of them."""
     names = [f"c{number}" for number in range(30)]
     text = EXAMPLE.replace('"books", "music", "games"', ", ".join(f'"{name}"' for name in names))
-    assert f"| affinity | favourite, one of {', '.join(names)}, or other" in card(Survey.parse(text))
+    assert f"(affinity) | {', '.join(names)}, or other" in card(Survey.parse(text))
 
 
 def test_every_table_row_has_its_columns():
@@ -128,11 +138,12 @@ def test_an_output_that_cannot_be_written(file, tmp_path):
 
 
 def test_one_day_is_no_plural():
-    """Of everything that may be kept for a day, or be published from one report."""
+    """Of everything that may be kept for a day, or be published from one report, or be one combination."""
     short = EXAMPLE.replace("days = 90", "days = 1").replace("days = 365", "days = 1")
     for name, number in (("retention_days", 180), ("min_reports", 500)):
         short = short.replace(f"{name} = {number}", f"{name} = 1")
-    text = card(Survey.parse(short))
+    text = card(Survey.parse(short.replace('["web", "ios", "android"]', '["web"]')))
+    assert "| 1 combination |" in text
     assert "last 1 day |" in text
     assert "for at most 1 day," in text
     assert "kept for 1 day after that" in text

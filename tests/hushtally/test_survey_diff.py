@@ -9,6 +9,7 @@ from hushtally.cli import main
 from hushtally.survey_diff import Touches, compare
 
 EXAMPLE = survey_cli.example(survey_cli.EXAMPLE_STARTS)
+PERMANENT = 'memory = "permanent"\nepsilon_permanent = 2\nchanges = 3'
 
 
 def changed(*replaced):
@@ -38,14 +39,16 @@ def test_a_change_is_told_in_words(tmp_path):
     assert result.stdout.splitlines() == [
         "shopping-habits v1 -> shopping-habits v2: 6 changes, 2 of them about privacy",
         "  epsilon: 1 -> 0.5 (reveals less)",
-        "  epsilon over the whole survey: 7 -> 3.5 (reveals less)",
+        "  lifetime epsilon: 7 -> 3.5 (reveals less)",
         "  question frequency, mechanism: direct -> subset w=2 (follows from the rest)",
         "  question affinity, mechanism: direct -> subset w=2 (follows from the rest)",
         "  question frequency_x_returned, mechanism: subset w=2 -> subset w=3 (follows from the rest)",
         "  version: 1 -> 2 (privacy as before)",
         "reveals less: less can be learned of a customer.",
         "New consent is needed, unless the app keeps it (keep_consent=True): customers agree to exactly the survey "
-        "that they were shown. Devices begin anew with it, and what they spent on the old version counts beside it.",
+        "that they were shown. Devices begin anew with it.",
+        "A device that answers both may reveal up to epsilon 10.5 (7 + 3.5), or the app's max_lifetime_epsilon where"
+        " that is lower.",
     ]
 
 
@@ -55,7 +58,7 @@ def test_a_change_is_told_in_words(tmp_path):
         ('title = "How people shop with us"', 'title = "T"', "title", "privacy as before"),
         ('purpose = "We count', 'purpose = "We sell', "purpose", "touches privacy"),
         ("insights@shop.example", "ads@shop.example", "owner", "touches privacy"),
-        ("ends = 2027-05-02", "ends = 2027-08-01", "epsilon over the whole survey", "reveals more"),
+        ("ends = 2027-05-02", "ends = 2027-08-01", "lifetime epsilon", "reveals more"),
         ("ends = 2027-05-02", "ends = 2027-08-01", "ends", "touches privacy"),
         ("retention_days = 180", "retention_days = 360", "retention_days", "reveals more"),
         ("min_reports = 500", "min_reports = 400", "min_reports", "reveals more"),
@@ -95,6 +98,8 @@ def test_a_change_is_told_in_words(tmp_path):
         ('id = "basket"', 'id = "trolley"', "question basket", "reveals less"),
         ('id = "basket"', 'id = "trolley"', "question trolley", "reveals more"),
         ('id = "basket"', 'id = "basket"\nmechanism = "direct"', "question basket, mechanism", "touches privacy"),
+        ('title = "What you bought most often"\n', "", "question affinity, title", "touches privacy"),
+        ("What you bought most often", "What you like", "question affinity, title", "touches privacy"),
         ('id = "shopping-habits"', 'id = "other"', "id", "touches privacy"),
     ],
 )
@@ -115,14 +120,14 @@ def test_every_change_of_the_digest_is_some_change():
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("version = 1", "version = 2", "what they spent on the old version counts beside it"),
+        ("version = 1", "version = 2", "they were shown. Devices begin anew with it."),
         ("min_reports = 500", "min_reports = 600", "Raise the version: a collector refuses another survey under the"),
         (
             "epsilon = 1.0",
             "epsilon = 2.0",
             "An app with keep_consent=True would carry the old consent over to it without",
         ),
-        ('id = "shopping-habits"', 'id = "other"', "it is another survey. What devices spent on the old one counts"),
+        ('id = "shopping-habits"', 'id = "other"', "New consent is needed: it is another survey."),
     ],
 )
 def test_what_becomes_of_consent(old, new, says):
@@ -266,7 +271,7 @@ def test_explain_as_json(tmp_path):
 def test_each_judgement_is_defined_where_it_is_made(tmp_path, change, meaning):
     """Once, below the changes, and only those that were made; what is as before needs no words."""
     lines = hushtally(tmp_path, changed(change, ("version = 1", "version = 2"))).stdout.splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert lines[3].startswith(meaning)
 
 
@@ -274,3 +279,40 @@ def test_why_consent_is_needed_where_nothing_about_privacy_changed(tmp_path):
     lines = hushtally(tmp_path, changed(("version = 1", "version = 2"))).stdout.splitlines()
     assert lines[0].endswith("1 change, 0 of them about privacy")
     assert "customers agree to exactly the survey that they were shown." in lines[2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ((), "up to epsilon 14 (7 + 7), or"),
+        ((("epsilon = 1.0", "epsilon = 0.5"),), "up to epsilon 10.5 (7 + 3.5), or"),
+        ((('memory = "fresh"', PERMANENT),), "up to epsilon 15 of what was answered (7 + 8), or"),
+        ((('memory = "fresh"', PERMANENT.replace("3", "0")),), "up to epsilon 9 (7 + 2), or"),
+        ((('id = "shopping-habits"', 'id = "other"'),), "up to epsilon 14 (7 + 7), or"),
+    ],
+)
+def test_what_both_versions_reveal_together_is_their_sum(changes, said):
+    """A new version adds its own; under the app's ceiling the device stays silent instead."""
+    text = changed(("version = 1", "version = 2"), *changes)
+    assert compare(Survey.parse(EXAMPLE), Survey.parse(text)).together == (
+        f"A device that answers both may reveal {said} the app's max_lifetime_epsilon where that is lower."
+    )
+
+
+@pytest.mark.parametrize("options", [(), ("--format", "json")])
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (("", ""), 0),
+        (("# what one report may reveal", "# as before"), 0),
+        (("version = 1", "version = 2"), 1),
+        (("min_reports = 500", "min_reports = 600"), 1),
+    ],
+)
+def test_the_exit_code_is_for_a_gate(tmp_path, change, code, options):
+    """1 for whatever needs new consent, which is told all the same; without --exit-code always 0."""
+    gated = hushtally(tmp_path, changed(change), "--exit-code", *options)
+    plain = hushtally(tmp_path, changed(change), *options)
+    assert (gated.exit_code, plain.exit_code) == (code, 0)
+    assert gated.stdout == plain.stdout != ""
+    assert gated.stderr == ""

@@ -30,8 +30,10 @@ def test_the_example_for_epsilon_1_and_lifetime_2(lab):
     found = sections(explain_survey(survey))["What an observer could conclude"]
     assert found == (
         "If 10% of customers are in a segment, whoever keeps all reports of a device can be at most 45% sure that its"
-        " owner is one of them: epsilon 2 over the whole survey.",
-        "From one report, whatever the question: at most 23% sure (epsilon 1).",
+        " owner is one of them: epsilon 2 over this version of the survey.",
+        "A new version, another survey or another device of the same owner adds its own; the app may cap the sum on"
+        " one device.",
+        "From any one report: at most 23% sure (epsilon 1).",
         "When a report leaves may tell when the app is used: it waits for a random moment of its day, then for the"
         " app to run.",
     )
@@ -46,13 +48,13 @@ def test_it_says_what_why_by_whom_until_when_and_what_leaves(lab):
         "When: 2026-11-02 to 2026-11-21, by day",
         "Counts of a day are deleted 30 days after the next one ends;"
         " nothing is published from fewer than 100 reports.",
-        "q3: favourite, one of c1, c2, c3, or other (anything else, or nothing)",
+        "q3: c1, c2, c3, or other (anything else, or nothing), told by favourite",
         "purchase: the day, amount, category; for 5 days at most.",
         "orders: how many purchase events there were in the last 5 days.",
         "spend: the sum of purchase.amount in the last 5 days.",
         "favourite: the most frequent purchase.category in the last 5 days.",
-        "A device answers 2 of the 4 questions, in one day in 5, at most 4 times in all",
-        "In the clear: platform (web, ios).",
+        "A device answers 2 of the 4 questions in one day in 5, at most 4 times each;",
+        "Beside it, in the clear: platform (web, ios); survey, version, digest, question, epoch, and a random number",
         "Nothing is recorded or sent before you agree",
         "The customer agreed.",
         "Spent: epsilon 0 of at most 8.",
@@ -128,11 +130,51 @@ def test_every_segment_is_told_with_its_rule(lab):
     """Also to which side an edge belongs, and what falls into the last segment."""
     asked = sections(explain_survey(Survey.parse(lab.text(categories=10) + FORMS)))["What is asked"]
     assert asked == (
-        "q0: favourite, one of c1, c2, c3, c4, c5, c6, c7, c8 and 2 more, or other (anything else, or nothing)",
-        "how-often, asked only with others: one of rarely (orders under 2), or often (the rest)",
-        "basket: spend / orders, one of 0-10, 10-50, 50+, or none (below 0, or no number); 10 itself is in 10-50",
-        "once: orders, one of 1+, or other (below 1, or no number); 1 itself is in 1+",
+        "q0: c1, c2, c3, c4, c5, c6, c7, c8 and 2 more, or other (anything else, or nothing), told by favourite",
+        "how-often, asked only with others: rarely (orders under 2), or often (the rest)",
+        "basket: 0-10, 10-50, 50+, or none (below 0, or no number), told by spend / orders; 10 itself is in 10-50",
+        "once: 1+, or other (below 1, or no number), told by orders; 1 itself is in 1+",
         "both: every combination of how-often and basket",
+    )
+
+
+def test_the_title_of_a_question_comes_first(lab):
+    """It is what people agree to; its id follows, as whoever checks needs it, and its rules come last."""
+    text = lab.text() + FORMS.replace('id = "how-often"', 'id = "how-often"\ntitle = "How often you buy"')
+    asked = sections(explain_survey(Survey.parse(text)))["What is asked"]
+    assert asked[1] == (
+        "How often you buy (how-often), asked only with others: rarely (orders under 2), or often (the rest)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ({}, "the question every day, at most 20 times"),
+        ({"ends": "2026-11-02"}, "the question at most once"),
+        ({"every": 20}, "the question in one day in 20, at most once; when is drawn beforehand"),
+        ({"questions": 2}, "every question every day, at most 20 times each"),
+        (
+            {"questions": 2, "every": 4},
+            "every question in one day in 4, at most 5 times each; when is drawn beforehand",
+        ),
+        ({"questions": 3, "each": 1}, "1 of the 3 questions every day, at most 20 times; which is drawn beforehand"),
+        (
+            {"questions": 3, "each": 2, "every": 4},
+            "2 of the 3 questions in one day in 4, at most 5 times each; which and when is drawn beforehand",
+        ),
+    ],
+)
+def test_what_is_drawn_is_said_where_anything_is(lab, shape, said):
+    """In either case it does not depend on what the customer did."""
+    leaving = sections(explain_survey(lab.survey(**shape)))["What leaves the device"]
+    assert leaving[0] == f"A device answers {said}, whatever its data."
+
+
+def test_what_is_sent_in_the_clear_is_told_without_cohorts_too(lab):
+    survey = Survey.parse(lab.text().replace('platform = ["web", "ios"]', ""))
+    assert sections(explain_survey(survey))["What leaves the device"][-1] == (
+        "Beside it, in the clear: survey, version, digest, question, epoch, and a random number for the delivery."
     )
 
 
@@ -197,7 +239,7 @@ def test_it_is_data_for_a_settings_page(lab):
 def test_questions_with_an_epsilon_of_their_own_are_told_apart(lab):
     text = lab.text(questions=2).replace('id = "q1"', 'id = "q1"\nepsilon = 0.5')
     found = sections(explain_survey(Survey.parse(text)))["What an observer could conclude"]
-    assert found[1:3] == (
+    assert found[2:4] == (
         "From one report, q0: at most 23% sure (epsilon 1).",
         "From one report, q1: at most 15% sure (epsilon 0.5).",
     )
@@ -206,21 +248,34 @@ def test_questions_with_an_epsilon_of_their_own_are_told_apart(lab):
 def test_permanent_memory_says_what_it_does_not_hide(lab):
     found = sections(explain_survey(lab.survey(memory="permanent")))
     assert found["What an observer could conclude"][0].endswith(
-        "epsilon 6 over the whole survey for what was answered."
+        "epsilon 6 over this version of the survey, for what was answered."
     )
     assert found["What an observer could conclude"][-1].endswith(
-        "Whether and when an answer changed it does not hide from whoever can link a device's reports."
-        " At most 2 changes are followed, then the last answer stays."
+        "That hides what was answered, but not whether and when it changed from whoever can link a device's reports."
+        " At most 2 new answers can follow the first, then only those given before."
     )
     assert "takes part no more" in found["What you can do"][-1]
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
-    [(0, "A changed answer is not followed: the first one stays."), (1, "One change is followed, then the last")],
+    ("changes", "ends", "said"),
+    [
+        (1, "2026-11-21", "At most 1 new answer can follow the first, then only those given before."),
+        (9, "2026-11-04", "At most 2 new answers can follow the first, then only those given before."),
+    ],
 )
-def test_how_many_changes_are_followed_is_said(lab, changes, said):
-    assert said in str(explain_survey(lab.survey(memory="permanent", changes=changes))).replace("\n    ", " ")
+def test_how_many_changes_are_followed_is_said(lab, changes, ends, said):
+    """No more than there are answers after the first."""
+    found = sections(explain_survey(lab.survey(memory="permanent", changes=changes, ends=ends)))
+    assert found["What an observer could conclude"][-1].endswith(said)
+
+
+@pytest.mark.parametrize("shape", [{"changes": 0}, {"changes": 9, "ends": "2026-11-02"}])
+def test_where_no_change_is_followed_none_can_be_seen(lab, shape):
+    """The bound then holds without a reserve."""
+    found = sections(explain_survey(lab.survey(memory="permanent", **shape)))["What an observer could conclude"]
+    assert found[0].endswith("epsilon 2 over this version of the survey.")
+    assert found[-1] == "The first answer is randomized once and reused: no change is followed."
 
 
 def test_reused_answers_that_tell_devices_apart_are_named(lab):
@@ -243,5 +298,5 @@ def test_the_text_fits_a_terminal(lab):
 def test_what_is_agreed_to_stays_short():
     """As long as it was when this was written: what is added must replace something, or nobody reads it."""
     permanent = 'memory = "permanent"\nepsilon_permanent = 2\nchanges = 3'
-    for text, most in ((EXAMPLE, 2_277), (EXAMPLE.replace('memory = "fresh"', permanent), 2_676)):
+    for text, most in ((EXAMPLE, 2_606), (EXAMPLE.replace('memory = "fresh"', permanent), 2_971)):
         assert len(str(explain_survey(Survey.parse(text)))) <= most

@@ -202,7 +202,7 @@ CROSSES = [
         {"questions[3].edges": [1]},
         (
             "questions[3] (frequency_x_returned).edges: "
-            "unknown field; known: cross, epsilon, epsilon_permanent, id, mechanism, only_crossed"
+            "unknown field; known: cross, epsilon, epsilon_permanent, id, mechanism, only_crossed, title"
         ),
     ),
     (
