@@ -35,8 +35,7 @@ def audit(file: str, method: str, trials: int, seed: int | None, form: str) -> N
     tested on the reports that the shipped client sends, which can refute it but not prove it.
     """
     survey = Definition.load(file).survey
-    with progress("auditing", None) as advance:
-        certificate = audit_survey(survey, method, trials, seed, progress=advance)
+    certificate = audit_survey(survey, method, trials, seed, progress=progress)
     if form == "json":
         click.echo(json.dumps(certificate.as_dict(), indent=2, ensure_ascii=False))
     elif form == "csv":

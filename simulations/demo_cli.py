@@ -15,10 +15,9 @@ from pathlib import Path
 import click
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from aggregator.formats import PIPED_WIDTH, percent, picture, span
+from aggregator.formats import percent, picture, span
 from aggregator.summary import Row
 from client_sdk.mechanisms.base import EPSILON_RANGE
 from client_sdk.survey import Survey
@@ -30,8 +29,9 @@ from simulations.demo_runs import run_again
 from simulations.drawing import to_svg
 from simulations.errors import ArgumentError
 from simulations.fleet import require_clients
-from simulations.formats import UNCUT
+from simulations.formats import UNCUT, console
 from simulations.option_types import Count, NewFile, NewFolder, Number
+from simulations.progress import progress
 from simulations.purchases import LOG_ENDS, Customer, load_customers, shift_to
 from simulations.server import collector
 from simulations.sheet import fits, print_table, print_words
@@ -70,7 +70,6 @@ def demo(epsilon: float, customers: int, seed: int, port: int, keep: Path | None
     one answer and sends it to a real collector process on this machine.
     """
     require_clients()
-    console = Console(stderr=True, highlight=False)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill stops as cleanly as Ctrl-C
     today = datetime.now(UTC).date()
     with _folder(keep) as folder, tempfile.TemporaryDirectory(prefix="hushtally-devices-") as devices:
@@ -78,15 +77,14 @@ def demo(epsilon: float, customers: int, seed: int, port: int, keep: Path | None
         people = load_customers(customers, seed)
         with (
             collector(folder / SURVEY, folder / DATABASE, port) as url,
-            _progress(console) as progress,
+            progress(f"{counted(len(people), 'device')} record and answer to {url}", len(people)) as advance,
         ):
-            task = progress.add_task(f"{counted(len(people), 'device')} record and answer to {url}", total=len(people))
-            delivered = replay(people, survey, url, Path(devices), today, lambda: progress.advance(task))
+            delivered = replay(people, survey, url, Path(devices), today, advance)
         if delivered < len(people):
             missing = counted(len(people) - delivered, "device")
             raise click.ClickException(f"{missing} of {len(people):,} could not deliver an answer")
         lines = compare(survey, folder / DATABASE, people)
-    out = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
+    out = console()
     moved = LOG_ENDS + shift_to(today)
     print_words(
         f"{counted(len(people), 'customer')} of a music shop, purchases moved so that {LOG_ENDS} falls on {moved}.\n"
@@ -114,11 +112,6 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         raise ArgumentError("keep", f"must be a new or an empty folder, got {keep}, which holds files")
     keep.mkdir(parents=True, exist_ok=True)
     yield keep
-
-
-def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def print_lines(question: str, lines: Sequence[Line], console: Console) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
@@ -58,6 +59,11 @@ def repeated(survey: Survey, question: Question) -> Survey:
     )
 
 
+def steps(sequences: int, length: int) -> int:
+    """How often `watch` reports progress."""
+    return math.ceil(sequences / COPIES) * length
+
+
 def watch(
     survey: Survey,
     question: Question,
@@ -70,7 +76,7 @@ def watch(
     """What devices that were told `value` every day send about a question, through the client's public API.
 
     At least `sequences` rows of `length` reports, each row of one device and one answer; int array of symbols.
-    source: the randomness of the next device. progress is called once per COPIES reports. SimulationError if the
+    source: the randomness of the next device. progress is called `steps` times. SimulationError if the
     client fails or sends anything but one report per question and day.
     """
     require_clients()

@@ -6,6 +6,8 @@ import importlib.util
 import json
 import math
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -17,9 +19,11 @@ from client_sdk import answering
 from client_sdk.mechanisms import Direct, Mechanism, Permanent, Subset, Weights, build
 from client_sdk.survey import Survey
 from hushtally.cli import main
-from simulations.audit import Event, audit
+from simulations.audit import REPEATS, audit
 from simulations.errors import SimulationError
+from simulations.events import Event
 from simulations.proof import TooManyBranches, prove_all_reports, prove_one_report
+from simulations.witness import COPIES
 
 FRESH = """
 id = "one"
@@ -189,6 +193,37 @@ def test_what_memory_keeps_is_proven_where_a_report_has_too_many_branches() -> N
     certificate = audit(survey(8, PERMANENT), trials=1_000, seed=1, branches=5_000)
     assert certificate.holds
     assert [finding.method for finding in certificate.findings] == ["statistics", "enumeration", "statistics"]
+
+
+class Meters:
+    """Notes what is shown: the words, the steps announced, and the steps taken."""
+
+    def __init__(self) -> None:
+        self.shown: list[tuple[str, int | None, int]] = []
+
+    @contextmanager
+    def __call__(self, words: str, total: int | None) -> Iterator[Callable[[], object]]:
+        taken: list[int] = []
+        yield lambda: taken.append(1)
+        self.shown.append((words, total, len(taken)))
+
+
+def test_every_proof_and_every_watch_shows_how_far_it_is() -> None:
+    """A watch takes as many steps as announced; how many a proof takes nobody knows before."""
+    meters = Meters()
+    audit(survey(3, PERMANENT), "auto", 1_000, seed=1, progress=meters)
+    assert [words for words, _, _ in meters.shown] == ["proving kind", "proving kind", "watching kind"]
+    assert [total for _, total, _ in meters.shown[:2]] == [None, None]
+    assert meters.shown[2][1] == meters.shown[2][2] == 2 * math.ceil(1_000 / COPIES) * REPEATS
+    assert all(taken > 0 for _, _, taken in meters.shown)
+
+
+def test_the_command_shows_it(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the bar that the other commands have."""
+    meters = Meters()
+    monkeypatch.setattr("simulations.audit_cli.progress", meters)
+    assert CliRunner().invoke(main, ["audit", str(example)]).exit_code == 0
+    assert [words for words, _, _ in meters.shown] == [f"proving {one.id}" for one in Survey.load(example).asked]
 
 
 def test_a_bound_is_clopper_and_pearsons() -> None:
