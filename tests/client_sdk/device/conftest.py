@@ -139,6 +139,7 @@ class Laboratory:
         for state in list(State._open.values()):
             state.close()
         State._open.clear()
+        State._counted.clear()
 
 
 @pytest.fixture

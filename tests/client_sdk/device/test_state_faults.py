@@ -13,6 +13,7 @@ from contextlib import closing
 
 import pytest
 
+from client_sdk import seal
 from client_sdk.schedule import REPLACED
 
 
@@ -414,6 +415,15 @@ class TestCorrupt:
             lab.end()
         assert lab.faults == []
         assert lab.rows("SELECT count(*) FROM devices") == [(3,)]
+
+    def test_all_devices_are_counted_once_in_a_process(self, lab, monkeypatch):
+        """It takes half a second for 100,000; a shop opens a client for every visit, and many visitors are new."""
+        counts = []
+        census = seal.census
+        monkeypatch.setattr("client_sdk.seal.census", lambda connection: counts.append(1) or census(connection))
+        for key in "abc":
+            lab.client(device=key).close()
+        assert counts == [1]
 
     def test_another_programs_database_is_left_alone(self, lab):
         with closing(sqlite3.connect(lab.path)) as connection:
