@@ -22,13 +22,15 @@ def advice(survey: Survey, today: date) -> list[str]:
     """One line, with its place, for each thing that a survey may do but had better not.
 
     Times that leave devices silent, a large lifetime epsilon, reports too few to tell anything, signals kept for
-    nothing, segments that stay empty, mechanisms that need more devices than others, symbols that tell devices apart.
+    nothing or that see little of their epoch, segments that stay empty, mechanisms that need more devices than others,
+    symbols that tell devices apart.
     """
     return [
         *_timing(survey, today),
         *_spending(survey),
         *_telling(survey),
         *_unused(survey),
+        *_short(survey),
         *_empty(survey),
         *_costs(survey),
         *_linking(survey),
@@ -93,6 +95,20 @@ def _unused(survey: Survey) -> list[str]:
         for name in survey.signals
         if name not in needed
     ]
+
+
+def _short(survey: Survey) -> list[str]:
+    epoch = survey.epoch
+    lines = []
+    for name, signal in survey.signals.items():
+        if signal.days == 1:
+            seen = "today has hardly begun then"
+        elif signal.days <= (epoch.end(survey.starts) - epoch.start(survey.starts)).days + 1:
+            seen = f"the last {signal.days} days are mostly those before the {epoch} then"
+        else:
+            continue
+        lines.append(f"signals.{name}: a device answers at its first tick in a {epoch}: {seen}; look back further")
+    return lines
 
 
 def _empty(survey: Survey) -> list[str]:

@@ -265,3 +265,26 @@ def test_empty_segments_are_those_that_no_value_reaches():
         assert unreachable(form, {"days": signal}).keys() == set(form.segments) - reached, form
         empties += len(form.segments) - len(reached)
     assert empties > 1_000
+
+
+@pytest.mark.parametrize(
+    ("days", "epoch", "seen"),
+    [
+        (1, "week", "in a week: today has hardly begun then"),
+        (7, "week", "in a week: the last 7 days are mostly those before the week then"),
+        (8, "week", None),
+        (30, "month", "in a month: the last 30 days are mostly those before the month then"),
+        (31, "month", None),
+    ],
+)
+def test_signals_that_see_little_of_their_epoch_are_named(days, epoch, seen):
+    """An answer is made at the beginning of its epoch, wherever a timer ticks."""
+    text = example(date(2026, 11, 2)).replace(
+        '{ count = "purchase", days = 90 }', f'{{ count = "purchase", days = {days} }}'
+    )
+    if epoch == "month":
+        text = text.replace('"week"', '"month"').replace("2026-11-02", "2026-11-01").replace("2027-05-02", "2027-04-30")
+    asked = Survey.parse(text)
+    lines = [line for line in advice(asked, asked.starts) if line.startswith("signals.")]
+    expected = f"signals.orders_90d: a device answers at its first tick {seen}; look back further"
+    assert lines == ([expected] if seen else [])
