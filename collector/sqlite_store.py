@@ -66,6 +66,7 @@ _HELD = """SELECT id, version, definition FROM surveys
 # the step at index n takes a database from user_version n to n + 1
 MIGRATIONS: tuple[Callable[[Database], None], ...] = (_create,)  # COLLECTOR_SCHEMA of them
 
+NO_LOG = 1  # in the header of a database that was closed, or copied by SQLite: nothing of it is in a log
 ROOM = 2**23  # bytes on the disk in which any batch can be counted: a page of the log and one of the file per report
 
 
@@ -312,6 +313,16 @@ def _require_writable(path: Path) -> None:
         raise StoreError(f"{path} cannot be written: {error.strerror}") from None
 
 
+def _require_no_log(path: Path) -> None:
+    """SQLite would write the log of a crashed collector into a backup that was put back over its database."""
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists() and log.stat().st_size:
+        raise StoreError(
+            f"{path} was put in the place of another database, whose log is still there: delete {log}"
+            f" and {path}-shm, then start again"
+        )
+
+
 def _header(path: Path) -> tuple[int, int]:
     """The application id and the version that a file states, read without SQLite, which could change it."""
     try:
@@ -329,4 +340,6 @@ def _header(path: Path) -> tuple[int, int]:
         return COLLECTOR, 0
     if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
         return 0, 0
+    if header[18] == NO_LOG:
+        _require_no_log(path)
     return int.from_bytes(header[68:72], "big"), int.from_bytes(header[60:64], "big")

@@ -458,6 +458,30 @@ def test_a_newer_version_in_the_log_is_refused(path: Path, store: SqliteStore, t
         SqliteStore(copy / "counts.db")
 
 
+def test_a_backup_that_is_put_back_beside_the_log_of_a_crash_is_refused(
+    store: SqliteStore, path: Path, tmp_path: Path, admitted: Callable[..., Admission]
+) -> None:
+    """SQLite would mix the two; once the log is gone, the backup is what is counted on."""
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    store.add([admitted(1)])
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("VACUUM INTO ?", (str(copy / "counts.db"),))
+    store.add([admitted(2)])
+    shutil.copy(path.with_name("counts.db-wal"), copy)  # as a crash leaves it
+    before = (copy / "counts.db").read_bytes()
+    with pytest.raises(StoreError) as caught:
+        SqliteStore(copy / "counts.db")
+    assert str(caught.value) == (
+        f"{copy}/counts.db was put in the place of another database, whose log is still there:"
+        f" delete {copy}/counts.db-wal and {copy}/counts.db-shm, then start again"
+    )
+    assert (copy / "counts.db").read_bytes() == before
+    (copy / "counts.db-wal").unlink()
+    with closing(SqliteStore(copy / "counts.db")) as restored:
+        assert total(restored) == {1: 1}
+
+
 def test_an_empty_file_becomes_a_database(path: Path) -> None:
     """As a temporary file is handed over."""
     path.touch()
