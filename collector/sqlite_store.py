@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sqlite3
 import threading
@@ -23,6 +22,7 @@ from client_sdk.survey import Survey
 from client_sdk.survey_changes import changed
 from collector.admission import Admission
 from collector.cell import Cell
+from collector.database_file import identity, require_writable, stated
 from collector.store import Counted, Erasure, StoreError
 
 _SCHEMA = (
@@ -66,7 +66,6 @@ _HELD = """SELECT id, version, definition FROM surveys
 # the step at index n takes a database from user_version n to n + 1
 MIGRATIONS: tuple[Callable[[Database], None], ...] = (_create,)  # COLLECTOR_SCHEMA of them
 
-NO_LOG = 1  # in the header of a database that was closed, or copied by SQLite: nothing of it is in a log
 ROOM = 2**23  # bytes on the disk in which any batch can be counted: a page of the log and one of the file per report
 
 
@@ -82,11 +81,11 @@ class SqliteStore:
         self.path = Path(path)
         self._patience = patience
         self._lock = threading.RLock()
-        self._require_ours(*_header(self.path))
-        _require_writable(self.path)
+        self._require_ours(*stated(self.path))
+        require_writable(self.path)
         with self._errors():
             connection = sqlite3.connect(self.path, timeout=patience, isolation_level=None, check_same_thread=False)
-        self._file = _identity(self.path)
+        self._file = identity(self.path)
         try:
             self._open(connection)
         except BaseException:
@@ -122,7 +121,7 @@ class SqliteStore:
 
     def _require_there(self) -> None:
         # SQLite goes on writing to a file that has no name any more
-        if _identity(self.path) != self._file:
+        if identity(self.path) != self._file:
             raise StoreError(
                 f"database {self.path} was deleted, moved or replaced while it was collected into; what was counted "
                 "went with it, and nothing more is counted until it is back or the collector is restarted"
@@ -292,54 +291,3 @@ def _due(definition: str | None, epochs: set[str]) -> dict[str, date]:
         return {}
     retention = Retention.stated(json.loads(definition or "null"))
     return {epoch: retention.erased_on(epoch) for epoch in epochs}
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file the path names, None for none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _require_writable(path: Path) -> None:
-    """SQLite says only that it is unable to open a file; it also needs a log beside it."""
-    if not os.access(path.parent, os.W_OK):
-        raise StoreError(f"{path} cannot be written: its folder {path.parent} is not writable")
-    try:
-        path.open("ab").close()
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror}") from None
-
-
-def _require_no_log(path: Path) -> None:
-    """SQLite would write the log of a crashed collector into a backup that was put back over its database."""
-    log = path.with_name(f"{path.name}-wal")
-    if log.exists() and log.stat().st_size:
-        raise StoreError(
-            f"{path} was put in the place of another database, whose log is still there: delete {log}"
-            f" and {path}-shm, then start again"
-        )
-
-
-def _header(path: Path) -> tuple[int, int]:
-    """The application id and the version that a file states, read without SQLite, which could change it."""
-    try:
-        with path.open("rb") as file:
-            header = file.read(100)
-    except FileNotFoundError:
-        if path.parent.is_dir():
-            return COLLECTOR, 0
-        raise StoreError(f"{path} cannot be written: there is no folder {path.parent}") from None
-    except IsADirectoryError:
-        raise StoreError(f"{path} is a folder, no database") from None
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}") from None
-    if not header:
-        return COLLECTOR, 0
-    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
-        return 0, 0
-    if header[18] == NO_LOG:
-        _require_no_log(path)
-    return int.from_bytes(header[68:72], "big"), int.from_bytes(header[60:64], "big")

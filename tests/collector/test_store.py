@@ -241,7 +241,7 @@ def test_a_file_that_goes_during_a_commit_is_noticed(
 ) -> None:
     """The answer would promise a count that nobody will find."""
     found = iter([store._file, None])
-    monkeypatch.setattr("collector.sqlite_store._identity", lambda _: next(found, store._file))
+    monkeypatch.setattr("collector.sqlite_store.identity", lambda _: next(found, store._file))
     with pytest.raises(StoreError, match="deleted, moved or replaced"):
         store.add([admitted(1)])
 
