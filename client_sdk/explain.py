@@ -96,17 +96,20 @@ def explain_survey(
 
 
 def kept(survey: Survey) -> list[str]:
-    """Which events and fields a device keeps, and for how long."""
+    """Which events and fields a device keeps, and for how long; and with permanent memory its answers."""
     fields: dict[str, set[str]] = {}
     longest: dict[str, int] = {}
     for signal in survey.signals.values():
         fields.setdefault(signal.event, set()).update([signal.field] if signal.field else [])
         longest[signal.event] = max(signal.days, longest.get(signal.event, 0))
-    return [
+    lines = [
         f"{event}: the day{''.join(f', {field}' for field in sorted(fields[event]))};"
         f" for {counted(days, 'day')} at most."
         for event, days in longest.items()
     ]
+    if survey.permanent:
+        lines.append("Every answer, with the randomized one that is reused for it; until the survey ends.")
+    return lines
 
 
 def computed(survey: Survey) -> list[str]:

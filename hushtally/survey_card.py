@@ -121,8 +121,8 @@ def _safeguards(survey: Survey) -> list[str]:
         "`DO_NOT_TRACK=1` and `HUSHTALLY_DISABLED=1` win over consent.",
         "The device keeps the ledger of what was spent and enforces it; a file that was restored, copied or damaged"
         " falls silent.",
-        "Which questions a device answers, and when, does not depend on its data; a device without events answers like"
-        " any other.",
+        "Which questions a device answers, and when, does not depend on what was recorded; a device without events"
+        " answers like any other.",
         "A report has no field for a person. The collector stores counts, and of each batch its random id with the"
         f" answer it got, until its {survey.epoch} can be counted no more (one to two {survey.epoch}s); no address,"
         " agent, time or order.",
@@ -135,7 +135,9 @@ def _safeguards(survey: Survey) -> list[str]:
 def _retention(survey: Survey) -> list[str]:
     last = survey.epoch.label(survey.ends)
     return [
-        f"On the device: events for at most {counted(survey.longest_window, 'day')}, answers until the survey ends.",
+        f"On the device: events for at most {counted(survey.longest_window, 'day')}; randomized answers until they are"
+        f" delivered or the next {survey.epoch} ends"
+        f"{'; with permanent memory also every answer, until the survey ends' if survey.permanent else ''}.",
         f"At the collector: reports of a {survey.epoch} are accepted until the end of the next one, and their counts"
         f" kept for {counted(survey.retention_days, 'day')} after that; the last of them are deleted on"
         f" {survey.erased_on(last)}.",

@@ -59,11 +59,13 @@ def test_it_holds_what_an_assessment_asks_for(file):
         "- The app's max_lifetime_epsilon, if it sets one: _to be filled in_",
         "| Later versions, or other surveys, ask the same device | each adds its own epsilon over all its reports |",
         "| One person has several devices, or installs the app anew | each adds epsilon 7 |",
-        "- Which questions a device answers, and when, does not depend on its data;",
+        "- Which questions a device answers, and when, does not depend on what was recorded;",
         "unless the app was built with keep_consent=True: then consent to one version holds for every later one",
         "of each batch its random id with the answer it got, until its week can be counted no more (one to two weeks)",
         "number and schedule of its requests are drawn by chance, never from what the customer did",
         "- No estimate is published from fewer than 500 reports.",
+        "- On the device: events for at most 365 days; randomized answers until they are delivered or the next week"
+        " ends.",
         "the last of them are deleted on 2027-11-06",
         "| Someone keeps all reports of one device | who was 10% sure of a segment is at most 99.19% sure |",
         "| Someone sees one report | at most 23% sure |",
@@ -86,6 +88,7 @@ def test_permanent_memory_is_a_risk_of_its_own():
     text = card(Survey.parse(EXAMPLE.replace('memory = "fresh"', PERMANENT)))
     assert "sees whether and when its answer changed | not bounded by epsilon; at most 3 new answers can follow" in text
     assert "| frequency | direct | 1 / 2 |" in text
+    assert "or the next week ends; with permanent memory also every answer, until the survey ends.\n" in text
     caveat = "for what was answered, and no bound on whether and when an answer changed"
     assert f"| All reports of this version from one device | epsilon 8 {caveat} |" in text
     assert f"| epsilon 8 {caveat}; enforced on the device |" in text
@@ -145,6 +148,6 @@ def test_one_day_is_no_plural():
     text = card(Survey.parse(short.replace('["web", "ios", "android"]', '["web"]')))
     assert "| 1 combination |" in text
     assert "last 1 day |" in text
-    assert "for at most 1 day," in text
+    assert "for at most 1 day;" in text
     assert "kept for 1 day after that" in text
     assert "from fewer than 1 report." in text
