@@ -13,7 +13,7 @@ from client_sdk import counters, erasure
 from client_sdk.signals import Event, Function
 from client_sdk.survey import Survey
 
-MOST_EVENTS = 10_000  # of one device
+MOST_EVENTS = 10_000  # of one name on one device: a frequent event must not push out a rare one
 LONGEST_TEXT = 100
 LARGEST_NUMBER = 1e12
 REQUIREMENT = f"must be a number within 10^12 or a text of at most {LONGEST_TEXT} characters"
@@ -117,11 +117,11 @@ def add(connection: sqlite3.Connection, device: int, recorded: Iterable[Recorded
 
 
 def trim(connection: sqlite3.Connection, device: int) -> int:
-    """Deletes the oldest events where there are too many; returns how many went."""
+    """Deletes the oldest events of each name of which there are too many; returns how many went."""
     trimmed = connection.execute(
-        "DELETE FROM events WHERE device = ? AND id <= "
-        "(SELECT id FROM events WHERE device = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
-        (device, device, MOST_EVENTS),
+        "DELETE FROM events WHERE id IN (SELECT id FROM (SELECT id, row_number()"
+        " OVER (PARTITION BY name ORDER BY id DESC) AS place FROM events WHERE device = ?) WHERE place > ?)",
+        (device, MOST_EVENTS),
     ).rowcount
     if trimmed:
         erasure.due(connection)

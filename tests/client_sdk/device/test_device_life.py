@@ -190,6 +190,18 @@ def test_a_shorter_window_that_is_agreed_to_goes_for_what_is_there(lab):
     assert lab.rows("SELECT count(*) FROM events") == [(0,)]
 
 
+def test_a_frequent_event_pushes_out_no_rare_one(lab, monkeypatch):
+    monkeypatch.setattr(events, "MOST_EVENTS", 100)
+    views = 'views = { count = "view", days = 5 }\n[[questions]]'
+    client = lab.client(Survey.parse(lab.text().replace("[[questions]]", views, 1)))
+    client.record("purchase", amount=1, category="c1")
+    for _ in range(200):
+        client.record("view")
+    client.close()
+    query = "SELECT name, count(*) BETWEEN 1 AND 163 FROM events GROUP BY name ORDER BY name"
+    assert lab.rows(query) == [("purchase", 1), ("view", 1)]
+
+
 def test_a_device_keeps_at_most_so_many_events(lab, monkeypatch):
     monkeypatch.setattr(events, "MOST_EVENTS", 100)
     client = lab.client()
