@@ -158,12 +158,12 @@ def conclusions(survey: Survey) -> list[str]:
         f"If {PRIOR:.0%} of customers are in a segment, whoever keeps all reports of a device can be"
         f" {sureness(largest_belief(PRIOR, whole))} that its owner is one of them: epsilon {whole:g} over this"
         f" version of the survey{about}.",
-        "A new version, another survey or another device of the same owner adds its own; the app may cap the sum on one"
-        " device.",
         *(
             f"From {which}: {sureness(largest_belief(PRIOR, epsilon))} (epsilon {epsilon:g})."
             for epsilon, which in _by_epsilon(survey.asked)
         ),
+        "A new version, another survey or another device of the same owner adds its own; the app may cap the sum on one"
+        " device.",
         f"When a report leaves may tell when the app is used: it waits for a random moment of its {survey.epoch}, then"
         " for the app to run.",
     ]

@@ -157,7 +157,7 @@ def _risks(survey: Survey) -> list[tuple[str, str, str]]:
         ),
         (
             "Someone sees one report",
-            sureness(largest_belief(PRIOR, once)),
+            f"who was {PRIOR:.0%} sure of a segment is {sureness(largest_belief(PRIOR, once))}",
             f"epsilon {once:g} of one report",
         ),
         (

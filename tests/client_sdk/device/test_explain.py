@@ -31,9 +31,9 @@ def test_the_example_for_epsilon_1_and_lifetime_2(lab):
     assert found == (
         "If 10% of customers are in a segment, whoever keeps all reports of a device can be at most 45% sure that its"
         " owner is one of them: epsilon 2 over this version of the survey.",
+        "From any one report: at most 23% sure (epsilon 1).",
         "A new version, another survey or another device of the same owner adds its own; the app may cap the sum on"
         " one device.",
-        "From any one report: at most 23% sure (epsilon 1).",
         "When a report leaves may tell when the app is used: it waits for a random moment of its day, then for the"
         " app to run.",
     )
@@ -239,7 +239,7 @@ def test_it_is_data_for_a_settings_page(lab):
 def test_questions_with_an_epsilon_of_their_own_are_told_apart(lab):
     text = lab.text(questions=2).replace('id = "q1"', 'id = "q1"\nepsilon = 0.5')
     found = sections(explain_survey(Survey.parse(text)))["What an observer could conclude"]
-    assert found[2:4] == (
+    assert found[1:3] == (
         "From one report, q0: at most 23% sure (epsilon 1).",
         "From one report, q1: at most 15% sure (epsilon 0.5).",
     )
