@@ -212,6 +212,11 @@ class Device:
             found = (consent.receipt(connection, self._id, survey) for survey in self._surveys)
             return tuple(one for one in found if one)
 
+    @property
+    def idle(self) -> bool:
+        """Whether closing has nothing to write."""
+        return not (self._permission.withdrawing or self.journal.waits or self._state.mark_is_due)
+
     def close(self) -> None:
         """Writes what is in memory."""
         self._finish_withdrawal()

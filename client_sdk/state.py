@@ -187,8 +187,13 @@ class State(Forking):
 
         What is not marked yet was not sent.
         """
-        if time.monotonic() - self._marked > MARK_SECONDS:
+        if self.mark_is_due:
             self.mark()
+
+    @property
+    def mark_is_due(self) -> bool:
+        """Whether `mark_soon` would do anything."""
+        return time.monotonic() - self._marked > MARK_SECONDS
 
     def device(self, key: str) -> int:
         """The number of the device with this local key; the key itself is kept as a salted hash only."""
