@@ -66,16 +66,16 @@ class Delivery(Forking):
         try:
             if self._http:
                 self._http.resume()
-            while True:
-                pause = self._pause(now)
-                if pause > 0:
-                    if not wait or pause > deadline - time.monotonic():
-                        return False
-                    time.sleep(pause)
-                if self._send_all(now, deadline):
+            while due := self._due(now):
+                pause = self._pause(due, now)
+                if pause > (deadline - time.monotonic() if wait else 0.0):
+                    return False
+                time.sleep(pause)
+                if self._send_all(due, now, deadline):
                     return not self._due(now)
                 if not wait or time.monotonic() >= deadline:
                     return False
+            return True
         except CutOff:
             return False
         finally:
@@ -100,17 +100,16 @@ class Delivery(Forking):
                 outbox.drop(connection, self._device, due)
         return [one for one in due if not one.lost]
 
-    def _pause(self, now: datetime) -> float:
-        """Seconds until any batch may be tried."""
-        first = min((self._failing.remaining(one.batch, now) for one in self._due(now)), default=0.0)
+    def _pause(self, due: list[Waiting], now: datetime) -> float:
+        """Seconds until any of the batches may be tried."""
+        first = min(self._failing.remaining(one.batch, now) for one in due)
         return max(self._failing.remaining(self._url, now), first)
 
     def after_fork(self) -> None:
         self._sending = threading.Lock()
 
-    def _send_all(self, now: datetime, deadline: float) -> bool:
+    def _send_all(self, due: list[Waiting], now: datetime, deadline: float) -> bool:
         """Tries every batch that may be tried once, unless the collector is out of reach; whether all were settled."""
-        due = self._due(now)
         self._state.mark()
         settled = True
         for waiting in due:
