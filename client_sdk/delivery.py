@@ -61,7 +61,7 @@ class Delivery(Forking):
         deadline = time.monotonic() + seconds
         if not self._due(now):
             return True
-        if not self._sending.acquire(timeout=max(seconds, 0.0) if wait else 0):
+        if not self._sending.acquire(timeout=min(max(seconds, 0.0), threading.TIMEOUT_MAX) if wait else 0):
             return False  # another thread is at it
         try:
             if self._http:

@@ -73,6 +73,17 @@ class TestWhenItLeaves:
             assert seen[-1] >= 6
         assert moments[0] == moments[1]
 
+    @pytest.mark.parametrize("timeout", [5.0, 1e300, float("inf")])
+    def test_with_a_flush_that_may_take_as_long_as_it_takes(
+        self, timeout: float, make_client: Make, recorder: Recorder, clock: ScriptedClock
+    ) -> None:
+        faults: list[Any] = []
+        client = make_client(on_error=faults.append)
+        client.tick()
+        to_the_end_of_the_day(clock)
+        assert client.flush(timeout)
+        assert (len(recorder.requests), faults) == (1, [])
+
     def test_an_answer_made_in_the_last_second_leaves_at_once(
         self, make_client: Make, recorder: Recorder, clock: ScriptedClock
     ) -> None:
