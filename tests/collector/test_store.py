@@ -104,6 +104,13 @@ def test_a_batch_counts_once(
         assert total(reopened) == {1: 1}
 
 
+def test_a_commit_waits_for_the_disk(store: SqliteStore, admitted: Callable[..., Admission]) -> None:
+    """The one connection that writes is FULL (2) from the beginning, and nothing that it does changes that."""
+    for use in (lambda: None, lambda: store.add([admitted(1)]), lambda: store.purge(TODAY), store.settle):
+        use()
+        assert store._pragma("synchronous") == 2
+
+
 def test_a_failed_transaction_leaves_nothing(
     store: SqliteStore, path: Path, admitted: Callable[..., Admission], monkeypatch: pytest.MonkeyPatch
 ) -> None:
