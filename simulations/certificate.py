@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 
-from client_sdk.survey import Survey
+from client_sdk.survey import PERMANENT, Survey
 
 ENUMERATION, STATISTICS = "enumeration", "statistics"
 
@@ -49,15 +49,17 @@ class Certificate:
     digest: str
     hushtally: str
     lifetime_epsilon: float
+    memory: str
     source: str
     findings: Sequence[Finding]
 
     @classmethod
     def of(cls, survey: Survey, source: str, findings: Sequence[Finding]) -> Certificate:
         """A certificate of the findings about a survey."""
-        version = metadata.version("hushtally")
-        lifetime = survey.lifetime_epsilon
-        return cls(survey.id, survey.version, survey.digest, version, lifetime, source, tuple(findings))
+        return cls(
+            survey.id, survey.version, survey.digest, metadata.version("hushtally"), survey.lifetime_epsilon,
+            survey.privacy.memory, source, tuple(findings),
+        )  # fmt: skip
 
     @property
     def holds(self) -> bool:
@@ -70,12 +72,13 @@ class Certificate:
         return {**vars(self), "holds": self.holds, "findings": findings}
 
     def __str__(self) -> str:
+        about = " of what was answered, not whether and when it changed" if self.memory == PERMANENT else ""
         lines = [
             f"Certificate of {self.survey} v{self.version}: {self._verdict()}",
             f"  digest {self.digest}",
             f"  hushtally {self.hushtally}; randomness: {self.source}",
-            f"  a device reveals at most epsilon {self.lifetime_epsilon:g} over the whole survey: this follows from",
-            "  the bounds below by composition, and is not itself tested",
+            f"  a device reveals at most epsilon {self.lifetime_epsilon:g} over the whole survey{about}:",
+            "  this follows from the bounds below by composition, and is not itself tested",
         ]
         for finding in self.findings:
             lines += ["", *_told(finding)]

@@ -48,9 +48,10 @@ class Verdict:
         if below:
             needed = max(row.devices_for_target for row in self.outlooks[below[-1]])
             words += f"; {below[-1]:g} would need {round_up(needed):,} devices"
+        about = " of what was answered, not whether and when it changed" if survey.permanent else ""
         words += (
-            f". A device reveals at most epsilon {rows[0].lifetime_epsilon:g} {self.demand.span(survey)}: whoever keeps"
-            f" all these reports and was {PRIOR:.0%} sure of something about its owner can be"
+            f". A device reveals at most epsilon {rows[0].lifetime_epsilon:g} {self.demand.span(survey)}{about}:"
+            f" whoever keeps all these reports and was {PRIOR:.0%} sure of something about its owner can be"
             f" {sure(rows[0].belief_lifetime)} sure."
         )
         if survey.lifetime_epsilon > MUCH:

@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from client_sdk import answering
+from client_sdk.client import Client
 from client_sdk.mechanisms import Direct, Mechanism, Permanent, Subset, Weights, build
 from client_sdk.survey import Survey
 from hushtally.cli import main
@@ -178,6 +179,12 @@ def test_a_client_that_redraws_its_noise_is_found(monkeypatch: pytest.MonkeyPatc
     assert "in 16 reports" in certificate.findings[2].breaches[0]
 
 
+def test_a_client_that_is_silent_is_no_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Client, "tick", lambda self: None)
+    with pytest.raises(SimulationError, match="the client did not answer 64 questions on 8 days: silent"):
+        audit(survey(3), "statistics", 1_000, seed=1)
+
+
 def test_too_many_branches_are_watched_instead(example: Path) -> None:
     question = Survey.load(example).asked[0]
     with pytest.raises(TooManyBranches):
@@ -226,6 +233,13 @@ def test_the_command_shows_it(example: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert [words for words, _, _ in meters.shown] == [f"proving {one.id}" for one in Survey.load(example).asked]
 
 
+def test_a_certificate_of_permanent_memory_says_what_it_is_about() -> None:
+    """Whether and when an answer changed is not in the bounds."""
+    certificate = audit(survey(3, PERMANENT), trials=1_000, seed=1)
+    assert certificate.as_dict()["memory"] == "permanent"
+    assert "epsilon 4 over the whole survey of what was answered, not whether and when it changed:" in str(certificate)
+
+
 def test_a_bound_is_clopper_and_pearsons() -> None:
     """Both ends at half the error; an event that never came bounds nothing."""
     assert Event("", 0, 5, 100).lower_bound(0.05) == -math.inf
@@ -254,7 +268,10 @@ def test_the_command(example: Path) -> None:
     assert "every bound is proven" in result.output
     assert "frequency, one report: at most 1: proven" in result.output
     assert "to 12 digits" in result.output
-    assert "this follows from\n  the bounds below by composition, and is not itself tested" in result.output
+    assert (
+        "epsilon 7 over the whole survey:\n  this follows from the bounds below by composition, and is not itself tested"
+        in result.output
+    )
     shown = CliRunner().invoke(main, ["audit", str(example), "--format", "json"])
     certificate = json.loads(shown.stdout)
     assert certificate["holds"] is True
