@@ -35,6 +35,11 @@ def collect(
     return found
 
 
+def steps(survey: Survey, scenario: Scenario) -> int:
+    """How often `collect` reports progress: for every question in every epoch."""
+    return len(survey.asked) * scenario.epochs
+
+
 def forgetful(survey: Survey, scenario: Scenario) -> bool:
     """Whether devices have a memory between epochs that a crowd of this size does not have."""
     return survey.permanent and scenario.epochs > 1 and not all(can_remember(one, scenario) for one in survey.asked)

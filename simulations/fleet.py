@@ -71,7 +71,7 @@ def collect(
 
     Every device is a Client with its own ledger, memory and outbox in one state file, and a randomness that follows
     from the seed; what it sends goes through the collector's application into its database, which is then read as the
-    aggregator reads it. progress is called once per device and epoch.
+    aggregator reads it. progress is called `steps` times.
     """
     if scenario.devices > MOST_DEVICES:
         raise ArgumentError(
@@ -85,12 +85,12 @@ def collect(
         app = create_app([told], database, clock=lambda: clock.now.date())
         try:
             transport = InProcess(app.test_client())
-            fleet = Fleet(told, scenario, seed, Path(folder) / "devices.db", clock, transport)
+            fleet = Fleet(told, scenario, seed, Path(folder) / "devices.db", clock, transport, progress)
             found: dict[tuple[str, int], Collected] = {}
             day = survey.starts
             for step, label in enumerate(labels(survey, scenario.epochs)):
                 clock.now = datetime.combine(day, time(12), UTC)
-                fleet.answer(step, progress)
+                fleet.answer(step)
                 day = survey.epoch.next(day)
                 clock.now = datetime.combine(day, time(), UTC) - timedelta(seconds=1)
                 fleet.send()
@@ -101,10 +101,15 @@ def collect(
     if fleet.faults or transport.refused or transport.accepted != counted:
         faults = ", ".join(sorted(set(fleet.faults))) or "none"
         raise SimulationError(
-            f"faults of devices: {faults}; the collector refused {transport.refused} batches, and of"
-            f" {transport.accepted:,} accepted reports counted {counted:,}"
+            f"faults of devices: {faults}; batches refused by the collector: {transport.refused:,}; reports accepted:"
+            f" {transport.accepted:,}, counted: {counted:,}"
         )
     return found
+
+
+def steps(scenario: Scenario) -> int:
+    """How often `collect` reports progress: when a device comes and, every epoch, when it answers and when it sends."""
+    return scenario.devices * (1 + 2 * scenario.epochs)
 
 
 def require_clients() -> None:
@@ -142,11 +147,13 @@ class Fleet:
         state: Path,
         clock: ScriptedClock,
         transport: Transport,
+        progress: Callable[[], object],
     ) -> None:
         self._survey = survey
         self._scenario = scenario
         self._clock = clock
         self._transport = transport
+        self._progress = progress
         self._path = state
         self._state = State.at(state)  # held open, as all clients share it
         self._random = np.random.default_rng([*seed, 0])
@@ -154,9 +161,9 @@ class Fleet:
         self._made = 0
         self.faults: list[str] = []
         self._values = self._draw(0, scenario.devices)
-        self._clients = [self._arrive() for _ in range(scenario.devices)]
+        self._clients = [self._begin() for _ in range(scenario.devices)]
 
-    def answer(self, step: int, progress: Callable[[], object]) -> None:
+    def answer(self, step: int) -> None:
         """An epoch begins: devices go, come, withdraw and change; then every one that is there records and answers."""
         if step:
             self._pass_time(step)
@@ -164,13 +171,14 @@ class Fleet:
             if client is not None:
                 client.record(EVENT, **{f"s{number}": str(value) for number, value in enumerate(values)})
                 client.tick()
-            progress()
+            self._progress()
 
     def send(self) -> None:
         """An epoch ends: every answer's time to be sent has come."""
         for client in self._clients:
             if client is not None:
                 client.tick()
+            self._progress()
 
     def _pass_time(self, step: int) -> None:
         scenario, places = self._scenario, self._scenario.devices
@@ -193,6 +201,10 @@ class Fleet:
             for question in self._survey.asked
         ]
         return np.array(columns).T
+
+    def _begin(self) -> Client | None:
+        self._progress()
+        return self._arrive()
 
     def _arrive(self) -> Client | None:
         if self._random.random() >= self._scenario.participation:

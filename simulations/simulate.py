@@ -114,8 +114,7 @@ def simulate(
 
 def steps(survey: Survey, scenario: Scenario, engine: str, repetitions: int) -> int:
     """How often a simulation reports progress."""
-    each = scenario.devices if engine == "clients" else len(survey.asked)
-    return repetitions * scenario.epochs * each
+    return repetitions * (fleet.steps(scenario) if engine == "clients" else crowd.steps(survey, scenario))
 
 
 def _outcomes(
