@@ -43,7 +43,8 @@ def draw_tally(mechanism: Mechanism, holders: Integers, random: np.random.Genera
     n = int(holders.sum())
     if n > MOST_PERTURBED:
         raise SimulationError(
-            f"{mechanism.name} is drawn report by report, at most {MOST_PERTURBED:,} at a time, got {n:,}"
+            f"{mechanism.name} is drawn report by report, at most {MOST_PERTURBED:,} an epoch, got {n:,}: take fewer"
+            " devices"
         )
     source = SeededRandomness(int(random.integers(2**63)))
     values = np.repeat(np.arange(holders.size), holders).tolist()
@@ -74,7 +75,7 @@ def _draw_design(mechanism: Mechanism, design: Design, holders: Integers, random
         if not single.all() or holders.sum() > MOST_SINGLE:
             raise SimulationError(
                 f"{design.name} with {design.symbols:,} symbols is drawn report by report, at most {MOST_SINGLE:,}"
-                f" at a time, got {int(holders.sum()):,}"
+                f" an epoch, got {int(holders.sum()):,}: take fewer devices"
             )
         values = np.repeat(np.arange(holders.size), tilted)
         blank = random.integers(design.symbols, size=blanks)

@@ -133,7 +133,7 @@ def outcome_sheets(outcomes: Sequence[Outcome], most: int | None = None) -> list
     sheets = []
     for (question, epoch), group in groupby(outcomes, key=lambda one: (one.question, one.epoch)):
         rows = list(group)
-        about = f"{epoch}  {rows[0].reports:,.0f} reports" + " on average" * (rows[0].repetitions > 1)
+        about = f"{epoch}  {counted(round(rows[0].reports), 'report')}" + " on average" * (rows[0].repetitions > 1)
         if not rows[0].published:
             sheets.append(Sheet(question, about, (), (), remark="too few to be published"))
             continue

@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from client_sdk.events import kept
 from client_sdk.signals import Event, Function, Signal
 from client_sdk.survey import Survey
+from client_sdk.wording import counted
 from simulations.errors import SimulationError
 
 MOST_REMARKED = 5  # names of events that no signal is about
@@ -79,9 +80,8 @@ class Log:
             words = f"no signal is about {self.unknown[event]:,} x {event!r}, first in line {self.lines[event]}"
             found.append(words + hint)
         if rest := suspects[MOST_REMARKED:]:
-            found.append(
-                f"nor about {sum(self.unknown[event] for event in rest):,} events of {len(rest):,} other names"
-            )
+            events = counted(sum(self.unknown[event] for event in rest), "event")
+            found.append(f"nor about {events} of {counted(len(rest), 'other name')}")
         return tuple(found)
 
 

@@ -14,6 +14,7 @@ from client_sdk.explain import largest_belief
 from client_sdk.mechanisms import EPSILON_RANGE, Rappor
 from client_sdk.questions import Question
 from client_sdk.survey import Survey
+from client_sdk.wording import counted
 from simulations.errors import ArgumentError, SimulationError
 from simulations.planning import (
     CONFIDENCE,
@@ -71,7 +72,7 @@ class Demand:
         """The time in which reports are counted together, in words: "in all", or like "in 4 weeks"."""
         if self.epochs is None or self.epochs >= survey.epochs:
             return IN_ALL
-        return f"in {self.epochs} {survey.epoch}{'' if self.epochs == 1 else 's'}"
+        return f"in {counted(self.epochs, survey.epoch)}"
 
     def accurate(self, rows: Sequence[Outlook]) -> bool:
         """Whether all questions are published and every segment is within the target."""
@@ -152,7 +153,9 @@ def outlook(survey: Survey, question: Question, demand: Demand, population: Popu
     SimulationError for rappor, whose values share bits: only a simulation tells how well they are told apart.
     """
     if isinstance(question.mechanism, Rappor):
-        raise SimulationError(f"the accuracy of rappor ({question.id}) cannot be planned, only simulated")
+        raise SimulationError(
+            f"the accuracy of rappor ({question.id}) cannot be planned; `hushtally simulate` draws it"
+        )
     channel, n = question.mechanism.channel, demand.reports(survey)
     shares = population.shares(question)
     halves = half_widths(channel, shares, n, demand.confidence)
@@ -193,8 +196,8 @@ def protection(survey: Survey, epochs: int | None = None) -> str:
     """What the survey's kind of memory protects in its first so many epochs (None: in all), and what it does not."""
     if survey.permanent:
         return (
-            f"what was answered, with up to {survey.privacy.changes} changes; not whether and when an answer changed,"
-            " from whoever can link a device's reports"
+            f"what was answered, with up to {counted(survey.privacy.changes or 0, 'change')}; not whether and when an"
+            " answer changed, from whoever can link a device's reports"
         )
     answers = _answers(survey, epochs)
     return f"whatever the customer did, in {'the one answer' if answers == 1 else f'all {answers} answers together'}"

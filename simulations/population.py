@@ -122,14 +122,19 @@ class Population:
 
     def described(self, survey: Survey) -> str:
         """Where the shares of a survey's questions come from, in words, and what is not true to life in them."""
-        shaped = [question.id for question in survey.asked if question.id not in self.known]
-        words = [self.source] if self.known else []
-        if shaped:
-            words.append(f"{self.shape} for {', '.join(shaped) if self.known else 'every question'}, an invented shape")
+        words = [self.named(survey)]
         for question in survey.asked:
             if isinstance(question.form, Cross) and not {question.id, *question.form.questions} <= self.known.keys():
                 parts = " and ".join(question.form.questions)
                 words.append(f"{question.id} has shares of its own, which do not add up to those of {parts}")
+        return "; ".join(words)
+
+    def named(self, survey: Survey) -> str:
+        """Where the shares of a survey's questions come from, in words."""
+        shaped = [question.id for question in survey.asked if question.id not in self.known]
+        words = [self.source] if self.known else []
+        if shaped:
+            words.append(f"{self.shape} for {', '.join(shaped) if self.known else 'every question'}, an invented shape")
         return "; ".join(words)
 
 

@@ -77,7 +77,7 @@ def simulate(
         click.echo("each epoch is drawn apart; --engine clients follows what devices remember between them", err=True)
     truth_is = population.described(survey)
     if later is not None:
-        truth_is += f"; by the last epoch drawn from {later.described(survey)}"
+        truth_is += f"; by the last epoch drawn from {later.named(survey)}"
     words = concluded(found, CONFIDENCE)
     drawn = simulation_pictures(found) if shown.drawn else []
     about = facts(survey, truth_is, supposed)

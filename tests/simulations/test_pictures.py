@@ -21,6 +21,7 @@ from simulations.bars import BAR, BLUE, Bar, Bars, Group
 from simulations.chart import MOST_LINES, MOST_MARKS, WIDTH, Axis, Chart, Line, distinct
 from simulations.definition import Definition
 from simulations.drawing import to_png, to_svg, to_text
+from simulations.errors import SimulationError
 from simulations.formats import outcome_sheets
 from simulations.outlook import Demand
 from simulations.page import to_html
@@ -87,6 +88,12 @@ def test_png_is_the_same_size_twice(pictures: list[Picture]) -> None:
         image = Image.open(io.BytesIO(to_png(picture.chart)))
         assert image.size == (2 * WIDTH, 2 * picture.chart.height)
         assert len(image.getcolors(10**6) or ()) > 10
+
+
+def test_a_png_needs_pillow(pictures: list[Picture], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(SimulationError, match="a PNG needs Pillow; run: pip install 'hushtally"):
+        to_png(pictures[0].chart)
 
 
 def test_a_terminal_shows_every_line_and_the_limit(pictures: list[Picture]) -> None:

@@ -92,6 +92,8 @@ def test_events_that_no_signal_is_about_are_counted(survey: Survey, example: Pat
     others = "".join(f"c,2026-10-19,{letter * 3},,\n" for letter in "klmnoop")
     path.write_text(f"{LOG}{others}c,2026-10-19\n", encoding="utf-8")
     assert Population.read(path, survey).remarks[-1] == f"{path}: nor about 4 events of 3 other names"
+    path.write_text(LOG + "".join(f"c,2026-10-19,{letter * 3},,\n" for letter in "klmno"), encoding="utf-8")
+    assert Population.read(path, survey).remarks[-1] == f"{path}: nor about 1 event of 1 other name"
     path.write_text(LOG, encoding="utf-8")
     result = CliRunner().invoke(main, ["tune", str(example), "--devices", "50", "--truth", str(path)])
     assert f"Warning: {path}: no signal is about 1 x 'visit', first in line 5" in result.stderr

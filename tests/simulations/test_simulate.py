@@ -16,11 +16,13 @@ from scipy.stats import chi2
 from aggregator.estimate import estimate
 from client_sdk.mechanisms import choose
 from client_sdk.survey import Survey
+from client_sdk.transport import Answer
 from hushtally.cli import main
 from simulations import crowd, fleet
 from simulations.definition import Definition
 from simulations.drawn import draw_supporting
 from simulations.errors import SimulationError
+from simulations.fleet import InProcess
 from simulations.formats import concluded, outcome_sheets
 from simulations.outlook import Demand, outlook
 from simulations.planning import ONE_SIDED, least_detected, power
@@ -282,7 +284,28 @@ def test_the_command_names_the_population(example: Path) -> None:
         in shown
     )
     moved = run(str(example), "--devices", "500", "--epochs", "2", "--then", "uniform", "--change", "0.5")
-    assert "by the last epoch drawn from uniform for every question" in " ".join(moved.split())
+    assert "; by the last epoch drawn from uniform for every question, an invented shape." in " ".join(moved.split())
+
+
+def test_one_report_is_not_many(example: Path) -> None:
+    """One device answers one question."""
+    shown = run(str(example), "--devices", "4", "--engine", "clients")
+    assert "  1 report\n" in shown
+    assert "1 reports" not in shown
+
+
+def test_devices_that_fail_are_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A collector that refuses everything: what came is not passed off as what was asked."""
+
+    def refuse(self: InProcess, *request: object, **options: object) -> Answer:
+        self.refused += 1
+        return Answer(400, b"{}")
+
+    monkeypatch.setattr(InProcess, "request", refuse)
+    with pytest.raises(
+        SimulationError, match=r"refused by the collector: \d+; reports accepted: 0, counted: 0"
+    ):
+        simulate(small(), Scenario(20, ANYONE), "clients")
 
 
 def test_intervals_are_shown_so_that_the_verdict_can_be_seen() -> None:

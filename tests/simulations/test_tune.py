@@ -244,6 +244,18 @@ def test_a_ceiling_is_a_number(ceiling: float) -> None:
         Demand(1, ceiling=ceiling)
 
 
+def test_what_permanent_memory_does_not_bound_is_said(example: Path) -> None:
+    """Its lifetime epsilon is of what was answered; and one change is one."""
+    lasting = PERMANENT.replace("changes = 3", "changes = 1")
+    definition = Definition.parse(example.read_text(encoding="utf-8").replace('memory = "fresh"', lasting))
+    found = tune(definition, Demand(500_000, target=0.05), ANYONE)
+    assert (
+        "A device reveals at most epsilon 4 in all of what was answered, not whether and when it changed: whoever keeps"
+        in found.reason
+    )
+    assert found.outlooks[1.0][0].protects.startswith("what was answered, with up to 1 change; not whether and when an")
+
+
 def test_memory_and_answers_every_stand_side_by_side(example: Path) -> None:
     """At every fourth week a quarter of the reports come, for about a quarter of the lifetime epsilon."""
     found = tune(Definition.load(example), Demand(50_000), ANYONE)
@@ -327,7 +339,10 @@ def test_json_and_csv_hold_the_same_rows(example: Path) -> None:
         (["EXAMPLE", "--devices", "50", "--like", "zipf:x"], "the parameter of zipf must be a number, got 'x'"),
         (["EXAMPLE", "--devices", "50", "--like", "geometric:2"], "geometric needs a parameter above 0 and at most 1"),
         (["EXAMPLE", "--devices", "50", "--epsilon", "80"], "Invalid value for '--epsilon'"),
-        (["RAPPOR", "--devices", "5000"], "the accuracy of rappor (basket) cannot be planned, only simulated"),
+        (
+            ["RAPPOR", "--devices", "5000"],
+            "rappor (basket) cannot be planned; `hushtally simulate` draws it",
+        ),
         (["EXAMPLE", "--devices", "1.5"], "'1.5' is not a whole number; write it like 100000, 100,000 or 1e5"),
         (["EXAMPLE", "--devices", "1e999"], "'1e999' is not a whole number"),
         (["EXAMPLE", "--devices", "1,00"], "'1,00' is not a whole number"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,14 @@ def test_what_no_survey_could_be_is_refused_as_one(file: Path, text: str) -> Non
 def test_a_byte_order_mark_is_read_over(file: Path) -> None:
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
     assert Definition.load(file).survey == Survey.load(file)
+
+
+def test_what_cannot_be_edited_stays_as_it_is(file: Path, example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An edit that does not say what was meant is thrown away; without tomlkit there is none."""
+    monkeypatch.setattr("tomlkit.dumps", lambda document: example.read_text(encoding="utf-8"))
+    with pytest.raises(SimulationError, match=r"cannot be edited; set epsilon = 2\.5 under \[privacy\] by hand"):
+        write_epsilon(file, 2.5)
+    monkeypatch.setitem(sys.modules, "tomlkit", None)
+    with pytest.raises(SimulationError, match="writing a survey needs tomlkit; run: pip install 'hushtally"):
+        write_epsilon(file, 2.5)
+    assert file.read_bytes() == example.read_bytes()
