@@ -127,9 +127,7 @@ def test_a_billion_devices_take_a_moment() -> None:
 
 def test_too_much_is_refused() -> None:
     many = np.full(52, 10**9)
-    with pytest.raises(
-        SimulationError, match="oue is drawn report by report, at most 200,000 an epoch, got 52,"
-    ):
+    with pytest.raises(SimulationError, match="oue is drawn report by report, at most 200,000 an epoch, got 52,"):
         draw_tally(build("oue", {}, 52, 1.0), many, np.random.default_rng(0))
     with pytest.raises(SimulationError, match="too large to be drawn"):
         draw_tally(build("subset", {"w": 10}, 40, 1.0), np.full(40, 10), np.random.default_rng(0))

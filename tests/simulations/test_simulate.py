@@ -302,9 +302,7 @@ def test_devices_that_fail_are_no_result(monkeypatch: pytest.MonkeyPatch) -> Non
         return Answer(400, b"{}")
 
     monkeypatch.setattr(InProcess, "request", refuse)
-    with pytest.raises(
-        SimulationError, match=r"refused by the collector: \d+; reports accepted: 0, counted: 0"
-    ):
+    with pytest.raises(SimulationError, match=r"refused by the collector: \d+; reports accepted: 0, counted: 0"):
         simulate(small(), Scenario(20, ANYONE), "clients")
 
 
