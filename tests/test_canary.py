@@ -1,22 +1,30 @@
 """A canary: values that occur nowhere else must not be found anywhere but on the device."""
 
+import logging
 import re
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
+from client_sdk.client import Fault
+from client_sdk.errors import ClientError
 from client_sdk.transport import HttpTransport
 from hushtally import Client, Survey
 from hushtally.survey_cli import example
 
 AMOUNT = 7_391_648_205.25
+CATEGORY = "canary-category-Quetzalcoatlus"
+NAMES = ["canary-field", "canaryEvent"]  # the app's log warns of them: a misspelt one would be told
 CANARIES = [
-    b"canary-category-Quetzalcoatlus",
-    b"canary-device-Archaeopteryx",
-    b"canary-field",
-    b"canaryEvent",
-    b"7391648205",
+    *NAMES,
+    CATEGORY,
+    "canary-device-Archaeopteryx",
+    "7391648205",
+    "7,391,648,205",
+    "7.39165e+09",
 ]
 
 
@@ -33,8 +41,9 @@ class Capturing(HttpTransport):
         return answer
 
 
-def lives(survey: Survey, url: str, folder: Path, transport: Capturing) -> None:
-    """Devices that did what nobody else does, and answer over two weeks."""
+def lives(survey: Survey, url: str, folder: Path, transport: Capturing) -> list[object]:
+    """Devices that did what nobody else does, and answer over two weeks; returns all that the app was told."""
+    told: list[object] = []
     for number in range(40):
         now = [datetime.now(UTC) - timedelta(days=7)]
         with Client(
@@ -45,21 +54,48 @@ def lives(survey: Survey, url: str, folder: Path, transport: Capturing) -> None:
             cohort={"platform": "web"},
             clock=lambda now=now: now[0],
             transport=transport,
+            on_error=told.append,
         ) as client:
             client.grant_consent()
-            client.record("purchase", amount=AMOUNT, category="canary-category-Quetzalcoatlus")
-            client.record("purchase", **{"canary-field": 1})
-            client.record("canaryEvent")
+            client.record("purchase", amount=AMOUNT, category=CATEGORY)
+            client.record("purchase", amount=CATEGORY, category=9 * CATEGORY)
+            client.record("purchase", **{"canary-field": AMOUNT})
+            client.record("canaryEvent", amount=AMOUNT, **{"canary-field": CATEGORY})
             for _ in range(2):
                 client.tick()
                 now[0] += timedelta(days=6, hours=23)
                 client.flush(20)
-            assert str(client.explain())
-            assert client.status().waiting == 0
+            status, explanation = client.status(), client.explain()
+            assert status.waiting == 0
+            told += [status, explanation, str(explanation), explanation.as_dict(), client.receipts()]
+    return told
 
 
-def test_no_true_value_is_found_outside_the_device(tmp_path):
-    """After a whole run neither the database, its log, the server's output nor any request holds a recorded value."""
+def mishaps(survey: Survey, url: str, folder: Path, transport: Capturing) -> list[object]:
+    """What an app is told of values that are refused, of a file that holds something else, and of one that is full."""
+    told: list[object] = []
+    (folder / "foreign.db").write_text(99 * CATEGORY)
+    options = {"collector": url, "cohort": {"platform": "web"}, "transport": transport, "on_error": told.append}
+    with Client(survey, state=folder / "foreign.db", **options) as client:
+        told.append(client.status())
+    with Client(survey, state=folder / "full.db", strict=True, durable=True, **options) as client:
+        client.grant_consent()
+        for unusable in ({"amount": CATEGORY}, {"amount": 1_000 * AMOUNT}, {"category": 9 * CATEGORY}):
+            with pytest.raises(ClientError) as error:
+                client.record("purchase", **unusable)
+            told.append(str(error.value))
+        with client._device._state.lock() as connection:
+            connection.execute("PRAGMA query_only = ON")
+        client.record("purchase", amount=AMOUNT, category=CATEGORY)
+        client.tick()
+        told.append(client.status())
+    return told
+
+
+def test_no_true_value_is_found_outside_the_device(tmp_path, caplog, capfd):
+    """After a whole run no recorded value is in the database, its log, the server's output, any request, or what the
+    app was told: its own log with all details, faults, statuses, explanations, receipts, and what was printed."""
+    caplog.set_level(logging.DEBUG)
     text = re.sub("answers_every = 4", "answers_every = 1", example(date.today() - timedelta(days=21)))
     path = tmp_path / "survey.toml"
     path.write_text(text)
@@ -74,15 +110,21 @@ def test_no_true_value_is_found_outside_the_device(tmp_path):
             while not (ready := re.search(rb" at (http://\S+)", output.read_bytes())):
                 assert server.poll() is None, output.read_text()
             transport = Capturing()
-            lives(survey, ready[1].decode(), tmp_path, transport)
+            told = lives(survey, ready[1].decode(), tmp_path, transport)
+            told += mishaps(survey, ready[1].decode(), tmp_path, transport)
             held = b"".join(file.read_bytes() for file in database.parent.iterdir())
         finally:
             server.terminate()
             assert server.wait(20) == 0
     held += b"".join(file.read_bytes() for file in database.parent.iterdir())
+    logged = caplog.text + repr([vars(record) for record in caplog.records])
+    printed = "".join(capfd.readouterr())
     assert b"Quetzalcoatlus" in (tmp_path / "devices.db").read_bytes(), "the devices kept nothing: the test is blind"
     assert transport.seen.count(b'"symbol"') >= 40
+    assert {one.during for one in told if isinstance(one, Fault)} >= {"constructor", "record", "tick"}
+    assert "field purchase.category must be" in logged
     for canary in CANARIES:
-        assert canary not in held
-        assert canary not in transport.seen
-        assert canary not in output.read_bytes()
+        assert canary.encode() not in held + transport.seen + output.read_bytes()
+        assert canary not in repr(told)
+        assert canary not in logged or canary in NAMES
+        assert canary not in printed
