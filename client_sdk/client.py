@@ -262,7 +262,7 @@ class Client:
             close()  # a thread takes longer than all else here, and a kiosk closes one device after the other
         elif not self._within(CLOSE_SECONDS / 2, close):
             self._tell("close", TimeoutError())
-        self._device = None  # the last one on a state file takes its connection along
+        self._device = None
         self._unusable = self._unusable or "it was closed"
 
     def __enter__(self) -> Self:

@@ -60,7 +60,7 @@ class Device:
         self._terms = terms
         self._clock = clock
         self._randomness = randomness
-        # they know what is permitted, and not this device: so the file is closed as soon as nobody uses it any more
+        # they know what is permitted, not this device: it is in no cycle, and gone with its file when it is let go
         self._permission = Permission(self._id, self._surveys, terms.keep_consent, clock)
         self.delivery = Delivery(state, self._id, self._surveys, collector, transport, randomness, self._permission)
         self.journal = Journal(state, self._id, terms.durable, self._permission)
@@ -71,6 +71,7 @@ class Device:
         self._pruned_on: date | None = None
         self._permit = NOTHING
         self.refresh()
+        state.join(self)
 
     def refresh(self) -> None:
         """Looks again at what another process may have changed: what may be recorded."""
@@ -214,14 +215,18 @@ class Device:
 
     @property
     def idle(self) -> bool:
-        """Whether closing has nothing to write."""
+        """Whether closing has nothing to write, and so nobody to wait for."""
         return not (self._permission.withdrawing or self.journal.waits or self._state.mark_is_due)
 
     def close(self) -> None:
-        """Writes what is in memory."""
-        self._finish_withdrawal()
-        self.journal.write()
-        self._state.mark_soon()
+        """Writes what is in memory, and lets go of the file."""
+        try:
+            if not self.idle:
+                self._finish_withdrawal()
+                self.journal.write()
+                self._state.mark_soon()
+        finally:
+            self._state.leave(self)
 
     @contextmanager
     def _sealed(self, transaction: AbstractContextManager[sqlite3.Connection]) -> Iterator[sqlite3.Connection]:

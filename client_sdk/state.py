@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 from client_sdk import erasure, schema, seal
 from client_sdk.errors import StateError
@@ -46,6 +46,7 @@ class State(Forking):
         self._connection: sqlite3.Connection | None = None
         self._closing: weakref.finalize[[], State] | None = None
         self._identity = None if path == MEMORY else Identity(path)
+        self._users: WeakSet[object] = WeakSet()
         self._held = False
         self._marked = -math.inf
         self._resumes = -math.inf
@@ -237,6 +238,19 @@ class State(Forking):
         self._closing = weakref.finalize(self, connection.close)
         self._closing.atexit = False  # at exit there are events to be written first
         return connection
+
+    def join(self, user: object) -> None:
+        """Keeps the file open until every one that joined has left, or is gone."""
+        self._users.add(user)
+
+    def leave(self, user: object) -> None:
+        """Closes the file after its last user; never waits: the connection goes with the thread that still has it."""
+        self._users.discard(user)
+        if not self._users and self._lock.acquire(blocking=False):  # a fork, which waits for it, must not come amid it
+            try:
+                self.close()
+            finally:
+                self._lock.release()
 
     def close(self) -> None:
         """Closes the connection; the next use opens it again (what was in memory is gone)."""

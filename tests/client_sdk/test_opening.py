@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,7 +18,7 @@ import pytest
 
 from client_sdk import Client, Survey
 from client_sdk.state import State
-from client_sdk.testing import Recorder
+from client_sdk.testing import Recorder, ScriptedClock
 
 Options = dict[str, Any]
 EXAMPLE = Path(__file__).parents[2] / "hushtally" / "example.toml"
@@ -121,6 +122,55 @@ class TestTheFileIsClosed:
                 assert is_open(path)
                 client.close()
             assert not is_open(path)
+
+    def test_not_amid_a_fork(self, survey: Survey, options: Options) -> None:
+        """A child that is forked while SQLite closes could never use it: a fork waits for the lock of the state."""
+        client = Client(survey, **options)
+        assert client._device is not None
+        state = client._device._state
+        connection, held = state._connection, []
+
+        class Watched:
+            def close(self) -> None:
+                other = threading.Thread(target=lambda: held.append(not state._lock.acquire(blocking=False)))
+                other.start()
+                other.join()
+                connection.close()  # type: ignore[union-attr]
+
+        state._connection = Watched()  # type: ignore[assignment]
+        client.close()
+        assert held == [True]
+
+    def test_without_waiting_for_a_thread_that_uses_it(
+        self, survey: Survey, options: Options, clock: ScriptedClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As one of another client that waits for another process; there is nothing to write."""
+        monkeypatch.setattr("client_sdk.state.MARK_SECONDS", 600.0)
+        path, faults = options["state"], []
+        options |= {"clock": clock, "on_error": faults.append}
+        other = Client(survey, **options)
+        with Client(survey, **options) as client:
+            client.grant_consent()
+            client.tick()
+            assert other._device is not None
+            free, using = threading.Event(), threading.Event()
+
+            def use(state: State) -> None:
+                with state.lock():
+                    using.set()
+                    free.wait(10)
+
+            thread = threading.Thread(target=use, args=(other._device._state,))
+            thread.start()
+            using.wait(10)
+        assert thread.is_alive()
+        other.close()
+        assert thread.is_alive()
+        assert is_open(path)
+        free.set()
+        thread.join()
+        assert not is_open(path)
+        assert faults == []
 
     def test_once_a_thread_is_done_for_which_close_did_not_wait(
         self, survey: Survey, options: Options, monkeypatch: pytest.MonkeyPatch
