@@ -97,14 +97,17 @@ def collect(
                 found |= {(id, step): one for id, one in _tallied(told, database, label, clock.now.date()).items()}
         finally:
             app.extensions["hushtally"].close()
-    counted = sum(one.n for one in found.values())
+    _require_all_counted(fleet, transport, sum(one.n for one in found.values()))
+    return found
+
+
+def _require_all_counted(fleet: Fleet, transport: InProcess, counted: int) -> None:
     if fleet.faults or transport.refused or transport.accepted != counted:
         faults = ", ".join(sorted(set(fleet.faults))) or "none"
         raise SimulationError(
             f"faults of devices: {faults}; batches refused by the collector: {transport.refused:,}; reports accepted:"
             f" {transport.accepted:,}, counted: {counted:,}"
         )
-    return found
 
 
 def steps(scenario: Scenario) -> int:

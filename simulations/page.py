@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from jinja2 import Environment
 from markupsafe import Markup
@@ -62,25 +63,19 @@ caption { text-align: left; padding: .5rem 0; }
 """
 
 
-def to_html(
-    title: str,
-    words: str,
-    facts: Mapping[str, str],
-    pictures: Sequence[Picture],
-    legend: Mapping[str, str],
-    sheets: Sequence[Sheet],
-) -> str:
-    """The page; facts: what it was made of and how; legend: what the columns of the sheets say."""
-    return (
-        Environment(autoescape=True)
-        .from_string(TEMPLATE)
-        .render(
-            title=title,
-            words=words,
-            facts=facts,
-            pictures=[Markup(to_svg(picture.chart)) for picture in pictures],
-            legend=legend,
-            sheets=sheets,
-            text=Markup(' class="text"'),
-        )
-    )
+@dataclass(frozen=True)
+class Page:
+    """What a page says. facts: what it was made of and how; legend: what the columns of the sheets say."""
+
+    title: str
+    words: str
+    facts: Mapping[str, str]
+    pictures: Sequence[Picture]
+    legend: Mapping[str, str]
+    sheets: Sequence[Sheet]
+
+    def html(self) -> str:
+        """The page as it is written into a file."""
+        drawn = [Markup(to_svg(picture.chart)) for picture in self.pictures]
+        template = Environment(autoescape=True).from_string(TEMPLATE)
+        return template.render(vars(self) | {"pictures": drawn, "text": Markup(' class="text"')})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib import metadata
@@ -18,9 +18,8 @@ from aggregator.formats import to_csv, to_json
 from client_sdk.survey import Survey
 from simulations.drawing import to_png, to_svg, to_text
 from simulations.option_types import NewFile, NewFolder
-from simulations.page import to_html
+from simulations.page import Page
 from simulations.pictures import Picture
-from simulations.sheet import Sheet
 from simulations.supposition import Supposition
 
 OPTIONS = (
@@ -58,21 +57,13 @@ class Presentation:
         """Whether pictures are wanted."""
         return bool(self.output or self.pictures or self.draw)
 
-    def write(
-        self,
-        title: str,
-        words: str,
-        facts: Mapping[str, str],
-        drawn: Sequence[Picture],
-        legend: Mapping[str, str],
-        sheets: Sequence[Sheet],
-    ) -> None:
-        """Writes the page and the pictures, as far as they are wanted: before anything is printed."""
+    def write(self, page: Page) -> None:
+        """Writes the page and its pictures, as far as they are wanted: before anything is printed."""
         if self.output:
-            self.output.write_text(to_html(title, words, facts, drawn, legend, sheets), encoding="utf-8")
+            self.output.write_text(page.html(), encoding="utf-8")
         if self.pictures:
             self.pictures.mkdir(parents=True, exist_ok=True)
-            for picture in drawn:
+            for picture in page.pictures:
                 (self.pictures / f"{picture.name}.svg").write_text(to_svg(picture.chart), encoding="utf-8")
                 (self.pictures / f"{picture.name}.png").write_bytes(to_png(picture.chart))
 

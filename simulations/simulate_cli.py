@@ -12,6 +12,7 @@ from simulations.crowd import forgetful
 from simulations.definition import Definition
 from simulations.formats import SIMULATION_LEGEND, concluded, console, outcome_sheets
 from simulations.option_types import Count, ShapeName, Share
+from simulations.page import Page
 from simulations.pictures import simulation_pictures
 from simulations.planning import CONFIDENCE
 from simulations.population import SHAPES, Population
@@ -83,7 +84,7 @@ def simulate(
     about = facts(survey, truth_is, supposed)
     about |= {"simulated": f"engine {engine}, {repetitions:,} x, seed {seed}, epochs: {epochs}"}
     title = f"{survey.name}: simulated with {counted(devices, 'device')}"
-    shown.write(title, words, about, drawn, SIMULATION_LEGEND, outcome_sheets(found))
+    shown.write(Page(title, words, about, drawn, SIMULATION_LEGEND, outcome_sheets(found)))
     if shown.as_table:
         out = console()
         for sheet in outcome_sheets(found, MOST_SHOWN):

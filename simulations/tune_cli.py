@@ -16,6 +16,7 @@ from simulations.formats import TUNING_LEGEND, console, tuning_sheets
 from simulations.numerals import points
 from simulations.option_types import Count, Number, Share, require_room, require_writable
 from simulations.outlook import Demand
+from simulations.page import Page
 from simulations.pictures import tuning_pictures
 from simulations.presentation import Presentation, facts, presenting
 from simulations.sheet import print_sheet, print_words
@@ -81,7 +82,7 @@ def tune(
         "revealed": f"counted {found.span}; ceiling: {ceiling:g}",
     }
     title = f"{survey.name}: which epsilon, with {counted(supposed.devices, 'device')}"
-    shown.write(title, words, about, drawn, TUNING_LEGEND, sheets)
+    shown.write(Page(title, words, about, drawn, TUNING_LEGEND, sheets))
     if write:
         _write(file, found.recommended, survey)
     if shown.as_table:

@@ -85,27 +85,33 @@ def watch(
         raise ArgumentError("length", f"must be at least 1 and at most {DAYS}, got {length}")
     rows: list[Sequence[int]] = []
     while len(rows) < sequences:
-        notes = _Notes()
-        faults: list[Fault] = []
-        clock = ScriptedClock("2026-01-01T23:59:59")
-        with Client(
-            asked,
-            collector="http://localhost",
-            state=":memory:",
-            clock=clock,
-            randomness=source(),
-            transport=notes,
-            on_error=faults.append,
-        ) as client:
-            client.grant_consent()
-            for _ in range(length):
-                client.record("truth", told=str(value))
-                client.tick()
-                clock.advance(days=1)
-                progress()
-        if faults or {len(sent) for sent in notes.symbols.values()} != {length} or len(notes.symbols) != COPIES:
-            raise SimulationError(
-                f"the client did not answer {COPIES} questions on {length} days: {faults or 'silent'}"
-            )
-        rows += notes.symbols.values()
+        rows += _life(asked, value, length, source(), progress)
     return np.array(rows[:sequences], dtype=np.int64)
+
+
+def _life(
+    asked: Survey, value: int, length: int, randomness: Randomness, progress: Callable[[], object]
+) -> list[list[int]]:
+    """What one device that was told `value` on so many days sent about each copy of the question."""
+    notes = _Notes()
+    faults: list[Fault] = []
+    clock = ScriptedClock("2026-01-01T23:59:59")
+    with Client(
+        asked,
+        collector="http://localhost",
+        state=":memory:",
+        clock=clock,
+        randomness=randomness,
+        transport=notes,
+        on_error=faults.append,
+    ) as client:
+        client.grant_consent()
+        for _ in range(length):
+            client.record("truth", told=str(value))
+            client.tick()
+            clock.advance(days=1)
+            progress()
+    sent = list(notes.symbols.values())
+    if faults or len(sent) != COPIES or any(len(one) != length for one in sent):
+        raise SimulationError(f"the client did not answer {COPIES} questions on {length} days: {faults or 'silent'}")
+    return sent

@@ -24,7 +24,7 @@ from simulations.drawing import to_png, to_svg, to_text
 from simulations.errors import SimulationError
 from simulations.formats import outcome_sheets
 from simulations.outlook import Demand
-from simulations.page import to_html
+from simulations.page import Page
 from simulations.pictures import MOST_BARS, Picture, simulation_pictures, tuning_pictures
 from simulations.population import Population
 from simulations.scenario import Scenario
@@ -177,7 +177,7 @@ def test_bars_say_in_words_all_that_they_show() -> None:
     assert edges == [one.points for one in bars.shapes if isinstance(one, Area) and one.colour == BAR]
 
 
-class Page(HTMLParser):
+class Reader(HTMLParser):
     """What a page loads from elsewhere, and which elements it leaves open."""
 
     def __init__(self) -> None:
@@ -216,7 +216,7 @@ def test_the_page_holds_everything_itself(example: Path, tmp_path: Path) -> None
     assert result.exit_code == 0, result.output
     assert "Lifetime epsilon of a device" in result.stdout
     text = page.read_text(encoding="utf-8")
-    parser = Page()
+    parser = Reader()
     parser.feed(text)
     assert (parser.loads, parser.open) == ([], [])
     assert "url(" not in text
@@ -256,7 +256,7 @@ def test_pictures_of_a_simulation(example: Path, tmp_path: Path) -> None:
     assert len(found[2].chart.lines) == 8
     assert "capitals: the truth" in to_text(found[0].chart)
     assert "mark: estimate with its 95% interval; stroke: truth" in to_svg(found[0].chart)
-    assert to_html("t", "w", {}, found, {}, outcome_sheets(rows)).count("<svg") == 4
+    assert Page("t", "w", {}, found, {}, outcome_sheets(rows)).html().count("<svg") == 4
     path = tmp_path / "page.html"
     result = CliRunner().invoke(main, ["simulate", str(example), "--devices", "100000", "--output", str(path)])
     assert result.exit_code == 0, result.output
