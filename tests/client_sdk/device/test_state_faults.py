@@ -335,7 +335,7 @@ class TestCorrupt:
             else:
                 ends[status.silent] += 1
             lab.end()
-        assert set(ends) == {True, False, "the last try failed (DatabaseError)"}, ends
+        assert set(ends) <= {True, False, "the last try failed (DatabaseError)"}, ends
         assert ends[True] > 20, ends
         assert ends[True] + ends[False] > 200, ends
 
