@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -34,3 +35,9 @@ class Change:
 
     def __str__(self) -> str:
         return f"{self.what}: {self.old} -> {self.new} ({self.touches})"
+
+
+def differ(what: str, old: object, new: object, touches: Touches = Touches.OTHER) -> Iterator[Change]:
+    """The change from `old` to `new`, if there is one."""
+    if old != new:
+        yield Change(what, str(old), str(new), touches)

@@ -12,7 +12,7 @@ from client_sdk.explain import tells_changes
 from client_sdk.survey import Survey
 from client_sdk.survey_changes import differences
 from client_sdk.wording import counted
-from hushtally.survey_change import MEANING, Change, Touches
+from hushtally.survey_change import MEANING, Change, Touches, differ
 from hushtally.survey_forms import changed_form
 
 
@@ -88,15 +88,14 @@ def _changes(old: Survey, new: Survey) -> Iterator[Change]:
 
 
 def _plain(old: Survey, new: Survey) -> Iterator[Change]:
-    other, wording = Touches.OTHER, Touches.NOTHING
-    yield from _differ("id", old.id, new.id, other)
-    yield from _differ("version", old.version, new.version, wording)
-    yield from _differ("title", old.title, new.title, wording)
-    yield from _differ("purpose", old.purpose, new.purpose, other)
-    yield from _differ("owner", old.owner, new.owner, other)
-    yield from _differ("starts", old.starts, new.starts, other)
-    yield from _differ("ends", old.ends, new.ends, other)
-    yield from _differ("epoch", old.epoch, new.epoch, other)
+    yield from differ("id", old.id, new.id)
+    yield from differ("version", old.version, new.version, Touches.NOTHING)
+    yield from differ("title", old.title, new.title, Touches.NOTHING)
+    yield from differ("purpose", old.purpose, new.purpose)
+    yield from differ("owner", old.owner, new.owner)
+    yield from differ("starts", old.starts, new.starts)
+    yield from differ("ends", old.ends, new.ends)
+    yield from differ("epoch", old.epoch, new.epoch)
     yield from _grows("retention_days", old.retention_days, new.retention_days)
     yield from _grows("min_reports", -old.min_reports, -new.min_reports, shown=lambda value: f"{-value:,}")
 
@@ -108,7 +107,7 @@ def _spending(old: Survey, new: Survey) -> Iterator[Change]:
     yield from _grows("questions_per_device", ours.questions_per_device, theirs.questions_per_device)
     yield from _grows("answers_every", -ours.answers_every, -theirs.answers_every, shown=lambda value: f"{-value}")
     # permanent memory does not hide when an answer changed, whatever its epsilon
-    yield from _differ("memory", ours.memory, theirs.memory, Touches.MORE if new.permanent else Touches.LESS)
+    yield from differ("memory", ours.memory, theirs.memory, Touches.MORE if new.permanent else Touches.LESS)
     yield from _grows("changes", ours.changes or 0, theirs.changes or 0)
     yield from _grows("lifetime epsilon", old.lifetime_epsilon, new.lifetime_epsilon)
 
@@ -125,10 +124,10 @@ def _questions(old: Survey, new: Survey) -> Iterator[Change]:
             states = ("asked on its own", "asked only together with others")
             touches = Touches.LESS if after.only_crossed else Touches.MORE
             yield Change(what, states[before.only_crossed], states[after.only_crossed], touches)
-        yield from _differ(f"{what}, title", before.title or "none", after.title or "none", Touches.OTHER)
+        yield from differ(f"{what}, title", before.title or "none", after.title or "none")
         yield from changed_form(what, before.form, after.form)
         touches = Touches.FOLLOWS if before.automatic and after.automatic else Touches.OTHER
-        yield from _differ(f"{what}, mechanism", before.mechanism.label, after.mechanism.label, touches)
+        yield from differ(f"{what}, mechanism", before.mechanism.label, after.mechanism.label, touches)
     common = [[id for id in one if id in ours and id in theirs] for one in (ours, theirs)]
     if common[0] != common[1]:
         yield Change("order of the questions", ", ".join(common[0]), ", ".join(common[1]), Touches.NOTHING)
@@ -162,12 +161,7 @@ def _members(kind: str, old: Mapping[str, str], new: Mapping[str, str], more: Co
             yield Change(f"{kind} {name}", "none", new[name], Touches.MORE)
         else:
             touches = Touches.MORE if name in more else Touches.OTHER
-            yield from _differ(f"{kind} {name}", old[name], new[name], touches)
-
-
-def _differ(what: str, old: object, new: object, touches: Touches) -> Iterator[Change]:
-    if old != new:
-        yield Change(what, str(old), str(new), touches)
+            yield from differ(f"{kind} {name}", old[name], new[name], touches)
 
 
 def _grows(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from client_sdk.questions import Categories, Conditions, Cross, Form, Scale, edge_name
-from hushtally.survey_change import Change, Touches
+from hushtally.survey_change import Change, Touches, differ
 
 REST = "the rest"
 
@@ -16,17 +16,17 @@ def changed_form(what: str, old: Form, new: Form) -> Iterator[Change]:
         case Conditions(), Conditions():
             yield from _conditions(what, old, new)
         case Categories(), Categories():
-            yield from _differ(f"{what}, one of", old.signal, new.signal)
+            yield from differ(f"{what}, one of", old.signal, new.signal)
             yield from _categories(what, old.categories, new.categories)
         case Scale(), Scale():
-            yield from _differ(f"{what}, number", old.rule.source, new.rule.source)
-            yield from _differ(f"{what}, edges", _edges(old), _edges(new))
-            yield from _differ(f"{what}, otherwise", old.otherwise, new.otherwise)
+            yield from differ(f"{what}, number", old.rule.source, new.rule.source)
+            yield from differ(f"{what}, edges", _edges(old), _edges(new))
+            yield from differ(f"{what}, otherwise", old.otherwise, new.otherwise)
         case Cross(), Cross():
             # what became of its parts is told with them
-            yield from _differ(what, _kind(old), _kind(new))
+            yield from differ(what, _kind(old), _kind(new))
         case _:
-            yield from _differ(what, _kind(old), _kind(new))
+            yield from differ(what, _kind(old), _kind(new))
 
 
 def _conditions(what: str, old: Conditions, new: Conditions) -> Iterator[Change]:
@@ -36,7 +36,7 @@ def _conditions(what: str, old: Conditions, new: Conditions) -> Iterator[Change]
         if segment in named:
             yield Change(f"{what}, name of a segment", segment, named[segment], Touches.NOTHING)
         else:
-            yield from _differ(f"{what}, segment {segment}", rule, theirs.get(segment, "gone"))
+            yield from differ(f"{what}, segment {segment}", rule, theirs.get(segment, "gone"))
     for segment, rule in theirs.items():
         if segment not in ours and segment not in named.values():
             yield Change(f"{what}, segment {segment}", "none", rule, Touches.OTHER)
@@ -66,7 +66,7 @@ def _categories(what: str, old: tuple[str, ...], new: tuple[str, ...]) -> Iterat
 
 
 def _reordered(what: str, old: list[str], new: list[str]) -> Iterator[Change]:
-    yield from _differ(f"{what}, order of the segments", ", ".join(old), ", ".join(new))
+    yield from differ(f"{what}, order of the segments", ", ".join(old), ", ".join(new))
 
 
 def _edges(form: Scale) -> str:
@@ -84,8 +84,3 @@ def _kind(form: Form) -> str:
         case Cross():
             return f"every combination of {' and '.join(form.questions)}"
     raise TypeError(f"there is no such form as {form!r}")
-
-
-def _differ(what: str, old: str, new: str) -> Iterator[Change]:
-    if old != new:
-        yield Change(what, old, new, Touches.OTHER)
