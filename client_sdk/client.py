@@ -26,7 +26,8 @@ from client_sdk.consent import Receipt
 from client_sdk.device import TICK_SECONDS, Device, Terms
 from client_sdk.errors import ClientError, StateError
 from client_sdk.explain import Explanation, explain_survey
-from client_sdk.permission import Permit, switched_off
+from client_sdk.fields import likeness
+from client_sdk.permission import switched_off
 from client_sdk.randomness import Randomness, SystemRandomness
 from client_sdk.state import State
 from client_sdk.status import Status
@@ -38,7 +39,7 @@ logger = logging.getLogger("hushtally")
 
 MOST_WARNINGS = 100  # names that one client warns about
 CLOSE_SECONDS = 2.0
-NOT_NAMED = "is named by no survey"
+NOT_NAMED, NOT_USABLE = "dropped: not named", "dropped: not usable"  # counters
 
 T = TypeVar("T")
 
@@ -125,7 +126,7 @@ class Client:
         self._all_named = events.Named.of(self._surveys)
         self._strict = strict
         self._on_error = on_error
-        self._warned: set[str] = set()
+        self._warned: set[int] = set()
         self._unusable: str | None = None
         self._device: Device | None = None
         self._closed = False
@@ -181,9 +182,10 @@ class Client:
     def record(self, event: str, /, **fields: SupportsFloat | str) -> None:
         """Keeps an event on the device, with the day and those fields that a survey names.
 
-        Anything that no survey names is dropped, counted, and warned about once by name (with strict=True it raises
-        ClientError). Field values are numbers within 10^12, also Decimals and those of numpy, or, where no survey sums
-        them, texts of at most 100 characters; others are dropped in the same way.
+        What no survey names is dropped, counted, and warned about once. The warning does not hold the name, which may
+        tell of the customer; with strict=True, for development, ClientError does. Field values are numbers within
+        10^12, also Decimals and those of numpy, or, where no survey sums them, texts of at most 100 characters; others
+        are dropped in the same way.
 
         It waits for a state file that others hold for a fraction of a second, and once a second, at most; then the last
         64 events are kept in memory, and those before are dropped and counted.
@@ -280,17 +282,20 @@ class Client:
         named = permit.named
         if not named.event(event):
             if not self._all_named.event(event):
-                self._drop(device, permit, f"event {event!r}", NOT_NAMED)
+                device.drop(permit, NOT_NAMED)
+                self._warn_of_unnamed("an event", event, self._all_named.events)
             return
         kept: dict[str, float | str] = {}
         for field, value in fields.items():
-            required = named.unusable(event, field, value)
-            if required:
-                self._drop(device, permit, f"field {event}.{field}", required)
-            elif named.field(event, field):
+            if not named.field(event, field):
+                if not self._all_named.field(event, field):
+                    device.drop(permit, NOT_NAMED)
+                    self._warn_of_unnamed(f"a field of {event!r}", field, self._all_named.fields(event))
+            elif required := named.unusable(event, field, value):
+                device.drop(permit, NOT_USABLE)
+                self._warn_once((event, field), f"field {event}.{field} {required}; it is dropped")
+            else:
                 kept[field] = events.kept(value)  # type: ignore[assignment]
-            elif not self._all_named.field(event, field):
-                self._drop(device, permit, f"field {event}.{field}", NOT_NAMED)
         device.record(permit, event, kept)
 
     def _check_strictly(self, event: str, fields: Mapping[str, object]) -> None:
@@ -303,11 +308,16 @@ class Client:
             if required:
                 raise ClientError(f"field {event}.{field} {required}, got {type(value).__name__}")
 
-    def _drop(self, device: Device, permit: Permit, what: str, why: str) -> None:
-        device.drop(permit, "dropped: not named" if why == NOT_NAMED else "dropped: not usable")
-        if what not in self._warned and len(self._warned) < MOST_WARNINGS:
-            self._warned.add(what)
-            logger.warning("%s %s; it is dropped", what, why)
+    def _warn_of_unnamed(self, what: str, name: str, known: Iterable[str]) -> None:
+        # never the name itself: an app may have made it of what its customer did
+        advice = likeness(str(name), known) or "Client(strict=True) tells which"
+        self._warn_once((what, name), f"{what} that no survey names is dropped; {advice}")
+
+    def _warn_once(self, about: tuple[str, str], line: str) -> None:
+        known = hash(about)  # what an app named is not kept either
+        if known not in self._warned and len(self._warned) < MOST_WARNINGS:
+            self._warned.add(known)
+            logger.warning(line)
 
     def _run(self, doing: str, action: Callable[[Device], T], otherwise: T, *, even_if_off: bool = False) -> T:
         """Does something on the device; what fails is kept out of the app, and only its kind is told."""

@@ -66,6 +66,10 @@ class Named:
         """Whether a survey counts this event."""
         return name in self._fields
 
+    def fields(self, event: str) -> list[str]:
+        """The names of all fields of the event that a survey looks at."""
+        return sorted(self._fields[event])
+
     def days(self, event: str) -> int:
         """For how many days, today included, a survey looks back at this event; 0 if none does."""
         return self._days.get(event, 0)

@@ -22,14 +22,19 @@ MOST_NAMED = 20  # of what is known, in one error line
 _REQUIRED = object()
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """'; did you mean ...?' when a known word is close, else the first that are known."""
+def likeness(word: str, known: Iterable[str]) -> str | None:
+    """'did you mean ...?' when a known word is close; the word itself is not in it."""
     from difflib import get_close_matches  # costs milliseconds, and only who errs needs it
 
+    close = get_close_matches(word, sorted(known), n=1)
+    return f"did you mean {close[0]!r}?" if close else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """'; did you mean ...?' when a known word is close, else the first that are known."""
     known = sorted(known)
-    close = get_close_matches(word, known, n=1)
-    if close:
-        return f"; did you mean {close[0]!r}?"
+    if like := likeness(word, known):
+        return f"; {like}"
     named = [*known[:MOST_NAMED], f"and {len(known) - MOST_NAMED:,} more"] if len(known) > MOST_NAMED else known
     return f"; known: {', '.join(named)}" if known else ""
 

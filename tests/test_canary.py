@@ -17,9 +17,9 @@ from hushtally.survey_cli import example
 
 AMOUNT = 7_391_648_205.25
 CATEGORY = "canary-category-Quetzalcoatlus"
-NAMES = ["canary-field", "canaryEvent"]  # the app's log warns of them: a misspelt one would be told
 CANARIES = [
-    *NAMES,
+    "canary-field",
+    "canaryEvent",
     CATEGORY,
     "canary-device-Archaeopteryx",
     "7391648205",
@@ -126,5 +126,5 @@ def test_no_true_value_is_found_outside_the_device(tmp_path, caplog, capfd):
     for canary in CANARIES:
         assert canary.encode() not in held + transport.seen + output.read_bytes()
         assert canary not in repr(told)
-        assert canary not in logged or canary in NAMES
+        assert canary not in logged
         assert canary not in printed

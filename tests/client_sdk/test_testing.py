@@ -146,8 +146,8 @@ class TestWhatIsTold:
             client.record("browse", page="canary")
             client.record("purchase", colour="canary", amount="x" * 101)
         assert [record.message for record in caplog.records] == [
-            "event 'browse' is named by no survey; it is dropped",
-            "field purchase.colour is named by no survey; it is dropped",
+            "an event that no survey names is dropped; Client(strict=True) tells which",
+            "a field of 'purchase' that no survey names is dropped; Client(strict=True) tells which",
             "field purchase.amount must be a number within 10^12 or a text of at most 100 characters; it is dropped",
         ]
         assert client.status().counters == {"dropped: not named": 6, "dropped: not usable": 3}

@@ -237,8 +237,8 @@ def test_what_no_survey_names_is_dropped_counted_and_warned_about_once_by_name(l
         client.record("purchase", amount=float("nan"), category="c" * 101)
     client.close()
     assert [record.getMessage() for record in caplog.records] == [
-        "event 'refund' is named by no survey; it is dropped",
-        "field purchase.colour is named by no survey; it is dropped",
+        "an event that no survey names is dropped; Client(strict=True) tells which",
+        "a field of 'purchase' that no survey names is dropped; Client(strict=True) tells which",
         f"field purchase.amount {events.REQUIREMENT}; it is dropped",
         f"field purchase.category {events.REQUIREMENT}; it is dropped",
     ]
