@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from simulations.chart import Axis
-from simulations.shapes import ALARM, COLOURS, FAINT, INK, PALE, Area, Shape, Stroke, Words, mark
+from simulations.shapes import ALARM, COLOURS, FAINT, INK, PALE, Area, Shape, Stroke, Words, fitted, mark, width
 
 WIDTH, MARGIN, ROW, GAP, TOP = 760, 12, 20, 14, 66
 RIGHT = 110  # where the figures stand
 SIZE = 13
 HALF = 3  # of the thickness of a bar
-LETTER = 7  # pixels of one, about
-LONGEST = 40  # letters of a name
+NAME = (84, 300)  # at least and at most so many pixels for a name
 BLUE, BAR, RED = COLOURS[0], "#a9cde6", "#c8553d"
 
 
@@ -82,8 +81,9 @@ class Bars:
         y = TOP
         for group in self.groups:
             y += ROW
+            room = WIDTH - 3 * MARGIN - width(group.about, SIZE)
             found += [
-                Words((MARGIN, y), group.name, size=SIZE, bold=True),
+                Words((MARGIN, y), fitted(group.name, SIZE, room), size=SIZE, bold=True),
                 Words((WIDTH - MARGIN, y), group.about, PALE, SIZE, "end"),
             ]
             for bar in group.bars:
@@ -95,8 +95,8 @@ class Bars:
     @cached_property
     def _left(self) -> float:
         """Where the scale begins, right of the longest name."""
-        longest = max((len(bar.name) for group in self.groups for bar in group.bars), default=0)
-        return MARGIN + 16 + LETTER * min(max(longest, 12), LONGEST)
+        longest = max((width(bar.name, SIZE) for group in self.groups for bar in group.bars), default=0.0)
+        return MARGIN + 16 + min(max(longest, NAME[0]), NAME[1])
 
     def x(self, share: float) -> float:
         """How many pixels from the left a share stands."""
@@ -105,12 +105,12 @@ class Bars:
     def _legend(self) -> list[Shape]:
         y = 40
         return [
-            Words((MARGIN, 20), self.title, size=15, bold=True),
+            Words((MARGIN, 20), fitted(self.title, 15, WIDTH - 2 * MARGIN), size=15, bold=True),
             *_box(MARGIN, MARGIN + 28, y - 4),
             Area(mark(0, (MARGIN + 14, y - 4), 4), BLUE),
             Words((MARGIN + 36, y), self.key, PALE, SIZE),
-            Stroke([(WIDTH - 250, y - 12), (WIDTH - 250, y + 4)], RED, 3),
-            Words((WIDTH - 240, y), "truth; outside the bar: a miss", PALE, SIZE),
+            Stroke([(WIDTH - 270, y - 12), (WIDTH - 270, y + 4)], RED, 3),
+            Words((WIDTH - 260, y), "truth; outside the bar: a miss", PALE, SIZE),
         ]
 
     def _grid(self) -> list[Shape]:
@@ -123,14 +123,13 @@ class Bars:
         return found
 
     def _bar(self, bar: Bar, y: float) -> list[Shape]:
-        name = bar.name if len(bar.name) <= LONGEST else f"{bar.name[: LONGEST - 1]}…"
         middle, truth = y - 4, self.x(bar.truth)
         return [
             Stroke([(self._left, middle), (WIDTH - RIGHT, middle)], FAINT),
             *_box(self.x(bar.low), self.x(bar.high), middle),
             Area(mark(0, (self.x(bar.estimate), middle), 4), BLUE),
             Stroke([(truth, middle - 8), (truth, middle + 8)], RED, 3),
-            Words((self._left - 10, y), name, INK, SIZE, "end"),
+            Words((self._left - 10, y), fitted(bar.name, SIZE, NAME[1]), INK, SIZE, "end"),
             Words((WIDTH - MARGIN - 40, y), f"{bar.estimate:.1%}", INK, SIZE, "end"),
             *([Words((WIDTH - MARGIN, y), "miss", ALARM, SIZE, "end")] if bar.misses else []),
         ]

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from simulations.shapes import ALARM, COLOURS, FAINT, INK, Area, Point, Shape, Stroke, Words, mark
+from simulations.shapes import ALARM, COLOURS, FAINT, INK, Area, Point, Shape, Stroke, Words, fitted, mark, width
 
 WIDTH = 640
 LEFT, RIGHT, TOP, ROW = 60, 20, 56, 18
 PLOT = 250  # height of the plot itself
+SIZE = 12  # of words
 MOST_LINES = 8
 TRUTH = 8  # half the length of the stroke where the truth is
 MOST_MARKS = 12  # on one line
-LONGEST = 40  # letters of a name that leaves room for another beside it
+LONGEST = 80  # letters of names that stand together
 ROOM = 0.03  # of an axis, between the outermost value and the frame
 
 
@@ -111,7 +112,7 @@ class Chart:
     @property
     def columns(self) -> int:
         """In how many columns the names of the lines stand."""
-        return 1 if any(len(line.name) > LONGEST for line in self.lines) else 2
+        return 1 if any(width(line.name, SIZE) > _room(2) for line in self.lines) else 2
 
     @property
     def shapes(self) -> list[Shape]:
@@ -143,7 +144,7 @@ def distinct(lines: Sequence[Line]) -> list[Line]:
 
 def _together(names: Sequence[str]) -> str:
     words = ", ".join(names)
-    return words if len(words) <= 2 * LONGEST or len(names) == 1 else f"{names[0]} and {len(names) - 1} more alike"
+    return words if len(words) <= LONGEST or len(names) == 1 else f"{names[0]} and {len(names) - 1} more alike"
 
 
 def _spot(chart: Chart, x: float, y: float) -> Point:
@@ -155,7 +156,7 @@ def _spot(chart: Chart, x: float, y: float) -> Point:
 
 def _frame(chart: Chart) -> list[Shape]:
     found: list[Shape] = [
-        Words((LEFT - 44, 20), chart.title, size=15, bold=True),
+        Words((LEFT - 44, 20), fitted(chart.title, 15, WIDTH - LEFT), size=15, bold=True),
         Words((LEFT - 44, 42), chart.y.label),
         Words((WIDTH - RIGHT, TOP + PLOT + 36), chart.x.label, anchor="end"),
     ]
@@ -217,6 +218,11 @@ def _step(chart: Chart) -> float:
     return min(3.0 * TRUTH, 0.8 * room / len(chart.lines))
 
 
+def _room(columns: int) -> float:
+    """How many pixels long the name of a line may be."""
+    return (WIDTH - LEFT) / columns - 40
+
+
 def _legend(chart: Chart) -> list[Shape]:
     found: list[Shape] = []
     for number, line in enumerate(chart.lines):
@@ -224,5 +230,5 @@ def _legend(chart: Chart) -> list[Shape]:
         x = LEFT + number % chart.columns * (WIDTH - LEFT) / 2
         y = TOP + PLOT + 56 + ROW * (number // chart.columns)
         found += [Stroke([(x, y - 4), (x + 24, y - 4)], colour, 2), Area(mark(number, (x + 12, y - 4)), colour)]
-        found.append(Words((x + 32, y), line.name))
+        found.append(Words((x + 32, y), fitted(line.name, SIZE, _room(chart.columns))))
     return found

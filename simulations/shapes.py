@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from unicodedata import east_asian_width
 
 # told apart in every kind of colour vision (Okabe & Ito 2008), dark enough on white, and by their marks besides
 COLOURS = ("#0072b2", "#b34700", "#00785a", "#a33c7f", "#5a4a00", "#1f4e79", "#7a1f1f", "#444444")
@@ -60,6 +61,25 @@ class Drawing(Protocol):
     def height(self) -> int: ...
     @property
     def shapes(self) -> list[Shape]: ...
+
+
+def width(text: str, size: int) -> float:
+    """About how many pixels wide a text is, rather too many than too few: fonts differ."""
+    return size * sum(map(_ems, text))
+
+
+def _ems(letter: str) -> float:
+    if letter in "MWmw@%" or east_asian_width(letter) in "WF":
+        return 1.0
+    return 0.75 if letter.isupper() else 0.62
+
+
+def fitted(text: str, size: int, room: float) -> str:
+    """As much of a text as fits into so many pixels."""
+    if width(text, size) <= room:
+        return text
+    kept = next(end for end in range(len(text), -1, -1) if end == 0 or width(f"{text[:end]}…", size) <= room)
+    return f"{text[:kept]}…"
 
 
 def mark(number: int, at: Point, radius: float = 4.5) -> list[Point]:

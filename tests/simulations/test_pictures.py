@@ -28,7 +28,7 @@ from simulations.page import Page
 from simulations.pictures import MOST_BARS, Picture, simulation_pictures, tuning_pictures
 from simulations.population import Population
 from simulations.scenario import Scenario
-from simulations.shapes import ALARM, COLOURS, INK, PALE, Area, Stroke, Words
+from simulations.shapes import ALARM, COLOURS, INK, PALE, Area, Stroke, Words, width
 from simulations.simulate import Outcome, simulate
 from simulations.tune import tune
 
@@ -301,8 +301,16 @@ def test_one_epoch_is_bars_that_name_their_segments() -> None:
 def test_bars_of_nothing_and_of_long_names() -> None:
     """Nothing published: a title and an axis. A name longer than there is room is cut, not drawn outside."""
     assert "<svg" in to_svg(Bars("nothing", "estimate", []))
-    bars = Bars("t", "estimate", [Group("g", "", [Bar("x" * 60, 0.1, 0.0, 0.2, 0.1)])])
-    assert f"{'x' * 39}…" in {shape.text for shape in bars.shapes if isinstance(shape, Words)}
+    for letter, most in (("x", 36), ("W", 22), ("\u65e5", 22)):
+        bars = Bars("t", "estimate", [Group("g" * 90, "", [Bar(letter * 60, 0.1, 0.0, 0.2, 0.1)])])
+        line = Line(letter * 60, [(1.0, 1.0)])
+        chart = Chart("t" * 90, Axis.over("x", [1]), Axis.over("y", [1]), [line])
+        for picture in (bars, chart):
+            words = [shape for shape in picture.shapes if isinstance(shape, Words)]
+            for one in words:
+                left = one.at[0] - {"start": 0, "middle": 0.5, "end": 1}[one.anchor] * width(one.text, one.size)
+                assert 0 <= left <= left + width(one.text, one.size) <= picture.width, one.text
+        assert f"{letter * most}…" in {shape.text for shape in bars.shapes if isinstance(shape, Words)}
 
 
 @pytest.mark.parametrize("epochs", [1, 2])
