@@ -51,7 +51,7 @@ ALL = 23_570
 @click.option("--customers", type=Count(1, ALL), default=ALL, show_default=True, help="How many customers take part.")
 @click.option(
     "--seed",
-    type=Count(),
+    type=Count(0),
     default=0,
     show_default=True,
     help="Draws which customers take part; devices always draw from the system.",

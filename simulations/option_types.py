@@ -23,6 +23,8 @@ LONGEST = 30  # characters of a number
 class Count(click.IntRange):
     """A whole number, also written 100,000 or 1e5."""
 
+    name = "count"
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """See ParamType."""
         text = str(value)
@@ -38,6 +40,8 @@ class Count(click.IntRange):
 class Number(click.FloatRange):
     """A number that is one."""
 
+    name = "number"
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """See ParamType."""
         try:
@@ -51,6 +55,8 @@ class Number(click.FloatRange):
 
 class Share(click.FloatRange):
     """A share, also written as so many percent."""
+
+    name = "share"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """See ParamType."""

@@ -133,6 +133,20 @@ def test_the_commands_take_such_numbers(example: Path) -> None:
     assert plain.output == written.output
 
 
+def test_the_help_says_what_an_option_takes() -> None:
+    """In words, and with no end that is none."""
+    for command, said in (
+        ("tune", ("--devices COUNT", "--target SHARE", "--ceiling NUMBER", "[default: 8.0; x>=0.01]")),
+        ("simulate", ("--change SHARE", "--seed COUNT")),
+        ("audit", ("--trials COUNT",)),
+        ("demo", ("--epsilon NUMBER", "--seed COUNT", "x>=0]")),
+    ):
+        shown = CliRunner().invoke(main, [command, "--help"]).output
+        assert [words for words in said if words not in shown] == []
+        assert "None" not in shown
+        assert "RANGE" not in shown
+
+
 def test_a_shape_that_is_none_is_told_with_its_option(example: Path) -> None:
     """--then takes a file as well, and says so."""
     simulate = ["simulate", str(example), "--devices", "500", "--epochs", "2"]
