@@ -136,7 +136,7 @@ def test_the_commands_take_such_numbers(example: Path) -> None:
 def test_the_help_says_what_an_option_takes() -> None:
     """In words, and with no end that is none."""
     for command, said in (
-        ("tune", ("--devices COUNT", "--target SHARE", "--ceiling NUMBER", "[default: 8.0; x>=0.01]")),
+        ("tune", ("--devices COUNT", "--target SHARE", "--ceiling NUMBER")),
         ("simulate", ("--change SHARE", "--seed COUNT")),
         ("audit", ("--trials COUNT",)),
         ("demo", ("--epsilon NUMBER", "--seed COUNT", "x>=0]")),
