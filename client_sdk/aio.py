@@ -103,13 +103,13 @@ class AsyncClient:
         lane = Lane()
         return cls(await lane.run(lambda: Client(surveys, **options)), lane)
 
-    async def grant_consent(self, shown: str | None = None) -> None:
+    async def grant_consent(self, shown: str | None = None) -> bool:
         """See `Client.grant_consent`."""
-        await self._keeping.run(partial(self._client.grant_consent, shown))
+        return await self._keeping.run(partial(self._client.grant_consent, shown))
 
-    async def withdraw_consent(self) -> None:
+    async def withdraw_consent(self) -> bool:
         """See `Client.withdraw_consent`."""
-        await self._keeping.run(self._client.withdraw_consent)
+        return await self._keeping.run(self._client.withdraw_consent)
 
     async def record(self, event: str, /, **fields: SupportsFloat | str) -> None:
         """See `Client.record`."""

@@ -149,28 +149,40 @@ class Client:
             self._unusable = str(error) if told else f"the state file cannot be used ({type(error).__name__})"
             self._tell(doing, error, f"silent: {self._unusable}")
 
-    def grant_consent(self, shown: str | None = None) -> None:
+    def grant_consent(self, shown: str | None = None) -> bool:
         """Notes that the customer agrees to the surveys; before this nothing is recorded and nothing sent.
 
         shown: the text on which they agreed, for the receipt; by default what `explain` says of each survey.
-        """
-        self._reopen("grant_consent")
-        self._run("grant_consent", lambda device: device.grant(shown), None)
 
-    def withdraw_consent(self) -> None:
+        Returns whether it is noted in the file. False where the file cannot be used, with DO_NOT_TRACK or
+        HUSHTALLY_DISABLED set, and after `close`: nothing tries it again. A file that could not be opened before is
+        tried once more.
+        """
+
+        def grant(device: Device) -> bool:
+            device.grant(shown)
+            return True
+
+        self._reopen("grant_consent")
+        return self._run("grant_consent", grant, False)
+
+    def withdraw_consent(self) -> bool:
         """Stops, and erases events, answers and outbox from the file; keeps the fact and the epsilon spent.
 
         That goes for every survey that this device ever agreed to, also those that the app has no longer. Requests
-        under way are cut off; what may still arrive is what the system had already been given to send, and what another
-        process is just sending.
+        under way are cut off. Two things may still arrive: what the system had already been given to send, and what
+        another process is just sending.
 
-        Where the file cannot be written, `on_error` is told; this client then records, answers and sends nothing, and
-        every `record`, `tick`, `status`, `grant_consent` and at last `close` tries again. If `close` fails too, or the
-        process dies before, the file knows of no withdrawal: after the next start consent stands, until withdrawn
-        again. A file that could not be opened at the start is tried once more.
+        Returns whether it is noted and all of it erased. Else the file could not be written, and `on_error` is told; or
+        another process was just reading what is to be erased: the next `tick` erases it.
+
+        While it is not noted, this client records, answers and sends nothing. Every `record`, `tick`, `status` and
+        `grant_consent` tries again, at last `close`. If `close` fails too, or the process dies before, the file knows
+        of no withdrawal: after the next start consent stands, until withdrawn again. After `close`, and where the file
+        cannot be opened, which is tried once more, nothing tries again: call it on a new client.
         """
         self._reopen("withdraw_consent")
-        self._run("withdraw_consent", Device.withdraw, None, even_if_off=True)
+        return self._run("withdraw_consent", Device.withdraw, False, even_if_off=True)
 
     def _reopen(self, doing: str) -> None:
         """What a customer says is not lost because the file could not be opened before: it is tried again, or told."""

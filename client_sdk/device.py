@@ -88,8 +88,8 @@ class Device:
                 self._take_up(connection, survey, now.date())
         self.refresh()
 
-    def withdraw(self) -> None:
-        """Erases all but the fact and what was spent, from memory, the file and its log.
+    def withdraw(self) -> bool:
+        """Erases all but the fact and what was spent, from memory, the file and its log; whether the log is done too.
 
         Where the file cannot be written this raises; until it can, nothing is recorded, answered or sent.
         """
@@ -101,6 +101,7 @@ class Device:
         with suppress(Exception), self._state.lock() as connection:  # where unknown, it is written in any case
             self._withdrawals = consent.withdrawals(connection, self._id)
         self._finish_withdrawal()
+        return self._state.erase()
 
     def _finish_withdrawal(self) -> None:
         """Writes a withdrawal that could not be written before."""

@@ -10,14 +10,19 @@ def due(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE file SET erasing = 1")
 
 
-def empty(connection: sqlite3.Connection) -> None:
-    """Empties the log if that is due. Nobody waits: while another process is in the midst of reading it stays due."""
+def empty(connection: sqlite3.Connection) -> bool:
+    """Empties the log if that is due; whether it is not due any more.
+
+    Nobody waits: while another process is in the midst of reading it stays due.
+    """
+    busy = False
     if connection.execute("SELECT erasing FROM file").fetchone()[0]:
         (patience,) = connection.execute("PRAGMA busy_timeout").fetchone()
         connection.execute("PRAGMA busy_timeout = 0")
         try:
-            busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            busy = bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
         finally:
             connection.execute(f"PRAGMA busy_timeout = {patience}")
         if not busy:
             connection.execute("UPDATE file SET erasing = 0")
+    return not busy

@@ -222,13 +222,13 @@ class State(Forking):
             connection.execute("UPDATE file SET census = ?", (total,))
             connection.execute("UPDATE file SET seal = ?", (seal.file(connection),))
 
-    def erase(self) -> None:
+    def erase(self) -> bool:
         """Empties the file's log where something was deleted for good, so that it cannot be read on the disk.
 
-        While another process is in the midst of reading it cannot; so it is to be called again now and then.
+        While another process is in the midst of reading it cannot, and returns False: to be called again now and then.
         """
         with self.lock() as connection:
-            erasure.empty(connection)
+            return erasure.empty(connection)
 
     def _adopt(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         """Takes a new connection, to be closed with this state at the latest, in whatever cycle that is found."""

@@ -19,6 +19,7 @@
 ...     clock=clock, randomness=SeededRandomness(1), transport=recorder,
 ... )
 >>> client.grant_consent()
+True
 >>> client.record("purchase")
 >>> client.tick()                    # the answer is made, and waits for its moment
 >>> clock.advance(days=7)
