@@ -84,6 +84,8 @@ def demo(epsilon: float, customers: int, seed: int, port: int, keep: Path | None
             missing = counted(len(people) - delivered, "device")
             raise click.ClickException(f"{missing} of {len(people):,} could not deliver an answer")
         lines = compare(survey, folder / DATABASE, people)
+    if image is not None:  # before anything is printed, whoever reads it
+        image.write_text(to_svg(result(lines, len(people), epsilon)), encoding="utf-8")
     out = console()
     moved = LOG_ENDS + shift_to(today)
     print_words(
@@ -96,8 +98,6 @@ def demo(epsilon: float, customers: int, seed: int, port: int, keep: Path | None
     for question, rows in groupby(lines, key=lambda line: line.row.question):
         print_lines(question, list(rows), out)
     _conclude(lines, survey, people, out)
-    if image is not None:
-        image.write_text(to_svg(result(lines, len(people), epsilon)), encoding="utf-8")
     _next(keep, out)
 
 

@@ -21,7 +21,7 @@ from simulations.pictures import tuning_pictures
 from simulations.presentation import Presentation, facts, presenting
 from simulations.sheet import print_sheet, print_words
 from simulations.supposition import Supposition, supposing
-from simulations.tune import GRID
+from simulations.tune import GRID, Tuning
 from simulations.tune import tune as tune_survey
 
 
@@ -84,7 +84,7 @@ def tune(
     title = f"{survey.name}: which epsilon, with {counted(supposed.devices, 'device')}"
     shown.write(Page(title, words, about, drawn, TUNING_LEGEND, sheets))
     if write:
-        _write(file, found.recommended, survey)
+        _write(file, found, survey)
     if shown.as_table:
         out = console()
         print_words(f"{words}\n", out, "bold")
@@ -99,9 +99,10 @@ def tune(
     shown.print_pictures(drawn)
 
 
-def _write(file: str, epsilon: float | None, survey: Survey) -> None:
+def _write(file: str, found: Tuning, survey: Survey) -> None:
+    epsilon = found.recommended
     if epsilon is None:
-        raise click.ClickException(f"{file} was left as it is: no epsilon is recommended")
+        raise click.ClickException(f"{file} was left as it is: {found.reason}")
     written = write_epsilon(file, epsilon)
     if written.digest == survey.digest:
         click.echo(f"{file} has this epsilon already", err=True)

@@ -214,6 +214,18 @@ def test_a_folder_that_holds_files_is_left_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
+def test_the_picture_is_drawn_whoever_reads_the_tables(tmp_path, monkeypatch):
+    """A reader who has seen enough closes the pipe: the file that was asked for is there by then."""
+
+    def closed(*_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("simulations.demo_cli.print_words", closed)
+    image = tmp_path / "demo.svg"
+    CliRunner().invoke(main, ["demo", "--customers", "3", "--picture", str(image)])
+    assert image.read_text(encoding="utf-8").endswith("</svg>\n")
+
+
 def test_it_says_at_once_that_devices_are_switched_off(monkeypatch):
     monkeypatch.setenv("DO_NOT_TRACK", "1")
     done = CliRunner().invoke(main, ["demo"])
