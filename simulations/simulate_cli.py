@@ -7,6 +7,7 @@ import click
 from aggregator.formats import MOST_SHOWN
 from client_sdk.survey import Survey
 from client_sdk.wording import counted
+from simulations import fleet
 from simulations.command import Command
 from simulations.crowd import forgetful
 from simulations.definition import Definition
@@ -75,7 +76,11 @@ def simulate(
     with progress(f"answers of {counted(devices, 'device')}", steps(survey, scenario, engine, repetitions)) as advance:
         found = run_simulation(survey, scenario, engine, repetitions, seed, progress=advance)
     if engine == "tallies" and forgetful(survey, scenario):
-        click.echo("each epoch is drawn apart; --engine clients follows what devices remember between them", err=True)
+        click.echo(
+            f"each epoch is drawn apart; --engine clients follows what up to {fleet.MOST_DEVICES:,} devices remember"
+            " between them",
+            err=True,
+        )
     truth_is = population.described(survey)
     if later is not None:
         truth_is += f"; by the last epoch drawn from {later.named(survey)}"

@@ -287,6 +287,17 @@ def test_the_command_names_the_population(example: Path) -> None:
     assert "; by the last epoch drawn from uniform for every question, an invented shape." in " ".join(moved.split())
 
 
+def test_it_says_which_memory_is_not_followed(example: Path, tmp_path: Path) -> None:
+    """Between epochs, of more devices than fit; with fewer, or without memory, there is nothing to say."""
+    permanent = 'memory = "permanent"\nepsilon_permanent = 2.0\nchanges = 3'
+    file = tmp_path / "permanent.toml"
+    file.write_text(example.read_text(encoding="utf-8").replace('memory = "fresh"', permanent), encoding="utf-8")
+    said = "each epoch is drawn apart; --engine clients follows what up to 200,000 devices remember between them\n"
+    for survey, devices, words in ((file, "2e6", said), (file, "5e4", ""), (example, "2e6", "")):
+        done = CliRunner().invoke(main, ["simulate", str(survey), "--devices", devices, "--epochs", "2"])
+        assert (done.exit_code, done.stderr) == (0, words)
+
+
 def test_one_report_is_not_many(example: Path) -> None:
     """One device answers one question."""
     shown = run(str(example), "--devices", "4", "--engine", "clients")
