@@ -37,7 +37,8 @@ from client_sdk.transport import HttpTransport, Transport, checked_url
 
 logger = logging.getLogger("hushtally")
 
-MOST_WARNINGS = 100  # names that one client warns about
+MOST_LINES = 100  # that one client logs of what is not kept
+UNPERMITTED = "record: nothing is kept before consent, or while every survey is silent; status() says why"
 CLOSE_SECONDS = 2.0
 NOT_NAMED, NOT_USABLE = "dropped: not named", "dropped: not usable"  # counters
 
@@ -126,7 +127,7 @@ class Client:
         self._all_named = events.Named.of(self._surveys)
         self._strict = strict
         self._on_error = on_error
-        self._warned: set[int] = set()
+        self._logged: set[int] = set()
         self._unusable: str | None = None
         self._device: Device | None = None
         self._closed = False
@@ -135,6 +136,7 @@ class Client:
         self._started = False
         terms = Terms(max_lifetime_epsilon, keep_consent, durable)
         transport = transport or HttpTransport()
+        self._place = state
         self._make: Callable[[], Device] = lambda: Device(
             State.at(state), device, asked, url, transport, terms, clock, randomness
         )
@@ -204,6 +206,9 @@ class Client:
         """
         if self._strict:
             self._check_strictly(event, fields)
+        if self._closed:
+            self._log_once(logging.WARNING, "record after close: nothing is kept")
+            return
         # the switches are asked for where it is written: to ask the environment takes longer than all else here
         self._run("record", lambda device: self._record(device, event, fields), None, even_if_off=True)
 
@@ -239,7 +244,7 @@ class Client:
 
         Print it, or build a settings page from its `as_dict()`. Of several surveys one follows the other.
         """
-        parts = self._run("explain", Device.explain, tuple(map(explain_survey, self._surveys)), even_if_off=True)
+        parts = self._look("explain", Device.explain, tuple(map(explain_survey, self._surveys)))
         if len(parts) == 1:
             return parts[0]
         return Explanation(
@@ -247,13 +252,17 @@ class Client:
         )
 
     def status(self) -> Status:
-        """How each survey stands, what waits, and what was delivered, dropped and why; no value is in it."""
+        """How each survey stands, what waits, and what was delivered, dropped and why; no value is in it.
+
+        After `close` it is read from the file: who agreed still does, and need not be asked again.
+        """
         silent = switched_off() or self._unusable or "its state cannot be read"
-        return self._run("status", Device.status, Status.unread(self._surveys, silent), even_if_off=True)
+        status = self._look("status", Device.status, Status.unread(self._surveys, silent))
+        return status.silenced(silent) if self._device is None else status
 
     def receipts(self) -> tuple[Receipt, ...]:
         """The customer's standing answers: to which survey and version, when, and on which text."""
-        return self._run("receipts", Device.receipts, (), even_if_off=True)
+        return self._look("receipts", Device.receipts, ())
 
     def close(self) -> None:
         """Ends the background thread and writes what is in memory; what waits is kept for the next start.
@@ -289,8 +298,9 @@ class Client:
 
     def _record(self, device: Device, event: str, fields: Mapping[str, object]) -> None:
         permit = device.permit()
-        if permit is None:
-            return  # before consent not even what is dropped is counted
+        if permit is None:  # then not even what is dropped is counted
+            self._log_once(logging.INFO, UNPERMITTED)
+            return
         named = permit.named
         if not named.event(event):
             if not self._all_named.event(event):
@@ -305,7 +315,7 @@ class Client:
                     self._warn_of_unnamed(f"a field of {event!r}", field, self._all_named.fields(event))
             elif required := named.unusable(event, field, value):
                 device.drop(permit, NOT_USABLE)
-                self._warn_once((event, field), f"field {event}.{field} {required}; it is dropped")
+                self._log_once(logging.WARNING, f"field {event}.{field} {required}; it is dropped", event, field)
             else:
                 kept[field] = events.kept(value)  # type: ignore[assignment]
         device.record(permit, event, kept)
@@ -323,13 +333,14 @@ class Client:
     def _warn_of_unnamed(self, what: str, name: str, known: Iterable[str]) -> None:
         # never the name itself: an app may have made it of what its customer did
         advice = likeness(str(name), known) or "Client(strict=True) tells which"
-        self._warn_once((what, name), f"{what} that no survey names is dropped; {advice}")
+        self._log_once(logging.WARNING, f"{what} that no survey names is dropped; {advice}", what, name)
 
-    def _warn_once(self, about: tuple[str, str], line: str) -> None:
-        known = hash(about)  # what an app named is not kept either
-        if known not in self._warned and len(self._warned) < MOST_WARNINGS:
-            self._warned.add(known)
-            logger.warning(line)
+    def _log_once(self, level: int, line: str, *about: str) -> None:
+        """Logs a line once for what it is about, or once at all."""
+        known = hash(about or line)  # what an app named is not kept either
+        if known not in self._logged and len(self._logged) < MOST_LINES:
+            self._logged.add(known)
+            logger.log(level, line)
 
     def _run(self, doing: str, action: Callable[[Device], T], otherwise: T, *, even_if_off: bool = False) -> T:
         """Does something on the device; what fails is kept out of the app, and only its kind is told."""
@@ -340,6 +351,16 @@ class Client:
             if self._started:
                 self._ticker.wake()
             return action(device)
+        except Exception as error:
+            self._tell(doing, error)
+            return otherwise
+
+    def _look(self, doing: str, action: Callable[[Device], T], otherwise: T) -> T:
+        """What is told of the device, also where it is switched off or closed: then the file is opened for a moment."""
+        if self._device is not None or not (self._closed and State.is_at(self._place)):
+            return self._run(doing, action, otherwise, even_if_off=True)
+        try:
+            return action(self._make())
         except Exception as error:
             self._tell(doing, error)
             return otherwise

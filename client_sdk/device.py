@@ -192,13 +192,14 @@ class Device:
         with self._state.lock() as connection:
             surveys = (self._standing(connection, survey) for survey in self._surveys)
             waiting = outbox.waiting(connection, self._id)
-            return Status(
-                off or (seal.BROKEN if self._permission.damaged else self._trouble),
-                tuple(replace(one, silent=off, next=None) if off else one for one in surveys),
+            status = Status(
+                seal.BROKEN if self._permission.damaged else self._trouble,
+                tuple(surveys),
                 len(waiting),
                 counters.find(connection, self._id),
                 self.delivery.trouble(waiting),
             )
+        return status.silenced(off) if off else status
 
     def explain(self) -> tuple[Explanation, ...]:
         """Every survey in plain language, with how it stands here."""

@@ -88,6 +88,11 @@ class State(Forking):
             cls._open[named] = state
             return state
 
+    @staticmethod
+    def is_at(path: str | os.PathLike[str]) -> bool:
+        """Whether there is a file, which `at` would not have to make."""
+        return str(path) != MEMORY and os.path.exists(os.path.expanduser(path))  # noqa: PTH110, PTH111  (as above)
+
     def lock(self) -> AbstractContextManager[sqlite3.Connection]:
         """The connection, for this thread alone; every statement commits by itself, and waits for the disk."""
         return _Locked(self)

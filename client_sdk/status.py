@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from client_sdk.survey import Survey
@@ -42,6 +42,11 @@ class Status:
     waiting: int
     counters: Mapping[str, int]
     delivery: str | None = None
+
+    def silenced(self, why: str) -> Self:
+        """The same where nothing is done any more."""
+        surveys = tuple(replace(one, silent=why, next=None) for one in self.surveys)
+        return replace(self, silent=why, surveys=surveys)
 
     @classmethod
     def unread(cls, surveys: Iterable[Survey], silent: str) -> Self:

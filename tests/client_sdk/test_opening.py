@@ -123,6 +123,19 @@ class TestTheFileIsClosed:
                 client.close()
             assert not is_open(path)
 
+    def test_when_what_a_closed_client_told_was_read(self, survey: Survey, options: Options) -> None:
+        """An app's page that is shown after `close` must not ask again who agreed."""
+        faults: list[Any] = []
+        with Client(survey, **options, on_error=faults.append) as client:
+            client.grant_consent()
+        assert client.status().surveys[0].consent
+        assert "The customer agreed." in str(client.explain())
+        assert [receipt.granted for receipt in client.receipts()] == [True]
+        assert not is_open(options["state"])
+        options["state"].write_text("damaged")
+        assert not client.status().surveys[0].consent
+        assert [fault.during for fault in faults] == ["status"]
+
     def test_not_amid_a_fork(self, survey: Survey, options: Options) -> None:
         """A child that is forked while SQLite closes could never use it: a fork waits for the lock of the state."""
         client = Client(survey, **options)

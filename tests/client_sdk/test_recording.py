@@ -71,3 +71,40 @@ def test_an_event_that_is_no_text_is_dropped_too(make_client: Make, caplog: pyte
     client = make_client()
     client.record(12345)  # type: ignore[arg-type]
     assert told(caplog) == [("WARNING", UNNAMED[0][2])]
+
+
+UNPERMITTED = "record: nothing is kept before consent, or while every survey is silent; status() says why"
+
+
+def test_before_consent_one_line_says_that_nothing_is_kept(make_client: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """At INFO, as that is no mistake, and also with strict=True; nothing is counted, and it is silent no longer."""
+    caplog.set_level(logging.INFO)
+    client = make_client(agree=False, strict=True)
+    for _ in range(3):
+        client.record("purchase")
+    assert told(caplog) == [("INFO", UNPERMITTED)]
+    assert client.status().counters == {}
+    client.grant_consent()
+    client.record("purchase")
+    assert len(told(caplog)) == 1
+
+
+def test_so_it_does_where_the_machine_is_switched_off(
+    make_client: Make, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setenv("DO_NOT_TRACK", "1")
+    client = make_client()
+    client.record("purchase")
+    assert told(caplog) == [("INFO", UNPERMITTED)]
+    assert client.status().silent == "DO_NOT_TRACK is set"
+
+
+def test_after_close_one_line_says_that_nothing_is_kept(make_client: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """At WARNING: an app that goes on recording has closed too early."""
+    client = make_client(strict=True)
+    client.close()
+    for _ in range(3):
+        client.record("purchase")
+    assert told(caplog) == [("WARNING", "record after close: nothing is kept")]
+    assert client.status().counters == {}

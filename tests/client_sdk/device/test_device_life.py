@@ -304,7 +304,7 @@ def test_after_close_every_call_is_quiet(lab):
     client.record("purchase", amount=1)
     client.tick()
     assert client.flush(0) is False
-    assert client.status() == Status.unread([lab.survey()], "it was closed")
+    assert client.status().silent == "it was closed"
     assert lab.faults == []
 
 
@@ -387,28 +387,30 @@ def test_the_switches_win_over_all(lab, monkeypatch):
 
 
 def test_every_survey_has_a_status_also_where_the_device_does_nothing(lab, monkeypatch):
-    """In the app's order, silent for the same reason. Switched off it tells what stands in the file; else nothing."""
+    """In the app's order, silent for the same reason. It tells what stands in the file, if that can be read."""
     surveys = [lab.survey(), lab.survey(id="second")]
     client = lab.client(surveys)
     lab.live(client)
     monkeypatch.setenv("DO_NOT_TRACK", "1")
-    status = client.status()
-    assert (status.silent, status.counters) == ("DO_NOT_TRACK is set", {"delivered": 2})
-    assert status.surveys == tuple(
-        SurveyStatus(f"{name} v1", True, "DO_NOT_TRACK is set", 1.0, 20.0) for name in ("habits", "second")
-    )
-    monkeypatch.delenv("DO_NOT_TRACK")
+
+    def stands(agreed, spent, most, why):
+        return tuple(SurveyStatus(f"{name} v1", agreed, why, spent, most) for name in ("habits", "second"))
+
+    off = "DO_NOT_TRACK is set"
+    assert client.status() == Status(off, stands(True, 1.0, 20.0, off), 0, {"delivered": 2})
     client.close()
+    assert client.status() == Status(off, stands(True, 1.0, 20.0, off), 0, {"delivered": 2})
+    monkeypatch.delenv("DO_NOT_TRACK")
+    closed = "it was closed"
+    assert client.status() == Status(closed, stands(True, 1.0, 20.0, closed), 0, {"delivered": 2})
+    for path in lab.folder.iterdir():
+        path.unlink()
+    assert client.status() == Status(closed, stands(False, 0.0, 0.0, closed), 0, {})
+    assert list(lab.folder.iterdir()) == []  # to ask does not make the file anew
     unusable = lab.client(surveys, state="/dev/null/state.db", agreed=False)
-    for one, reason in ((client, "it was closed"), (unusable, "the state file /dev/null/state.db cannot be used: ")):
-        status = one.status()
-        assert status.silent.startswith(reason)
-        assert status == Status(
-            status.silent,
-            tuple(SurveyStatus(f"{name} v1", False, status.silent, 0.0, 0.0) for name in ("habits", "second")),
-            0,
-            {},
-        )
+    status = unusable.status()
+    assert status.silent.startswith("the state file /dev/null/state.db cannot be used: ")
+    assert status == Status(status.silent, stands(False, 0.0, 0.0, status.silent), 0, {})
 
 
 def test_no_repr_and_no_log_holds_a_value(lab, caplog):
