@@ -84,6 +84,17 @@ class TestWhenItLeaves:
         assert client.flush(timeout)
         assert (len(recorder.requests), faults) == (1, [])
 
+    def test_a_flush_says_whether_anything_that_is_due_is_left(self, make_client: Make, clock: ScriptedClock) -> None:
+        """While the moment of what waits has not come, no collector is asked: that it is dead does not matter yet."""
+        dead = Recorder(ConnectionRefusedError())
+        client = make_client(transport=dead)
+        client.tick()
+        assert client.flush(0.1) is True
+        assert (client.status().waiting, dead.requests) == (1, [])
+        to_the_end_of_the_day(clock)
+        assert client.flush(0.1) is False
+        assert client.status().waiting == 1
+
     def test_an_answer_made_in_the_last_second_leaves_at_once(
         self, make_client: Make, recorder: Recorder, clock: ScriptedClock
     ) -> None:
