@@ -162,7 +162,7 @@ def concluded(outcomes: Sequence[Outcome], confidence: float) -> str:
     held = sum((row.coverage or 0) * row.published for row in outcomes)
     total = sum(row.published for row in outcomes)
     if not total:
-        return "No question has reports enough to be published: more devices would, or a smaller min_reports."
+        return "No question has enough reports to be published; it takes more devices, or a smaller min_reports."
     below = any(((row.low or 0) if row.repetitions == 1 else (row.estimate or 0)) < 0 for row in outcomes)
     return (
         f"{held:,.0f} of {total:,} intervals hold the truth: {held / total:.1%} ({confidence:.0%} is promised on"

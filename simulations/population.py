@@ -158,8 +158,11 @@ def _known(text: str, survey: Survey, progress: Callable[[], object]) -> tuple[d
             f" got {', '.join(rows.fieldnames or ()) or 'nothing'}"
         )
     stated = {}
-    for row in rows:
-        stated.setdefault(row["question"], {})[row["segment"]] = row["share"]
+    for line, row in enumerate(rows, 2):
+        shares = stated.setdefault(row["question"], {})
+        if row["segment"] in shares:
+            raise SimulationError(f"line {line}: {row['question']}: {row['segment']} is stated twice")
+        shares[row["segment"]] = row["share"]
     return {id: _shares(survey, id, shares) for id, shares in stated.items()}, ()
 
 
@@ -169,7 +172,7 @@ def _shares(survey: Survey, id: str, stated: object) -> Floats:
         raise SimulationError(f"{survey.name} has no question {id!r}{did_you_mean(id, known)}")
     places = {segment: place for place, segment in enumerate(survey.question(id).segments)}
     if not isinstance(stated, Mapping):
-        raise SimulationError(f"{id} must be an object of segments and their shares")
+        raise SimulationError(f"{id} must be an object of segments and their shares, got {json.dumps(stated)[:60]}")
     shares = np.zeros(len(places))
     for segment, share in stated.items():
         if segment not in places:

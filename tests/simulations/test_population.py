@@ -141,12 +141,16 @@ def test_a_number_for_a_name_stays_the_name_it_was(survey: Survey, tmp_path: Pat
         ('{"frequency": {"none": "x"}}', "the share of frequency: none must be a number from 0 to 1, got 'x'"),
         ('{"frequency": {"none": NaN}}', "must be a number from 0 to 1, got nan"),
         ('{"frequency": {"none": 0.9}}', "the shares of frequency must sum to 1, got 0.9"),
-        ('{"frequency": 1}', "frequency must be an object of segments and their shares"),
+        ('{"frequency": 1}', "frequency must be an object of segments and their shares, got 1"),
         ('{"frequency"', "is not JSON: "),
         ('{"a": ' * 100_000, "is not JSON that can be read: it is nested too deep"),
         (f"question,segment,share\n{'x' * 200_000},a,1\n", "is not CSV: field larger than field limit"),
         ("", "must be JSON, or CSV with the columns question, segment, share or device, day, event, ..., got nothing"),
         ("a,b\n1,2\n", "got a, b"),
+        (
+            "question,segment,share\nfrequency,none,1\nfrequency,none,0.5\nfrequency,once,0.5\n",
+            "line 3: frequency: none is stated twice",
+        ),
         ("device,day,event\n", "the log has no events"),
         (
             "device,day,event,amount,category\na,2026-10-01,purchase,3,x\na,2026-10-01,purchase,three,x\n",

@@ -298,6 +298,11 @@ def test_it_says_which_memory_is_not_followed(example: Path, tmp_path: Path) -> 
         assert (done.exit_code, done.stderr) == (0, words)
 
 
+def test_nothing_published_says_what_it_takes(example: Path) -> None:
+    shown = run(str(example), "--devices", "50")
+    assert "No question has enough reports to be published; it takes more devices, or a smaller min_reports." in shown
+
+
 def test_one_report_is_not_many(example: Path) -> None:
     """One device answers one question."""
     shown = run(str(example), "--devices", "4", "--engine", "clients")
