@@ -227,10 +227,11 @@ class Client:
         self._run("tick", tick, None)
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Sends the answers that are due, for at most `timeout` seconds; whether it is known that none of these is left.
+        """Sends the answers that are due, for at most `timeout` seconds; whether it is known that none of them is left.
 
-        An answer is due once its random moment has come: others still wait, which `status().waiting` counts too, and no
-        collector is asked for them. It never blocks longer, whatever hangs: what is under way goes on in the background.
+        An answer is due once its random moment has come. Before that it is not sent, and not asked for here:
+        `status().waiting` counts it. The call never blocks longer, whatever hangs: what is under way then goes on in
+        the background.
         """
         done = self._within(timeout, lambda: self._run("flush", lambda one: one.send(timeout, wait=True), False))
         return done is True
