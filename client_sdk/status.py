@@ -27,6 +27,12 @@ class SurveyStatus:
     withdrew: bool = False
     next: str | None = None
 
+    def __str__(self) -> str:
+        consent = "agreed" if self.consent else "withdrew" if self.withdrew else "no consent"
+        coming = f"next answer in {self.next}" if self.next else "no answer planned"
+        spent = f"epsilon {self.spent:g} spent of at most {self.most:g}" if self.most else "nothing spent"
+        return f"{self.survey}: {consent}; {f'silent: {self.silent}' if self.silent else coming}; {spent}"
+
 
 @dataclass(frozen=True)
 class Status:
@@ -42,6 +48,15 @@ class Status:
     waiting: int
     counters: Mapping[str, int]
     delivery: str | None = None
+
+    def __str__(self) -> str:
+        lines = [f"silent: {self.silent}"] if self.silent else []
+        lines += map(str, self.surveys)
+        lines += [
+            f"{number:,} {fate}" for fate, number in {"waiting to be sent": self.waiting, **self.counters}.items()
+        ]
+        lines += [f"not delivered: {self.delivery}"] if self.delivery else []
+        return "\n".join(lines)
 
     def silenced(self, why: str) -> Self:
         """The same where nothing is done any more."""
