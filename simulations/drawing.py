@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from html import escape
 from typing import Any
+
+from rich.cells import cell_len, set_cell_size
 
 from simulations.bars import Bars
 from simulations.chart import Chart
@@ -12,8 +15,10 @@ from simulations.errors import SimulationError
 from simulations.shapes import Area, Drawing, Stroke, Words
 
 FONT = "system-ui, -apple-system, 'Segoe UI', sans-serif"
+FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "arial.ttf", "Arial.ttf")  # of a PNG, the first that is there
 SCALE = 2  # pixels of a PNG for one of the chart
 COLUMNS, ROWS = 64, 14
+NAME = 18  # columns of a name beside bars
 
 
 def to_svg(drawing: Drawing) -> str:
@@ -57,7 +62,7 @@ def to_png(drawing: Drawing) -> bytes:
 
     for shape in drawing.shapes:
         if isinstance(shape, Words):
-            font = ImageFont.load_default(SCALE * shape.size)
+            font = _font(ImageFont, SCALE * shape.size)
             draw.text(scaled([shape.at])[0], shape.text, fill=shape.colour, font=font, anchor=anchors[shape.anchor])
         elif isinstance(shape, Area):
             draw.polygon(scaled(shape.points), fill=shape.colour)
@@ -66,6 +71,14 @@ def to_png(drawing: Drawing) -> bytes:
     out = io.BytesIO()
     image.save(out, "PNG", optimize=True)
     return out.getvalue()
+
+
+def _font(fonts: Any, size: int) -> Any:
+    """A font of the system that has the letters of many languages, or else Pillow's own, which has few."""
+    for name in FONTS:
+        with suppress(OSError):
+            return fonts.truetype(name, size)
+    return fonts.load_default(size)
 
 
 def to_text(drawing: Chart | Bars) -> str:
@@ -77,18 +90,20 @@ def _bars_text(bars: Bars) -> str:
     """A line for every bar: = for its interval, o for the estimate, | for the truth."""
 
     def column(share: float) -> int:
-        return round(bars.axis.place(share) * (COLUMNS - 21))
+        return round(bars.axis.place(share) * (COLUMNS - NAME - 3))
 
     lines = [bars.title, f"  =o=: {bars.key}; |: truth"]
     for group in bars.groups:
         lines.append(f"{group.name}  {group.about}")
         for bar in group.bars:
-            cells = [" "] * (COLUMNS - 20)
+            cells = [" "] * (COLUMNS - NAME - 2)
             for place in range(column(bar.low), column(bar.high) + 1):
                 cells[place] = "="
             cells[column(bar.estimate)] = "o"
             cells[column(bar.truth)] = "|"
-            lines.append(f"{bar.name[:18]:>18} {''.join(cells)} {bar.estimate:7.1%}{' miss' if bar.misses else ''}")
+            name = set_cell_size(bar.name, min(cell_len(bar.name), NAME))
+            aligned = " " * (NAME - cell_len(name)) + name
+            lines.append(f"{aligned} {''.join(cells)} {bar.estimate:7.1%}{' miss' if bar.misses else ''}")
     return "\n".join(lines)
 
 

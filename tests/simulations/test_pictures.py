@@ -14,13 +14,14 @@ from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
-from PIL import Image
+from PIL import Image, ImageFont
+from rich.cells import cell_len
 
 from hushtally.cli import main
 from simulations.bars import BAR, BLUE, Bar, Bars, Group
 from simulations.chart import MOST_LINES, MOST_MARKS, WIDTH, Axis, Chart, Line, distinct
 from simulations.definition import Definition
-from simulations.drawing import to_png, to_svg, to_text
+from simulations.drawing import FONTS, to_png, to_svg, to_text
 from simulations.errors import SimulationError
 from simulations.formats import outcome_sheets
 from simulations.outlook import Demand
@@ -88,6 +89,21 @@ def test_png_is_the_same_size_twice(pictures: list[Picture]) -> None:
         image = Image.open(io.BytesIO(to_png(picture.chart)))
         assert image.size == (2 * WIDTH, 2 * picture.chart.height)
         assert len(image.getcolors(10**6) or ()) > 10
+
+
+def test_names_of_many_languages_are_drawn() -> None:
+    """In a PNG as letters, where the system has a font with them; in a terminal in line, however wide they are."""
+
+    def bars(name: str) -> Bars:
+        return Bars("t", "estimate", [Group("g", "", [Bar(name, 0.1, 0.0, 0.2, 0.1)])])
+
+    try:
+        ImageFont.truetype(FONTS[0], 20)
+    except OSError:
+        pytest.skip("the system has no such font")
+    assert to_png(bars("\u00fc\u00df")) != to_png(bars("\u00f6\u00e5")), "no two letters are the same empty box"
+    plain, wide = (to_text(bars(name)).splitlines()[-1] for name in ("x" * 30, "\u65e5" * 30))
+    assert cell_len(plain) == cell_len(wide)
 
 
 def test_a_png_needs_pillow(pictures: list[Picture], monkeypatch: pytest.MonkeyPatch) -> None:
