@@ -10,11 +10,12 @@ from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any, Self, SupportsFloat, TypeVar, Unpack
+from typing import Any, Never, Self, SupportsFloat, TypeVar, Unpack
 
 from client_sdk.client import Client, Options
 from client_sdk.consent import Receipt
 from client_sdk.device import TICK_SECONDS
+from client_sdk.errors import ClientError
 from client_sdk.explain import Explanation
 from client_sdk.status import Status
 from client_sdk.survey import Survey
@@ -92,7 +93,9 @@ class AsyncClient:
     Calls are done in the order in which they were made, off the loop; those that send go beside the others.
     """
 
-    def __init__(self, client: Client, lane: Lane | None = None) -> None:
+    def __init__(self, client: Client, lane: Lane | None = None, **options: Never) -> None:
+        if options or not isinstance(client, Client):
+            raise ClientError("an AsyncClient is made by `await AsyncClient.open(surveys, ...)`")
         self._client = client
         self._keeping = lane or Lane()
         self._sending = Lane()

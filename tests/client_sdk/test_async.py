@@ -100,6 +100,9 @@ def test_what_the_app_cannot_mean_is_raised(survey: Survey, options: Any) -> Non
     async def live() -> None:
         with pytest.raises(ClientError, match="plain http"):
             await AsyncClient.open(survey, **(options | {"collector": "http://tally.example"}))
+        for given in ({}, options):
+            with pytest.raises(ClientError, match=r"is made by `await AsyncClient\.open\(surveys, \.\.\.\)`"):
+                AsyncClient(survey, **given)
         client = await AsyncClient.open(survey, **options, strict=True)
         with pytest.raises(ClientError, match="named by no survey"):
             await client.record("browse")
@@ -299,6 +302,7 @@ async def live(survey: Survey) -> None:
     client = await AsyncClient.open(survey, collector="https://x.example", state="s")
     await client.record("purchase", amount=None)
     client.explain().as_dict()
+    AsyncClient(survey, collector="https://x.example", state="s")
 """
     )
     checked = {}
@@ -312,4 +316,4 @@ async def live(survey: Survey) -> None:
         )
         checked[file.stem] = [line for line in done.stdout.splitlines() if "error:" in line]
     assert checked["right"] == []
-    assert {line.split(":")[1] for line in checked["wrong"]} == {"5", "6", "8", "9"}
+    assert {line.split(":")[1] for line in checked["wrong"]} == {"5", "6", "8", "9", "10"}
