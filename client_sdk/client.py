@@ -237,7 +237,10 @@ class Client:
         return done is True
 
     def start(self) -> None:
-        """Ticks from a background thread, also in processes forked later, until `close`."""
+        """Ticks from a background thread until `close`.
+
+        No thread outlives a fork: in a process forked later it begins with the first call of the client, as of `start`.
+        """
         self._started = True
         self._ticker.wake()
 

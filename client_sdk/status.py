@@ -52,9 +52,8 @@ class Status:
     def __str__(self) -> str:
         lines = [f"silent: {self.silent}"] if self.silent else []
         lines += map(str, self.surveys)
-        lines += [
-            f"{number:,} {fate}" for fate, number in {"waiting to be sent": self.waiting, **self.counters}.items()
-        ]
+        lines.append(f"{self.waiting:,} waiting to be sent")
+        lines += [f"{number:,} {fate}" for fate, number in self.counters.items()]
         lines += [f"not delivered: {self.delivery}"] if self.delivery else []
         return "\n".join(lines)
 

@@ -14,7 +14,8 @@ SHORTEST_SECONDS, LONGEST_SECONDS = 30, 90
 class Ticker(Forking):
     """Calls `tick` every 30 to 90 seconds from a daemon thread that begins with the first use of each process.
 
-    A thread does not outlive a fork: `wake` begins a new one in a child, and none once the interpreter shuts down.
+    A thread does not outlive a fork, and amid one, while locks are put right, none must begin: a child has none before
+    its first `wake`. Once the interpreter shuts down none begins any more.
     """
 
     def __init__(self, tick: Callable[[], None], randomness: Randomness) -> None:
