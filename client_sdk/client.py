@@ -198,8 +198,8 @@ class Client:
 
         What no survey names is dropped, counted, and warned about once. The warning does not hold the name, which may
         tell of the customer; with strict=True, for development, ClientError does. Field values are numbers within
-        10^12, also Decimals and those of numpy, or, where no survey sums them, texts of at most 100 characters; others
-        are dropped in the same way.
+        10^12, also Decimals and those of numpy, or, where no survey sums them, texts of at most 100 characters. Others
+        are dropped in the same way, bools among them: pass 1 or 0.
 
         It waits for a state file that others hold for a fraction of a second, and once a second, at most; then the last
         64 events are kept in memory, and those before are dropped and counted.

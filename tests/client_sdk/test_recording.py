@@ -73,6 +73,18 @@ def test_an_event_that_is_no_text_is_dropped_too(make_client: Make, caplog: pyte
     assert told(caplog) == [("WARNING", UNNAMED[0][2])]
 
 
+def test_a_bool_is_dropped_and_what_to_pass_is_said_once(make_client: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """A type checker takes a bool for a number."""
+    client = make_client()
+    for flag in (True, False, True):
+        client.record("purchase", amount=flag)
+    required = "field purchase.amount must be a number or a text, and a bool is neither: pass 1 or 0"
+    assert told(caplog) == [("WARNING", f"{required}; it is dropped")]
+    assert client.status().counters == {"dropped: not usable": 3}
+    with pytest.raises(ClientError, match=f"^{required}, got bool$"):
+        make_client(strict=True).record("purchase", amount=True)
+
+
 UNPERMITTED = "record: nothing is kept before consent, or while every survey is silent; status() says why"
 
 
