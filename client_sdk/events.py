@@ -18,7 +18,7 @@ LONGEST_TEXT = 100
 LARGEST_NUMBER = 1e12
 REQUIREMENT = f"must be a number within 10^12 or a text of at most {LONGEST_TEXT} characters"
 SUMMED = "must be a number, as a survey sums it"
-BOOL = "must be a number or a text, and a bool is neither: pass 1 or 0"
+BOOL = f"{REQUIREMENT} (for a bool pass 1 or 0)"
 
 DAMAGED = "dropped: damaged events"
 # whatever a damaged file holds can be read as bytes
@@ -82,7 +82,7 @@ class Named:
     def unusable(self, event: str, field: str, value: object) -> str | None:
         """What is required of the field's value, if it cannot be kept; see `kept`. A sum takes numbers alone."""
         if kept(value) is None:
-            return BOOL if isinstance(value, bool) else REQUIREMENT
+            return BOOL if type(value) is bool else REQUIREMENT
         return SUMMED if isinstance(value, str) and (event, field) in self._summed else None
 
 

@@ -108,8 +108,11 @@ def test_all_else_is_dropped_and_counted_and_nothing_raises(value: Any, make_cli
         make_client(strict=True).record("purchase", category=value)
 
 
-def test_an_object_that_will_not_tell_its_class_raises_nothing() -> None:
-    assert kept(Lost()) is None
+def test_an_object_that_will_not_tell_its_class_raises_nothing(make_client: Make) -> None:
+    faults: list[Any] = []
+    client = make_client(on_error=faults.append)
+    client.record("purchase", category=Lost())
+    assert (faults, client.status().counters) == ([], {"dropped: not usable": 1})
 
 
 @pytest.mark.parametrize(
