@@ -98,6 +98,9 @@ class Survey:
         """SHA-256 of the canonical JSON of the resolved survey, 64 hex digits."""
         return sha256(self.resolved)
 
+    def __hash__(self) -> int:
+        return hash(self.digest)  # equal surveys have equal digests; of its tables there is no hash
+
     @property
     def name(self) -> str:
         """Id and version, as people say them."""

@@ -67,6 +67,7 @@ def test_the_same_meaning_has_the_same_digest(change):
     assert changed != EXAMPLE
     assert Survey.parse(changed).digest == Survey.parse(EXAMPLE).digest
     assert Survey.parse(changed) == Survey.parse(EXAMPLE)
+    assert hash(Survey.parse(changed)) == hash(Survey.parse(EXAMPLE))
 
 
 def test_the_order_of_fields_and_the_type_of_numbers_do_not_enter_the_digest(survey):
@@ -81,6 +82,12 @@ def test_a_digest_is_64_hex_digits_and_stable(survey):
     assert Survey.from_resolved(over_the_wire(survey)).digest == survey.digest
     assert len(bytes.fromhex(survey.digest)) == 32
     assert Survey.parse(EXAMPLE).digest != Survey.parse(PERMANENT).digest
+
+
+def test_a_survey_may_be_a_key():
+    """Of a dictionary or in a set: another that is equal finds it, one that differs does not."""
+    found = {Survey.parse(EXAMPLE): "fresh", Survey.parse(PERMANENT): "permanent"}
+    assert (len(found), found[Survey.parse(EXAMPLE)]) == (2, "fresh")
 
 
 def leaves(value, way=()):
