@@ -29,12 +29,12 @@ from simulations.demo_runs import run_again
 from simulations.drawing import to_svg
 from simulations.errors import ArgumentError
 from simulations.fleet import require_clients
-from simulations.formats import UNCUT, console
 from simulations.option_types import Count, NewFile, NewFolder, Number
+from simulations.outcome_sheets import UNCUT
 from simulations.progress import progress
 from simulations.purchases import LOG_ENDS, Customer, load_customers, shift_to
 from simulations.server import collector
-from simulations.sheet import fits, print_table, print_words
+from simulations.sheet import console, fits, print_table, print_words
 
 SURVEY, DATABASE = "cdnow.toml", "hushtally.db"
 ALL = 23_570

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
+
+from aggregator.formats import PIPED_WIDTH
 
 UNBOUNDED = 10_000  # columns: wider than any table
 
@@ -30,6 +33,11 @@ class Sheet:
     words: Sequence[str] = ()
     stressed: int | None = None
     remark: str = ""
+
+
+def console() -> Console:
+    """The console of results: as wide as the terminal, or of one fixed width in a pipe."""
+    return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
 
 
 def print_words(words: str, out: Console, style: str | None = None) -> None:

@@ -11,8 +11,8 @@ from simulations import fleet
 from simulations.command import Command
 from simulations.crowd import forgetful
 from simulations.definition import Definition
-from simulations.formats import SIMULATION_LEGEND, concluded, console, outcome_sheets
 from simulations.option_types import Count, ShapeName, Share
+from simulations.outcome_sheets import LEGEND, concluded, outcome_sheets
 from simulations.page import Page
 from simulations.pictures import simulation_pictures
 from simulations.planning import CONFIDENCE
@@ -20,7 +20,7 @@ from simulations.population import SHAPES, Population
 from simulations.presentation import Presentation, facts, presenting
 from simulations.progress import progress
 from simulations.scenario import Scenario
-from simulations.sheet import print_sheet, print_words
+from simulations.sheet import console, print_sheet, print_words
 from simulations.simulate import ENGINES, steps
 from simulations.simulate import simulate as run_simulation
 from simulations.supposition import Supposition, supposing, warned
@@ -89,7 +89,7 @@ def simulate(
     about = facts(survey, truth_is, supposed)
     about |= {"simulated": f"engine {engine}, {repetitions:,} x, seed {seed}, epochs: {epochs}"}
     title = f"{survey.name}: simulated with {counted(devices, 'device')}"
-    shown.write(Page(title, words, about, drawn, SIMULATION_LEGEND, outcome_sheets(found)))
+    shown.write(Page(title, words, about, drawn, LEGEND, outcome_sheets(found)))
     if shown.as_table:
         out = console()
         for sheet in outcome_sheets(found, MOST_SHOWN):

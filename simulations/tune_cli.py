@@ -12,17 +12,17 @@ from client_sdk.survey import Survey
 from client_sdk.wording import counted
 from simulations.command import Command
 from simulations.definition import Definition, write_epsilon
-from simulations.formats import TUNING_LEGEND, console, tuning_sheets
 from simulations.numerals import points
 from simulations.option_types import Count, Number, Share, require_room, require_writable
 from simulations.outlook import Demand
 from simulations.page import Page
 from simulations.pictures import tuning_pictures
 from simulations.presentation import Presentation, facts, presenting
-from simulations.sheet import print_sheet, print_words
+from simulations.sheet import console, print_sheet, print_words
 from simulations.supposition import Supposition, supposing
 from simulations.tune import GRID, Tuning
 from simulations.tune import tune as tune_survey
+from simulations.tuning_sheets import LEGEND, tuning_sheets
 
 
 @click.command("tune", cls=Command)
@@ -82,7 +82,7 @@ def tune(
         "revealed": f"counted {found.span}; ceiling: {ceiling:g}",
     }
     title = f"{survey.name}: which epsilon, with {counted(supposed.devices, 'device')}"
-    shown.write(Page(title, words, about, drawn, TUNING_LEGEND, sheets))
+    shown.write(Page(title, words, about, drawn, LEGEND, sheets))
     if write:
         _write(file, found, survey)
     if shown.as_table:
@@ -90,7 +90,7 @@ def tune(
         print_words(f"{words}\n", out, "bold")
         for sheet in sheets:
             print_sheet(sheet, out)
-        for name, meaning in TUNING_LEGEND.items():
+        for name, meaning in LEGEND.items():
             print_words(f"{name}: {meaning}", out, "dim")
         print_words(f"Truth: {truth_is}.", out, "dim")
     else:

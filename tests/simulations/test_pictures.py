@@ -23,7 +23,7 @@ from simulations.chart import MOST_LINES, MOST_MARKS, WIDTH, Axis, Chart, Line, 
 from simulations.definition import Definition
 from simulations.drawing import FONTS, to_png, to_svg, to_text
 from simulations.errors import SimulationError
-from simulations.formats import outcome_sheets
+from simulations.outcome_sheets import outcome_sheets
 from simulations.outlook import Demand
 from simulations.page import Page
 from simulations.pictures import MOST_BARS, Picture, simulation_pictures, tuning_pictures

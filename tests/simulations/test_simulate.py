@@ -23,7 +23,7 @@ from simulations.definition import Definition
 from simulations.drawn import draw_supporting
 from simulations.errors import SimulationError
 from simulations.fleet import InProcess
-from simulations.formats import concluded, outcome_sheets
+from simulations.outcome_sheets import concluded, outcome_sheets
 from simulations.outlook import Demand, outlook
 from simulations.planning import ONE_SIDED, least_detected, power
 from simulations.population import Population

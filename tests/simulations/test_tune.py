@@ -17,12 +17,12 @@ from client_sdk.wording import counted
 from hushtally.cli import main
 from simulations.definition import Definition
 from simulations.errors import SimulationError
-from simulations.formats import tuning_sheets
 from simulations.numerals import half, points
 from simulations.outlook import Demand
 from simulations.population import Population, Shape
 from simulations.sheet import print_sheet
 from simulations.tune import GRID, tune
+from simulations.tuning_sheets import tuning_sheets
 
 ANYONE = Population(Shape("zipf", 1.0), {})
 HIGH = 1_000.0  # a ceiling that no survey reaches
