@@ -85,16 +85,16 @@ class Client:
     client, with all its surveys: events that none of them names are deleted.
 
     max_epsilon, max_lifetime_epsilon: the app's own ceilings for one report and for all surveys together; None: no
-    limit of its own. keep_consent: consent outlives a new version of a survey, also one that reveals more (`hushtally
-    survey diff` says whether it does: then ask again), up to max_lifetime_epsilon, which it needs. durable: every event
-    is on the disk when `record` returns, instead of with the 64th or the first call a second later, or `on_error` is
-    told. strict: `record` raises for what no survey names and for values that cannot be kept. on_error: told of every
-    failure that is kept out of the app. clock, randomness and transport are for tests.
+    limit of its own. keep_consent: consent outlives a new version of a survey, up to max_lifetime_epsilon, which it
+    needs. That goes for a version that reveals more, too: ask again where `hushtally survey diff` says so. durable:
+    every event is on the disk when `record` returns, or `on_error` is told. Else it gets there with the 64th event, or
+    with the first call a second later. strict: `record` raises for what no survey names and for values that cannot be
+    kept. on_error: told of every failure that is kept out of the app. clock, randomness and transport are for tests.
 
-    Raises ClientError for what the app cannot mean. After construction nothing raises into the app; a state file that
-    cannot be used makes the client silent, and `status` says why. So does one that was copied, restored or damaged, or
-    parted from the mark beside it: such a device is silent for the rest of its surveys. DO_NOT_TRACK=1 and
-    HUSHTALLY_DISABLED=1 in the environment win over all.
+    Raises ClientError for what the app cannot mean. After construction nothing raises into the app, `record` with
+    strict=True aside. Where the state file cannot be used the client is silent, and `status` says why. Where it was
+    copied, restored or damaged, or parted from the mark beside it, the device stays silent for the rest of its surveys.
+    DO_NOT_TRACK=1 and HUSHTALLY_DISABLED=1 in the environment win over all.
     """
 
     def __init__(
@@ -175,13 +175,15 @@ class Client:
         under way are cut off. Two things may still arrive: what the system had already been given to send, and what
         another process is just sending.
 
-        Returns whether it is noted and all of it erased. Else the file could not be written, and `on_error` is told; or
-        another process was just reading what is to be erased: the next `tick` erases it.
+        Returns whether it is noted and all of it erased. False means one of these:
 
-        While it is not noted, this client records, answers and sends nothing. Every `record`, `tick`, `status` and
-        `grant_consent` tries again, at last `close`. If `close` fails too, or the process dies before, the file knows
-        of no withdrawal: after the next start consent stands, until withdrawn again. After `close`, and where the file
-        cannot be opened, which is tried once more, nothing tries again: call it on a new client.
+        - Another process was just reading what is to be erased. The next `tick` erases it.
+        - The file could not be written; `on_error` is told. This client then records, answers and sends nothing. Every
+          `record`, `tick`, `status` and `grant_consent` tries again, at last `close`. If `close` fails too, or the
+          process dies before, the file knows of no withdrawal: after the next start consent stands, until withdrawn
+          again.
+        - The file could not be opened, which is tried once more, or the client was closed; `on_error` is told. Nothing
+          tries again: call it once more, after `close` on a new client.
         """
         self._reopen("withdraw_consent")
         return self._run("withdraw_consent", Device.withdraw, False, even_if_off=True)
@@ -201,8 +203,10 @@ class Client:
         10^12, also Decimals and those of numpy, or, where no survey sums them, texts of at most 100 characters. Others
         are dropped in the same way, bools among them: pass 1 or 0.
 
-        It waits for a state file that others hold for a fraction of a second, and once a second, at most; then the last
-        64 events are kept in memory, and those before are dropped and counted.
+        Before consent nothing is kept or counted; the log says so once, at INFO. After `close` it warns once.
+
+        Where others hold the state file, it waits for a fraction of a second, and that once a second at most. The last
+        64 events are then kept in memory; those before are dropped and counted.
         """
         if self._strict:
             self._check_strictly(event, fields)
@@ -215,9 +219,9 @@ class Client:
     def tick(self, timeout: float = TICK_SECONDS) -> None:
         """Makes the answers that are due and tries once to send those whose time has come; to be called now and then.
 
-        An answer is sent at a random moment of its epoch, or at the first tick after it: tick by a timer, so that the
-        time tells nothing of the customer. A slow collector holds up the call for `timeout` seconds at most, and for as
-        many minutes as it fails not at all.
+        An answer is sent at a random moment of its epoch, or at the first tick after it. Tick by a timer, so that the
+        time tells nothing of the customer. A slow collector holds up the call for `timeout` seconds at most. One that
+        failed is left alone for a while; a tick then does not wait for it at all.
         """
 
         def tick(device: Device) -> None:
@@ -229,9 +233,8 @@ class Client:
     def flush(self, timeout: float = 5.0) -> bool:
         """Sends the answers that are due, for at most `timeout` seconds; whether it is known that none of them is left.
 
-        An answer is due once its random moment has come. Before that it is not sent, and not asked for here:
-        `status().waiting` counts it. The call never blocks longer, whatever hangs: what is under way then goes on in
-        the background.
+        An answer is due once its random moment has come. Others wait, as `status().waiting` says, and do not count
+        here. The call never blocks longer, whatever hangs: what is under way then goes on in the background.
         """
         done = self._within(timeout, lambda: self._run("flush", lambda one: one.send(timeout, wait=True), False))
         return done is True
@@ -272,8 +275,8 @@ class Client:
     def close(self) -> None:
         """Ends the background thread and writes what is in memory; what waits is kept for the next start.
 
-        The last client on a state file closes it. Blocks for two seconds at most; may be called again. What could not
-        be written in that time `on_error` is told.
+        The last client on a state file closes it. It blocks for two seconds at most; `on_error` is told if not all was
+        written by then. It may be called again.
         """
         device = self._device
         self._closed = True

@@ -14,9 +14,9 @@ class SurveyStatus:
     """One survey on this device.
 
     consent: whether the customer agrees. silent: why the device does not answer, None while it does. spent: the epsilon
-    spent on it, with permanent memory all that was set aside for it once it has answered, as what was spent would tell
-    how often an answer changed; most: what that may yet come to. withdrew: whether the customer agreed no longer, or
-    never would. next: the next epoch in which the device answers, None if it answers no more.
+    spent on it. With permanent memory that is all that was set aside, from the first answer on: what was spent so far
+    would tell how often an answer changed. most: what `spent` may yet come to. withdrew: whether the customer withdrew,
+    after agreeing or without. next: the next epoch in which the device answers, None if it answers no more.
     """
 
     survey: str
@@ -39,8 +39,8 @@ class Status:
     """A client. silent: why it does nothing at all, None while it works. surveys: all of them, in the app's order.
 
     waiting: batches that are not delivered yet, most of them because their moment has not come. counters: reports and
-    events, by fate. delivery: why the last try to deliver failed, None if it went well or none was made since the app
-    started. Where the state file cannot be read, all is told as if nothing were in it.
+    events, by fate. delivery: why the last try to deliver failed; None if it went well, or if none was made since the
+    app started. Where the state file cannot be read, all is told as if nothing were in it. Printed it is a few lines.
     """
 
     silent: str | None

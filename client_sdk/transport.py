@@ -41,7 +41,7 @@ class Transport(Protocol):
 
 
 class _Loading(Forking):
-    """Loads the requests: no fork comes between, as a child could never end what another thread had begun to import."""
+    """Loads the requests. No fork may come amid it: a child could never end what another thread had begun to import."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -71,8 +71,8 @@ _abandoned: list[threading.Thread] = []
 class HttpTransport(Forking):
     """The transport of the standard library: no cookies, no redirects, verified certificates.
 
-    https goes through the proxy that the environment names (HTTPS_PROXY, NO_PROXY; http://host:port alone); plain http,
-    to this machine alone, through none.
+    https goes through the proxy that the environment names (HTTPS_PROXY, NO_PROXY), which must be http://host:port.
+    Plain http goes to this machine alone, and through no proxy.
     """
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class HttpTransport(Forking):
         super().__init__()
 
     def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = LARGEST_ANSWER) -> Answer:
-        """See Transport; it may return a moment late, but not with the server's or the name service's consent."""
+        """See Transport. It may return a moment late; no server and no name service can make it later."""
         _abandoned[:] = [thread for thread in _abandoned if thread.is_alive()]
         if len(_abandoned) >= MOST_ABANDONED:
             raise TimeoutError("earlier requests still hang")
@@ -97,9 +97,9 @@ class HttpTransport(Forking):
         return attempt.answer()
 
     def cut(self) -> None:
-        """Cuts all requests under way, and those that begin before `resume`: they raise CutOff, their bodies unsent.
+        """Cuts all requests under way, and those that begin before `resume`: they raise CutOff.
 
-        What was handed to the system before may still arrive.
+        No more of their bodies is sent; what was handed to the system before may still arrive.
         """
         self._stopped = True
         for attempt in list(self._attempts):
