@@ -228,7 +228,7 @@ class Client:
             device.answer()
             device.send(timeout)
 
-        self._run("tick", tick, None)
+        self._run("tick", tick, None, even_if_off=True)  # then it only deletes what was kept for long enough
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Sends the answers that are due, for at most `timeout` seconds; whether it is known that none of them is left.

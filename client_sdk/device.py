@@ -8,13 +8,13 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from client_sdk import answering, consent, counters, erasure, events, ledger, outbox, schedule, seal
+from client_sdk import answering, consent, counters, erasure, ledger, outbox, schedule, seal
 from client_sdk.consent import Receipt
 from client_sdk.delivery import Delivery
 from client_sdk.errors import StateError
 from client_sdk.explain import Explanation, explain_survey
 from client_sdk.journal import Journal
-from client_sdk.permission import NOTHING, Permission, Permit, switched_off
+from client_sdk.permission import NOTHING, Permission, Permit
 from client_sdk.randomness import Randomness
 from client_sdk.schedule import Schedule
 from client_sdk.state import State
@@ -68,7 +68,6 @@ class Device:
         with state.snapshot() as connection:
             self._permission.damaged = not seal.holds(connection, self._id)
         self._trouble: str | None = None
-        self._pruned_on: date | None = None
         self._permit = NOTHING
         self.refresh()
         state.join(self)
@@ -134,6 +133,7 @@ class Device:
                 self._finish_withdrawal()
         permit, today = self._permit, self._clock().date()
         if not permit.named.events:
+            self.journal.write_due(for_app=True)  # what was recorded before is kept no longer than was told
             return None
         # what ended with the day before is left out when it is written: to ask the file here could take long
         return permit if permit.day == today else replace(permit, day=today)
@@ -153,60 +153,57 @@ class Device:
 
     def _answer(self) -> None:
         self._finish_withdrawal()
+        self.journal.write_due()
         self._state.erase()
         self._state.mark_soon()
-        if self._permission.damaged:
+        if self._permission.stopped():
             return
-        self.journal.write_due()
         now = self._clock()
         self.refresh()
         with self._state.lock() as connection:
             ended = schedule.over(connection, self._id, now.date())
             work = [survey for survey in self._permit.surveys if self._has_work(connection, survey, now)]
-            stale = self._pruned_on != now.date() and events.outdated(
-                connection, self._id, now.date(), *self._permission.looking(connection)
-            )
-        if work or ended or stale:
+        if work or ended:
             self.journal.write()
             with self._sealed(self._state.answering() if work else self._state.transaction()) as connection:
-                if ended or stale:
-                    self._forget(connection, now)
+                for digest in ended:
+                    schedule.close(connection, self._id, digest)
                 for survey in work:
                     self._work(connection, survey, now)
             self._state.erase()
-        self._pruned_on = now.date()
 
     def send(self, seconds: float, *, wait: bool = False) -> bool:
         """Sends what is due within `seconds`; whether nothing that is due is left."""
-        if self._permission.damaged:
+        if self._permission.stopped():
             return False
         with self._noting_trouble():
             return self.delivery.send(self._clock(), seconds, wait=wait)
 
     def status(self) -> Status:
         """How everything stands, also where it is switched off; no value is in it."""
-        off = switched_off()
         with suppress(sqlite3.Error):  # what cannot be written can still be told
             self._finish_withdrawal()
             self.journal.write()
+            self._state.erase()
         with self._state.lock() as connection:
-            surveys = (self._standing(connection, survey) for survey in self._surveys)
+            surveys = tuple(self._standing(connection, survey) for survey in self._surveys)
             waiting = outbox.waiting(connection, self._id)
             status = Status(
-                seal.BROKEN if self._permission.damaged else self._trouble,
-                tuple(surveys),
+                self._trouble,
+                surveys,
                 len(waiting),
                 counters.find(connection, self._id),
                 self.delivery.trouble(waiting),
             )
-        return status.silenced(off) if off else status
+        stopped = self._permission.stopped()
+        return status.silenced(stopped) if stopped else status
 
     def explain(self) -> tuple[Explanation, ...]:
         """Every survey in plain language, with how it stands here."""
-        off = switched_off()
+        stopped = self._permission.stopped()
         with self._state.lock() as connection:
             return tuple(
-                explain_survey(survey, self._standing(connection, survey), off=off) for survey in self._surveys
+                explain_survey(survey, self._standing(connection, survey), stopped=stopped) for survey in self._surveys
             )
 
     def receipts(self) -> tuple[Receipt, ...]:
@@ -270,12 +267,6 @@ class Device:
             cohort = self._cohorts[survey.digest]
             answering.answer(connection, self._id, survey, plan, cohort, now, self._randomness)
         schedule.see(connection, self._id, survey, survey.epoch.start(now.date()))
-
-    def _forget(self, connection: sqlite3.Connection, now: datetime) -> None:
-        """Forgets surveys that are over, and events that no survey looks at any more."""
-        for digest in schedule.over(connection, self._id, now.date()):
-            schedule.close(connection, self._id, digest)
-        events.prune(connection, self._id, now.date(), *self._permission.looking(connection))
 
     def _over_ceiling(self, connection: sqlite3.Connection) -> bool:
         ceiling = self._terms.max_lifetime_epsilon

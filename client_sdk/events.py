@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
 from numbers import Complex, Number, Real
 from typing import TypeAlias
@@ -163,30 +163,27 @@ def _fields(written: bytes) -> dict[str, float | str]:
 
 
 def outdated(
-    connection: sqlite3.Connection, device: int, today: date, named: Named, waiting: Named
+    connection: sqlite3.Connection, device: int, today: date, longest: Callable[[str], int]
 ) -> list[tuple[bytes, int]]:
-    """The names that have something to prune, each with the last day to go whatever it was recorded for."""
+    """The names that have something to prune, each with the last day to go whatever it was recorded for.
+
+    longest: for how many days, today included, events of a name may be of use, 0 for none.
+    """
     oldest = connection.execute(
         f"SELECT {_NAME} AS name_read, min({_DAY}), min({_GOES}) FROM events WHERE device = ? GROUP BY name_read",
         (device,),
     )
     found = []
     for name, day, goes in oldest:
-        known = name.decode(errors="replace")
-        days = named.days(known) or waiting.days(known)
-        last = today.toordinal() - days
+        last = today.toordinal() - longest(name.decode(errors="replace"))
         if day <= last or goes <= today.toordinal():
             found.append((name, last))
     return found
 
 
-def prune(connection: sqlite3.Connection, device: int, today: date, named: Named, waiting: Named) -> None:
-    """Deletes the events past the window that was agreed to when they were recorded, or past the present one.
-
-    named: of the surveys that are agreed to; waiting: of those whose older version was, so that what is kept for it
-    is there when the new one is agreed to, but no longer than was told. Of other names all go.
-    """
-    for name, last in outdated(connection, device, today, named, waiting):
+def prune(connection: sqlite3.Connection, device: int, today: date, longest: Callable[[str], int]) -> None:
+    """Deletes the events past the window that was agreed to when they were recorded, or that are of no use any more."""
+    for name, last in outdated(connection, device, today, longest):
         connection.execute(
             f"DELETE FROM events WHERE device = ? AND {_NAME} = ? AND ({_DAY} <= ? OR {_GOES} <= ?)",
             (device, name, last, today.toordinal()),

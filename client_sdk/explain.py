@@ -66,12 +66,12 @@ def largest_belief(prior: float, epsilon: float) -> float:
 
 
 def explain_survey(
-    survey: Survey, status: SurveyStatus | None = None, *, off: str | None = None, technical: bool = False
+    survey: Survey, status: SurveyStatus | None = None, *, stopped: str | None = None, technical: bool = False
 ) -> Explanation:
     """The survey in plain language, as a customer may read it before agreeing.
 
-    status: also say how it stands on one device; off: why nothing is done there, if it is switched off. technical: at
-    the end also say how each question is randomized, for whoever checks the survey.
+    status: also say how it stands on one device; stopped: why nothing is done there, if that is so. technical: at the
+    end also say how each question is randomized, for whoever checks the survey.
     """
     about = (
         f"Why: {survey.purpose}",
@@ -89,7 +89,7 @@ def explain_survey(
         Section("What you can do", tuple(choices(survey))),
     ]
     if status is not None:
-        sections.append(Section("On this device", tuple(_standing(survey, status, off))))
+        sections.append(Section("On this device", tuple(_standing(survey, status, stopped))))
     if technical:
         sections.append(Section("For those who check: how answers are randomized", tuple(_checking(survey))))
     return Explanation(f"{survey.title} ({survey.name})", tuple(sections))
@@ -273,10 +273,10 @@ def _some(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _standing(survey: Survey, status: SurveyStatus, off: str | None) -> list[str]:
+def _standing(survey: Survey, status: SurveyStatus, stopped: str | None) -> list[str]:
     spent = f"Spent: {'up to ' if survey.permanent else ''}epsilon {status.spent:g}"
-    if off:
-        return [f"Switched off in the environment ({off}): nothing is recorded or sent.", f"{spent}."]
+    if stopped:
+        return [f"Nothing is recorded or sent: {stopped}.", f"{spent}."]
     silent = [f"Silent: {status.silent}."] if status.silent else []
     if status.consent:
         coming = [f"The next answer is in {status.next}."] if status.next else []

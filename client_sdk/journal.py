@@ -40,6 +40,7 @@ class Journal(Forking):
         self._dropped: Counter[tuple[int, str]] = Counter()
         self._since = 0.0
         self._untrimmed = TRIM_EVERY
+        self._pruned_on: date | None = None
         super().__init__()
 
     def add(self, withdrawals: int, day: date, name: str, fields: dict[str, float | str]) -> None:
@@ -67,24 +68,34 @@ class Journal(Forking):
         """Whether anything is in memory only."""
         return bool(self._buffer or self._dropped)
 
-    def write_due(self) -> None:
-        """Writes what has been in memory for long enough."""
-        if self._due():
-            self.write()
+    def write_due(self, *, for_app: bool = False) -> None:
+        """Writes what has been in memory for long enough; once a day also deletes what may be kept no longer.
+
+        for_app: an app's thread waits for it, for a moment only.
+        """
+        if self._due() or self._pruned_on != self._permission.today():
+            if for_app:
+                self._write_for_app()
+            else:
+                self.write()
 
     def write(self, *, brief: bool = False) -> None:
-        """Writes what is in memory; `brief`: see `State.briefly`."""
+        """Writes what is in memory, and once a day deletes what may be kept no longer; `brief`: see `State.briefly`."""
+        today = self._permission.today()
         taken: list[tuple[int, Recorded]] = []
         dropped: Counter[tuple[int, str]] = Counter()
         try:
-            with self._state.briefly() if brief else nullcontext(), self._state.lock():
-                if not self.waits:
-                    return  # known only here: what another thread has taken may yet come back
-                with self._state.transaction() as connection:
-                    with self._lock:  # for this moment alone: others go on recording
-                        taken, self._buffer = self._buffer, []
-                        dropped, self._dropped = self._dropped, Counter()
-                    self._keep(connection, taken, dropped)
+            with self._state.briefly() if brief else nullcontext(), self._state.lock() as connection:
+                stale = self._pruned_on != today and self._outdated(connection, today)
+                if self.waits or stale:  # known only here: what another thread has taken may yet come back
+                    with self._state.transaction() as connection:
+                        with self._lock:  # for this moment alone: others go on recording
+                            taken, self._buffer = self._buffer, []
+                            dropped, self._dropped = self._dropped, Counter()
+                        self._keep(connection, taken, dropped)
+                        if stale:
+                            events.prune(connection, self._device, today, self._permission.longest(connection))
+                self._pruned_on = today
         except BaseException:
             with self._lock:
                 self._buffer[:0] = taken
@@ -111,7 +122,7 @@ class Journal(Forking):
         try:
             self.write(brief=True)
         except sqlite3.OperationalError as error:
-            if self._durable or not _held_by_others(error):
+            if (self._durable and self.waits) or not _held_by_others(error):
                 raise  # else nothing is lost: it is in memory, and written with a later call
 
     def _keep(
@@ -130,6 +141,9 @@ class Journal(Forking):
             if trimmed:
                 counters.add(connection, self._device, "dropped: too many events", trimmed)
             self._untrimmed = 0
+
+    def _outdated(self, connection: sqlite3.Connection, today: date) -> bool:
+        return bool(events.outdated(connection, self._device, today, self._permission.longest(connection)))
 
     def clear(self) -> None:
         """Forgets what is in memory."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from client_sdk import consent, schedule
+from client_sdk import consent, schedule, seal
 from client_sdk.events import Named
 from client_sdk.survey import Survey
 
@@ -38,26 +38,41 @@ class Permission:
         self.withdrawing = False  # a withdrawal is not written yet
         self.damaged = False  # the file does not hold what was last written of this device
 
+    def today(self) -> date:
+        """The day by the device's clock."""
+        return self._clock().date()
+
+    def stopped(self) -> str | None:
+        """Why nothing may be recorded, answered or sent here, whatever the customer agreed to; None while it may."""
+        return switched_off() or (seal.BROKEN if self.damaged else None)
+
     def permit(self, connection: sqlite3.Connection) -> Permit:
         """What may be recorded now."""
         # looked up before the consents: what is recorded under one that was given in between will not be kept
-        today, withdrawals = self._clock().date(), consent.withdrawals(connection, self._device)
-        barred = self.withdrawing or self.damaged or switched_off()
-        surveys = [] if barred else self._agreed(connection)[0]
+        today, withdrawals = self.today(), consent.withdrawals(connection, self._device)
+        surveys = [] if self.withdrawing or self.stopped() else self._agreed(connection)[0]
         return Permit(surveys, Named.of(surveys), today, withdrawals)
 
     def covers(self, connection: sqlite3.Connection, survey: Survey) -> bool:
         """Whether the customer agrees to the survey."""
         return consent.granted(connection, self._device, survey, self._keep) and not self.withdrawing
 
-    def looking(self, connection: sqlite3.Connection) -> tuple[Named, Named]:
-        """What the surveys name that are agreed to; and with it those that are in another version."""
-        agreed, known = self._agreed(connection)
-        return Named.of(agreed), Named.of(known)
+    def longest(self, connection: sqlite3.Connection) -> Callable[[str], int]:
+        """For how many days, today included, events of a name may be of use; 0 where nobody needs them.
+
+        Those of a survey whose older version was agreed to are there when the new one is. What another client of this
+        device asks is not known here: as long as that may be answered, all are of use for as long as was told.
+        """
+        today = self.today()
+        others = schedule.running(connection, self._device, today) & consent.standing(connection, self._device).keys()
+        if others - {survey.id for survey in self._surveys}:
+            return lambda event: today.toordinal()
+        agreed, known = map(Named.of, self._agreed(connection))
+        return lambda event: agreed.days(event) or known.days(event)
 
     def _agreed(self, connection: sqlite3.Connection) -> tuple[list[Survey], list[Survey]]:
         """The surveys that may yet be answered: those that are agreed to, and those that are in whatever version."""
-        today, silent = self._clock().date(), schedule.silent(connection, self._device)
+        today, silent = self.today(), schedule.silent(connection, self._device)
         standing = consent.standing(connection, self._device)
         known = [
             survey

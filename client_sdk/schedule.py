@@ -69,6 +69,15 @@ def silent(connection: sqlite3.Connection, device: int) -> set[str]:
     return {digest for (digest,) in connection.execute(query, (device,))}
 
 
+def running(connection: sqlite3.Connection, device: int, today: date) -> set[str]:
+    """The ids of the surveys that the device may yet answer, also those that this app does not have."""
+    rows = connection.execute(
+        f"SELECT survey FROM schedules, file WHERE device = ? AND silent IS NULL AND NOT {_DOUBTFUL} AND ends >= ?",
+        (device, today.toordinal()),
+    )
+    return {survey for (survey,) in rows}
+
+
 def take_up(
     connection: sqlite3.Connection,
     device: int,

@@ -150,7 +150,7 @@ def test_a_damaged_event_goes_and_is_counted_and_the_answer_is_made_of_the_other
     assert device is not None
     with device._state.lock() as connection:
         connection.execute(f"UPDATE events SET {wound} WHERE id = 2")
-    device._pruned_on = clock.now.date()  # what is old is not looked for any more
+    device.journal._pruned_on = clock.now.date()  # what is old is not looked for any more
     clock.advance(hours=4)
     client.tick()
     assert (faults, client.status().counters) == ([], {"dropped: damaged events": 1, "delivered": 1})

@@ -101,7 +101,7 @@ def test_switched_off_in_the_environment_is_not_a_customer_who_has_not_agreed(la
     monkeypatch.setenv(name, "1")
     client.grant_consent()
     assert sections(client.explain())["On this device"] == (
-        f"Switched off in the environment ({name} is set): nothing is recorded or sent.",
+        f"Nothing is recorded or sent: {name} is set.",
         "Spent: epsilon 0.",
     )
 

@@ -372,6 +372,17 @@ class TestCorrupt:
         client.grant_consent()
         assert client.status().silent == "the state file is damaged"
 
+    def test_status_and_explanation_tell_the_same(self, lab, survey):
+        """No survey of a damaged file answers, and no next answer is promised for it."""
+        with closing(sqlite3.connect(lab.path)) as connection, connection:
+            connection.execute("UPDATE ledger SET epsilon = 0")
+        client = lab.client(survey, agreed=False)
+        status, broken = client.status(), "the state file is damaged"
+        assert (status.silent, status.surveys[0].silent, status.surveys[0].next) == (broken, broken, None)
+        here = client.explain().sections[-1].lines
+        assert here[0] == f"Nothing is recorded or sent: {broken}."
+        assert "next answer" not in " ".join(here)
+
     @pytest.mark.parametrize(
         ("where", "silent"),
         [
