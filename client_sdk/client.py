@@ -24,7 +24,7 @@ from client_sdk.arguments import (
 )
 from client_sdk.consent import Receipt
 from client_sdk.device import TICK_SECONDS, Device, Terms
-from client_sdk.errors import ClientError, StateError
+from client_sdk.errors import ClientError, StateError, StateLostError
 from client_sdk.explain import Explanation, explain_survey
 from client_sdk.fields import likeness
 from client_sdk.permission import switched_off
@@ -81,8 +81,9 @@ class Client:
 
     surveys: one survey or several. collector: its URL, https (plain http to loopback only). state: the path of the
     one SQLite file, or ":memory:" for tests. cohort: one declared value for every cohort of the surveys, sent in the
-    clear. device: a local key that keeps several customers apart in one state file; it never leaves. A device has one
-    client, with all its surveys: events that none of them names are deleted.
+    clear. device: a local key that keeps several customers apart in one state file; it never leaves. Several
+    clients of one device, as of two libraries in an app, each have surveys of their own; events, ledger and a withdrawal
+    are the device's.
 
     max_epsilon, max_lifetime_epsilon: the app's own ceilings for one report and for all surveys together; None: no
     limit of its own. keep_consent: consent outlives a new version of a survey, up to max_lifetime_epsilon, which it
@@ -94,6 +95,7 @@ class Client:
     Raises ClientError for what the app cannot mean. After construction nothing raises into the app, `record` with
     strict=True aside. Where the state file cannot be used the client is silent, and `status` says why. Where it was
     copied, restored or damaged, or parted from the mark beside it, the device stays silent for the rest of its surveys.
+    Where it was deleted or replaced while it was open, giving or withdrawing consent opens what is there then.
     DO_NOT_TRACK=1 and HUSHTALLY_DISABLED=1 in the environment win over all.
     """
 
@@ -192,7 +194,9 @@ class Client:
         """What a customer says is not lost because the file could not be opened before: it is tried again, or told."""
         if self._closed:
             self._tell(doing, StateError("the client was closed"))
-        elif self._device is None:
+            return
+        self._run(doing, Device.require_file, None, even_if_off=True)
+        if self._device is None:
             self._open(doing)
 
     def record(self, event: str, /, **fields: SupportsFloat | str) -> None:
@@ -264,8 +268,10 @@ class Client:
 
         After `close` it is read from the file: who agreed still does, and need not be asked again.
         """
+        status = self._look("status", Device.status, None)
         silent = switched_off() or self._unusable or "its state cannot be read"
-        status = self._look("status", Device.status, Status.unread(self._surveys, silent))
+        if status is None:
+            return Status.unread(self._surveys, silent)
         return status.silenced(silent) if self._device is None else status
 
     def receipts(self) -> tuple[Receipt, ...]:
@@ -278,12 +284,12 @@ class Client:
         The last client on a state file closes it. It blocks for two seconds at most; `on_error` is told if not all was
         written by then. It may be called again.
         """
-        device = self._device
         self._closed = True
-        if device is None:
-            return
         self._started = False
         self._ticker.stop(CLOSE_SECONDS / 2)
+        device = self._device
+        if device is None:
+            return
 
         def close() -> bool:
             self._run("close", Device.close, None, even_if_off=True)
@@ -359,9 +365,14 @@ class Client:
             if self._started:
                 self._ticker.wake()
             return action(device)
+        except StateLostError as error:
+            device.leave()
+            if self._device is device:
+                self._device, self._unusable = None, str(error)
+            self._tell(doing, error, f"silent: {error}")
         except Exception as error:
             self._tell(doing, error)
-            return otherwise
+        return otherwise
 
     def _look(self, doing: str, action: Callable[[Device], T], otherwise: T) -> T:
         """What is told of the device, also where it is switched off or closed: then the file is opened for a moment."""

@@ -212,6 +212,15 @@ class Device:
             found = (consent.receipt(connection, self._id, survey) for survey in self._surveys)
             return tuple(one for one in found if one)
 
+    def require_file(self) -> None:
+        """Raises StateLostError where the file was deleted or replaced; never waits."""
+        self._state.require_file()
+
+    def leave(self) -> None:
+        """Lets go of a file that is lost, and of what was to be written to it."""
+        self.journal.clear()
+        self._state.leave(self)
+
     @property
     def idle(self) -> bool:
         """Whether closing has nothing to write, and so nobody to wait for."""

@@ -47,3 +47,7 @@ class ClientError(HushtallyError):
 
 class StateError(HushtallyError):
     """The device's state file cannot be used; the client stays silent and says so in its status."""
+
+
+class StateLostError(StateError):
+    """The state file was deleted or replaced while it was open."""

@@ -17,7 +17,7 @@ from typing import ClassVar
 from weakref import WeakSet, WeakValueDictionary
 
 from client_sdk import erasure, schema, seal
-from client_sdk.errors import StateError
+from client_sdk.errors import StateError, StateLostError
 from client_sdk.forking import Forking
 from client_sdk.identity import Identity
 
@@ -33,18 +33,20 @@ class State(Forking):
     """An open state file, shared by all clients of this process that name the same path.
 
     One connection under one lock; a forked child opens its own. Raises StateError when the file cannot be opened or
-    is not ours; later failures come as sqlite3.Error.
+    is not ours, StateLostError once the path names another file or none; other failures come as sqlite3.Error.
     """
 
     _open: ClassVar[WeakValueDictionary[str, State]] = WeakValueDictionary()
     _opening: ClassVar[threading.Lock] = threading.Lock()
-    _counted: ClassVar[set[str]] = set()  # files whose devices were all counted in this process
+    _counted: ClassVar[set[tuple[int, int] | None]] = set()  # files whose devices were all counted in this process
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._closing: weakref.finalize[[], State] | None = None
+        self._file: tuple[int, int] | None = None  # which one was opened first, by device and inode
+        self._depth = 0  # how often its lock is held
         self._identity = None if path == MEMORY else Identity(path)
         self._users: WeakSet[object] = WeakSet()
         self._held = False
@@ -78,20 +80,41 @@ class State(Forking):
         named = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111  (pathlib takes three times as long)
         with cls._opening:
             state = cls._open.get(named)
-            if state is not None:
-                return state
-            real = str(Path(named).resolve())
-            state = cls._open.get(real)
-            if state is None:
-                _touch(Path(real))
-                state = cls._open[real] = cls(real)
-            cls._open[named] = state
+            if state is None or state.lost:
+                real = str(Path(named).resolve())
+                state = cls._open.get(real)
+                if state is not None and state.lost:
+                    state.close()  # or its log and its locks could get mixed up with those of the new file
+                    state = None
+                if state is None:
+                    _touch(Path(real))
+                    state = cls._open[real] = cls(real)
+                cls._open[named] = state
             return state
 
     @staticmethod
     def is_at(path: str | os.PathLike[str]) -> bool:
         """Whether there is a file, which `at` would not have to make."""
         return str(path) != MEMORY and os.path.exists(os.path.expanduser(path))  # noqa: PTH110, PTH111  (as above)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the path names another file than the one that was opened, or none. OSError if that cannot be told."""
+        if self._file is None:
+            return False
+        try:
+            found = os.stat(self.path)  # noqa: PTH116  (as above)
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        return (found.st_dev, found.st_ino) != self._file
+
+    def require_file(self) -> None:
+        """Raises StateLostError where the path names the file no longer."""
+        if self.lost:
+            raise StateLostError(
+                f"the state file {self.path} was deleted or replaced while it was open; what it held is lost to this"
+                " device. If its mark is left, a new file is silent for the surveys that run"
+            )
 
     def lock(self) -> AbstractContextManager[sqlite3.Connection]:
         """The connection, for this thread alone; every statement commits by itself, and waits for the disk."""
@@ -216,9 +239,9 @@ class State(Forking):
 
     def _join(self, connection: sqlite3.Connection, key: bytes) -> None:
         (total,) = connection.execute("SELECT census FROM file").fetchone()
-        if self.path not in State._counted and total != seal.census(connection):
+        if self._file not in State._counted and total != seal.census(connection):
             raise StateError(seal.BROKEN)
-        State._counted.add(self.path)  # once will do: it takes half a second for 100,000 devices
+        State._counted.add(self._file)  # once will do: it takes half a second for 100,000 devices
         joined = connection.execute(
             "INSERT OR IGNORE INTO devices(key, seal) VALUES (?, ?)", (key, seal.blank(connection))
         )
@@ -240,6 +263,9 @@ class State(Forking):
         if self._closing is not None:
             self._closing.detach()
         self._connection = connection
+        if self._file is None and self.path != MEMORY:
+            opened = os.stat(self.path)  # noqa: PTH116  (as above)
+            self._file = opened.st_dev, opened.st_ino
         self._closing = weakref.finalize(self, connection.close)
         self._closing.atexit = False  # at exit there are events to be written first
         return connection
@@ -279,6 +305,7 @@ class State(Forking):
 
     def after_fork(self) -> None:
         self._lock = threading.RLock()
+        self._depth = 0
         self._held = False
         if self.path != MEMORY:
             # only of a connection that was in use at the fork: it cannot be closed without harm to the parent's
@@ -317,12 +344,17 @@ class _Locked:
         state = self._state
         state._lock.acquire()
         try:
-            return state._connection or state._adopt(state._connect())
+            if not state._depth:
+                state.require_file()
+            connection = state._connection or state._adopt(state._connect())
+            state._depth += 1
+            return connection
         except BaseException:
             state._lock.release()
             raise
 
     def __exit__(self, *_: object) -> None:
+        self._state._depth -= 1
         self._state._lock.release()
 
 
