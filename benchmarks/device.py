@@ -16,8 +16,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from client_sdk import Client, Survey
 from client_sdk.testing import Recorder
+from hushtally import Client, Survey
 from hushtally.survey_cli import example
 
 MOST_RATIO = 3.0

@@ -25,9 +25,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean, median
 
-from client_sdk import Client, Survey
 from client_sdk.mechanisms import build
 from client_sdk.transport import Answer, HttpTransport
+from hushtally import Client, Survey
 from hushtally.survey_cli import example
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,8 +75,8 @@ def importing(rounds: int = 25) -> None:
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-        run("import client_sdk")
-        over = median(run("import client_sdk") - run("pass") for _ in range(rounds))
+        run("import hushtally")
+        over = median(run("import hushtally") - run("pass") for _ in range(rounds))
     print(f"import over bare Python {1e3 * over:10.1f} ms   {verdict(1e3 * over, 1e3 * MOST_IMPORT, ' ms')}")
 
 

@@ -1,6 +1,6 @@
 """For tests of apps: a recorder instead of a network, and a clock and randomness that are scripted.
 
->>> from client_sdk import Client, Survey
+>>> from hushtally import Client, Survey
 >>> survey = Survey.parse('''
 ... id = "habits"
 ... version = 1

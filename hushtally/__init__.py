@@ -2,41 +2,27 @@
 
 from typing import TYPE_CHECKING
 
-from client_sdk import (
-    BatchError,
-    Client,
-    ClientError,
-    Explanation,
-    Fault,
-    HushtallyError,
-    MechanismError,
-    Problem,
-    Receipt,
-    RuleError,
-    StateError,
-    Status,
-    Survey,
-    SurveyError,
-    SurveyStatus,
-    fetch_survey,
-)
+from client_sdk.client import Client, Fault
+from client_sdk.consent import Receipt
+from client_sdk.errors import ClientError, HushtallyError, Problem, SurveyError
+from client_sdk.explain import Explanation, Section
+from client_sdk.fetch import fetch_survey
+from client_sdk.status import Status, SurveyStatus
+from client_sdk.survey import Survey
 
 if TYPE_CHECKING:
     from client_sdk.aio import AsyncClient
 
 __all__ = [
     "AsyncClient",
-    "BatchError",
     "Client",
     "ClientError",
     "Explanation",
     "Fault",
     "HushtallyError",
-    "MechanismError",
     "Problem",
     "Receipt",
-    "RuleError",
-    "StateError",
+    "Section",
     "Status",
     "Survey",
     "SurveyError",

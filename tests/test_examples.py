@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from client_sdk import Client, Survey
 from client_sdk.testing import Recorder, ScriptedClock
+from hushtally import Client, Survey
 from hushtally.survey_cli import example
 
 ROOT = Path(__file__).parents[1]

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from client_sdk import Client, Survey, delivery
+from client_sdk import delivery
 from client_sdk.backoff import Backoffs
 from client_sdk.report import Batch
 from client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
+from hushtally import Client, Survey
 
 TODAY = date(2026, 11, 2)  # a Monday
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from client_sdk import Client, ClientError, Survey
 from client_sdk.arguments import given_cohorts
 from client_sdk.testing import Recorder
+from hushtally import Client, ClientError, Survey
 from hushtally.survey_cli import EXAMPLE_STARTS, example
 
 SURVEY = Survey.parse(example(EXAMPLE_STARTS))

@@ -19,11 +19,12 @@ from typing import Any, TypeVar
 
 import pytest
 
-from client_sdk import AsyncClient, Client, ClientError, Survey, delivery
+from client_sdk import delivery
 from client_sdk.aio import Lane
 from client_sdk.client import Options
 from client_sdk.testing import Recorder, ScriptedClock
 from client_sdk.transport import HttpTransport
+from hushtally import AsyncClient, Client, ClientError, Survey
 
 ROOT = Path(__file__).parents[2]
 T = TypeVar("T")
@@ -233,7 +234,7 @@ def test_the_loop_ends_at_once_although_a_collector_hangs(tmp_path: Path, serve:
     script = f"""
 import asyncio, time
 from datetime import datetime, UTC
-from client_sdk import AsyncClient, Survey
+from hushtally import AsyncClient, Survey
 
 async def live():
     client = await AsyncClient.open(

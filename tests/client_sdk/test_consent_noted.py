@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from client_sdk import AsyncClient, Client, Survey
 from client_sdk.testing import Recorder
+from hushtally import AsyncClient, Client, Survey
 
 Make = Callable[..., Client]
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from client_sdk import Client
 from client_sdk.http_attempt import Attempt
 from client_sdk.testing import ScriptedClock
 from client_sdk.transport import Answer, CutOff, HttpTransport
+from hushtally import Client
 
 Serve = Callable[..., Any]
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from client_sdk import Client, Survey
 from client_sdk.outbox import moment
 from client_sdk.randomness import SystemRandomness
 from client_sdk.report import Batch
 from client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
 from client_sdk.transport import Answer
+from hushtally import Client, Survey
 
 Make = Callable[..., Client]
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from client_sdk import Survey, fetch_survey
+from hushtally import Survey, fetch_survey
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 DEVICES = """
 import os, random, sys, threading, time
 from datetime import datetime, timedelta, UTC
-from client_sdk import Client, fetch_survey
+from hushtally import Client, fetch_survey
 
 url, state, digest, processes, devices = *sys.argv[1:4], *map(int, sys.argv[4:])
 survey = fetch_survey(url, "habits", 1, digest=digest)

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from client_sdk import Client, Survey
 from client_sdk.outbox import Waiting
 from client_sdk.report import Batch, Report
 from client_sdk.testing import Recorder, ScriptedClock
 from client_sdk.transport import Answer, HttpTransport
+from hushtally import Client, Survey
 
 Make = Callable[..., Client]
 

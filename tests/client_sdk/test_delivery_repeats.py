@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 import pytest
 from flask import Flask
 
-from client_sdk import Client, Survey, delivery
+from client_sdk import delivery
 from client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
 from client_sdk.transport import Answer, HttpTransport
 from collector.app import create_app
+from hushtally import Client, Survey
 
 Make = Callable[..., Client]
 TAKEN = Answer(200, b'{"accepted": 1, "rejected": []}')

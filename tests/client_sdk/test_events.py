@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from client_sdk import Client, ClientError, Survey, events
+from client_sdk import events
 from client_sdk.events import kept
 from client_sdk.testing import ScriptedClock
+from hushtally import Client, ClientError, Survey
 
 Make = Callable[..., Client]
 

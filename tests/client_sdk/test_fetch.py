@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from client_sdk import Client, ClientError, Survey, fetch_survey
 from client_sdk.canonical import canonical_json, sha256
 from client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
 from client_sdk.transport import Answer
+from hushtally import Client, ClientError, Survey, fetch_survey
 
 URL = "https://tally.example"
 CEILINGS: Any = {"max_epsilon": 8.0, "max_lifetime_epsilon": 1_000.0}

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 HEAD = """
 import os, sys, threading, time, logging, random
 from datetime import datetime, UTC
-from client_sdk import Client, Survey
+from hushtally import Client, Survey
 logging.basicConfig(level=logging.ERROR)
 url, state, survey_file, devices = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
 survey = Survey.load(survey_file)

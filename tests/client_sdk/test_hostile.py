@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from client_sdk import Client, Fault, Survey, delivery
+from client_sdk import delivery
 from client_sdk.testing import ScriptedClock
 from client_sdk.transport import HttpTransport
+from hushtally import Client, Fault, Survey
 
 Make = Callable[..., Client]
 Behaviour = Callable[[socket.socket, bytes], None]
@@ -223,7 +224,7 @@ def test_a_flood_is_not_kept(serve: Any, make_client: Make, late: ScriptedClock)
 
 def test_a_survey_that_asks_for_more_than_the_app_allows_is_not_taken(make_survey: Callable[..., Survey]) -> None:
     """The bundled one, too: the ceilings are checked before anything is opened."""
-    from client_sdk import ClientError
+    from hushtally import ClientError
 
     with pytest.raises(ClientError, match=r"asks for epsilon 2 .* max_epsilon = 1"):
         Client(make_survey(epsilon=2.0), collector="https://x.example", state=":memory:", max_epsilon=1.0)

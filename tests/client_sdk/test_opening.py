@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from client_sdk import Client, Survey
 from client_sdk.state import State
 from client_sdk.testing import Recorder, ScriptedClock
+from hushtally import Client, Survey
 
 Options = dict[str, Any]
 EXAMPLE = Path(__file__).parents[2] / "hushtally" / "example.toml"
@@ -208,7 +208,7 @@ class TestTheFileIsClosed:
 
 EXIT = """
 import sys, pathlib
-from client_sdk import Client, Survey
+from hushtally import Client, Survey
 survey = Survey.parse(pathlib.Path(sys.argv[1]).read_text())
 clients = [Client(survey, collector="https://tally.example", state=sys.argv[2], device=str(n),
                   cohort={"platform": "web"}) for n in range(5)]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from client_sdk import Client, ClientError
 from client_sdk.events import REQUIREMENT
+from hushtally import Client, ClientError
 
 Make = Callable[..., Client]
 

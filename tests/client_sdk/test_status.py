@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from client_sdk import Client
 from client_sdk.testing import Recorder, ScriptedClock
+from hushtally import Client
 
 Make = Callable[..., Client]
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from client_sdk import Client, ClientError, Fault, Survey
 from client_sdk import testing as testing_module
 from client_sdk.report import Batch, Report
 from client_sdk.testing import Recorder, ScriptedClock, ScriptedRandomness, SeededRandomness
 from client_sdk.transport import Answer
+from hushtally import Client, ClientError, Fault, Survey
 
 Make = Callable[..., Client]
 

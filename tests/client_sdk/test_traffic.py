@@ -18,11 +18,12 @@ from typing import Any
 
 import pytest
 
-from client_sdk import Client, Survey, delivery, fetch_survey
+from client_sdk import delivery
 from client_sdk.canonical import canonical_json
 from client_sdk.randomness import SystemRandomness
 from client_sdk.testing import ScriptedClock
 from client_sdk.transport import HttpTransport
+from hushtally import Client, Survey, fetch_survey
 
 CANARIES = ("canary", "Zanzibar", "81318131813.25", "81318131813", "quetzal", "kiosk-key-4711")
 

@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 import trustme
 
-from client_sdk import ClientError, http_attempt
+from client_sdk import http_attempt
 from client_sdk import transport as transport_module
 from client_sdk.transport import Answer, HttpTransport, checked_url
+from hushtally import ClientError
 
 Serve = Callable[..., Any]
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from client_sdk import Client
 from client_sdk.epochs import EpochLength
 from client_sdk.retention import Retention
 from client_sdk.schedule import Schedule
 from client_sdk.survey import Survey
 from client_sdk.testing import ScriptedClock
+from hushtally import Client
 
 SCHEDULE = json.loads((Path(__file__).parents[1] / "vectors" / "schedule.json").read_text(encoding="utf-8"))
 SURVEY = {

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from client_sdk import Client, Survey
 from client_sdk.state import State
 from client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
+from hushtally import Client, Survey
 
 SURVEY = """
 id = "{id}"

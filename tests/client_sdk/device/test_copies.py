@@ -11,9 +11,9 @@ from contextlib import closing
 
 import pytest
 
-from client_sdk import Client
 from client_sdk.schedule import REPLACED
 from client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
+from hushtally import Client
 
 
 def ticking(place, day, barrier, survey, received, seed):

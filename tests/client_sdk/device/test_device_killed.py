@@ -17,10 +17,10 @@ from itertools import count
 
 import pytest
 
-from client_sdk import Client
 from client_sdk.identity import Identity
 from client_sdk.report import Batch
 from client_sdk.testing import ScriptedClock, SeededRandomness, accepted
+from hushtally import Client
 
 DAYS = 10
 WITHDRAWN = 6

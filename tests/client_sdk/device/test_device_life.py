@@ -7,10 +7,11 @@ from collections import Counter
 
 import pytest
 
-from client_sdk import Client, ClientError, Survey, events
+from client_sdk import events
 from client_sdk.status import Status, SurveyStatus
 from client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
 from client_sdk.transport import Answer
+from hushtally import Client, ClientError, Survey
 
 ACCEPTED = Answer(200, b'{"accepted": 1, "rejected": []}')
 

@@ -6,8 +6,8 @@ from importlib import resources
 
 import pytest
 
-from client_sdk import Survey
 from client_sdk.explain import explain_survey, largest_belief, sureness
+from hushtally import Survey
 
 EXAMPLE = resources.files("hushtally").joinpath("example.toml").read_text(encoding="utf-8")
 

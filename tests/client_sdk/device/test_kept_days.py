@@ -5,7 +5,8 @@ from contextlib import closing
 
 import pytest
 
-from client_sdk import Survey, events
+from client_sdk import events
+from hushtally import Survey
 
 
 def left(lab):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from client_sdk import ClientError
 from client_sdk.schedule import ENDED
+from hushtally import ClientError
 
 
 def statuses(client):

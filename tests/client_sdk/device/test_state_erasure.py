@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from client_sdk import Client
 from client_sdk.testing import Recorder, SeededRandomness
+from hushtally import Client
 
 CANARY = "Canary-Xylophon"
 KEY = "customer-4711@kiosk.example"
@@ -16,7 +16,7 @@ KEY = "customer-4711@kiosk.example"
 HOLDER = """
 import sys
 from datetime import datetime, UTC
-from client_sdk import Client, Survey
+from hushtally import Client, Survey
 from client_sdk.testing import Recorder
 client = Client(Survey.parse(open(sys.argv[2]).read()), collector="https://tally.example", state=sys.argv[1],
     cohort={"platform": "web"}, device=sys.argv[3], transport=Recorder(),
