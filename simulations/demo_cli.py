@@ -24,13 +24,13 @@ from client_sdk.survey import Survey
 from client_sdk.wording import counted
 from simulations.command import Command
 from simulations.demo import Line, compare, replay, write_survey
-from simulations.demo_picture import picture as result
 from simulations.demo_runs import run_again
-from simulations.drawing import to_svg
 from simulations.errors import ArgumentError
 from simulations.fleet import require_clients
 from simulations.option_types import Count, NewFile, NewFolder, Number
 from simulations.outcome_sheets import UNCUT
+from simulations.pictures.demo import picture as result
+from simulations.pictures.drawing import to_svg
 from simulations.progress import progress
 from simulations.purchases import LOG_ENDS, Customer, load_customers, shift_to
 from simulations.server import collector

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from jinja2 import Environment
 from markupsafe import Markup
 
-from simulations.drawing import to_svg
-from simulations.pictures import Picture
+from simulations.pictures.drawing import to_svg
+from simulations.pictures.found import Picture
 from simulations.sheet import Sheet
 
 TEMPLATE = """<!doctype html>

@@ -16,10 +16,10 @@ from click.core import ParameterSource
 
 from aggregator.formats import to_csv, to_json
 from client_sdk.survey import Survey
-from simulations.drawing import to_png, to_svg, to_text
 from simulations.option_types import NewFile, NewFolder
 from simulations.page import Page
-from simulations.pictures import Picture
+from simulations.pictures.drawing import to_png, to_svg, to_text
+from simulations.pictures.found import Picture
 from simulations.supposition import Supposition
 
 OPTIONS = (

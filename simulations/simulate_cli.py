@@ -14,7 +14,7 @@ from simulations.definition import Definition
 from simulations.option_types import Count, ShapeName, Share
 from simulations.outcome_sheets import LEGEND, concluded, outcome_sheets
 from simulations.page import Page
-from simulations.pictures import simulation_pictures
+from simulations.pictures.found import simulation_pictures
 from simulations.planning import CONFIDENCE
 from simulations.population import SHAPES, Population
 from simulations.presentation import Presentation, facts, presenting

@@ -16,7 +16,7 @@ from simulations.numerals import points
 from simulations.option_types import Count, Number, Share, require_room, require_writable
 from simulations.outlook import Demand
 from simulations.page import Page
-from simulations.pictures import tuning_pictures
+from simulations.pictures.found import tuning_pictures
 from simulations.presentation import Presentation, facts, presenting
 from simulations.sheet import console, print_sheet, print_words
 from simulations.supposition import Supposition, supposing

@@ -19,9 +19,9 @@ from rich.console import Console
 
 from client_sdk.survey import Survey
 from hushtally.cli import main
-from simulations.bars import BAR, BLUE
 from simulations.demo import compare
 from simulations.demo_cli import DATABASE, SURVEY, print_lines
+from simulations.pictures.bars import BAR, BLUE
 from simulations.purchases import load_customers
 
 HUSHTALLY = str(Path(sys.executable).parent / "hushtally")

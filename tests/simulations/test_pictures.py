@@ -18,18 +18,18 @@ from PIL import Image, ImageFont
 from rich.cells import cell_len
 
 from hushtally.cli import main
-from simulations.bars import BAR, BLUE, Bar, Bars, Group
-from simulations.chart import MOST_LINES, MOST_MARKS, WIDTH, Axis, Chart, Line, distinct
 from simulations.definition import Definition
-from simulations.drawing import FONTS, to_png, to_svg, to_text
 from simulations.errors import SimulationError
 from simulations.outcome_sheets import outcome_sheets
 from simulations.outlook import Demand
 from simulations.page import Page
-from simulations.pictures import MOST_BARS, Picture, simulation_pictures, tuning_pictures
+from simulations.pictures.bars import BAR, BLUE, Bar, Bars, Group
+from simulations.pictures.chart import MOST_LINES, MOST_MARKS, WIDTH, Axis, Chart, Line, distinct
+from simulations.pictures.drawing import FONTS, to_png, to_svg, to_text
+from simulations.pictures.found import MOST_BARS, Picture, simulation_pictures, tuning_pictures
+from simulations.pictures.shapes import ALARM, COLOURS, INK, PALE, Area, Stroke, Words, width
 from simulations.population import Population
 from simulations.scenario import Scenario
-from simulations.shapes import ALARM, COLOURS, INK, PALE, Area, Stroke, Words, width
 from simulations.simulate import Outcome, simulate
 from simulations.tune import tune
 

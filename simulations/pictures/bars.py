@@ -6,8 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from simulations.chart import Axis
-from simulations.shapes import ALARM, COLOURS, FAINT, INK, PALE, Area, Shape, Stroke, Words, fitted, mark, width
+from simulations.pictures.chart import Axis
+from simulations.pictures.shapes import (
+    ALARM,
+    COLOURS,
+    FAINT,
+    INK,
+    PALE,
+    Area,
+    Shape,
+    Stroke,
+    Words,
+    fitted,
+    mark,
+    width,
+)
 
 WIDTH, MARGIN, ROW, GAP, TOP = 760, 12, 20, 14, 66
 RIGHT = 110  # where the figures stand

@@ -9,10 +9,10 @@ from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 
-from simulations.bars import Bars
-from simulations.chart import Chart
 from simulations.errors import SimulationError
-from simulations.shapes import Area, Drawing, Stroke, Words
+from simulations.pictures.bars import Bars
+from simulations.pictures.chart import Chart
+from simulations.pictures.shapes import Area, Drawing, Stroke, Words
 
 FONT = "system-ui, -apple-system, 'Segoe UI', sans-serif"
 FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "arial.ttf", "Arial.ttf")  # of a PNG, the first that is there

@@ -7,7 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from simulations.shapes import ALARM, COLOURS, FAINT, INK, Area, Point, Shape, Stroke, Words, fitted, mark, width
+from simulations.pictures.shapes import (
+    ALARM,
+    COLOURS,
+    FAINT,
+    INK,
+    Area,
+    Point,
+    Shape,
+    Stroke,
+    Words,
+    fitted,
+    mark,
+    width,
+)
 
 WIDTH = 640
 LEFT, RIGHT, TOP, ROW = 60, 20, 56, 18

@@ -1,4 +1,4 @@
-"""Pictures of a tuning and of a simulation."""
+"""What a tuning and a simulation found, as pictures."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 
 from aggregator.intervals import one_sided
 from client_sdk.wording import counted
-from simulations.bars import Bar, Bars, Group
-from simulations.chart import MOST_LINES, Axis, Chart, Line, distinct
 from simulations.definition import Definition
 from simulations.numerals import points
 from simulations.outlook import Demand, lifetime_epsilon
+from simulations.pictures.bars import Bar, Bars, Group
+from simulations.pictures.chart import MOST_LINES, Axis, Chart, Line, distinct
 from simulations.planning import POWER, detectable_share
 from simulations.simulate import Outcome
 from simulations.tune import Tuning

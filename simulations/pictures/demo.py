@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from client_sdk.wording import counted
-from simulations.bars import Bar, Bars, Group
 from simulations.demo import Line
+from simulations.pictures.bars import Bar, Bars, Group
 
 
 def picture(lines: Sequence[Line], customers: int, epsilon: float) -> Bars:
