@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime
+from datetime import date, datetime
 from typing import cast
 
-from client_sdk import events, ledger, outbox
+from client_sdk import consent, events, ledger, outbox
 from client_sdk.mechanisms import PermanentMechanism
 from client_sdk.questions import Question, Signals
 from client_sdk.randomness import Randomness
@@ -26,6 +26,23 @@ def due(connection: sqlite3.Connection, device: int, survey: Survey, plan: Sched
     if survey.epoch.start(today).toordinal() <= plan.seen:
         return False  # this epoch's turn is over, or the clock went back
     return not ledger.answered(connection, device, survey, survey.epoch.label(today))
+
+
+def missed(connection: sqlite3.Connection, device: int, survey: Survey, plan: Schedule, now: datetime) -> int:
+    """How many epochs have ended in which the device had an answer to give, and gave none.
+
+    Since the last one that a tick saw, or since it agreed: in those no tick was called, or none that could answer.
+    """
+    receipt = consent.receipt(connection, device, survey)
+    if receipt is None or plan.silent or not plan.reserved:
+        return 0
+    first = max(survey.starts, date.fromisoformat(receipt.at[:10]), date.fromordinal(max(1, plan.seen)))
+    day, found = survey.epoch.start(first), 0
+    while survey.runs(day) and survey.epoch.next(day) <= now.date():
+        if day.toordinal() > plan.seen and plan.answers_in(survey, day):
+            found += not ledger.answered(connection, device, survey, survey.epoch.label(day))
+        day = survey.epoch.next(day)
+    return found
 
 
 def answer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -22,12 +23,21 @@ from client_sdk.status import Status, SurveyStatus
 from client_sdk.survey import Survey
 from client_sdk.transport import Transport
 
+logger = logging.getLogger("hushtally")
+
 CEILING = "it would cost more than the app's ceiling"
 CLOCK = "the clock went back"
 NO_CONSENT = "the customer has not agreed"
+MISSED = "missed: no working tick"
 WITHDREW = "the customer withdrew"
 
 TICK_SECONDS = 30.0
+
+REPLACED = (
+    "the state file %s was copied, restored or replaced, or the mark beside it was touched: the surveys that run stay"
+    " silent on this device, as it is not known what it answered; those that begin later are answered."
+    " Nothing helps but to delete the file and its mark, which makes this a new device without consent"
+)
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,7 @@ class Device:
         with state.snapshot() as connection:
             self._permission.damaged = not seal.holds(connection, self._id)
         self._trouble: str | None = None
+        self._warned = False  # of a file that is not the last one
         self._permit = NOTHING
         self.refresh()
         state.join(self)
@@ -76,6 +87,9 @@ class Device:
         """Looks again at what another process may have changed: what may be recorded."""
         with self._state.lock() as connection:
             self._permit = self._permission.permit(connection)
+        if self._permission.replaced and not self._warned:
+            self._warned = True
+            logger.error(REPLACED, self._state.path)
 
     def grant(self, shown: str | None) -> None:
         """Notes consent to every survey, with the text that was shown or explains it, and draws the schedules."""
@@ -166,6 +180,9 @@ class Device:
         if work or ended:
             self.journal.write()
             with self._sealed(self._state.answering() if work else self._state.transaction()) as connection:
+                for survey in self._surveys:
+                    if survey.digest in ended:
+                        self._note_missed(connection, survey, now)
                 for digest in ended:
                     schedule.close(connection, self._id, digest)
                 for survey in work:
@@ -271,11 +288,19 @@ class Device:
     def _work(self, connection: sqlite3.Connection, survey: Survey, now: datetime) -> None:
         if not self._permission.covers(connection, survey):
             return
+        self._note_missed(connection, survey, now)
         plan = self._take_up(connection, survey, now.date())
         if answering.due(connection, self._id, survey, plan, now) and not self._over_ceiling(connection):
             cohort = self._cohorts[survey.digest]
             answering.answer(connection, self._id, survey, plan, cohort, now, self._randomness)
         schedule.see(connection, self._id, survey, survey.epoch.start(now.date()))
+
+    def _note_missed(self, connection: sqlite3.Connection, survey: Survey, now: datetime) -> None:
+        plan = schedule.find(connection, self._id, survey)
+        if plan and self._permission.covers(connection, survey) and not self._over_ceiling(connection):
+            missed = answering.missed(connection, self._id, survey, plan, now)
+            if missed:
+                counters.add(connection, self._id, MISSED, missed)
 
     def _over_ceiling(self, connection: sqlite3.Connection) -> bool:
         ceiling = self._terms.max_lifetime_epsilon

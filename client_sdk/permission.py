@@ -37,6 +37,7 @@ class Permission:
         self._clock = clock
         self.withdrawing = False  # a withdrawal is not written yet
         self.damaged = False  # the file does not hold what was last written of this device
+        self.replaced = False  # there is a survey that would be answered, were the file known to be the last one
 
     def today(self) -> date:
         """The day by the device's clock."""
@@ -74,11 +75,9 @@ class Permission:
         """The surveys that may yet be answered: those that are agreed to, and those that are in whatever version."""
         today, silent = self.today(), schedule.silent(connection, self._device)
         standing = consent.standing(connection, self._device)
-        known = [
-            survey
-            for survey in self._surveys
-            if today <= survey.ends and survey.digest not in silent and survey.id in standing
-        ]
+        running = [survey for survey in self._surveys if today <= survey.ends and survey.id in standing]
+        self.replaced = any(silent.get(survey.digest) == schedule.REPLACED for survey in running)
+        known = [survey for survey in running if survey.digest not in silent]
         return [survey for survey in known if consent.covers(standing, survey, self._keep)], known
 
 

@@ -63,10 +63,12 @@ def find(connection: sqlite3.Connection, device: int, survey: Survey) -> Schedul
     return Schedule(tuple(json.loads(questions)), phase, reserved, seen, REPLACED if doubtful else silent)
 
 
-def silent(connection: sqlite3.Connection, device: int) -> set[str]:
-    """The digests of the surveys that the device answers no more."""
-    query = f"SELECT digest FROM schedules, file WHERE device = ? AND (silent IS NOT NULL OR {_DOUBTFUL})"
-    return {digest for (digest,) in connection.execute(query, (device,))}
+def silent(connection: sqlite3.Connection, device: int) -> dict[str, str]:
+    """The digests of the surveys that the device answers no more, each with the reason."""
+    which = f"device = ? AND (silent IS NOT NULL OR {_DOUBTFUL})"
+    return dict(
+        connection.execute(f"SELECT digest, coalesce(silent, ?) FROM schedules, file WHERE {which}", (REPLACED, device))
+    )
 
 
 def running(connection: sqlite3.Connection, device: int, today: date) -> set[str]:

@@ -322,6 +322,34 @@ class TestCopies:
         assert len(lived.recorder.batches) == 6
         lived.assert_answered_once()
 
+    def test_every_client_says_once_that_it_is_silent_and_what_helps(self, lived, caplog):
+        """Nobody looks at a status who thinks that all is well."""
+        copy_over(self.backup, lived.folder)
+        said = (
+            f"the state file {lived.path} was copied, restored or replaced, or the mark beside it was touched: the"
+            " surveys that run stay silent on this device, as it is not known what it answered; those that begin later"
+            " are answered. Nothing helps but to delete the file and its mark, which makes this a new device without"
+            " consent"
+        )
+        lived.live(lived.client(), 2)
+        assert [(line.levelname, line.message) for line in caplog.records] == [("ERROR", said)]
+        lived.end()
+        lived.live(lived.client(agreed=False))
+        assert caplog.messages == [said, said]
+        lived.clients[-1].withdraw_consent()
+        lived.end()
+        lived.live(lived.client(agreed=False))
+        assert len(caplog.messages) == 2  # who withdrew is silent anyway
+
+    def test_a_running_client_says_so_too(self, lived, caplog):
+        client = lived.client()
+        client.tick()
+        copy_over(self.backup, lived.folder)
+        lived.live(client, 3)
+        assert [line.message[:40] for line in caplog.records if line.levelname == "ERROR"] == [
+            f"the state file {lived.path}"[:40]
+        ]
+
     def test_a_deleted_file_whose_mark_is_left(self, lived):
         lived.path.unlink()
         assert self.restored(lived).silent == REPLACED

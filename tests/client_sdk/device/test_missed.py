@@ -1,0 +1,101 @@
+"""Epochs of its turn in which a device made no answer because no tick came: counted on the device, and never sent."""
+
+from dataclasses import replace
+
+import pytest
+
+MISSED = "missed: no working tick"
+
+
+def missed(client):
+    return client.status().counters.get(MISSED, 0)
+
+
+def test_days_without_a_tick_are_counted(lab):
+    client = lab.client()
+    lab.live(client, 2)
+    lab.clock.advance(days=6)
+    assert missed(client) == 0  # the next tick finds out
+    lab.live(client, 2)
+    assert missed(client) == 6
+    assert len(lab.recorder.batches) == 4
+    assert b"missed" not in b"".join(lab.recorder.bodies)
+
+
+def test_those_of_others_turn_are_not(lab):
+    """Of sixteen devices that answer every fourth day, and tick on every fourth: those of that phase miss nothing."""
+    found = set()
+    for key in "abcdefghijklmnop":
+        lab.clock.now = lab.clock.now.replace(day=2)
+        client = lab.client(lab.survey(every=4), device=key)
+        for _ in range(5):
+            client.tick()
+            lab.clock.advance(days=4)
+        client.tick()
+        answers = lab.rows("SELECT count(*) FROM schedules WHERE device = ? AND phase = 0", client._device._id)
+        found.add((answers == [(1,)], missed(client)))
+    assert found == {(True, 0), (False, 5)}
+
+
+def test_nothing_is_missed_while_it_ticks(lab):
+    """Also at a survey's end, and where another version takes its place."""
+    client = lab.client(lab.survey(ends="2026-11-04"))
+    lab.live(client, 2)
+    lab.end()
+    client = lab.client(lab.survey(version=2, ends="2026-11-06"))
+    lab.live(client, 5)
+    assert (missed(client), len(lab.recorder.batches)) == (0, 5)
+
+
+def test_before_consent_and_after_withdrawal_nothing_is(lab):
+    client = lab.client(agreed=False)
+    lab.clock.advance(days=3)
+    client.tick()
+    client.grant_consent()
+    lab.clock.advance(days=2)
+    client.tick()
+    assert missed(client) == 2
+    client.withdraw_consent()
+    lab.clock.advance(days=2)
+    client.tick()
+    client.grant_consent()
+    client.tick()
+    assert missed(client) == 0
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_the_last_days_of_a_survey_are_counted_when_it_is_over(lab, again):
+    client = lab.client(lab.survey(ends="2026-11-07"))
+    lab.live(client, 2)
+    lab.clock.advance(days=10)
+    for _ in range(1 + again):
+        client.tick()
+    assert missed(client) == 4
+
+
+def test_a_new_version_that_consent_outlives_misses_nothing_from_before_the_app_had_it(lab):
+    lab.live(lab.client(max_lifetime_epsilon=100), 1)
+    lab.end()
+    lab.clock.advance(days=4)
+    client = lab.client(lab.survey(version=2), agreed=False, keep_consent=True, max_lifetime_epsilon=100)
+    client.tick()
+    assert missed(client) == 0
+
+
+def test_what_the_ceiling_forbids_is_not_missed(lab):
+    client = lab.client(max_lifetime_epsilon=20)
+    client._device._terms = replace(client._device._terms, max_lifetime_epsilon=5.0)
+    lab.clock.advance(days=3)
+    client.tick()
+    assert missed(client) == 0
+
+
+def test_an_epoch_that_an_older_version_answered_is_not_missed(lab):
+    """It had its answer, and consent to the new version came the same day."""
+    client = lab.client()
+    client.tick()
+    lab.end()
+    client = lab.client(lab.survey(version=2))
+    lab.clock.advance(days=1)
+    client.tick()
+    assert missed(client) == 0
