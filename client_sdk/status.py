@@ -39,8 +39,9 @@ class Status:
     """A client. silent: why it does nothing at all, None while it works. surveys: all of them, in the app's order.
 
     waiting: batches that are not delivered yet, most of them because their moment has not come. counters: reports and
-    events, by fate. delivery: why the last try to deliver failed; None if it went well, or if none was made since the
-    app started. Where the state file cannot be read, all is told as if nothing were in it. Printed it is a few lines.
+    events, by fate, and epochs in which an answer was missed. delivery: why the last try to deliver failed; None if it
+    went well, or if none was made since the app started. Where the state file cannot be read, all is told as if nothing
+    were in it. Printed it is a few lines.
     """
 
     silent: str | None
