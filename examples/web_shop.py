@@ -84,16 +84,16 @@ def privacy() -> Response:
 
 @app.post("/agree")
 def agree() -> Response:
-    g.device.grant_consent(shown=explained())
     AGREED.mkdir(exist_ok=True)
-    (AGREED / session["key"]).touch()
+    if g.device.grant_consent(shown=explained()):
+        (AGREED / session["key"]).touch()
     return redirect("/")
 
 
 @app.post("/withdraw")
 def withdraw() -> Response:
-    g.device.withdraw_consent()
-    (AGREED / session["key"]).unlink(missing_ok=True)
+    if g.device.withdraw_consent():  # else the timer's ticks erase the rest
+        (AGREED / session["key"]).unlink(missing_ok=True)
     return redirect("/")
 
 
