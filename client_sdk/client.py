@@ -82,8 +82,8 @@ class Client:
     surveys: one survey or several. collector: its URL, https (plain http to loopback only). state: the path of the
     one SQLite file, or ":memory:" for tests. cohort: one declared value for every cohort of the surveys, sent in the
     clear. device: a local key that keeps several customers apart in one state file; it never leaves. Several
-    clients of one device, as of two libraries in an app, each have surveys of their own; events, ledger and
-    withdrawals are the device's.
+    clients of one device, as of two libraries in an app, each have surveys of their own, and an event is kept for those
+    of the client that records it; ledger and withdrawals are the device's.
 
     max_epsilon, max_lifetime_epsilon: the app's own ceilings for one report and for all surveys together; None: no
     limit of its own. keep_consent: consent outlives a new version of a survey, up to max_lifetime_epsilon, which it

@@ -128,6 +128,9 @@ class Device:
                 if self._withdrawals is None or self._withdrawals == consent.withdrawals(connection, self._id):
                     self._write_withdrawal(connection)
             self._permission.withdrawing = False
+            for one in self._state.users:  # what other clients of this device are just sending, too
+                if isinstance(one, Device) and one._id == self._id:
+                    one.delivery.cut()
         self._state.erase()
 
     def _write_withdrawal(self, connection: sqlite3.Connection) -> None:

@@ -46,6 +46,7 @@ class State(Forking):
         self._connection: sqlite3.Connection | None = None
         self._closing: weakref.finalize[[], State] | None = None
         self._file: tuple[int, int] | None = None  # which one was opened first, by device and inode
+        self._salt = b""  # and by what it holds: a new file may get the inode of one that was deleted
         self._depth = 0  # how often its lock is held
         self._identity = None if path == MEMORY else Identity(path)
         self._users: WeakSet[object] = WeakSet()
@@ -59,7 +60,7 @@ class State(Forking):
                     schema.make(connection)
                 if self._identity:
                     self._identity.verify(connection)
-                self._salt: bytes = connection.execute("SELECT salt FROM file").fetchone()[0]
+                self._salt = connection.execute("SELECT salt FROM file").fetchone()[0]
                 # a transaction alone does not find out that the file is read-only
                 connection.execute("UPDATE file SET salt = ?", (self._salt,))
             self.erase()
@@ -99,7 +100,7 @@ class State(Forking):
 
     @property
     def lost(self) -> bool:
-        """Whether the path names another file than the one that was opened, or none. OSError if that cannot be told."""
+        """Whether the path is seen to name another file than was opened, or none; OSError where it cannot be told."""
         if self._file is None:
             return False
         try:
@@ -111,10 +112,13 @@ class State(Forking):
     def require_file(self) -> None:
         """Raises StateLostError where the path names the file no longer."""
         if self.lost:
-            raise StateLostError(
-                f"the state file {self.path} was deleted or replaced while it was open; what it held is lost to this"
-                " device. If its mark is left, a new file is silent for the surveys that run"
-            )
+            raise self._lost()
+
+    def _lost(self) -> StateLostError:
+        return StateLostError(
+            f"the state file {self.path} was deleted or replaced while it was open; what it held is lost to this"
+            " device. If its mark is left, a new file is silent for the surveys that run"
+        )
 
     def lock(self) -> AbstractContextManager[sqlite3.Connection]:
         """The connection, for this thread alone; every statement commits by itself, and waits for the disk."""
@@ -260,6 +264,12 @@ class State(Forking):
 
     def _adopt(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         """Takes a new connection, to be closed with this state at the latest, in whatever cycle that is found."""
+        if self._salt and (
+            not schema.found(connection, self.path)
+            or connection.execute("SELECT salt FROM file").fetchone() != (self._salt,)
+        ):
+            connection.close()
+            raise self._lost()
         if self._closing is not None:
             self._closing.detach()
         self._connection = connection
@@ -273,6 +283,11 @@ class State(Forking):
     def join(self, user: object) -> None:
         """Keeps the file open until every one that joined has left, or is gone."""
         self._users.add(user)
+
+    @property
+    def users(self) -> tuple[object, ...]:
+        """Those that joined and have not left."""
+        return tuple(self._users)
 
     def leave(self, user: object) -> None:
         """Closes the file after its last user; never waits: the connection goes with the thread that still has it."""

@@ -33,11 +33,17 @@ def require_writable(path: Path) -> None:
 def _require_no_log(path: Path) -> None:
     """SQLite would write the log of a crashed collector into a backup that was put back over its database."""
     log = path.with_name(f"{path.name}-wal")
-    if log.exists() and log.stat().st_size:
+    # a collector that started since the header was read has a log, and has changed the header before
+    if log.exists() and log.stat().st_size and _header(path)[18:19] == bytes([NO_LOG]):
         raise StoreError(
-            f"{path} was put in the place of another database, whose log is still there: delete {log}"
-            f" and {path}-shm, then start again"
+            f"{path} was put in the place of another database, whose log is still there: with no collector running,"
+            f" delete {log} and {path}-shm, then start again"
         )
+
+
+def _header(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(100)
 
 
 def stated(path: Path) -> tuple[int, int]:
@@ -46,8 +52,7 @@ def stated(path: Path) -> tuple[int, int]:
     Raises StoreError where no database can be, and for one beside which another's log is left.
     """
     try:
-        with path.open("rb") as file:
-            header = file.read(100)
+        header = _header(path)
     except FileNotFoundError:
         if path.parent.is_dir():
             return COLLECTOR, 0

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from pathlib import Path
+from time import monotonic, sleep
 
 from sqlite_utils import Database
 
@@ -78,7 +79,7 @@ class SqliteStore:
     """
 
     def __init__(self, path: str | Path, *, patience: float = 5.0) -> None:
-        self.path = Path(path)
+        self.path = Path(path).resolve()  # SQLite keeps the log beside the file itself, not beside a link to it
         self._patience = patience
         self._lock = threading.RLock()
         self._require_ours(*stated(self.path))
@@ -100,7 +101,19 @@ class SqliteStore:
         with self._transaction():
             self._migrate()
         with self._errors():
-            connection.execute("PRAGMA journal_mode = WAL")
+            self._keep_log(connection)
+
+    def _keep_log(self, connection: sqlite3.Connection) -> None:
+        """Has the file keep a log; while another process makes it into one that does, SQLite does not wait."""
+        deadline = monotonic() + self._patience
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() > deadline:
+                    raise
+                sleep(0.01)
 
     def _migrate(self) -> None:
         application = self._pragma("application_id")
@@ -183,8 +196,10 @@ class SqliteStore:
 
     def _try(self) -> None:
         self._require_there()
-        if shutil.disk_usage(self.path.parent).free < ROOM:
-            raise StoreError(f"database {self.path}: less than {ROOM:,} bytes are left on its disk")
+        disk = shutil.disk_usage(self.path.parent)
+        room = min(ROOM, disk.total // 10)
+        if disk.free < room:
+            raise StoreError(f"database {self.path}: less than {room:,} bytes are left on its disk")
         # written again though it is the same: a disk that takes nothing is not noticed by reading
         self._database.conn.execute(f"PRAGMA user_version = {COLLECTOR_SCHEMA}")
 

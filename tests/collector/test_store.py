@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from client_sdk.file_kinds import COLLECTOR, COLLECTOR_SCHEMA
 from client_sdk.report import Batch, Report
 from client_sdk.state import State
 from client_sdk.survey import Survey
+from collector import database_file
 from collector.admission import Admission, admit
 from collector.cell import Cell
 from collector.sqlite_store import MIGRATIONS, SqliteStore
@@ -386,10 +388,13 @@ def test_a_trial_writes(store: SqliteStore, path: Path, monkeypatch: pytest.Monk
         (new,) = other.execute("PRAGMA data_version").fetchone()
     assert new != old
     assert tallies(store) == before
-    monkeypatch.setattr("collector.sqlite_store.ROOM", 2**62)
-    with pytest.raises(StoreError) as caught:
-        store.add([])
-    assert str(caught.value) == f"database {path}: less than {2**62:,} bytes are left on its disk"
+    for total, free, needed in ((10**12, 2**23 - 1, 2**23), (10**6, 10**5 - 1, 10**5)):
+        monkeypatch.setattr("shutil.disk_usage", lambda _, t=total, f=free: SimpleNamespace(total=t, free=f))
+        with pytest.raises(StoreError) as caught:
+            store.add([])
+        assert str(caught.value) == f"database {path}: less than {needed:,} bytes are left on its disk"
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(total=10**6, free=10**5))
+    assert store.add([]) == []
 
 
 def test_a_changed_survey_needs_a_new_version(store: SqliteStore, survey: Survey) -> None:
@@ -480,13 +485,67 @@ def test_a_backup_that_is_put_back_beside_the_log_of_a_crash_is_refused(
     with pytest.raises(StoreError) as caught:
         SqliteStore(copy / "counts.db")
     assert str(caught.value) == (
-        f"{copy}/counts.db was put in the place of another database, whose log is still there:"
-        f" delete {copy}/counts.db-wal and {copy}/counts.db-shm, then start again"
+        f"{copy}/counts.db was put in the place of another database, whose log is still there: with no collector"
+        f" running, delete {copy}/counts.db-wal and {copy}/counts.db-shm, then start again"
     )
     assert (copy / "counts.db").read_bytes() == before
     (copy / "counts.db-wal").unlink()
     with closing(SqliteStore(copy / "counts.db")) as restored:
         assert total(restored) == {1: 1}
+
+
+def test_a_backup_behind_a_link_is_refused_alike(
+    store: SqliteStore, path: Path, tmp_path: Path, admitted: Callable[..., Admission]
+) -> None:
+    """SQLite looks for the log beside the file itself."""
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("VACUUM INTO ?", (str(copy / "counts.db"),))
+    store.add([admitted(1)])
+    shutil.copy(path.with_name("counts.db-wal"), copy)
+    (tmp_path / "link.db").symlink_to(copy / "counts.db")
+    with pytest.raises(StoreError, match="put in the place of another database"):
+        SqliteStore(tmp_path / "link.db")
+
+
+def test_a_database_that_another_collector_has_just_opened_is_no_backup(
+    store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch, admitted: Callable[..., Admission]
+) -> None:
+    """The header is read again once a log is found: it was of a closed database a moment before."""
+    store.add([admitted(1)])
+    read, headers = database_file._header, []
+
+    def header(place: Path) -> bytes:
+        found = read(place)
+        headers.append(found)
+        return found[:18] + bytes([database_file.NO_LOG]) + found[19:] if len(headers) == 1 else found
+
+    monkeypatch.setattr(database_file, "_header", header)
+    with closing(SqliteStore(path)) as second:
+        assert total(second) == {1: 1}
+    assert len(headers) == 2
+
+
+def test_making_the_log_waits_for_another_process(path: Path) -> None:
+    """SQLite itself does not, whatever its patience; of another error it is told at once."""
+    errors = [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY, None]
+
+    class Busy:
+        def execute(self, statement: str) -> None:
+            assert statement == "PRAGMA journal_mode = WAL"
+            code = errors.pop(0)
+            if code is not None:
+                error = sqlite3.OperationalError("canary")
+                error.sqlite_errorcode = code
+                raise error
+
+    with closing(SqliteStore(path)) as store:
+        store._keep_log(Busy())  # type: ignore[arg-type]
+        assert errors == []
+        errors.append(sqlite3.SQLITE_IOERR)
+        with pytest.raises(sqlite3.OperationalError):
+            store._keep_log(Busy())  # type: ignore[arg-type]
 
 
 def test_an_empty_file_becomes_a_database(path: Path) -> None:

@@ -365,3 +365,14 @@ class TestUnwritten:
         assert [(fault.during, fault.kind) for fault in lab.faults][1:] == [("close", "TimeoutError")]
         assert caplog.messages[-1] == "close failed: TimeoutError"
         self.blocker.execute("ROLLBACK")
+
+
+def test_a_withdrawal_cuts_what_other_clients_of_the_device_are_sending(lab, monkeypatch):
+    """And not what other devices send."""
+    first, second = lab.client(), lab.client(lab.survey(id="other"))
+    stranger = lab.client(device="another")
+    cut = []
+    for name, client in (("first", first), ("second", second), ("stranger", stranger)):
+        monkeypatch.setattr(client._device.delivery, "cut", lambda name=name: cut.append(name))
+    assert first.withdraw_consent() is True
+    assert set(cut) == {"first", "second"}

@@ -1,6 +1,7 @@
 """A state file that is deleted or replaced while it is open: the app is told, and nothing goes into what is no more."""
 
 import os
+import shutil
 import threading
 
 import pytest
@@ -161,3 +162,17 @@ def test_where_it_cannot_be_told_nothing_is_done_for_now(lived, monkeypatch, err
     lived.live(client)
     assert client.status().silent is None
     assert len(lived.recorder.batches) == 2
+
+
+def test_a_new_file_is_known_also_where_it_has_the_old_ones_inode(lived, tmp_path):
+    """As a file system may give it, when the file was closed for a fork: it is another customer's, who never agreed."""
+    state = lived.first._device._state
+    state.close()
+    other = State.at(tmp_path / "other.db")
+    other.close()
+    inode = lived.path.stat().st_ino
+    shutil.copyfile(tmp_path / "other.db", lived.path)  # in place
+    assert lived.path.stat().st_ino == inode
+    lived.first.tick()
+    assert lived.faults == [Fault("tick", "StateLostError")]
+    assert lived.first.status().silent == LOST.format(lived.path)
