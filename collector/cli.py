@@ -34,12 +34,13 @@ def serve(files: tuple[Path, ...], host: str, port: int, database: Path, threads
     surveys = _load(files)
     # the port first: a second server by mistake shall not touch the database
     with listen(host, port) as listening:
+        place = f"{'' if database.exists() else 'the new database '}{database.absolute()}"
         app = create_app(surveys, database)
         try:
             server = Server(app, listening, threads)
             today = today_in_utc()
             names = ", ".join(survey.name for survey in surveys if takes_reports(survey, today)) or "nothing"
-            ready = f"hushtally: collecting {names} into {database.absolute()} at {address(listening)}"
+            ready = f"hushtally: collecting {names} into {place} at {address(listening)}"
             server.run(lambda: click.echo(ready, err=True))
         finally:
             app.extensions["hushtally"].close()

@@ -25,6 +25,7 @@ def require_writable(path: Path) -> None:
     if not os.access(path.parent, os.W_OK):
         raise StoreError(f"{path} cannot be written: its folder {path.parent} is not writable")
     try:
+        path.touch(mode=0o600)  # its counts are of fewer reports than are published
         path.open("ab").close()
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror}") from None

@@ -6,7 +6,7 @@ protects customers from everybody behind that server: the network, the collector
 protect them from the shop, nor from whoever breaks in: for that the customer's own machine has to be the device, as in
 command_line.py.
 
-    pip install 'hushtally[collector]'
+    pip install '.[collector]'    # in a checkout
     hushtally survey new shopping-habits.toml
     hushtally serve shopping-habits.toml &
     flask --app examples/web_shop.py run &

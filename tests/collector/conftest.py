@@ -97,7 +97,7 @@ class Process:
     popen: subprocess.Popen[str]
     url: str
     port: int
-    said: list[str]  # before it was ready
+    said: list[str]  # until it was ready
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, dict[str, Any]]:
         """One request on a connection of its own: status and JSON body."""
@@ -172,13 +172,12 @@ def start(tmp_path: Path, live: Batches) -> Iterator[Callable[..., Process]]:
             assert popen.stderr is not None
             said = []
             for line in popen.stderr:
-                ready = (
-                    rf"hushtally: collecting [\w ]+ into {re.escape(str(database))} at (http://127\.0\.0\.1:(\d+))\n"
-                )
+                place = rf"(?:the new database )?{re.escape(str(database))}"
+                ready = rf"hushtally: collecting [\w ]+ into {place} at (http://127\.0\.0\.1:(\d+))\n"
                 found = re.fullmatch(ready, line)
+                said.append(line)
                 if found:
                     return Process(popen, found[1], int(found[2]), said)
-                said.append(line)
             raise AssertionError("".join(said))
 
         yield start
