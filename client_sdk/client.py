@@ -193,7 +193,7 @@ class Client:
     def _reopen(self, doing: str) -> None:
         """What a customer says is not lost because the file could not be opened before: it is tried again, or told."""
         if self._closed:
-            self._tell(doing, StateError("the client was closed"))
+            self._tell(doing, StateError("the client was closed"), f"{doing} after close: nothing is noted")
             return
         self._run(doing, Device.require_file, None, even_if_off=True)
         if self._device is None:

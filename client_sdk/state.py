@@ -26,7 +26,10 @@ BRIEF_SECONDS = 0.25
 PAUSE_SECONDS = 1.0
 MARK_SECONDS = 1.0
 MEMORY = ":memory:"
-_PLAINLY = {"SQLITE_READONLY_DIRECTORY": "its folder may not be written"}
+_PLAINLY = {
+    "SQLITE_READONLY_DIRECTORY": "its folder may not be written",
+    "SQLITE_NOTADB": "it is no database",
+}
 
 
 class State(Forking):

@@ -52,7 +52,8 @@ class Status:
 
     def __str__(self) -> str:
         lines = [f"silent: {self.silent}"] if self.silent else []
-        lines += map(str, self.surveys)
+        # why all of them are silent is said once
+        lines += [str(replace(one, silent=None) if self.silent == one.silent else one) for one in self.surveys]
         lines.append(f"{self.waiting:,} waiting to be sent")
         lines += [f"{number:,} {fate}" for fate, number in self.counters.items()]
         lines += [f"not delivered: {self.delivery}"] if self.delivery else []

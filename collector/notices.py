@@ -33,7 +33,7 @@ def _ended(survey: Survey) -> str:
 
 def _missing(survey: Survey) -> str:
     return (
-        f"{survey.name} is in the database but not served: its reports, due by {_last(survey)}, are refused"
+        f"{survey.name} is in the database but not served: its reports, due by {_last(survey)}, are refused here"
         " until its file is named, too"
     )
 

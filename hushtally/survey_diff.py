@@ -183,7 +183,7 @@ def report(difference: Difference) -> str:
         return difference.consent
     privacy = sum(change.touches not in (Touches.FOLLOWS, Touches.NOTHING) for change in changes)
     number = counted(len(changes), "change")
-    heading = f"{difference.old} -> {difference.new}: {number}, {privacy} of them about privacy"
+    heading = f"{difference.old} -> {difference.new}: {number}, {privacy or 'none'} about privacy"
     found = {change.touches for change in changes}
     meanings = [f"{touches}: {meaning}." for touches, meaning in MEANING.items() if touches in found]
     told = [*meanings, difference.consent, difference.together]

@@ -88,12 +88,15 @@ def test_who_declined_for_the_whole_machine_can_withdraw_but_not_agree(
     assert not noted(state)
 
 
-def test_nothing_is_noted_after_close(make_client: Make, state: Path) -> None:
+def test_nothing_is_noted_after_close(make_client: Make, state: Path, caplog: pytest.LogCaptureFixture) -> None:
     client = make_client()
     client.close()
     assert client.withdraw_consent() is False
     assert client.grant_consent() is False
     assert noted(state)
+    assert caplog.messages == [
+        f"{call} after close: nothing is noted" for call in ("withdraw_consent", "grant_consent")
+    ]
 
 
 def test_a_withdrawal_is_noted_but_not_all_erased_while_another_process_reads(make_client: Make, state: Path) -> None:

@@ -65,7 +65,7 @@ def test_why_nothing_is_done_comes_first(make_client: Make, monkeypatch: pytest.
     monkeypatch.setenv("HUSHTALLY_DISABLED", "1")
     assert printed(client)[:2] == [
         "silent: HUSHTALLY_DISABLED is set",
-        "habits v1: agreed; silent: HUSHTALLY_DISABLED is set; epsilon 0 spent of at most 28",
+        "habits v1: agreed; no answer planned; epsilon 0 spent of at most 28",
     ]
 
 

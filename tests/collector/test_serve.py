@@ -212,7 +212,7 @@ def test_a_survey_that_runs_but_is_not_served_is_told(
     process = start()
     assert process.said[:-1] == [
         f"habits v2 is in the database but not served: its reports, due by {next_one.ends + timedelta(days=1)},"
-        " are refused until its file is named, too\n"
+        " are refused here until its file is named, too\n"
     ]
     assert process.stop() == STOPPED
 

@@ -37,7 +37,7 @@ def test_a_change_is_told_in_words(tmp_path):
     result = hushtally(tmp_path, changed(("version = 1", "version = 2"), ("epsilon = 1.0", "epsilon = 0.5")))
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
-        "shopping-habits v1 -> shopping-habits v2: 6 changes, 2 of them about privacy",
+        "shopping-habits v1 -> shopping-habits v2: 6 changes, 2 about privacy",
         "  epsilon: 1 -> 0.5 (reveals less)",
         "  lifetime epsilon: 7 -> 3.5 (reveals less)",
         "  question frequency, mechanism: direct -> subset w=2 (follows from the rest)",
@@ -277,7 +277,7 @@ def test_each_judgement_is_defined_where_it_is_made(tmp_path, change, meaning):
 
 def test_why_consent_is_needed_where_nothing_about_privacy_changed(tmp_path):
     lines = hushtally(tmp_path, changed(("version = 1", "version = 2"))).stdout.splitlines()
-    assert lines[0].endswith("1 change, 0 of them about privacy")
+    assert lines[0].endswith("1 change, none about privacy")
     assert "customers agree to exactly the survey that they were shown." in lines[2]
 
 

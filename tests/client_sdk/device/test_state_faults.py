@@ -110,6 +110,12 @@ class TestReadOnly:
         assert len(lab.recorder.batches) == 2
         assert {fault.kind for fault in lab.faults} == {"OperationalError"}
 
+    def test_a_file_that_is_no_database(self, lab):
+        lab.path.write_text("canary " * 100)
+        client = lab.client()
+        assert client.status().silent == f"the state file {lab.path} cannot be used: it is no database"
+        assert lab.path.read_text() == "canary " * 100
+
     @pytest.mark.parametrize("place", ["/proc/none/state.db", "/dev/null/state.db", "/"])
     def test_a_place_that_is_none(self, lab, place):
         client = lab.client(state=place)
