@@ -28,6 +28,7 @@ from client_sdk.errors import ClientError, StateError, StateLostError
 from client_sdk.explain import Explanation, explain_survey
 from client_sdk.fields import likeness
 from client_sdk.permission import switched_off
+from client_sdk.plainly import plainly
 from client_sdk.randomness import Randomness, SystemRandomness
 from client_sdk.state import State
 from client_sdk.status import Status
@@ -47,10 +48,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Fault:
-    """A failure that was kept out of the app: in which call, and of what kind; no value is in it."""
+    """A failure that was kept out of the app: in which call, of what kind, and why; no value is in it."""
 
     during: str
     kind: str
+    why: str
 
 
 class Options(TypedDict, total=False):
@@ -149,8 +151,8 @@ class Client:
         try:
             self._device, self._unusable = self._make(), None
         except Exception as error:  # a damaged file can hold anything
-            told = isinstance(error, StateError)
-            self._unusable = str(error) if told else f"the state file cannot be used ({type(error).__name__})"
+            why = plainly(error)
+            self._unusable = why if isinstance(error, StateError) else f"the state file cannot be used: {why}"
             self._tell(doing, error, f"silent: {self._unusable}")
 
     def grant_consent(self, shown: str | None = None) -> bool:
@@ -298,7 +300,7 @@ class Client:
         if device.idle:
             close()  # a thread takes longer than all else here, and a kiosk closes one device after the other
         elif not self._within(CLOSE_SECONDS / 2, close):
-            self._tell("close", TimeoutError())
+            self._tell("close", StateError("not all was written within a second"))
         self._device = None
         self._unusable = self._unusable or "it was closed"
 
@@ -357,7 +359,7 @@ class Client:
             logger.log(level, line)
 
     def _run(self, doing: str, action: Callable[[Device], T], otherwise: T, *, even_if_off: bool = False) -> T:
-        """Does something on the device; what fails is kept out of the app, and only its kind is told."""
+        """Does something on the device; what fails is kept out of the app, and why is told."""
         device = self._device
         if device is None or (not even_if_off and switched_off()):
             return otherwise
@@ -396,9 +398,10 @@ class Client:
         return outcome[0] if outcome else None
 
     def _tell(self, doing: str, error: Exception, what: str | None = None) -> None:
-        logger.error(what or f"{doing} failed: {type(error).__name__}")
+        why = plainly(error)
+        logger.error("%s", what or f"{doing} failed: {why}")
         if self._on_error is not None:
             try:
-                self._on_error(Fault(doing, type(error).__name__))
+                self._on_error(Fault(doing, type(error).__name__, why))
             except Exception as another:
-                logger.error("on_error failed: %s", type(another).__name__)
+                logger.error("on_error failed: %s", plainly(another))

@@ -14,6 +14,7 @@ from client_sdk.backoff import Backoffs
 from client_sdk.forking import Forking
 from client_sdk.outbox import Waiting
 from client_sdk.permission import Permission
+from client_sdk.plainly import plainly
 from client_sdk.randomness import Randomness
 from client_sdk.report import Batch
 from client_sdk.state import State
@@ -128,7 +129,7 @@ class Delivery(Forking):
             except CutOff:
                 raise  # nobody failed
             except OSError as error:
-                self._unreachable(waiting, now, f"the last try failed ({type(error).__name__})")
+                self._unreachable(waiting, now, f"the last try failed: {plainly(error)}")
                 return False
             if answer.status in BUSY:
                 self._unreachable(waiting, now, f"the collector answered {answer.status}", answer.retry_after)
@@ -164,7 +165,7 @@ class Delivery(Forking):
                 if outbox.remove(connection, self._device, waiting.batch):
                     self._account(connection, batch, verdict, now)
         except sqlite3.Error as error:  # as on a full disk, where every tick would send it again
-            self._later(waiting, now, f"the collector's answer could not be noted ({type(error).__name__})")
+            self._later(waiting, now, f"the collector's answer could not be noted: {plainly(error)}")
             raise
         return True
 

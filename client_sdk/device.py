@@ -16,6 +16,7 @@ from client_sdk.errors import StateError
 from client_sdk.explain import Explanation, explain_survey
 from client_sdk.journal import Journal
 from client_sdk.permission import NOTHING, Permission, Permit
+from client_sdk.plainly import plainly
 from client_sdk.randomness import Randomness
 from client_sdk.schedule import Schedule
 from client_sdk.state import State
@@ -272,7 +273,7 @@ class Device:
         try:
             yield
         except Exception as error:
-            self._trouble = f"the last try failed ({type(error).__name__})"
+            self._trouble = f"the last try failed: {plainly(error)}"
             raise
         self._trouble = None
 

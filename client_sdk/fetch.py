@@ -8,6 +8,7 @@ from urllib.parse import quote
 from client_sdk.arguments import check_ceilings
 from client_sdk.canonical import sha256
 from client_sdk.errors import ClientError, SurveyError
+from client_sdk.plainly import plainly
 from client_sdk.survey import Survey
 from client_sdk.transport import LARGEST_SURVEY, HttpTransport, Transport, checked_url
 
@@ -37,7 +38,7 @@ def fetch_survey(
     try:
         answer = (transport or HttpTransport()).request("GET", url, None, timeout, LARGEST_SURVEY)
     except OSError as error:
-        raise ClientError(f"{url} cannot be fetched: {type(error).__name__}") from None
+        raise ClientError(f"{url} cannot be fetched: {plainly(error)}") from None
     if answer.status != 200:
         raise ClientError(f"{url} cannot be fetched: the collector answered {answer.status}")
     try:

@@ -20,7 +20,7 @@ from http.client import HTTPConnection, HTTPResponse
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
-from client_sdk.transport import Answer, CutOff
+from client_sdk.transport import Answer, CutOff, NoAnswer
 
 logger = logging.getLogger("hushtally")
 
@@ -44,7 +44,7 @@ class Attempt:
         self._most = most
         self._sockets: list[socket.socket] = []
         self._cut = False
-        self._outcome: Answer | OSError = ConnectionError("not tried")
+        self._outcome: Answer | OSError = NoAnswer("not tried")
 
     def run(self) -> None:
         """Sends the request and keeps what came of it."""
@@ -53,7 +53,7 @@ class Attempt:
         except OSError as error:
             self._outcome = error
         except Exception as error:  # whatever a server can make the standard library raise
-            self._outcome = ConnectionError(type(error).__name__)
+            self._outcome = NoAnswer(f"what came back is no HTTP ({type(error).__name__})")
         finally:
             for one in self._sockets:
                 one.close()
@@ -113,7 +113,7 @@ class Attempt:
     def _reach(self, host: str, port: int) -> socket.socket:
         """A connection to the first address that takes one; the time left is shared among those not yet tried."""
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        error: OSError = ConnectionError("no address")
+        error: OSError = NoAnswer("no address")
         for index, (family, kind, protocol, _, address) in enumerate(found):
             left = self._deadline - time.monotonic()
             if left <= 0:
@@ -153,7 +153,7 @@ def _proxy(url: SplitResult) -> SplitResult | None:
         known = False
     if not known:  # to speak plainly to one that is named https would give away its password
         logger.warning("%s", PROXY)
-        raise ConnectionError(PROXY)
+        raise NoAnswer(PROXY)
     return proxy
 
 
@@ -167,7 +167,7 @@ def _tunnel(plain: socket.socket, proxy: SplitResult, target: str) -> None:
     with HTTPResponse(plain, method="CONNECT") as response:
         response.begin()
         if response.status != 200:
-            raise ConnectionError(f"the proxy answered {response.status}")
+            raise NoAnswer(f"the proxy answered {response.status}")
 
 
 def _retry_after(headers: Message) -> float | None:

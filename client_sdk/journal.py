@@ -14,7 +14,7 @@ from client_sdk import counters, events
 from client_sdk.events import Recorded
 from client_sdk.forking import Forking, at_end_of_worker
 from client_sdk.permission import Permission
-from client_sdk.state import State
+from client_sdk.state import State, StateBusyError
 
 MOST_BUFFERED = 64
 TRIM_EVERY = 64  # events, until they are counted again
@@ -164,7 +164,8 @@ class Journal(Forking):
 
 def _held_by_others(error: sqlite3.OperationalError) -> bool:
     """Whether the file was only busy, with another process or thread of this one."""
-    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_BUSY) & 0xFF == sqlite3.SQLITE_BUSY
+    code = getattr(error, "sqlite_errorcode", None)
+    return isinstance(error, StateBusyError) or (code is not None and code & 0xFF == sqlite3.SQLITE_BUSY)
 
 
 _unwritten: set[Journal] = set()  # kept alive although the app has let go of its client

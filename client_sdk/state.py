@@ -17,19 +17,20 @@ from typing import ClassVar
 from weakref import WeakSet, WeakValueDictionary
 
 from client_sdk import erasure, schema, seal
-from client_sdk.errors import StateError, StateLostError
+from client_sdk.errors import StateError, StateLostError, Tellable
 from client_sdk.forking import Forking
 from client_sdk.identity import Identity
+from client_sdk.plainly import plainly
 
 BUSY_SECONDS = 10.0
 BRIEF_SECONDS = 0.25
 PAUSE_SECONDS = 1.0
 MARK_SECONDS = 1.0
 MEMORY = ":memory:"
-_PLAINLY = {
-    "SQLITE_READONLY_DIRECTORY": "its folder may not be written",
-    "SQLITE_NOTADB": "it is no database",
-}
+
+
+class StateBusyError(Tellable, sqlite3.OperationalError):
+    """The state file could not be had in the moment that an app may be kept waiting."""
 
 
 class State(Forking):
@@ -72,9 +73,9 @@ class State(Forking):
             raise
         except Exception as error:  # a damaged file can hold anything
             self.close()
-            # its text may quote the file; the name of its code does not
-            kind = getattr(error, "sqlite_errorname", type(error).__name__)
-            raise StateError(f"the state file {path} cannot be used: {_PLAINLY.get(kind, kind)}") from None
+            folder = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY_DIRECTORY
+            why = "its folder may not be written" if folder else plainly(error)
+            raise StateError(f"the state file {path} cannot be used: {why}") from None
 
     @classmethod
     def at(cls, path: str | os.PathLike[str]) -> State:
@@ -159,12 +160,12 @@ class State(Forking):
     def briefly(self) -> Iterator[None]:
         """Has what is done in the block wait for others for a fraction of a second only: an app's thread waits for it.
 
-        Where it failed, nothing is tried for a second: sqlite3.OperationalError at once.
+        Where it failed, nothing is tried for a second: StateBusyError at once.
         """
         self._refuse_while_pausing()
         if not self._lock.acquire(timeout=BRIEF_SECONDS):
             self._pause()
-            raise sqlite3.OperationalError("the state file is in use by another thread")
+            raise StateBusyError("another thread of the app holds the state file")
         try:
             self._refuse_while_pausing()  # another thread may have had no luck in the meantime
             with self.lock() as connection:
@@ -186,7 +187,7 @@ class State(Forking):
 
     def _refuse_while_pausing(self) -> None:
         if self.pausing:
-            raise sqlite3.OperationalError("the state file could not be written a moment ago")
+            raise StateBusyError("the state file could not be written a moment ago")
 
     @property
     def pausing(self) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-from client_sdk.errors import ClientError
+from client_sdk.errors import ClientError, Tellable
 from client_sdk.forking import Forking
 
 if TYPE_CHECKING:
@@ -28,7 +28,11 @@ class Answer:
     retry_after: float | None = None
 
 
-class CutOff(ConnectionError):
+class NoAnswer(Tellable, ConnectionError):
+    """There was no answer, for a reason that is named."""
+
+
+class CutOff(NoAnswer):
     """The request was cut off by `HttpTransport.cut`."""
 
 
@@ -84,7 +88,7 @@ class HttpTransport(Forking):
         """See Transport. It may return a moment late; no server and no name service can make it later."""
         _abandoned[:] = [thread for thread in _abandoned if thread.is_alive()]
         if len(_abandoned) >= MOST_ABANDONED:
-            raise TimeoutError("earlier requests still hang")
+            raise NoAnswer("earlier requests still hang")
         deadline = time.monotonic() + timeout
         attempt = _loading.attempt(method, url, body, deadline, most)
         self._attempts.add(attempt)
@@ -118,7 +122,7 @@ class HttpTransport(Forking):
         try:
             thread.start()
         except RuntimeError:
-            raise ConnectionError("no thread can be started: the interpreter is shutting down") from None
+            raise NoAnswer("no thread can be started: the interpreter is shutting down") from None
         thread.join(max(deadline - time.monotonic(), 0.0))
         if thread.is_alive():
             attempt.cut()

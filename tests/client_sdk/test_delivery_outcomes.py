@@ -43,8 +43,8 @@ class TestWhatItsStatusSays:
     @pytest.mark.parametrize(
         ("failure", "why"),
         [
-            (ConnectionRefusedError("canary"), "the last try failed (ConnectionRefusedError)"),
-            (TimeoutError("canary"), "the last try failed (TimeoutError)"),
+            (ConnectionRefusedError("canary"), "the last try failed: the connection was refused"),
+            (TimeoutError("canary"), "the last try failed: no answer came in time"),
             (Answer(503, b"canary"), "the collector answered 503"),
             (Answer(429, b"canary"), "the collector answered 429"),
             (Answer(500, b"canary"), "the collector answered 500"),
@@ -108,7 +108,9 @@ class TestWhatItsStatusSays:
         client._device.answer()
         execute(client, "PRAGMA query_only = ON")
         client.tick()
-        assert client.status().delivery == "the collector's answer could not be noted (OperationalError)"
+        assert (
+            client.status().delivery == "the collector's answer could not be noted: the state file may not be written"
+        )
         execute(client, "PRAGMA query_only = OFF")
 
 

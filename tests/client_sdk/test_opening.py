@@ -196,7 +196,7 @@ class TestTheFileIsClosed:
         with closing(sqlite3.connect(options["state"], isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             client.close()
-            assert [(fault.during, fault.kind) for fault in faults] == [("close", "TimeoutError")]
+            assert [(fault.during, fault.kind) for fault in faults] == [("close", "StateError")]
             other.execute("ROLLBACK")
         until = time.monotonic() + 20
         while is_open(options["state"]) and time.monotonic() < until:

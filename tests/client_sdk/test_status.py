@@ -36,14 +36,14 @@ def test_it_is_told_in_a_few_lines(make_client: Make, make_survey: Callable[...,
         f"more v1: agreed; next answer in {following}; epsilon 0 spent of at most 2",
         "1 waiting to be sent",
         "1 dropped: not named",
-        "not delivered: the last try failed (ConnectionRefusedError)",
+        "not delivered: the last try failed: the connection was refused",
     ]
     client.withdraw_consent()
     assert printed(client) == [
         "habits v1: withdrew; silent: the customer withdrew; epsilon 1 spent of at most 28",
         "more v1: withdrew; silent: the customer withdrew; epsilon 0 spent of at most 2",
         "0 waiting to be sent",
-        "not delivered: the last try failed (ConnectionRefusedError)",
+        "not delivered: the last try failed: the connection was refused",
     ]
 
 

@@ -124,7 +124,7 @@ class TestWhatIsTold:
             client.record("purchase", amount=value, category="canary", other="canary")  # type: ignore[arg-type]
         client.tick()
         client.flush(0.5)
-        assert Fault("tick", "ValueError") in faults
+        assert Fault("tick", "ValueError", "ValueError") in faults
         monkeypatch.setattr(client._device.journal, "_state", None)  # type: ignore[union-attr]
         client.record("purchase", category="canary")
         client._device.journal._since = 0.0  # type: ignore[union-attr]

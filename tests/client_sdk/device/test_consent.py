@@ -362,8 +362,10 @@ class TestUnwritten:
         client._device._state._connection.execute("PRAGMA busy_timeout = 5000")
         self.blocker.execute("BEGIN IMMEDIATE")
         client.close()
-        assert [(fault.during, fault.kind) for fault in lab.faults][1:] == [("close", "TimeoutError")]
-        assert caplog.messages[-1] == "close failed: TimeoutError"
+        assert [(fault.during, fault.why) for fault in lab.faults][1:] == [
+            ("close", "not all was written within a second")
+        ]
+        assert caplog.messages[-1] == "close failed: not all was written within a second"
         self.blocker.execute("ROLLBACK")
 
 

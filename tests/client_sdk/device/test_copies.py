@@ -315,7 +315,7 @@ class TestCopies:
             patch.setattr(os, "open", fail)
             client.tick()
         kind = type(OSError(code, "")).__name__
-        assert client.status().silent == f"the last try failed ({kind})"
+        assert client.status().silent == f"the last try failed: {os.strerror(code)}"
         assert [(fault.during, fault.kind) for fault in lived.faults] == [("tick", kind)]
         lived.live(client, 3)
         assert client.status().silent is lived.silence(client) is None

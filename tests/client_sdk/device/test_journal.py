@@ -10,7 +10,8 @@ import pytest
 from client_sdk.client import Fault
 
 UNWRITTEN = "dropped: not written"
-FAILED = Fault("record", "OperationalError")
+HELD = Fault("record", "OperationalError", "others hold the state file")
+PAUSING = Fault("record", "StateBusyError", "the state file could not be written a moment ago")
 
 
 @pytest.fixture
@@ -131,7 +132,7 @@ class TestDurable:
         """What was told waits in memory like any other, and is written before the next one."""
         for number in range(3):
             client.record("purchase", amount=number)
-        assert lab.faults == [FAILED] * 3
+        assert lab.faults == [HELD, PAUSING, PAUSING]
         blocker.execute("ROLLBACK")
         client._device._state._resumes = 0.0
         client.record("purchase", amount=3)
@@ -162,8 +163,11 @@ def test_why_it_fails_at_once(client, monkeypatch):
     thread.start()
     held.wait()
     try:
-        for problem in ("is in use by another thread", "could not be written a moment ago"):
-            with pytest.raises(sqlite3.OperationalError, match=f"^the state file {problem}$"), state.briefly():
+        for problem in (
+            "another thread of the app holds the state file",
+            "the state file could not be written a moment ago",
+        ):
+            with pytest.raises(sqlite3.OperationalError, match=f"^{problem}$"), state.briefly():
                 pass
     finally:
         free.set()

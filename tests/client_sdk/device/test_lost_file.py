@@ -56,7 +56,7 @@ def test_the_next_call_tells(lived, caplog, loses, call):
     loses(lived.path)
     there = lived.path.exists()
     getattr(client, call)(*(["purchase"] if call == "record" else []))
-    assert lived.faults == [Fault(call, "StateLostError")]
+    assert lived.faults == [Fault(call, "StateLostError", LOST.format(lived.path))]
     told = LOST.format(lived.path)
     assert caplog.messages == [f"silent: {told}"]
     client.record("purchase")
@@ -82,7 +82,7 @@ class TestWhatIsThereNow:
         assert (lived.silence(client), lived.faults) == (silent, [])
         lived.assert_answered_once()
         lived.first.record("purchase")
-        assert lived.faults == [Fault("record", "StateLostError")]
+        assert lived.faults == [Fault("record", "StateLostError", LOST.format(lived.path))]
         assert lived.rows("SELECT count(*) FROM events") == [(0,)]
         lived.end()
         assert lived.silence(lived.client(agreed=False)) == silent
@@ -93,7 +93,9 @@ class TestWhatIsThereNow:
         if noticed:
             lived.first.tick()
         assert lived.first.grant_consent()
-        assert lived.faults == [Fault("tick" if noticed else "grant_consent", "StateLostError")]
+        assert lived.faults == [
+            Fault("tick" if noticed else "grant_consent", "StateLostError", LOST.format(lived.path))
+        ]
         lived.live(lived.first, 2)
         assert lived.silence(lived.first) == silent
         lived.assert_answered_once()
@@ -158,7 +160,7 @@ def test_where_it_cannot_be_told_nothing_is_done_for_now(lived, monkeypatch, err
     with monkeypatch.context() as patch:
         patch.setattr(os, "stat", fail)
         client.tick()
-    assert lived.faults == [Fault("tick", error.__name__)]
+    assert lived.faults == [Fault("tick", error.__name__, error.__name__)]
     lived.live(client)
     assert client.status().silent is None
     assert len(lived.recorder.batches) == 2
@@ -174,5 +176,5 @@ def test_a_new_file_is_known_also_where_it_has_the_old_ones_inode(lived, tmp_pat
     shutil.copyfile(tmp_path / "other.db", lived.path)  # in place
     assert lived.path.stat().st_ino == inode
     lived.first.tick()
-    assert lived.faults == [Fault("tick", "StateLostError")]
+    assert lived.faults == [Fault("tick", "StateLostError", LOST.format(lived.path))]
     assert lived.first.status().silent == LOST.format(lived.path)
