@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from pathlib import Path
 from time import monotonic, sleep
+from weakref import WeakSet
 
 from sqlite_utils import Database
 
@@ -67,6 +68,9 @@ _HELD = """SELECT id, version, definition FROM surveys
 # the step at index n takes a database from user_version n to n + 1
 MIGRATIONS: tuple[Callable[[Database], None], ...] = (_create,)  # COLLECTOR_SCHEMA of them
 
+_opening = threading.RLock()
+_open: WeakSet[SqliteStore] = WeakSet()
+
 ROOM = 2**23  # bytes on the disk in which any batch can be counted: a page of the log and one of the file per report
 
 
@@ -82,16 +86,21 @@ class SqliteStore:
         self.path = Path(path).resolve()  # SQLite keeps the log beside the file itself, not beside a link to it
         self._patience = patience
         self._lock = threading.RLock()
-        self._require_ours(*stated(self.path))
-        require_writable(self.path)
-        with self._errors():
-            connection = sqlite3.connect(self.path, timeout=patience, isolation_level=None, check_same_thread=False)
-        self._file = identity(self.path)
-        try:
-            self._open(connection)
-        except BaseException:
-            connection.close()
-            raise
+        with _opening:
+            self._file = identity(self.path)
+            # to open a file and close it drops the locks that SQLite has on it in this process
+            if self._file is None or all(one._file != self._file for one in _open):
+                self._require_ours(*stated(self.path))
+                require_writable(self.path)
+            with self._errors():
+                connection = sqlite3.connect(self.path, timeout=patience, isolation_level=None, check_same_thread=False)
+            self._file = identity(self.path)
+            try:
+                self._open(connection)
+            except BaseException:
+                connection.close()
+                raise
+            _open.add(self)
 
     def _open(self, connection: sqlite3.Connection) -> None:
         with self._errors():
@@ -262,6 +271,7 @@ class SqliteStore:
                 self._end_log()
             finally:
                 self._database.close()
+                _open.discard(self)
 
     def _end_log(self) -> None:
         # refused while others have it open: the last collector to close will

@@ -6,6 +6,8 @@ import os
 import random
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -22,13 +24,14 @@ from client_sdk.file_kinds import COLLECTOR, COLLECTOR_SCHEMA
 from client_sdk.report import Batch, Report
 from client_sdk.state import State
 from client_sdk.survey import Survey
-from collector import database_file
+from collector import database_file, sqlite_store
 from collector.admission import Admission, admit
 from collector.cell import Cell
 from collector.sqlite_store import MIGRATIONS, SqliteStore
 from collector.store import Erasure, StoreError
 
 TODAY = date(2026, 11, 24)
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -522,6 +525,7 @@ def test_a_database_that_another_collector_has_just_opened_is_no_backup(
         return found[:18] + bytes([database_file.NO_LOG]) + found[19:] if len(headers) == 1 else found
 
     monkeypatch.setattr(database_file, "_header", header)
+    monkeypatch.setattr(sqlite_store, "_open", set())  # it is another process's
     with closing(SqliteStore(path)) as second:
         assert total(second) == {1: 1}
     assert len(headers) == 2
@@ -601,6 +605,23 @@ def test_two_stores_on_one_file_lose_nothing(
             store.add([admitted(1), shared])
             other.add([admitted(1), shared])
         assert total(store) == total(other) == {1: 20, 9: 1}
+
+
+def test_two_stores_in_one_process_keep_their_locks(
+    store: SqliteStore, path: Path, admitted: Callable[..., Admission]
+) -> None:
+    """Another program that opens and closes the file leaves their log, so that a crash loses nothing."""
+    end = "import sys; from collector.sqlite_store import SqliteStore; SqliteStore(sys.argv[1]).close()"
+    store.add([admitted(1)])
+    with closing(SqliteStore(path)) as second:
+        subprocess.run([sys.executable, "-c", end, path], check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+        store.add([admitted(1)])
+        second.add([admitted(1)])
+        crashed = path.with_name("crashed.db")
+        for name in ("", "-wal"):  # what a crash would leave
+            shutil.copy(f"{path}{name}", f"{crashed}{name}")
+        with closing(sqlite3.connect(crashed)) as connection:
+            assert connection.execute("SELECT sum(count) FROM counts").fetchone() == (3,)
 
 
 def test_decoded_batches_fit(store: SqliteStore, survey: Survey, batches: Any) -> None:
