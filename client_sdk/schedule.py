@@ -12,7 +12,7 @@ from client_sdk.randomness import Randomness
 from client_sdk.survey import Survey
 
 ENDED = "the survey is over"
-SUPERSEDED = "a newer version took its place"
+SUPERSEDED = "another version took its place"
 FORGOTTEN = "consent was withdrawn and the permanent answers erased"
 REPLACED = "the state file was copied, restored or replaced"
 
