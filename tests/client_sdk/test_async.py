@@ -116,8 +116,8 @@ def test_the_loop_does_not_wait_for_a_collector_that_hangs(
     survey: Survey, options: Any, serve: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While a tick and a flush hang, events are recorded, the app's own threads are free, and the loop is on time."""
-    monkeypatch.setattr(delivery, "TRY_SECONDS", 1.0)
-    server = serve(lambda connection, _: time.sleep(5))
+    monkeypatch.setattr(delivery, "TRY_SECONDS", 4.0)
+    server = serve(lambda connection, _: time.sleep(60))
 
     async def live() -> None:
         given = options | {"collector": server.url}
@@ -126,19 +126,19 @@ def test_the_loop_does_not_wait_for_a_collector_that_hangs(
 
         async def use() -> bool:
             ticking = asyncio.ensure_future(client.tick())
-            flushing = [asyncio.ensure_future(client.flush(0.5)) for _ in range(50)]
+            flushing = [asyncio.ensure_future(client.flush(2.0)) for _ in range(50)]
             began = time.monotonic()
             for number in range(200):
                 await client.record("purchase", amount=number)
             await asyncio.to_thread(lambda: None)
-            assert time.monotonic() - began < 0.4
+            assert time.monotonic() - began < 1.9
             assert await asyncio.gather(*flushing) == [False] * 50
-            assert time.monotonic() - began < 0.9
+            assert time.monotonic() - began < 3.9
             await ticking
             return True
 
         _, longest = await lag_during(use())
-        assert longest < 0.1
+        assert longest < 0.5
         assert (await client.status()).waiting == 1
         await client.close()
 
@@ -156,11 +156,11 @@ def test_the_loop_does_not_wait_for_a_locked_file(
         with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
             recording = [asyncio.ensure_future(client.record("purchase", amount=n)) for n in range(5)]
-            _, longest = await lag_during(asyncio.sleep(0.4))
+            _, longest = await lag_during(asyncio.sleep(1.0))
             assert not any(one.done() for one in recording)
             other.execute("ROLLBACK")
         await asyncio.gather(*recording)
-        assert longest < 0.1
+        assert longest < 0.5
         await client.close()
 
     asyncio.run(live())

@@ -125,11 +125,11 @@ def test_another_status_is_a_client_error(status: int, survey: Survey) -> None:
 
 
 def test_no_answer_is_a_client_error_in_time(serve: Any) -> None:
-    server = serve(lambda connection, _: time.sleep(2))
+    server = serve(lambda connection, _: time.sleep(60))
     began = time.monotonic()
     with pytest.raises(ClientError, match="cannot be fetched: no answer came in time"):
         fetch_survey(server.url, "habits", 1, timeout=0.2, **CEILINGS)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 9  # by default it would be ten
 
 
 def test_a_name_stays_a_name(survey: Survey) -> None:
@@ -157,14 +157,14 @@ def test_a_definition_made_to_be_costly_is_bounded(survey: Survey) -> None:
         {"id": f"c{index}", "cross": [f"q{left}", f"q{right}"], "epsilon": 1.0}
         for index, (left, right) in enumerate(pairs)
     ]
-    began = time.monotonic()
+    began = time.process_time()
     tracemalloc.start()
     with pytest.raises(ClientError):
         fetch_survey(URL, "habits", 1, transport=serving(definition), max_epsilon=1.0, max_lifetime_epsilon=1.0)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 100_000_000
-    assert time.monotonic() - began < 15
+    assert time.process_time() - began < 15
 
 
 def test_a_collector_that_serves_ever_new_surveys_under_one_version_is_bounded_by_the_ceiling(
