@@ -281,7 +281,7 @@ made.flush(0.1)
 
 @pytest.mark.parametrize("closing", ["", "made.close()", "made.close(); made.close()", "del made"])
 def test_exit_while_a_server_hangs(closing: str, tmp_path: Path, serve: Any) -> None:
-    """Its threads are in the middle of requests, which take ten: it does not wait for them, without a word on stderr."""
+    """Its threads are in the middle of requests, which take ten: it does not wait, nor say a word."""
     hanging = serve(lambda connection, _: connection.recv(1))
     text = sys.modules[serve.__module__].survey_text(questions=3)
     run = Run(tmp_path, text, hanging.url)

@@ -62,6 +62,18 @@ def test_a_new_database_is_said_to_be(start: Start, tmp_path: Path) -> None:
     assert f"into {tmp_path}/counts.db at" in start().said[-1]
 
 
+def refuses(port: int) -> bool:
+    """Whether new connections are taken no more, within a minute."""
+    until = monotonic() + 60
+    while monotonic() < until:
+        try:
+            socket.create_connection(("127.0.0.1", port), 10).close()
+        except ConnectionRefusedError:
+            return True
+        sleep(0.05)
+    return False
+
+
 def test_a_request_that_has_begun_is_finished(start: Start, live: Any, tmp_path: Path) -> None:
     """A body still on its way when the signal comes is counted and answered; new connections are not taken."""
     process = start()
@@ -73,11 +85,7 @@ def test_a_request_that_has_begun_is_finished(start: Start, live: Any, tmp_path:
         while process.ask("GET", "/healthz")[0] != 200:
             pass
         process.popen.send_signal(signal.SIGTERM)
-        until = monotonic() + 60
-        with pytest.raises(ConnectionRefusedError):
-            while monotonic() < until:
-                socket.create_connection(("127.0.0.1", process.port), 10).close()
-                sleep(0.05)
+        assert refuses(process.port)
         connection.sendall(body[20:])
         answer = connection.recv(10_000)
     assert answer.startswith(b"HTTP/1.1 200 OK")
