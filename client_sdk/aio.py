@@ -41,7 +41,7 @@ class Lane:
         def work() -> None:
             try:
                 done = partial(_finish, future, action(), None)
-            except Exception as error:
+            except BaseException as error:  # as what the app's own on_error may raise: who waits is told
                 done = partial(_finish, future, None, error)
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(done)
@@ -78,7 +78,7 @@ def _serve(queue: SimpleQueue[Callable[[], None] | None]) -> None:
         del work  # what it holds must not live until the next one comes
 
 
-def _finish(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+def _finish(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
     if future.done():
         return  # who waited was cancelled
     if error is None:

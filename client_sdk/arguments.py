@@ -59,7 +59,7 @@ def check_world(clock: object, on_error: object, randomness: object, transport: 
 def check_ceilings(surveys: Iterable[Survey], max_epsilon: float | None, max_lifetime_epsilon: float | None) -> None:
     """Raises ClientError for a ceiling that is no number above 0, and for a survey that asks for more than allowed."""
     for name, value in (("max_epsilon", max_epsilon), ("max_lifetime_epsilon", max_lifetime_epsilon)):
-        if value is not None and not (isinstance(value, int | float) and value > 0):
+        if value is not None and not _positive(value):
             raise ClientError(f"{name} must be a number above 0, or None, got {value!r}")
     for survey in surveys:
         for question in survey.asked:
@@ -73,6 +73,24 @@ def check_ceilings(surveys: Iterable[Survey], max_epsilon: float | None, max_lif
                 f"{survey.name} may cost a device epsilon {survey.lifetime_epsilon:g} in all; the app allows at most"
                 f" max_lifetime_epsilon = {max_lifetime_epsilon:g}"
             )
+
+
+def check_named(id: object, version: object) -> None:
+    """Raises ClientError unless they can be the id and the version of a survey."""
+    if not isinstance(id, str):
+        raise ClientError(f"id must be a text, got {id!r}")
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise ClientError(f"version must be a whole number, got {version!r}")
+
+
+def check_timeout(timeout: object) -> None:
+    """Raises ClientError unless it is a number of seconds above 0."""
+    if not _positive(timeout):
+        raise ClientError(f"timeout must be a number of seconds above 0, got {timeout!r}")
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
 def check_kept_consent(keep_consent: bool, max_lifetime_epsilon: float | None) -> None:

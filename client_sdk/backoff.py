@@ -67,7 +67,7 @@ class Backoffs:
     ) -> bool:
         """See `Backoff.failed`. Whether it is remembered: where too many fail, only if `always` or others are over."""
         if name not in self._failing and len(self._failing) >= MOST_FAILING and not always:
-            self._failing = {name: one for name, one in self._failing.items() if one.remaining(now) > 0}
+            self._failing = {name: one for name, one in list(self._failing.items()) if one.remaining(now) > 0}
             if len(self._failing) >= MOST_FAILING:
                 return False
         self._failing.setdefault(name, Backoff()).failed(now, randomness, why, retry_after)

@@ -217,7 +217,8 @@ class Client:
         if self._strict:
             self._check_strictly(event, fields)
         if self._closed:
-            self._log_once(logging.WARNING, "record after close: nothing is kept")
+            if self._first_time("record after close"):
+                logger.warning("record after close: nothing is kept")
             return
         # the switches are asked for where it is written: to ask the environment takes longer than all else here
         self._run("record", lambda device: self._record(device, event, fields), None, even_if_off=True)
@@ -242,6 +243,11 @@ class Client:
         An answer is due once its random moment has come. Others wait, as `status().waiting` says, and do not count
         here. The call never blocks longer, whatever hangs: what is under way then goes on in the background.
         """
+        if not isinstance(timeout, int | float):
+            self._tell(
+                "flush", ClientError("timeout must be seconds"), f"flush: timeout must be seconds, got {timeout!r}"
+            )
+            return False
         done = self._within(timeout, lambda: self._run("flush", lambda one: one.send(timeout, wait=True), False))
         return done is True
 
@@ -258,7 +264,7 @@ class Client:
 
         Print it, or build a settings page from its `as_dict()`. Of several surveys one follows the other.
         """
-        parts = self._look("explain", Device.explain, tuple(map(explain_survey, self._surveys)))
+        parts = self._look("explain", Device.explain, None) or tuple(map(explain_survey, self._surveys))
         if len(parts) == 1:
             return parts[0]
         return Explanation(
@@ -315,7 +321,8 @@ class Client:
     def _record(self, device: Device, event: str, fields: Mapping[str, object]) -> None:
         permit = device.permit()
         if permit is None:  # then not even what is dropped is counted
-            self._log_once(logging.INFO, UNPERMITTED)
+            if self._first_time(UNPERMITTED):
+                logger.info(UNPERMITTED)
             return
         named = permit.named
         if not named.event(event):
@@ -331,13 +338,14 @@ class Client:
                     self._warn_of_unnamed(f"a field of {event!r}", field, self._all_named.fields(event))
             elif required := named.unusable(event, field, value):
                 device.drop(permit, NOT_USABLE)
-                self._log_once(logging.WARNING, f"field {event}.{field} {required}; it is dropped", event, field)
+                if self._first_time(event, field):
+                    logger.warning("field %s.%s %s; it is dropped", event, field, required)
             else:
                 kept[field] = events.kept(value)  # type: ignore[assignment]
         device.record(permit, event, kept)
 
     def _check_strictly(self, event: str, fields: Mapping[str, object]) -> None:
-        if not self._all_named.event(event):
+        if not isinstance(event, str) or not self._all_named.event(event):
             raise ClientError(f"event {event!r} is named by no survey; they name {', '.join(self._all_named.events)}")
         for field, value in fields.items():
             if not self._all_named.field(event, field):
@@ -348,15 +356,17 @@ class Client:
 
     def _warn_of_unnamed(self, what: str, name: str, known: Iterable[str]) -> None:
         # never the name itself: an app may have made it of what its customer did
-        advice = likeness(str(name), known) or "Client(strict=True) tells which"
-        self._log_once(logging.WARNING, f"{what} that no survey names is dropped; {advice}", what, name)
+        if self._first_time(what, name):
+            advice = likeness(str(name), known) or "Client(strict=True) tells which"
+            logger.warning("%s that no survey names is dropped; %s", what, advice)
 
-    def _log_once(self, level: int, line: str, *about: str) -> None:
-        """Logs a line once for what it is about, or once at all."""
-        known = hash(about or line)  # what an app named is not kept either
-        if known not in self._logged and len(self._logged) < MOST_LINES:
+    def _first_time(self, *about: str) -> bool:
+        """Whether nothing was logged yet about this, and there is room for it."""
+        known = hash(about)  # what an app named is not kept either
+        new = known not in self._logged and len(self._logged) < MOST_LINES
+        if new:
             self._logged.add(known)
-            logger.log(level, line)
+        return new
 
     def _run(self, doing: str, action: Callable[[Device], T], otherwise: T, *, even_if_off: bool = False) -> T:
         """Does something on the device; what fails is kept out of the app, and why is told."""

@@ -314,10 +314,14 @@ class Device:
         plan = schedule.find(connection, self._id, survey)
         agreed = self._permission.covers(connection, survey)
         here, before = ledger.spent(connection, self._id, survey)
-        # where the ledger may be an old one, what was spent is known only to be at most what was set aside
-        most = plan.reserved if plan and plan.silent in (None, schedule.REPLACED) else here
         withdrew = self._withdrew(connection, survey)
         silent = self._silence(survey, plan, agreed, withdrew, self._over_ceiling(connection))
+        most = here
+        if plan is None and agreed and silent is None:  # kept consent: it is taken up with the next tick
+            most = survey.lifetime_epsilon
+        elif plan and plan.silent in (None, schedule.REPLACED):
+            # where the ledger may be an old one, what was spent is known only to be at most what was set aside
+            most = plan.reserved
         coming = plan.next_answer(survey, self._clock().date()) if plan and silent is None else None
         return SurveyStatus(survey.name, agreed, silent, before + here, before + most, withdrew, coming)
 

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable
 from datetime import date
+from functools import lru_cache
 from numbers import Complex, Number, Real
 from typing import TypeAlias
 
@@ -28,8 +29,6 @@ _GOES = "coalesce(CAST(goes AS INTEGER), 0)"
 
 Recorded: TypeAlias = tuple[date, str, dict[str, float | str]]  # the day, the name and the fields of an event
 
-MOST_NAMED = 64  # sets of surveys whose names are kept ready
-
 
 class Named:
     """Which events and fields the surveys name; all others are dropped unread."""
@@ -50,13 +49,7 @@ class Named:
     @classmethod
     def of(cls, surveys: Iterable[Survey]) -> Named:
         """The same object for the same surveys: a kiosk opens one client after the other."""
-        surveys = tuple(surveys)
-        key = tuple(survey.digest for survey in surveys)
-        if key not in _named:
-            if len(_named) >= MOST_NAMED:
-                _named.clear()
-            _named[key] = cls(surveys)
-        return _named[key]
+        return _named(tuple(surveys))
 
     @property
     def events(self) -> list[str]:
@@ -86,7 +79,9 @@ class Named:
         return SUMMED if isinstance(value, str) and (event, field) in self._summed else None
 
 
-_named: dict[tuple[str, ...], Named] = {}
+@lru_cache(maxsize=64)
+def _named(surveys: tuple[Survey, ...]) -> Named:
+    return Named(surveys)
 
 
 def kept(value: object) -> float | str | None:

@@ -226,10 +226,12 @@ def randomization(question: Question) -> str:
 
 
 def sureness(share: float) -> str:
-    """How sure someone can be, in words; near 1 with the digits that matter there."""
-    if share >= 0.99995:
+    """How sure someone can be, in words, rounded up; near 1 with the digits that matter there."""
+    if share > 0.9999:
         return "practically certain"
-    return f"at most {share:.0%} sure" if share < 0.985 else f"at most {share:.2%} sure"
+    digits = 0 if share <= 0.98 else 2
+    most = math.ceil(share * 10 ** (2 + digits) - 1e-9) / 10**digits  # not up for a hair of a float's
+    return f"at most {most:.{digits}f}% sure"
 
 
 def _by_epsilon(questions: Sequence[Question]) -> list[tuple[float, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from urllib.parse import quote
 
-from client_sdk.arguments import check_ceilings
+from client_sdk.arguments import check_ceilings, check_named, check_timeout
 from client_sdk.canonical import sha256
 from client_sdk.errors import ClientError, SurveyError
 from client_sdk.plainly import plainly
@@ -34,6 +34,8 @@ def fetch_survey(
     """
     if digest is None and (max_epsilon is None or max_lifetime_epsilon is None):
         raise ClientError("fetch_survey needs a digest to pin, or both max_epsilon and max_lifetime_epsilon")
+    check_named(id, version)
+    check_timeout(timeout)
     url = f"{checked_url(collector)}/v1/surveys/{quote(id, safe='')}/{version}"
     try:
         answer = (transport or HttpTransport()).request("GET", url, None, timeout, LARGEST_SURVEY)

@@ -89,6 +89,7 @@ class HttpTransport(Forking):
         _abandoned[:] = [thread for thread in _abandoned if thread.is_alive()]
         if len(_abandoned) >= MOST_ABANDONED:
             raise NoAnswer("earlier requests still hang")
+        timeout = min(timeout, threading.TIMEOUT_MAX)
         deadline = time.monotonic() + timeout
         attempt = _loading.attempt(method, url, body, deadline, most)
         self._attempts.add(attempt)

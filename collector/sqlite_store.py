@@ -271,7 +271,8 @@ class SqliteStore:
                 self._end_log()
             finally:
                 self._database.close()
-                _open.discard(self)
+                with _opening:
+                    _open.discard(self)
 
     def _end_log(self) -> None:
         # refused while others have it open: the last collector to close will

@@ -62,6 +62,7 @@ def test_no_survey_at_all(surveys):
         ({"randomness": 7}, "randomness must be a Randomness, or None, got 7"),
         ({"transport": "https"}, "transport must have a method request, or be None, got 'https'"),
         ({"max_epsilon": -1}, "max_epsilon must be a number above 0, or None, got -1"),
+        ({"max_epsilon": True}, "max_epsilon must be a number above 0, or None, got True"),
         ({"max_epsilon": "1"}, "max_epsilon must be a number above 0, or None, got '1'"),
         ({"max_lifetime_epsilon": 0}, "max_lifetime_epsilon must be a number above 0, or None, got 0"),
         ({"max_lifetime_epsilon": float("nan")}, "max_lifetime_epsilon must be a number above 0, or None, got nan"),

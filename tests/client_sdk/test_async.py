@@ -204,6 +204,8 @@ def test_a_lane_survives_what_it_does_and_the_end_of_a_loop() -> None:
     async def fail() -> None:
         with pytest.raises(ZeroDivisionError):
             await lane.run(lambda: 1 // 0)
+        with pytest.raises(pytest.fail.Exception):  # no Exception: as of an app's test that fails in its on_error
+            await lane.run(lambda: pytest.fail("told"))
         assert await lane.run(lambda: 7) == 7
 
     async def leave() -> None:

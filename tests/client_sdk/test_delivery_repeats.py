@@ -247,6 +247,21 @@ class TestRepeats:
         assert backoffs.failed("another", now + timedelta(hours=3), randomness, "503")
         assert len(backoffs._failing) == 1
 
+    def test_another_device_may_succeed_while_what_is_over_is_forgotten(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """All devices of a process share what they know, each in a thread of its own."""
+        from client_sdk.backoff import Backoffs
+
+        class Meanwhile(datetime):
+            def timestamp(self) -> float:
+                backoffs.succeeded(b"1")
+                return super().timestamp()
+
+        monkeypatch.setattr("client_sdk.backoff.MOST_FAILING", 3)
+        backoffs, randomness = Backoffs(), SeededRandomness(6)
+        for name in (b"0", b"1", b"2"):
+            backoffs.failed(name, datetime(2026, 11, 2, tzinfo=UTC), randomness, "refused")
+        assert backoffs.failed(b"3", Meanwhile(2026, 11, 3, tzinfo=UTC), randomness, "refused")
+
     def test_more_failing_batches_than_are_remembered_leave_the_collector_alone(
         self, make_client: Make, recorder: Recorder, clock: ScriptedClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -63,6 +64,26 @@ def test_a_definition_that_is_not_resolved_is_no_survey_to_pin(survey: Survey) -
 def test_what_is_beyond_the_limits_is_not(limits: dict[str, Any], message: str, survey: Survey) -> None:
     with pytest.raises(ClientError, match=message):
         fetch_survey(URL, "habits", 1, transport=serving(survey.resolved), **limits)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"id": 5}, "id must be a text, got 5"),
+        ({"version": "1"}, "version must be a whole number, got '1'"),
+        ({"timeout": None}, "timeout must be a number of seconds above 0, got None"),
+        ({"timeout": 0}, "timeout must be a number of seconds above 0, got 0"),
+    ],
+)
+def test_what_cannot_be_asked_for(asked: dict[str, Any], message: str, survey: Survey) -> None:
+    with pytest.raises(ClientError, match=f"^{message}$"):
+        fetch_survey(URL, **{"id": "habits", "version": 1, **CEILINGS} | asked, transport=serving(survey.resolved))
+
+
+def test_as_long_as_it_takes(survey: Survey, serve: Any, answer_of: Any) -> None:
+    body = canonical_json({"survey": survey.resolved, "digest": survey.digest}).encode()
+    server = serve(lambda connection, _: connection.sendall(answer_of(body)))
+    assert fetch_survey(server.url, "habits", 1, digest=survey.digest, timeout=math.inf) == survey
 
 
 def test_a_pinned_one_may_be_limited_too(survey: Survey) -> None:

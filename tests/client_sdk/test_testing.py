@@ -163,11 +163,17 @@ class TestWhatIsTold:
         client.record("purchase", amount=1)
         with pytest.raises(ClientError, match="'browse' is named by no survey; they name purchase"):
             client.record("browse")
+        with pytest.raises(ClientError, match=r"\[\] is named by no survey"):
+            client.record([])  # type: ignore[arg-type]
         with pytest.raises(ClientError, match=r"purchase\.colour is named by no survey"):
             client.record("purchase", colour="canary")
         with pytest.raises(ClientError) as failure:
             client.record("purchase", amount="canary" * 20)
         assert "canary" not in str(failure.value)
+
+    def test_a_flush_of_no_length_is_told(self, make_client: Make, caplog: pytest.LogCaptureFixture) -> None:
+        assert make_client().flush(None) is False  # type: ignore[arg-type]
+        assert caplog.messages == ["flush: timeout must be seconds, got None"]
 
     def test_an_error_handler_that_fails_is_kept_out_too(
         self, make_client: Make, caplog: pytest.LogCaptureFixture, clock: ScriptedClock

@@ -133,6 +133,8 @@ def test_withdrawal_before_any_consent_is_noted(lab):
 def test_a_new_version_needs_new_consent_unless_the_app_says_otherwise(lab, keep):
     lab.live(lab.client(), 2)
     client = lab.client(lab.survey(version=2), agreed=False, keep_consent=keep, max_lifetime_epsilon=100)
+    (survey,) = client.status().surveys
+    assert survey.most == (2.0 + lab.survey(version=2).lifetime_epsilon if keep else 2.0)
     client.record("purchase", amount=1, category="c1")
     lab.live(client, 2)
     assert [batch.version for batch in lab.recorder.batches] == [1, 1, *([2, 2] if keep else [])]

@@ -29,9 +29,9 @@ def test_the_example_for_epsilon_1_and_lifetime_2(lab):
     assert survey.lifetime_epsilon == 2
     found = sections(explain_survey(survey))["What an observer could conclude"]
     assert found == (
-        "If 10% of customers are in a segment, whoever keeps all reports of a device can be at most 45% sure that its"
+        "If 10% of customers are in a segment, whoever keeps all reports of a device can be at most 46% sure that its"
         " owner is one of them: epsilon 2 over this version of the survey.",
-        "From any one report: at most 23% sure (epsilon 1).",
+        "From any one report: at most 24% sure (epsilon 1).",
         "A new version, another survey or another device of the same owner adds its own; the app may cap the sum on"
         " one device.",
         "When a report leaves may tell when the app is used: it waits for a random moment of its day, then for the"
@@ -218,10 +218,12 @@ def test_the_mechanism_is_for_who_asks_for_it(lab):
     ("share", "words"),
     [
         (0.2, "at most 20% sure"),
-        (0.984, "at most 98% sure"),
-        (0.985, "at most 98.50% sure"),
+        (0.2001, "at most 21% sure"),
+        (0.57, "at most 57% sure"),  # as a float a hair more than 57 hundredths
+        (0.98, "at most 98% sure"),
+        (0.98001, "at most 98.01% sure"),
         (0.9999, "at most 99.99% sure"),
-        (0.99995, "practically certain"),
+        (0.99991, "practically certain"),
     ],
 )
 def test_how_sure_in_words(share, words):
@@ -240,8 +242,8 @@ def test_questions_with_an_epsilon_of_their_own_are_told_apart(lab):
     text = lab.text(questions=2).replace('id = "q1"', 'id = "q1"\nepsilon = 0.5')
     found = sections(explain_survey(Survey.parse(text)))["What an observer could conclude"]
     assert found[1:3] == (
-        "From one report, q0: at most 23% sure (epsilon 1).",
-        "From one report, q1: at most 15% sure (epsilon 0.5).",
+        "From one report, q0: at most 24% sure (epsilon 1).",
+        "From one report, q1: at most 16% sure (epsilon 0.5).",
     )
 
 

@@ -2,11 +2,15 @@
 
 import gc
 import os
+import sqlite3
 import subprocess
 import sys
+import time
+from contextlib import closing
 
 import pytest
 
+from client_sdk import erasure
 from client_sdk.testing import Recorder, SeededRandomness
 from hushtally import Client
 
@@ -184,3 +188,47 @@ def test_so_do_permanent_answers_that_are_of_no_more_use(lab, how):
 
 def test_nothing_spills_into_temporary_files(lab):
     assert lab.client()._device._state._connection.execute("PRAGMA temp_store").fetchone() == (2,)
+
+
+def test_what_is_erased_while_another_process_empties_the_log_stays_due(lab, monkeypatch):
+    """A withdrawal comes after the other one emptied the log, and before it noted that nothing is due any more."""
+    client = lab.client()
+    client.record("purchase", amount=1, category=CANARY)
+    client.status()
+    with closing(sqlite3.connect(lab.path, isolation_level=None)) as other:
+        erasure.due(other)
+
+        class Late:
+            """The other process's connection, which is slow at the moment in question."""
+
+            def execute(self, statement, *values):
+                if statement.startswith("UPDATE"):
+                    with monkeypatch.context() as patch:
+                        patch.setattr(erasure, "empty", lambda _: False)  # as while the other one reads
+                        assert not client.withdraw_consent()
+                return other.execute(statement, *values)
+
+        assert not erasure.empty(Late())
+    client.tick()
+    assert CANARY.encode() not in lab.on_disk()
+
+
+def test_nobody_waits_for_a_writer_to_note_that_nothing_is_due(lab, monkeypatch):
+    client = lab.client()
+    with closing(sqlite3.connect(lab.path, isolation_level=None)) as other:
+        with client._device._state.transaction() as connection:
+            erasure.due(connection)
+
+        class Held:
+            def execute(self, statement, *values):
+                if statement.startswith("UPDATE"):
+                    other.execute("BEGIN IMMEDIATE")
+                return connection.execute(statement, *values)
+
+        connection = client._device._state._connection
+        began = time.monotonic()
+        assert not erasure.empty(Held())
+        assert time.monotonic() - began < 9  # it would wait for ten
+        other.execute("ROLLBACK")
+        assert connection.execute("PRAGMA busy_timeout").fetchone() == (10_000,)
+    assert client._device._state.erase()
