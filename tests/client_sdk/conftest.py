@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
@@ -217,6 +218,21 @@ def serve() -> Iterator[Callable[..., Loopback]]:
     yield start
     for one in running:
         one.close()
+
+
+def no_request_is_left() -> bool:
+    """Whether the threads of all requests have ended, or do so soon."""
+    until = time.monotonic() + 120
+    while any(thread.name == "hushtally-request" for thread in threading.enumerate()):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+@pytest.fixture
+def requests_end() -> Callable[[], bool]:
+    return no_request_is_left
 
 
 class Counter:

@@ -11,11 +11,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Awaitable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -27,7 +26,7 @@ from client_sdk.transport import HttpTransport
 from hushtally import AsyncClient, Client, ClientError, Survey
 
 ROOT = Path(__file__).parents[2]
-T = TypeVar("T")
+MUST_END = 120.0  # seconds, on a machine however slow
 
 
 @pytest.fixture
@@ -39,26 +38,6 @@ def options(tmp_path: Path) -> Any:
         "cohort": {"platform": "web"},
         "clock": ScriptedClock(datetime(2026, 11, 2, 23, 59, 59, tzinfo=UTC)),
     }
-
-
-async def lag_during(work: Awaitable[T]) -> tuple[T, float]:
-    """What `work` returns, and the longest that the loop was late meanwhile."""
-    longest = 0.0
-
-    async def watch() -> None:
-        nonlocal longest
-        while True:
-            began = time.perf_counter()
-            await asyncio.sleep(0.005)
-            longest = max(longest, time.perf_counter() - began - 0.005)
-
-    watching = asyncio.ensure_future(watch())
-    await asyncio.sleep(0.02)
-    longest = 0.0
-    result = await work
-    await asyncio.sleep(0.02)
-    watching.cancel()
-    return result, longest
 
 
 def test_the_names_and_arguments_are_those_of_the_client() -> None:
@@ -84,7 +63,7 @@ def test_a_life(survey: Survey, options: Any) -> None:
             await client.grant_consent()
             await client.record("purchase", amount=5)
             await client.tick()
-            assert await client.flush(2.0)
+            assert await client.flush(MUST_END)
             assert len(await client.receipts()) == 1
             assert "Habits" in str(await client.explain())
             assert (await client.status()).counters == {"delivered": 1}
@@ -113,33 +92,33 @@ def test_what_the_app_cannot_mean_is_raised(survey: Survey, options: Any) -> Non
 
 
 def test_the_loop_does_not_wait_for_a_collector_that_hangs(
-    survey: Survey, options: Any, serve: Any, monkeypatch: pytest.MonkeyPatch
+    survey: Survey, options: Any, serve: Any, answer_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While a tick and a flush hang, events are recorded, the app's own threads are free, and the loop is on time."""
-    monkeypatch.setattr(delivery, "TRY_SECONDS", 4.0)
-    server = serve(lambda connection, _: time.sleep(60))
+    """While a tick and flushes hang for a minute, events are recorded, the app's own threads are free, and other
+    flushes end in their time."""
+    monkeypatch.setattr(delivery, "TRY_SECONDS", 60.0)
+    answers = threading.Event()
+
+    def hang(connection: Any, _: bytes) -> None:
+        answers.wait(60)
+        connection.sendall(answer_of(b'{"accepted": 1, "rejected": []}'))
+
+    server = serve(hang)
 
     async def live() -> None:
         given = options | {"collector": server.url}
         client = await AsyncClient.open(survey, **given, transport=HttpTransport())
         await client.grant_consent()
-
-        async def use() -> bool:
-            ticking = asyncio.ensure_future(client.tick())
-            flushing = [asyncio.ensure_future(client.flush(2.0)) for _ in range(50)]
-            began = time.monotonic()
-            for number in range(200):
-                await client.record("purchase", amount=number)
-            await asyncio.to_thread(lambda: None)
-            assert time.monotonic() - began < 1.9
-            assert await asyncio.gather(*flushing) == [False] * 50
-            assert time.monotonic() - began < 3.9
-            await ticking
-            return True
-
-        _, longest = await lag_during(use())
-        assert longest < 0.5
+        hanging = [asyncio.ensure_future(one) for one in (client.tick(60.0), *(client.flush(60.0) for _ in range(50)))]
+        for number in range(200):
+            await client.record("purchase", amount=number)
+        await asyncio.to_thread(lambda: None)
+        assert await asyncio.gather(*(client.flush(0.5) for _ in range(50))) == [False] * 50
         assert (await client.status()).waiting == 1
+        assert not any(one.done() for one in hanging)
+        answers.set()
+        assert await asyncio.gather(*hanging) == [None] + [True] * 50
+        assert len(server.requests) == 1
         await client.close()
 
     asyncio.run(live())
@@ -148,7 +127,7 @@ def test_the_loop_does_not_wait_for_a_collector_that_hangs(
 def test_the_loop_does_not_wait_for_a_locked_file(
     survey: Survey, options: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("client_sdk.state.BRIEF_SECONDS", 10.0)
+    monkeypatch.setattr("client_sdk.state.BRIEF_SECONDS", 60.0)
 
     async def live() -> None:
         client = await AsyncClient.open(survey, **options, durable=True, transport=Recorder())
@@ -156,11 +135,10 @@ def test_the_loop_does_not_wait_for_a_locked_file(
         with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
             recording = [asyncio.ensure_future(client.record("purchase", amount=n)) for n in range(5)]
-            _, longest = await lag_during(asyncio.sleep(1.0))
+            await asyncio.sleep(0.5)
             assert not any(one.done() for one in recording)
             other.execute("ROLLBACK")
         await asyncio.gather(*recording)
-        assert longest < 0.5
         await client.close()
 
     asyncio.run(live())
@@ -199,7 +177,7 @@ def test_a_call_that_was_cancelled_is_done_all_the_same(survey: Survey, options:
 
 
 def test_a_lane_survives_what_it_does_and_the_end_of_a_loop() -> None:
-    lane = Lane()
+    lane, over = Lane(), threading.Event()
 
     async def fail() -> None:
         with pytest.raises(ZeroDivisionError):
@@ -209,12 +187,14 @@ def test_a_lane_survives_what_it_does_and_the_end_of_a_loop() -> None:
         assert await lane.run(lambda: 7) == 7
 
     async def leave() -> None:
-        waiting = asyncio.ensure_future(lane.run(lambda: time.sleep(0.2)))
+        waiting = asyncio.ensure_future(lane.run(lambda: over.wait(MUST_END)))
         await asyncio.sleep(0.05)
         waiting.cancel()
 
-    for work in (fail, leave, fail):
-        asyncio.run(work())
+    asyncio.run(fail())
+    asyncio.run(leave())
+    over.set()
+    asyncio.run(fail())
     lane.end()
 
 
@@ -230,13 +210,16 @@ def test_a_lane_without_a_thread_does_it_at_once(monkeypatch: pytest.MonkeyPatch
 
 def test_the_loop_ends_at_once_although_a_collector_hangs(tmp_path: Path, serve: Any) -> None:
     """asyncio.run waits for its executor, and the interpreter for its threads: neither is kept by ours."""
-    server = serve(lambda connection, _: time.sleep(20))
+    server = serve(lambda connection, _: connection.recv(1))
     file = tmp_path / "survey.toml"
     file.write_text(sys.modules[serve.__module__].survey_text())
     script = f"""
-import asyncio, time
+import asyncio, threading, time
 from datetime import datetime, UTC
-from hushtally import AsyncClient, Survey
+from client_sdk import delivery
+from hushtally import AsyncClient, Client, Survey
+delivery.TRY_SECONDS = 60.0
+Client.tick.__defaults__ = (60.0,)
 
 async def live():
     client = await AsyncClient.open(
@@ -246,7 +229,8 @@ async def live():
     await client.grant_consent()
     client.start()
     asyncio.ensure_future(client.tick())
-    await asyncio.sleep(0.3)
+    while "hushtally-request" not in [thread.name for thread in threading.enumerate()]:
+        await asyncio.sleep(0.01)
     print(time.time(), flush=True)
 
 asyncio.run(live())
@@ -255,11 +239,11 @@ asyncio.run(live())
         [sys.executable, "-c", script],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=MUST_END,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert time.time() - float(done.stdout) < 2.0
+    assert time.time() - float(done.stdout) < 30  # a request takes sixty
 
 
 def test_its_types_are_strict_from_outside(tmp_path: Path) -> None:

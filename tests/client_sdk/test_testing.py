@@ -26,7 +26,7 @@ def test_a_life_without_network_or_waiting(make_client: Make, recorder: Recorder
     clock.advance(days=1)
     client.tick()
     assert [report.epoch for report in recorder.reports] == ["2026-11-02"]
-    assert client.flush(1.0)
+    assert client.flush(120.0)
 
 
 class TestRecorder:
