@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -35,8 +33,8 @@ class Log:
     @classmethod
     def about(cls, survey: Survey) -> Log:
         """An empty log for the signals that the survey's questions use."""
-        told = json.dumps([question.form.definition for question in survey.questions])
-        return cls({name: one for name, one in survey.signals.items() if re.search(rf"\b{name}\b", told)})
+        needed = {name for question in survey.questions for name in question.form.needs}
+        return cls({name: one for name, one in survey.signals.items() if name in needed})
 
     def add(self, line: int, row: Mapping[str, str]) -> None:
         """One row; SimulationError, with its line, for a day that is none or a text where a sum needs a number."""

@@ -159,6 +159,8 @@ def _known(text: str, survey: Survey, progress: Callable[[], object]) -> tuple[d
         )
     stated = {}
     for line, row in enumerate(rows, 2):
+        if short := [name for name in ("question", "segment", "share") if row[name] is None]:
+            raise SimulationError(f"line {line}: must have a question, a segment and a share, got no {short[0]}")
         shares = stated.setdefault(row["question"], {})
         if row["segment"] in shares:
             raise SimulationError(f"line {line}: {row['question']}: {row['segment']} is stated twice")
@@ -178,11 +180,12 @@ def _shares(survey: Survey, id: str, stated: object) -> Floats:
         if segment not in places:
             raise SimulationError(f"{id} has no segment {segment!r}{did_you_mean(segment, places)}")
         try:
-            shares[places[segment]] = number = float(share)
+            number = math.nan if isinstance(share, bool) else float(share)
         except (TypeError, ValueError):
             number = math.nan
         if not 0 <= number <= 1:
             raise SimulationError(f"the share of {id}: {segment} must be a number from 0 to 1, got {share!r}")
+        shares[places[segment]] = number
     if not abs(shares.sum() - 1) <= ROUNDED:
         raise SimulationError(f"the shares of {id} must sum to 1, got {shares.sum():.4g}")
     return np.asarray(shares / shares.sum())

@@ -99,6 +99,17 @@ def test_events_that_no_signal_is_about_are_counted(survey: Survey, example: Pat
     assert f"Warning: {path}: no signal is about 1 x 'visit', first in line 5" in result.stderr
 
 
+def test_a_segment_that_is_named_like_a_signal_is_no_use_of_it(survey: Survey, tmp_path: Path) -> None:
+    """A log needs no column for a signal that no rule looks at, whatever segments and categories are called."""
+    signals = {**survey.resolved["signals"], "usd": {"sum": "purchase.usd", "days": 90}}  # type: ignore[dict-item]
+    segments = [{"id": "usd", "when": "orders_90d > 0"}, {"id": "none"}]
+    questions = [{"id": "buys", "segments": segments}, {"id": "kind", "one_of": "favourite", "categories": ["usd"]}]
+    other = Survey.from_resolved({**survey.resolved, "signals": signals, "questions": questions})
+    path = tmp_path / "log.csv"
+    path.write_text(LOG, encoding="utf-8")
+    assert Population.read(path, other).shares(other.question("buys")) == pytest.approx([2 / 3, 1 / 3])
+
+
 def test_an_event_that_never_came_is_remarked(survey: Survey, tmp_path: Path) -> None:
     signals = {**survey.resolved["signals"], "orders_90d": {"count": "refund", "days": 90}}  # type: ignore[dict-item]
     other = Survey.from_resolved({**survey.resolved, "signals": signals})
@@ -139,6 +150,7 @@ def test_a_number_for_a_name_stays_the_name_it_was(survey: Survey, tmp_path: Pat
         ('{"frequenzy": {}}', "has no question 'frequenzy'; did you mean 'frequency'?"),
         ('{"frequency": {"nine": 1}}', "frequency has no segment 'nine'; did you mean 'none'?"),
         ('{"frequency": {"none": "x"}}', "the share of frequency: none must be a number from 0 to 1, got 'x'"),
+        ('{"frequency": {"none": true}}', "the share of frequency: none must be a number from 0 to 1, got True"),
         ('{"frequency": {"none": NaN}}', "must be a number from 0 to 1, got nan"),
         ('{"frequency": {"none": 0.9}}', "the shares of frequency must sum to 1, got 0.9"),
         ('{"frequency": 1}', "frequency must be an object of segments and their shares, got 1"),
@@ -151,6 +163,12 @@ def test_a_number_for_a_name_stays_the_name_it_was(survey: Survey, tmp_path: Pat
             "question,segment,share\nfrequency,none,1\nfrequency,none,0.5\nfrequency,once,0.5\n",
             "line 3: frequency: none is stated twice",
         ),
+        ("question,segment,share\nfrequency\n", "line 2: must have a question, a segment and a share, got no segment"),
+        (
+            "question,segment,share\nfrequency,none\n",
+            "line 2: must have a question, a segment and a share, got no share",
+        ),
+        ("share,segment,question\n1,none\n", "line 2: must have a question, a segment and a share, got no question"),
         ("device,day,event\n", "the log has no events"),
         (
             "device,day,event,amount,category\na,2026-10-01,purchase,3,x\na,2026-10-01,purchase,three,x\n",
