@@ -145,7 +145,7 @@ def test_every_report_counts_once_although_the_collector_is_killed(
     said = set(printed.decode().splitlines())
     assert (process.returncode, said - {f"{call} failed: others hold the state file" for call in CALLS}) == (0, set())
     running.terminate()
-    running.wait(60)
+    running.wait(120)
 
     state = tmp_path / "state.db"
     answered = Counter(dict(rows(state, "SELECT question, count(*) FROM ledger GROUP BY question")))
