@@ -16,6 +16,8 @@ from hushtally import Client
 
 Serve = Callable[..., Any]
 
+MUST_END = 120.0  # seconds, on a machine however slow
+
 
 class SlowHandshake:
     """Holds up every request between its connection and its first byte."""
@@ -27,7 +29,7 @@ class SlowHandshake:
         def held(attempt: Attempt) -> Any:
             made = connected(attempt)
             self.reached.set()
-            assert self.over.wait(10)
+            assert self.over.wait(MUST_END)
             return made
 
         monkeypatch.setattr(Attempt, "_connected", held)
@@ -48,7 +50,7 @@ class Asking:
 
     def ask(self, transport: HttpTransport, url: str) -> None:
         try:
-            self.outcome = transport.request("POST", url, b"{}", 10.0)
+            self.outcome = transport.request("POST", url, b"{}", MUST_END)
         except OSError as error:
             self.outcome = error
 
@@ -60,12 +62,12 @@ def test_the_body_of_a_request_that_was_cut_is_not_written(
     server = serve(lambda *_: None)
     transport = HttpTransport()
     asking = Asking(transport, server.url)
-    assert handshake.reached.wait(10)
+    assert handshake.reached.wait(MUST_END)
     if not shut:
         monkeypatch.setattr(Attempt, "cut", lambda attempt: setattr(attempt, "_cut", True))
     transport.cut()
     handshake.over.set()
-    asking.thread.join(10)
+    asking.thread.join(MUST_END)
     assert isinstance(asking.outcome, CutOff)
     assert str(asking.outcome) == "cut off"
     assert server.requests == []
@@ -82,7 +84,7 @@ def test_a_connection_that_is_made_after_the_cut_is_not_used(serve: Serve, monke
 
     monkeypatch.setattr(Attempt, "_reach", late)
     with pytest.raises(CutOff, match=r"^cut off$"):
-        transport.request("POST", server.url, b"{}", 10.0)
+        transport.request("POST", server.url, b"{}", MUST_END)
     assert server.requests == []
 
 
@@ -91,9 +93,9 @@ def test_no_request_begins_until_they_may_again(serve: Serve, answer_of: Any) ->
     transport = HttpTransport()
     transport.cut()
     with pytest.raises(CutOff, match=r"^cut off before it began$"):
-        transport.request("POST", server.url, b"{}", 10.0)
+        transport.request("POST", server.url, b"{}", MUST_END)
     transport.resume()
-    assert transport.request("POST", server.url, b"{}", 10.0).status == 200
+    assert transport.request("POST", server.url, b"{}", MUST_END).status == 200
     assert len(server.requests) == 1
 
 
@@ -102,19 +104,19 @@ def test_a_forked_child_cuts_no_request_of_its_parent(serve: Serve, answer_of: A
 
     def behave(connection: Any, _: bytes) -> None:
         asked.set()
-        assert forked.wait(10)
+        assert forked.wait(MUST_END)
         connection.sendall(answer_of(b"[]"))
 
     transport = HttpTransport()
     asking = Asking(transport, serve(behave).url)
-    assert asked.wait(10)
+    assert asked.wait(MUST_END)
     pid = os.fork()
     if pid == 0:
         transport.cut()
         os._exit(0)
     os.waitpid(pid, 0)
     forked.set()
-    asking.thread.join(10)
+    asking.thread.join(MUST_END)
     assert asking.outcome == Answer(200, b"[]")
 
 
@@ -129,12 +131,13 @@ def test_nothing_leaves_after_a_withdrawal_that_came_amid_a_handshake(
     for client in (withdrawing, other):
         client.tick()
     clock.advance(seconds=53_999)  # the last moment of the day
-    sending = threading.Thread(target=withdrawing.flush)
+    sending = threading.Thread(target=withdrawing.flush, args=(MUST_END,))
     sending.start()
-    assert handshake.reached.wait(10)
+    assert handshake.reached.wait(MUST_END)
     withdrawing.withdraw_consent()
     handshake.over.set()
-    sending.join(10)
+    sending.join(MUST_END)
+    assert not sending.is_alive()
     assert server.requests == []
     other.tick()
     assert len(counter.batches) == 1

@@ -11,17 +11,20 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from client_sdk import delivery
-from client_sdk.testing import ScriptedClock
-from client_sdk.transport import HttpTransport
+from client_sdk import delivery, http_attempt  # noqa: F401  (or the first try would have to load TLS, too)
+from client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
+from client_sdk.transport import Answer, HttpTransport
 from hushtally import Client, Fault, Survey
 
 Make = Callable[..., Client]
 Behaviour = Callable[[socket.socket, bytes], None]
+
+MUST_END = 120.0  # seconds, on a machine however slow
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
@@ -147,7 +150,7 @@ ENDS: dict[str, tuple[Behaviour, dict[str, int]]] = {
 }
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "TRY_SECONDS", 0.3)
 
@@ -159,9 +162,23 @@ def late(clock: ScriptedClock) -> ScriptedClock:
     return clock
 
 
+def asked(server: Any, client: Client) -> bool:
+    """Whether the server got a request; a machine that was too slow to send it within one try gets more of them."""
+    until = time.monotonic() + MUST_END
+    while not server.requests and time.monotonic() < until:
+        client.flush(5.0)
+    return bool(server.requests)
+
+
+@pytest.mark.usefixtures("_little_patience")
 @pytest.mark.parametrize("behaviour", BEHAVIOURS.values(), ids=BEHAVIOURS)
 def test_it_costs_the_app_nothing(
-    behaviour: Behaviour, serve: Any, make_client: Make, late: ScriptedClock, caplog: pytest.LogCaptureFixture
+    behaviour: Behaviour,
+    serve: Any,
+    make_client: Make,
+    late: ScriptedClock,
+    requests_end: Any,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The batch waits, unchanged; nothing is drawn again; the call returns in time and its thread ends."""
     caplog.set_level(logging.DEBUG)
@@ -172,13 +189,14 @@ def test_it_costs_the_app_nothing(
     began = time.monotonic()
     client.tick()
     assert not client.flush(0.5)
-    assert time.monotonic() - began < 9
+    assert time.monotonic() - began < 30
+    assert asked(server, client)
     status = client.status()
     assert faults == []
     assert status.waiting == 1
     assert status.counters == {}
     assert status.surveys[0].spent == 1.0
-    assert 1 <= len(server.requests) < 12
+    assert len(server.requests) < 12
     assert len(set(server.requests)) == 1
     assert b"canary" not in server.requests[0]
     assert "canary" not in caplog.text
@@ -199,21 +217,24 @@ def test_what_ends_a_batch_ends_it_once(
     server = serve(behaviour)
     client = make_client(collector=server.url, transport=HttpTransport())
     client.tick()
-    assert client.flush(5.0)
+    assert client.flush(MUST_END)
     status = client.status()
     assert (status.waiting, status.counters, status.surveys[0].spent) == (0, counters, 1.0)
     assert len(server.requests) == 1
     assert "canary" not in caplog.text
 
 
-def test_a_flood_is_not_kept(serve: Any, make_client: Make, late: ScriptedClock) -> None:
+@pytest.mark.usefixtures("_little_patience")
+def test_a_flood_is_not_kept(serve: Any, make_client: Make, late: ScriptedClock, requests_end: Any) -> None:
     """Hundreds of megabytes offered leave at most a few megabytes in use at any time."""
     floods = [name for name in BEHAVIOURS if name.startswith(("floods", "ten", "continues"))]
-    for name in floods:
+    for seed, name in enumerate(floods):
         server = serve(BEHAVIOURS[name])
-        client = make_client(collector=server.url, transport=HttpTransport(), device=name)
+        own = SeededRandomness(seed)  # or a batch would have the id of one that failed, and be left alone
+        client = make_client(collector=server.url, transport=HttpTransport(), device=name, randomness=own)
         tracemalloc.start()
         client.tick()
+        assert asked(server, client), name
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         server.close()
@@ -233,11 +254,12 @@ def test_a_survey_that_asks_for_more_than_the_app_allows_is_not_taken(make_surve
 
 
 def test_flush_returns_in_time_although_the_state_file_is_locked(
-    make_client: Make, late: ScriptedClock, tmp_path: Any
+    make_client: Make, late: ScriptedClock, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another process may hold it for seconds; what was asked for is done when it lets go."""
     import sqlite3
 
+    monkeypatch.setattr("client_sdk.state.BUSY_SECONDS", 60.0)
     client = make_client()
     client.tick()
     with sqlite3.connect(tmp_path / "state.db", isolation_level=None) as other:
@@ -245,7 +267,7 @@ def test_flush_returns_in_time_although_the_state_file_is_locked(
         for timeout in (0.0, 0.2, -3.0):
             began = time.monotonic()
             client.flush(timeout)
-            assert time.monotonic() - began < max(timeout, 0) + 5  # the file is awaited for ten seconds
+            assert time.monotonic() - began < 30  # the file is awaited for sixty
         other.execute("ROLLBACK")
     other.close()
 
@@ -254,58 +276,41 @@ def test_flush_returns_in_time_whatever_another_thread_waits_for(
     serve: Any, make_client: Make, late: ScriptedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A tick in a background thread hangs in a request, which keeps what it sends."""
-    monkeypatch.setattr(delivery, "TRY_SECONDS", 10.0)
+    monkeypatch.setattr(delivery, "TRY_SECONDS", 60.0)
     server = serve(BEHAVIOURS["hangs before the head"])
     client = make_client(collector=server.url, transport=HttpTransport())
-    ticking = threading.Thread(target=client.tick)
+    ticking = threading.Thread(target=client.tick, args=(60.0,))
     ticking.start()
     while not server.requests:
+        assert ticking.is_alive()
         time.sleep(0.01)
     for timeout in (0.0, 0.3):
         began = time.monotonic()
         assert not client.flush(timeout)
-        assert time.monotonic() - began < timeout + 5
+        assert time.monotonic() - began < 30
+    assert ticking.is_alive()
     server.close()
-    ticking.join(9)
+    ticking.join(MUST_END)
+    assert not ticking.is_alive()
     assert len(server.requests) == 1
 
 
 def test_a_tick_keeps_to_its_time_over_many_batches(
-    serve: Any,
-    make_client: Make,
-    make_survey: Callable[..., Survey],
-    late: ScriptedClock,
-    answer_of: Any,
-    monkeypatch: pytest.MonkeyPatch,
+    make_client: Make, make_survey: Callable[..., Survey], late: ScriptedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each slow answer is within the limit of a try, but not all together."""
+    """Each slow answer, of 8 seconds, is within the limit of a try, but not all together; by a scripted clock."""
+    now, allowed = [0.0], []
+    monkeypatch.setattr(delivery, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=time.sleep))
 
-    monkeypatch.setattr(delivery, "TRY_SECONDS", 5.0)
-    pauses = [0.2]
+    class Slow(Recorder):
+        def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = 0) -> Answer:
+            allowed.append(timeout)
+            now[0] += 8
+            return super().request(method, url, body, timeout)
 
-    def slow(connection: socket.socket, _: bytes) -> None:
-        time.sleep(pauses[0])
-        connection.sendall(answer_of(b'{"accepted": 1, "rejected": []}'))
-
-    server = serve(slow)
-    surveys = [make_survey(f"s{number}") for number in range(30)]
-    client = make_client(surveys, collector=server.url, transport=HttpTransport())
-    began = time.monotonic()
-    client.tick(1.0)
-    assert time.monotonic() - began < 5
-    delivered = client.status().counters["delivered"]
-    assert 1 <= delivered < 30
-    pauses[0] = 0.0
-    late.advance(seconds=10)
-    client.tick()
-    assert client.status().counters["delivered"] >= 30
-
-
-def requests_end(seconds: float = 20.0) -> bool:
-    """Whether no thread of a request is left."""
-    until = time.monotonic() + seconds
-    while any(thread.name == "hushtally-request" for thread in threading.enumerate()):
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.01)
-    return True
+    client = make_client([make_survey(f"s{number}") for number in range(30)], transport=Slow())
+    client.tick(30.0)
+    assert allowed == [10.0, 10.0, 10.0, 6.0]
+    assert client.status().counters == {"delivered": 4}
+    client.tick(8.0 * 26)
+    assert client.status().counters == {"delivered": 30}

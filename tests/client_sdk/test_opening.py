@@ -171,11 +171,11 @@ class TestTheFileIsClosed:
             def use(state: State) -> None:
                 with state.lock():
                     using.set()
-                    free.wait(10)
+                    free.wait(60)
 
             thread = threading.Thread(target=use, args=(other._device._state,))
             thread.start()
-            using.wait(10)
+            assert using.wait(60)
         assert thread.is_alive()
         other.close()
         assert thread.is_alive()
@@ -198,7 +198,7 @@ class TestTheFileIsClosed:
             client.close()
             assert [(fault.during, fault.kind) for fault in faults] == [("close", "StateError")]
             other.execute("ROLLBACK")
-        until = time.monotonic() + 20
+        until = time.monotonic() + 120
         while is_open(options["state"]) and time.monotonic() < until:
             time.sleep(0.01)
         assert not is_open(options["state"])
@@ -208,7 +208,9 @@ class TestTheFileIsClosed:
 
 EXIT = """
 import sys, pathlib
+from client_sdk import state
 from hushtally import Client, Survey
+state.BUSY_SECONDS = 60.0
 survey = Survey.parse(pathlib.Path(sys.argv[1]).read_text())
 clients = [Client(survey, collector="https://tally.example", state=sys.argv[2], device=str(n),
                   cohort={"platform": "web"}) for n in range(5)]
@@ -232,5 +234,5 @@ def test_an_exit_does_not_wait_for_a_locked_file(tmp_path: Path) -> None:
             other.execute("BEGIN EXCLUSIVE")
             began = time.monotonic()
             process.stdin.close()
-            assert process.wait(30) == 0
-            assert time.monotonic() - began < 8  # before it took ten seconds
+            assert process.wait(120) == 0
+            assert time.monotonic() - began < 30  # others are awaited for sixty

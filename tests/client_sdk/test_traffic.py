@@ -18,7 +18,6 @@ from typing import Any
 
 import pytest
 
-from client_sdk import delivery
 from client_sdk.canonical import canonical_json
 from client_sdk.randomness import SystemRandomness
 from client_sdk.testing import ScriptedClock
@@ -71,13 +70,11 @@ def test_a_whole_life_in_bytes(
     answer_of: Any,
     clock: ScriptedClock,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """28 days of two customers who do things that nobody else does, with failures of every kind, a withdrawal, a
     restart, and two surveys: every request is the fixed head and a body of the contract's fields."""
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr(delivery, "TRY_SECONDS", 1.0)
     text = sys.modules[serve.__module__].survey_text("habits", questions=3)
     if memory == "permanent":
         text = text.replace("[cohorts]", 'memory = "permanent"\nepsilon_permanent = 2.0\nchanges = 2\n[cohorts]')

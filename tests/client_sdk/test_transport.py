@@ -25,8 +25,10 @@ from hushtally import ClientError
 
 Serve = Callable[..., Any]
 
+MUST_END = 120.0  # seconds, on a machine however slow
 
-def ask(url: str, timeout: float = 5.0, body: bytes | None = b"{}") -> Answer:
+
+def ask(url: str, timeout: float = MUST_END, body: bytes | None = b"{}") -> Answer:
     return HttpTransport().request("GET" if body is None else "POST", url, body, timeout)
 
 
@@ -108,7 +110,7 @@ class TestTime:
         answered = threading.Event()
 
         def hang(*_: Any, **__: Any) -> Any:
-            answered.wait(30)
+            answered.wait(120)
             raise OSError("no such name")
 
         monkeypatch.setattr(socket, "getaddrinfo", hang)
@@ -117,40 +119,39 @@ class TestTime:
                 began = time.monotonic()
                 with pytest.raises(TimeoutError, match="no answer"):
                     ask("https://hangs.example/a", 0.05)
-                assert time.monotonic() - began < 9
+                assert time.monotonic() - began < 30
             began = time.monotonic()
             with pytest.raises(OSError, match="earlier"):
-                ask("https://hangs.example/a", 9.0)
-            assert time.monotonic() - began < 8
+                ask("https://hangs.example/a", 60.0)
+            assert time.monotonic() - began < 30
         finally:
             answered.set()
         for thread in transport_module._abandoned:
-            thread.join(5)
+            thread.join(MUST_END)
         with pytest.raises(OSError, match="no such name"):
-            ask("https://hangs.example/a", 1.0)
+            ask("https://hangs.example/a")
 
     def test_addresses_share_the_time(self, serve: Serve, answer_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         """One that swallows everything, as IPv6 does in many places, leaves time for the next."""
         server = serve(lambda connection, _: connection.sendall(answer_of(b"[]")))
-        real = socket.getaddrinfo
+        look_up, connect = socket.getaddrinfo, socket.socket.connect
+        deaf, waited = 1, []
 
         def two(*_: Any, **__: Any) -> Any:
-            both = [("127.0.0.1", deaf.getsockname()[1]), ("127.0.0.1", server.port)]
-            return [one for address in both for one in real(*address, type=socket.SOCK_STREAM)]
+            both = [("127.0.0.1", deaf), ("127.0.0.1", server.port)]
+            return [one for address in both for one in look_up(*address, type=socket.SOCK_STREAM)]
 
-        with socket.socket() as deaf:
-            deaf.bind(("127.0.0.1", 0))
-            deaf.listen(0)
-            with socket.socket() as fills_it, socket.socket() as fills_it_up:
-                for one in (fills_it, fills_it_up):
-                    one.setblocking(False)
-                    with suppress(BlockingIOError):
-                        one.connect(deaf.getsockname())
-                time.sleep(0.05)
-                monkeypatch.setattr(socket, "getaddrinfo", two)
-                began = time.monotonic()
-                assert ask("http://localhost/a", 4.0).status == 200
-                assert 1.5 < time.monotonic() - began < 3.9
+        def give_up(one: socket.socket, address: Any) -> None:
+            if address[1] == deaf:
+                waited.append(one.gettimeout())
+                raise TimeoutError("timed out")
+            connect(one, address)
+
+        monkeypatch.setattr(socket, "getaddrinfo", two)
+        monkeypatch.setattr(socket.socket, "connect", give_up)
+        assert ask("http://localhost/a", 200.0).status == 200
+        assert len(waited) == 1
+        assert 50 < waited[0] <= 100  # half of what was left when its turn came
 
     def test_a_thread_that_cannot_start_is_no_connection(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(_: threading.Thread) -> None:
@@ -221,31 +222,25 @@ class TestTls:
             ask(f"https://localhost:{server.port}/a")
 
     @pytest.mark.parametrize("drip", [False, True])
-    def test_a_handshake_that_never_ends_is_cut_off(self, drip: bool, serve: Serve, secure: Any) -> None:
+    def test_a_handshake_that_never_ends_is_cut_off(
+        self, drip: bool, serve: Serve, secure: Any, requests_end: Any
+    ) -> None:
         """And its thread with it."""
 
         def behave(connection: socket.socket, _: bytes) -> None:
             connection.sendall(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc")  # the head of a long server hello
-            while True:
-                if drip:
-                    connection.sendall(b"\x00")
+            while drip:
+                connection.sendall(b"\x00")
                 time.sleep(0.05)
+            while connection.recv(1_000):
+                pass
 
         server = serve(behave, read=False)
         began = time.monotonic()
-        with pytest.raises(OSError, match=r".*"):
-            ask(f"https://localhost:{server.port}/a", 0.3)
-        assert time.monotonic() - began < 9
-        assert no_thread_is_left()
-
-
-def no_thread_is_left(seconds: float = 20.0) -> bool:
-    until = time.monotonic() + seconds
-    while any(thread.name == "hushtally-request" for thread in threading.enumerate()):
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.01)
-    return True
+        with pytest.raises(TimeoutError, match=r"no answer within 1 seconds|timed out"):
+            ask(f"https://localhost:{server.port}/a", 1.0)
+        assert time.monotonic() - began < 30
+        assert requests_end()
 
 
 class TestProxy:
@@ -260,7 +255,7 @@ class TestProxy:
                 back = threading.Thread(target=pump, args=(upstream, connection, seen), daemon=True)
                 back.start()
                 pump(connection, upstream, seen)
-                back.join(5)
+                back.join(MUST_END)
 
         seen: list[bytes] = []
         server = serve(behave)
@@ -310,22 +305,22 @@ class TestProxy:
         assert proxy.requests == []
 
     @pytest.mark.parametrize(
-        "said",
+        ("said", "why"),
         [
-            b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
-            b"HTTP/1.1 302 Found\r\nLocation: http://elsewhere.example/\r\n\r\n",
-            b"SSH-2.0-OpenSSH\r\n",
-            b"",
+            (b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", "the proxy answered 407"),
+            (b"HTTP/1.1 302 Found\r\nLocation: http://elsewhere.example/\r\n\r\n", "the proxy answered 302"),
+            (b"SSH-2.0-OpenSSH\r\n", r"what came back is no HTTP \(BadStatusLine\)"),
+            (b"", "closed connection without response"),
         ],
     )
     def test_one_that_refuses_is_not_gone_around(
-        self, said: bytes, serve: Serve, secure: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+        self, said: bytes, why: str, serve: Serve, secure: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         server = secure("localhost")
         proxy = serve(lambda connection, _: connection.sendall(said))
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-        with pytest.raises(OSError, match=r".*"):
-            ask(f"https://localhost:{server.port}/a", 2.0)
+        with pytest.raises(OSError, match=why):
+            ask(f"https://localhost:{server.port}/a")
         assert server.requests == []
 
     @pytest.mark.parametrize(
@@ -352,7 +347,7 @@ class TestProxy:
         server = secure("localhost")
         monkeypatch.setenv("HTTPS_PROXY", named.format(proxy.port))
         with pytest.raises(ConnectionError, match=r"^HTTPS_PROXY must name a proxy as http://host:port, got another"):
-            ask(f"https://localhost:{server.port}/a", 2.0)
+            ask(f"https://localhost:{server.port}/a")
         assert server.requests == proxy.requests == []
         assert [record.getMessage() for record in caplog.records] == [http_attempt.PROXY]
 
@@ -366,9 +361,13 @@ import sys
 from client_sdk import http_attempt
 from client_sdk.transport import HttpTransport
 before = set(sys.modules)
-for url in ("http://localhost:{server.port}/a", "https://localhost:{safe.port}/a", "https://nowhere.invalid/a"):
+for url, seconds in (
+    ("http://localhost:{server.port}/a", {MUST_END}),
+    ("https://localhost:{safe.port}/a", {MUST_END}),
+    ("https://nowhere.invalid/a", 5.0),
+):
     try:
-        HttpTransport().request("POST", url, b"{{}}", 5.0)
+        HttpTransport().request("POST", url, b"{{}}", seconds)
     except OSError:
         pass
 print(sorted(set(sys.modules) - before))

@@ -2,11 +2,11 @@
 
 import sqlite3
 import threading
-import time
 from contextlib import closing, suppress
 
 import pytest
 
+from client_sdk import state as state_module
 from client_sdk.client import Fault
 
 UNWRITTEN = "dropped: not written"
@@ -68,16 +68,18 @@ def test_what_is_not_named_is_counted_without_waiting(lab, client, blocker):
 
 def test_nor_does_it_wait_for_a_thread_that_waits(lab, client, blocker, monkeypatch):
     """A tick in the background holds the connection while another process holds the file; meanwhile a day begins."""
+    client._device._state._connection.execute("PRAGMA busy_timeout = 120000")
+    writing, atomic = threading.Event(), state_module._atomic
+
+    def begin(connection):
+        writing.set()
+        return atomic(connection)
+
+    monkeypatch.setattr(state_module, "_atomic", begin)
     lab.clock.advance(days=1)
     ticking = threading.Thread(target=client.tick)
     ticking.start()
-    state = client._device._state
-    deadline = time.monotonic() + 5
-    while state._lock.acquire(blocking=False):
-        state._lock.release()
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-    time.sleep(0.05)  # from reading to writing
+    assert writing.wait(120)
     lab.clock.advance(days=1)
     for number in range(70):
         client.record("purchase", amount=number)
