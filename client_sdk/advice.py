@@ -11,6 +11,7 @@ from client_sdk.mechanisms import EPSILON_RANGE, Rappor, most_symbols_permanent
 from client_sdk.questions import Conditions, Question
 from client_sdk.reachability import unreachable
 from client_sdk.survey import Survey
+from client_sdk.wording import counted
 
 WORTH_SAYING = 1.01  # times the variance of the automatic choice
 # what one report may reveal at most: beyond it, all of a device's reports tell what no single one is allowed to
@@ -46,7 +47,7 @@ def _timing(survey: Survey, today: date) -> list[str]:
     every, epochs = survey.privacy.answers_every, survey.epochs
     if every > epochs:
         lines.append(
-            f"privacy.answers_every: the survey has only {epochs} {survey.epoch}{'s' if epochs > 1 else ''}:"
+            f"privacy.answers_every: the survey has only {counted(epochs, survey.epoch)}:"
             f" {every - epochs} of {every} devices never answer"
         )
     return lines
@@ -81,9 +82,8 @@ def _telling(survey: Survey) -> list[str]:
     needed = math.ceil(WHOLE * worst.mechanism.mean_variance())
     if survey.min_reports >= needed:
         return []
-    reports = "1 report" if survey.min_reports == 1 else f"{survey.min_reports:,} reports"
     return [
-        f"min_reports: from {reports} nothing can be told about {worst.id}:"
+        f"min_reports: from {counted(survey.min_reports, 'report')} nothing can be told about {worst.id}:"
         f" even from {needed:,} a 95% interval is 100 points wide"
     ]
 

@@ -41,8 +41,6 @@ from client_sdk.randomness import Randomness
 from client_sdk.report import Batch, Report
 from client_sdk.transport import LARGEST_ANSWER, Answer
 
-ACCEPTED = Answer(200, b'{"accepted": 1, "rejected": []}')  # of a batch of one report
-
 
 class Recorder:
     """A transport that keeps every request instead of sending it, and answers as told.

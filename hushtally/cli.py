@@ -26,6 +26,7 @@ COMMANDS = {
     "audit": ("simulations.audit_cli:audit", "simulations"),
 }
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what only a write can meet
 OWN = ("client_sdk", "collector", "aggregator", "simulations")
 
 
@@ -62,9 +63,9 @@ class Commands(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:  # whoever read the output has seen enough
                 raise
-            raise click.ClickException(
-                f"{error.filename or 'the output'} cannot be written: {error.strerror}"
-            ) from None
+            what = error.filename or ("the output cannot be written" if error.errno in NO_ROOM else "")
+            why = error.strerror or str(error)
+            raise click.ClickException(f"{what}: {why}" if what else why) from None
 
 
 def _refuse_strangers() -> None:

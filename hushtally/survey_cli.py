@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -86,4 +87,4 @@ def new(file: Path) -> None:
         raise click.ClickException(f"{file} is there already") from None
     except OSError as error:
         raise click.ClickException(f"{file} cannot be written: {error.strerror}") from None
-    click.echo(f"wrote {file}; next: hushtally survey check {file}", err=True)
+    click.echo(f"wrote {file}; next: hushtally survey check {shlex.quote(str(file))}", err=True)

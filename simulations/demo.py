@@ -14,6 +14,7 @@ from aggregator.summary import Row, summarize
 from client_sdk.client import Client
 from client_sdk.epochs import EpochLength
 from client_sdk.survey import Survey
+from client_sdk.testing import ScriptedClock
 from simulations.purchases import LOG_ENDS, Customer, shift_to, true_shares
 
 OWN_FILES = 200  # devices of the demonstration that have a state file to themselves
@@ -32,20 +33,6 @@ class Line:
         """Whether the interval holds the truth."""
         low, high = self.row.low, self.row.high
         return low is not None and high is not None and low <= self.truth <= high
-
-
-class Clock:
-    """A device's clock, set to the days of the log."""
-
-    def __init__(self) -> None:
-        self.now = datetime(1970, 1, 1, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def set(self, day: date) -> None:
-        """Moves to noon of `day`."""
-        self.now = datetime.combine(day, time(12), UTC)
 
 
 def write_survey(path: Path, epsilon: float, today: date) -> Survey:
@@ -84,18 +71,21 @@ def replay(
 
 def live_through(customer: Customer, survey: Survey, url: str, state: Path, shift: timedelta) -> bool:
     """One device's life: agrees, records each purchase on its day, answers on the last of them, sends by Sunday."""
-    clock = Clock()
-    clock.set(customer.purchases[0][0] + shift)
+    clock = ScriptedClock(_noon(customer.purchases[0][0] + shift))
     cohort = {"acquired": customer.acquired}
     with Client(survey, collector=url, state=state, cohort=cohort, device=customer.id, clock=clock) as client:
         client.grant_consent()
         for day, usd in customer.purchases:
-            clock.set(day + shift)
+            clock.now = _noon(day + shift)
             client.record("purchase", usd=usd)
-        clock.set(LOG_ENDS + shift)
+        clock.now = _noon(LOG_ENDS + shift)
         client.tick()
-        clock.set(survey.epoch.next(LOG_ENDS + shift))
+        clock.now = _noon(survey.epoch.next(LOG_ENDS + shift))
         return client.flush(timeout=30.0)
+
+
+def _noon(day: date) -> datetime:
+    return datetime.combine(day, time(12), UTC)
 
 
 def compare(survey: Survey, database: Path, customers: Sequence[Customer]) -> list[Line]:

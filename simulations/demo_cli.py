@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import signal
 import sys
@@ -167,22 +168,20 @@ def _conclude(lines: Sequence[Line], survey: Survey, customers: Sequence[Custome
 
 def _next(keep: Path | None, console: Console) -> None:
     """Three commands that work as printed, from the folder and the environment that the demonstration ran in."""
-    command = "hushtally" if shutil.which("hushtally") == str(Path(sys.argv[0]).absolute()) else _called()
+    folder = keep or Path("demo")
+    estimate = ["estimate", "cdnow", "--database", folder / DATABASE, "--by", "acquired"]
+    explain = ["survey", "explain", folder / SURVEY]
     if keep is None:
-        commands = [
-            f"{command} demo --customers 5000 --epsilon 2 --keep demo",
-            f"{command} estimate cdnow --database demo/{DATABASE} --by acquired",
-            f"{command} survey explain demo/{SURVEY}",
-        ]
+        commands = [["demo", "--customers", 5000, "--epsilon", 2, "--keep", folder], estimate, explain]
     else:
-        commands = [
-            f"{command} estimate cdnow --database {keep / DATABASE} --by acquired",
-            f"{command} survey explain {keep / SURVEY}",
-            f"{command} tune {keep / SURVEY} --devices 50000",
-        ]
-    console.print("Next:", *commands, sep="\n  ", soft_wrap=True)
+        commands = [estimate, explain, ["tune", folder / SURVEY, "--devices", 50000]]
+    lines = [shlex.join([*_called(), *map(str, words)]) for words in commands]
+    console.print("Next:", *lines, sep="\n  ", markup=False, soft_wrap=True)
 
 
-def _called() -> str:
+def _called() -> list[str]:
+    """The words by which the demonstration was called."""
     script = Path(sys.argv[0])
-    return f"{sys.executable} -m hushtally" if script.name == "__main__.py" else str(script)
+    if script.name == "__main__.py":
+        return [sys.executable, "-m", "hushtally"]
+    return ["hushtally"] if shutil.which("hushtally") == str(script.absolute()) else [str(script)]

@@ -6,7 +6,7 @@ import functools
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,7 @@ def facts(survey: Survey, truth: str, supposed: Supposition) -> dict[str, str]:
         "truth supposed": truth,
         "devices": f"{supposed.devices:,}, of which {100 * supposed.participation:.4g}% take part",
         "command": _command(),
-        "made": f"{date.today()} by hushtally {metadata.version('hushtally')}",
+        "made": f"{datetime.now(UTC).date()} by hushtally {metadata.version('hushtally')}",
     }
 
 

@@ -1,5 +1,6 @@
 """The front door: subcommands load when called, say which extra they need, and refuse packages that are not ours."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -131,6 +132,26 @@ def test_an_output_that_cannot_be_written_is_one_line():
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([HUSHTALLY, "survey", "explain", example], stdout=full, stderr=subprocess.PIPE, text=True)
     assert (done.returncode, done.stderr) == (1, "Error: the output cannot be written: No space left on device\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), "Too many open files"),
+        (OSError(errno.EISDIR, "Is a directory", "here"), "here: Is a directory"),
+        (OSError(errno.ENOSPC, "No space left on device", "page.html"), "page.html: No space left on device"),
+        (OSError("of another kind"), "of another kind"),
+    ],
+)
+def test_the_system_s_error_is_one_line_that_claims_no_more(monkeypatch, error, said):
+    """Only what a write can meet is said of the output; a file that was named is named."""
+
+    def fails(*_):
+        raise error
+
+    monkeypatch.setattr("hushtally.survey_cli.Survey.load", fails)
+    done = CliRunner().invoke(main, ["survey", "check", "x.toml"])
+    assert (done.exit_code, done.output) == (1, f"Error: {said}\n")
 
 
 def test_a_reader_that_has_seen_enough_is_no_error():

@@ -1,4 +1,5 @@
 import errno
+import shlex
 import tomllib
 from datetime import date, timedelta
 
@@ -136,6 +137,13 @@ def test_new_writes_a_survey_that_is_sound_on_any_day(tmp_path, monkeypatch, tod
     fixed = tomllib.loads(survey_cli.example(date(2026, 11, 2)))
     moved = tomllib.loads(path.read_text(encoding="utf-8"))
     assert {key for key in fixed if fixed[key] != moved[key]} <= {"starts", "ends"}
+
+
+def test_new_names_a_command_that_works(tmp_path):
+    """A name with a blank is quoted, as a shell wants it."""
+    path = tmp_path / "my survey.toml"
+    command = hushtally("new", path).stderr.partition("next: hushtally survey ")[2]
+    assert hushtally(*shlex.split(command)).exit_code == 0
 
 
 def test_new_takes_the_day_in_utc(tmp_path):

@@ -50,7 +50,7 @@ def kept(tmp_path_factory):
     """One demonstration with 1,000 customers that keeps its folder, and what it printed."""
     folder = tmp_path_factory.mktemp("newcomer")
     picture = ("--picture", "demo.svg")
-    done = run("demo", "--customers", "1000", "--seed", "3", "--keep", "kept", *picture, folder=folder)
+    done = run("demo", "--customers", "1000", "--seed", "3", "--keep", "my kept", *picture, folder=folder)
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
 
@@ -70,7 +70,7 @@ def test_it_prints_every_interval_beside_the_truth(kept):
 def test_a_narrow_terminal_loses_the_picture_before_any_column(kept, width, drawn):
     """Every figure of every question is whole at any width, and an 80-column terminal needs to wrap nothing."""
     folder, out = kept
-    lines = compare(Survey.load(folder / "kept" / SURVEY), folder / "kept" / DATABASE, load_customers(1000, 3))
+    lines = compare(Survey.load(folder / "my kept" / SURVEY), folder / "my kept" / DATABASE, load_customers(1000, 3))
     console = Console(width=width, force_terminal=True, color_system=None, highlight=False, file=io.StringIO())
     for question, group in groupby(lines, key=lambda line: line.row.question):
         print_lines(question, list(group), console)

@@ -6,7 +6,8 @@ import io
 import re
 import subprocess
 import sys
-from datetime import date
+import time
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -243,7 +244,7 @@ def test_the_page_holds_everything_itself(example: Path, tmp_path: Path) -> None
         "200,000, of which 100% take part",
         Definition.load(example).survey.digest,
         f"hushtally tune {example} --devices 200000 --ceiling 28.0<",
-        str(date.today()),
+        str(datetime.now(UTC).date()),
         "answers without privacy that tell as much",
     ):
         assert fact in text
@@ -252,6 +253,19 @@ def test_the_page_holds_everything_itself(example: Path, tmp_path: Path) -> None
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         f"{name}.{form}" for name in ("error", "detectable", "lifetime") for form in ("svg", "png")
     )
+
+
+@pytest.mark.parametrize("zone", ["UTC-14", "UTC+12"])  # at any moment in one of them it is another day
+def test_the_page_is_of_a_day_in_utc(example: Path, zone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Like every other date, wherever it is made."""
+    page, before = tmp_path / "page.html", datetime.now(UTC).date()
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        CliRunner().invoke(main, ["tune", str(example), "--devices", "200000", "--output", str(page)])
+    time.tzset()
+    days = {before, datetime.now(UTC).date()}
+    assert any(f"{day} by hushtally" in page.read_text(encoding="utf-8") for day in days)
 
 
 def test_pictures_do_not_disturb_json(example: Path, tmp_path: Path) -> None:
