@@ -72,6 +72,7 @@ def answer(
             symbol, cost = question.mechanism.perturb(question.form.value(signals), randomness), question.epsilon
         ledger.charge(connection, device, survey, id, epoch, cost)
         reports.append(Report(id, epoch, cohort, symbol))
+    reports.sort(key=lambda report: report.question)  # in the order that was drawn they would tell devices apart
     outbox.put(connection, device, survey, reports, outbox.moment(survey, now, randomness), randomness)
 
 

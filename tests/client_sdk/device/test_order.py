@@ -1,4 +1,6 @@
-"""The order in which the batches of a device are sent tells nothing of when they were made."""
+"""The order of what is sent tells nothing: of batches not when they were made, in a batch not which device it is."""
+
+import json
 
 
 def test_of_two_batches_either_leaves_first(lab):
@@ -21,3 +23,15 @@ def test_of_two_batches_either_leaves_first(lab):
     # of 100 tosses of a coin; fails by chance 1 in 10^6
     assert 25 < first_made < 75
     assert 25 < first_due < 75
+
+
+def test_the_reports_of_a_batch_stand_in_one_order_on_every_device(lab):
+    """Questions are drawn one after the other, once: in that order they would be a mark of the device."""
+    survey = lab.survey(questions=9, each=4)
+    for seed in range(20):
+        lab.live(lab.client(survey, device=str(seed), seed=seed))
+    orders = [[report.question for report in batch.reports] for batch in lab.recorder.batches]
+    assert len(orders) == 20
+    assert all(order == sorted(order) for order in orders)
+    drawn = [tuple(json.loads(questions)) for (questions,) in lab.rows("SELECT questions FROM schedules")]
+    assert any(list(one) != sorted(one) for one in drawn)  # or nothing was tried
