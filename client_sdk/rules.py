@@ -28,7 +28,12 @@ _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod)
 RESERVED = frozenset({*_FUNCTIONS, *keyword.kwlist})
 
 _TEXT = re.compile(r"'[^']*'|\"[^\"]*\"")
-_LONE_EQUALS = re.compile(r"(?<![=<>!:])=(?!=)")
+_FOREIGN = {  # what other languages write, each with what is written here
+    re.compile(r"(?<![=<>!:])=(?!=)"): "one = does not compare, == does",
+    re.compile(r"&&"): "&& is written and",
+    re.compile(r"\|\|"): "|| is written or",
+    re.compile(r"!(?!=)"): "! is written not",
+}
 _NUMBER = re.compile(r"(?<!\w)\.?\d(?:[eE][+-]|[\w.])*", re.ASCII)
 _PLAIN_NUMBER = re.compile(r"(?:(?:0|[1-9]\d*(?:_\d+)*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
@@ -124,9 +129,9 @@ def _parse(source: str) -> ast.expr:
     try:
         tree = ast.parse(source.strip(), mode="eval").body
     except SyntaxError as error:
-        if _LONE_EQUALS.search(_TEXT.sub(" ", source)):
-            raise RuleError("is not an expression: one = does not compare, == does") from None
-        raise RuleError(f"is not an expression: {error.msg}") from None
+        bare = _TEXT.sub(" ", source)
+        why = next((hint for foreign, hint in _FOREIGN.items() if foreign.search(bare)), error.msg)
+        raise RuleError(f"is not an expression: {why}") from None
     except (ValueError, RecursionError, MemoryError):
         raise RuleError("is not an expression that can be read") from None
     _check_size(tree)

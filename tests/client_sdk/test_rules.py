@@ -1,5 +1,6 @@
 import ast
 import math
+import re
 
 import pytest
 
@@ -229,10 +230,20 @@ def test_what_is_no_expression_is_refused_in_pythons_own_words(source):
         Rule.parse(source, SIGNALS, TRUTH)
 
 
-@pytest.mark.parametrize("source", ["x = 0", "x=0", "x == 1 and y = 2", "t = '=='"])
-def test_one_equals_sign_is_told_from_two(source):
-    """Whoever writes the comparison of other languages is told how it is written here."""
-    with pytest.raises(RuleError, match=r"^is not an expression: one = does not compare, == does$"):
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        *((source, "one = does not compare, == does") for source in ("x = 0", "x=0", "x == 1 and y = 2", "t = '=='")),
+        ("x == 1 && y == 2", "&& is written and"),
+        ("x == 1 || t == '&&'", "|| is written or"),
+        ("!(x == 1)", "! is written not"),
+        ("x != 1 and !(t == '||')", "! is written not"),
+        ("x == 1 and t != '&&' and", "invalid syntax"),
+    ],
+)
+def test_signs_of_other_languages_are_told_as_they_are_written_here(source, hint):
+    """What stands in quotes is no sign, and != is one of this language."""
+    with pytest.raises(RuleError, match=f"^{re.escape(f'is not an expression: {hint}')}$"):
         Rule.parse(source, SIGNALS, TRUTH)
 
 
