@@ -18,8 +18,8 @@ from client_sdk.randomness import Randomness, SystemRandomness
 from client_sdk.survey import Survey
 from client_sdk.testing import SeededRandomness
 from simulations.certificate import STATISTICS, Certificate, Finding
+from simulations.distinguisher import Distinguisher, distinguishers, supporting
 from simulations.errors import ArgumentError
-from simulations.events import Event, events, supporting
 from simulations.progress import Meter, silent
 from simulations.proof import MOST_BRANCHES, TooManyBranches, prove_all_reports, prove_one_report
 from simulations.witness import steps, watch
@@ -110,7 +110,7 @@ class _Auditor:
         mechanism, length = question.mechanism, 1 if self.survey.permanent else ANSWERS
         rows = self._watched(question, _values(mechanism), math.ceil(self.trials / length), length)
         sent = {value: symbols.ravel()[: self.trials] for value, symbols in rows.items()}
-        found = [event for pair in permutations(sent, 2) for event in events(mechanism, pair, sent)]
+        found = [one for pair in permutations(sent, 2) for one in distinguishers(mechanism, pair, sent)]
         breaches = _stray_symbols(mechanism, sent) or _strange_rates(mechanism, sent)
         return _finding(question, "one report", question.epsilon, found, breaches)
 
@@ -124,16 +124,18 @@ class _Auditor:
             scores[value] = (votes[0] - votes[1]).sum(axis=1)
         learning = sequences // 2
 
-        def event(chosen: tuple[int, int], rows: slice) -> Event:
+        def counted(chosen: tuple[int, int], rows: slice) -> Distinguisher:
             sign, least = chosen
             likely, other = ((sign * scores[value][rows] >= least).sum() for value in pair[::sign])
             one, two = pair[::sign]
             words = f"in {REPEATS} reports value {one} is supported {least} times more than {two}"
-            return Event(words, int(likely), int(other), len(scores[one][rows]))
+            return Distinguisher(words, int(likely), int(other), len(scores[one][rows]))
 
         candidates = [(sign, least) for sign in (1, -1) for least in range(-REPEATS, REPEATS + 1)]
-        best = max(candidates, key=lambda one: event(one, slice(learning)).lower_bound(1 - CONFIDENCE))
-        return _finding(question, f"{REPEATS} reports of one answer", claimed, [event(best, slice(learning, None))], [])
+        best = max(candidates, key=lambda one: counted(one, slice(learning)).lower_bound(1 - CONFIDENCE))
+        return _finding(
+            question, f"{REPEATS} reports of one answer", claimed, [counted(best, slice(learning, None))], []
+        )
 
     def _watched(self, question: Question, values: list[int], sequences: int, length: int) -> dict[int, Integers]:
         """What devices that were told each of the values send."""
@@ -143,10 +145,12 @@ class _Auditor:
             }
 
 
-def _finding(question: Question, bound: str, claimed: float, events: Sequence[Event], breaches: list[str]) -> Finding:
-    """The lower bound is the first event's, which was chosen beforehand; any event may show a breach."""
-    mechanism, first = question.mechanism, events[0]
-    certain = [(event.lower_bound(FALSE_ALARM / len(events)), event.name) for event in events]
+def _finding(
+    question: Question, bound: str, claimed: float, found: Sequence[Distinguisher], breaches: list[str]
+) -> Finding:
+    """The lower bound is the first one's, which was chosen beforehand; any of them may show a breach."""
+    mechanism, first = question.mechanism, found[0]
+    certain = [(one.lower_bound(FALSE_ALARM / len(found)), one.name) for one in found]
     worst, name = max(certain)
     if worst > claimed:
         breaches = [*breaches, f"it tells at least {worst:.4f}, more than the {claimed:g} claimed: {name}"]

@@ -17,7 +17,7 @@ STOP_SECONDS = 10.0
 _READY = re.compile(r" at (http://\S+)")
 
 
-class ServerError(HushtallyError):
+class CollectorError(HushtallyError):
     """The collector process did not come up."""
 
 
@@ -25,7 +25,7 @@ class ServerError(HushtallyError):
 def collector(survey: Path, database: Path, port: int = 0) -> Iterator[str]:
     """The URL of a collector of `survey` that runs as a process of its own and is gone when the block ends.
 
-    port: 0 takes any that is free. Raises ServerError with the collector's own words if it does not start.
+    port: 0 takes any that is free. Raises CollectorError with the collector's own words if it does not start.
     """
     command = [sys.executable, "-m", "hushtally", "serve", str(survey)]
     process = subprocess.Popen(
@@ -64,4 +64,4 @@ def _url(process: subprocess.Popen[str]) -> str:
                 return found[1]
     finally:
         timer.cancel()
-    raise ServerError(f"the collector did not start: {' '.join(said).removeprefix('Error: ') or 'it said nothing'}")
+    raise CollectorError(f"the collector did not start: {' '.join(said).removeprefix('Error: ') or 'it said nothing'}")

@@ -11,8 +11,8 @@ from simulations.definition import Definition
 from simulations.errors import SimulationError
 from simulations.outlook import Demand, Outlook, outlook
 from simulations.population import Population
+from simulations.recommendation import Recommendation
 from simulations.remedies import Remedies, Remedy
-from simulations.verdict import Verdict
 
 GRID = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
 EVERY = (1, 2, 4, 8, 13, 26)  # answers_every to compare
@@ -52,14 +52,16 @@ def tune(definition: Definition, demand: Demand, population: Population, grid: I
     """
     surveys, refused = _surveys(definition, grid)
     outlooks = {epsilon: _outlooks(survey, demand, population) for epsilon, survey in surveys.items()}
-    verdict = Verdict(surveys, outlooks, demand)
-    best, remedies = verdict.best, []
+    recommendation = Recommendation(surveys, outlooks, demand)
+    best, remedies = recommendation.best, []
     if best is None:
-        own = min(verdict.allowed or surveys, key=lambda epsilon: abs(epsilon - definition.survey.privacy.epsilon))
+        own = min(
+            recommendation.allowed or surveys, key=lambda epsilon: abs(epsilon - definition.survey.privacy.epsilon)
+        )
         remedies = Remedies(definition, demand, population).at(own)
-        reason = verdict.against(own, remedies)
+        reason = recommendation.against(own, remedies)
     else:
-        own, reason = best, verdict.for_best()
+        own, reason = best, recommendation.for_best()
         outlooks[best] = [replace(row, recommended=True) for row in outlooks[best]]
     alternatives, compared = _alternatives(definition, own, demand, population)
     return Tuning(outlooks, alternatives, compared, best, remedies, reason, demand.span(definition.survey), refused)

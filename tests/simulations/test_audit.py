@@ -21,8 +21,8 @@ from client_sdk.mechanisms import Direct, Mechanism, Permanent, Subset, Weights,
 from client_sdk.survey import Survey
 from hushtally.cli import main
 from simulations.audit import REPEATS, audit
+from simulations.distinguisher import Distinguisher
 from simulations.errors import SimulationError
-from simulations.events import Event
 from simulations.proof import TooManyBranches, prove_all_reports, prove_one_report
 from simulations.witness import COPIES
 
@@ -242,9 +242,9 @@ def test_a_certificate_of_permanent_memory_says_what_it_is_about() -> None:
 
 def test_a_bound_is_clopper_and_pearsons() -> None:
     """Both ends at half the error; an event that never came bounds nothing."""
-    assert Event("", 0, 5, 100).lower_bound(0.05) == -math.inf
+    assert Distinguisher("", 0, 5, 100).lower_bound(0.05) == -math.inf
     # ends of 50 and 10 in 100 at 97.5% one-sided, from tables
-    assert Event("", 50, 10, 100).lower_bound(0.05) == pytest.approx(math.log(0.3983 / 0.1762), abs=1e-3)
+    assert Distinguisher("", 50, 10, 100).lower_bound(0.05) == pytest.approx(math.log(0.3983 / 0.1762), abs=1e-3)
 
 
 def test_the_same_seed_gives_the_same_certificate() -> None:

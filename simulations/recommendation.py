@@ -1,4 +1,4 @@
-"""Verdicts: which of several epsilons to take, and why, in words."""
+"""Recommendations: which of several epsilons to take, and why, in words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from simulations.remedies import Remedy
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Recommendation:
     """What outlooks say about a demand: the survey and its outlooks at every epsilon, ascending."""
 
     surveys: Mapping[float, Survey]

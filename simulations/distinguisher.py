@@ -1,4 +1,4 @@
-"""Events that may tell two values apart, counted in what devices sent."""
+"""Distinguishers: events that may tell two values apart, counted in what devices sent."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Event:
-    """Something that may be true of what a device sends, and how often it was, of so many, for two values."""
+class Distinguisher:
+    """An event that may be true of what a device sends, and how often it was, of so many, for two values."""
 
     name: str
     likely: int
@@ -32,17 +32,21 @@ class Event:
         return math.log(low / high) if low > 0 else -math.inf
 
 
-def events(mechanism: Mechanism, pair: tuple[int, int], sent: Mapping[int, Integers]) -> Iterator[Event]:
+def distinguishers(
+    mechanism: Mechanism, pair: tuple[int, int], sent: Mapping[int, Integers]
+) -> Iterator[Distinguisher]:
     """What may tell two values apart: the event that the mechanism is made for, every binary digit of the symbol, and
     sets of symbols that a quarter of the reports, which then count no more, suggest."""
     likely, other = (sent[value] for value in pair)
     n = len(likely)
     told = [supporting(mechanism, one, pair[0]) & ~supporting(mechanism, one, pair[1]) for one in (likely, other)]
-    yield Event(f"value {pair[0]} is supported and {pair[1]} is not", int(told[0].sum()), int(told[1].sum()), n)
+    yield Distinguisher(f"value {pair[0]} is supported and {pair[1]} is not", int(told[0].sum()), int(told[1].sum()), n)
     for digit in range((mechanism.symbols - 1).bit_length()):
         ones = [int((one >> digit & 1).sum()) for one in (likely, other)]
-        yield Event(f"binary digit {digit} of the symbol is 1 (value {pair[0]}, not {pair[1]})", ones[0], ones[1], n)
-        yield Event(
+        yield Distinguisher(
+            f"binary digit {digit} of the symbol is 1 (value {pair[0]}, not {pair[1]})", ones[0], ones[1], n
+        )
+        yield Distinguisher(
             f"binary digit {digit} of the symbol is 0 (value {pair[0]}, not {pair[1]})", n - ones[0], n - ones[1], n
         )
     quarter = n // 4
@@ -54,7 +58,7 @@ def events(mechanism: Mechanism, pair: tuple[int, int], sent: Mapping[int, Integ
         ("less often", counts[0] > counts[1]),
     ):
         hits = [int(np.isin(one[quarter:], symbols[chosen]).sum()) for one in (likely, other)]
-        yield Event(
+        yield Distinguisher(
             f"the symbol is one that value {pair[1]} sent {words} beside {pair[0]}", hits[0], hits[1], n - quarter
         )
 
