@@ -115,7 +115,7 @@ def test_no_true_value_is_found_outside_the_device(tmp_path, caplog, capfd):
             held = b"".join(file.read_bytes() for file in database.parent.iterdir())
         finally:
             server.terminate()
-            assert server.wait(20) == 0
+            assert server.wait(120) == 0
     held += b"".join(file.read_bytes() for file in database.parent.iterdir())
     logged = caplog.text + repr([vars(record) for record in caplog.records])
     printed = "".join(capfd.readouterr())

@@ -87,7 +87,7 @@ def started(folder: Path, environment: dict[str, str], command: list[str], ready
         finally:
             process.send_signal(signal.SIGINT)
             process.stdout.read()
-            assert process.wait(20) == 0
+            assert process.wait(120) == 0
 
 
 @contextmanager

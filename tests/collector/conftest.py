@@ -24,6 +24,7 @@ from client_sdk.survey import Survey
 
 ROOT = Path(__file__).parents[2]
 TODAY = date(2026, 11, 24)
+MUST_END = 120.0  # seconds, on a machine however slow
 SURVEY = """
 id = "habits"
 version = 1
@@ -101,14 +102,14 @@ class Process:
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, dict[str, Any]]:
         """One request on a connection of its own: status and JSON body."""
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=20)) as connection:
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=MUST_END)) as connection:
             connection.request(method, path, body, {"Content-Type": "application/json"} | headers)
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read())
 
     def metrics(self) -> dict[str, int]:
         """What /metrics tells, by series."""
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=20)) as connection:
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=MUST_END)) as connection:
             connection.request("GET", "/metrics")
             answer = connection.getresponse()
             assert (answer.status, answer.headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
@@ -118,13 +119,17 @@ class Process:
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         """Exit code and what it printed on stderr."""
         self.popen.send_signal(number)
-        _, printed = self.popen.communicate(timeout=20)
+        _, printed = self.popen.communicate(timeout=MUST_END)
         return self.popen.returncode, printed
 
 
-def command(*arguments: object) -> list[str]:
-    """The command line of a collector."""
-    return [sys.executable, "-m", "hushtally", "serve", *map(str, arguments)]
+def command(*arguments: object, grace: float | None = None) -> list[str]:
+    """The command line of a collector; grace: seconds that requests may still take when it stops."""
+    main = ["-m", "hushtally"]
+    if grace is not None:
+        code = "from collector import server; from hushtally.cli import main"
+        main = ["-c", f"{code}; server.GRACE = {grace}; main()"]
+    return [sys.executable, *main, "serve", *map(str, arguments)]
 
 
 @pytest.fixture
@@ -159,10 +164,10 @@ def start(tmp_path: Path, live: Batches) -> Iterator[Callable[..., Process]]:
 
     with ExitStack() as stack:
 
-        def start(database: Path = tmp_path / "counts.db", survey: Path = file) -> Process:
+        def start(database: Path = tmp_path / "counts.db", survey: Path = file, grace: float | None = None) -> Process:
             popen = stack.enter_context(
                 subprocess.Popen(
-                    command(survey, "--port", 0, "--database", database),
+                    command(survey, "--port", 0, "--database", database, grace=grace),
                     stderr=subprocess.PIPE,
                     text=True,
                     env=environment,

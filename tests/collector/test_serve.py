@@ -7,7 +7,6 @@ import signal
 import socket
 import sqlite3
 import stat
-import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +26,7 @@ from collector.refusal import Refused
 from collector.sqlite_store import SqliteStore
 
 Start = Callable[..., Any]
+MUST_END = 120.0  # seconds, on a machine however slow
 STOPPED = (0, "hushtally: stopped; every answered batch is counted\n")
 
 
@@ -63,11 +63,11 @@ def test_a_new_database_is_said_to_be(start: Start, tmp_path: Path) -> None:
 
 
 def refuses(port: int) -> bool:
-    """Whether new connections are taken no more, within a minute."""
-    until = monotonic() + 60
+    """Whether new connections are taken no more, at last."""
+    until = monotonic() + MUST_END
     while monotonic() < until:
         try:
-            socket.create_connection(("127.0.0.1", port), 10).close()
+            socket.create_connection(("127.0.0.1", port), MUST_END).close()
         except ConnectionRefusedError:
             return True
         sleep(0.05)
@@ -76,11 +76,11 @@ def refuses(port: int) -> bool:
 
 def test_a_request_that_has_begun_is_finished(start: Start, live: Any, tmp_path: Path) -> None:
     """A body still on its way when the signal comes is counted and answered; new connections are not taken."""
-    process = start()
+    process = start(grace=MUST_END)
     body = live.batch(live.report()).encode()
     fields = ("POST /v1/reports HTTP/1.1", "Host: x", "Content-Type: application/json", f"Content-Length: {len(body)}")
     head = "\r\n".join((*fields, "", ""))
-    with closing(socket.create_connection(("127.0.0.1", process.port), 10)) as connection:
+    with closing(socket.create_connection(("127.0.0.1", process.port), MUST_END)) as connection:
         connection.sendall(head.encode() + body[:20])
         while process.ask("GET", "/healthz")[0] != 200:
             pass
@@ -89,7 +89,7 @@ def test_a_request_that_has_begun_is_finished(start: Start, live: Any, tmp_path:
         connection.sendall(body[20:])
         answer = connection.recv(10_000)
     assert answer.startswith(b"HTTP/1.1 200 OK")
-    _, printed = process.popen.communicate(timeout=120)  # a second signal would end it at once
+    _, printed = process.popen.communicate(timeout=MUST_END)  # a second signal would end it at once
     assert (process.popen.returncode, printed) == STOPPED
     assert tally(tmp_path / "counts.db") == {0: 1}
 
@@ -98,7 +98,6 @@ def test_a_killed_collector_counts_what_it_acknowledged_once(start: Start, live:
     """Killed amid a concurrent load and restarted: each acknowledged batch is there; after retries, each batch once."""
     waiting = [live.batch(live.report("affinity", number % 100, -(number % 2))) for number in range(1_200)]
     acknowledged: list[Any] = []
-    enough = threading.Event()
     process = start()
 
     def send(batch: Any) -> None:
@@ -107,15 +106,13 @@ def test_a_killed_collector_counts_what_it_acknowledged_once(start: Start, live:
         except OSError:
             return
         acknowledged.append(batch)
-        if len(acknowledged) == 150:
-            enough.set()
+        if len(acknowledged) >= 150:
+            process.popen.kill()
 
     with ThreadPoolExecutor(16) as pool:
         for batch in waiting:
             pool.submit(send, batch)
-        assert enough.wait(120)
-        process.stop(signal.SIGKILL)
-    assert len(acknowledged) < len(waiting)
+    assert 150 <= len(acknowledged) < len(waiting)
 
     process = start()
     known = Counter(batch.reports[0].symbol for batch in acknowledged)
@@ -309,7 +306,7 @@ def test_nothing_about_the_sender_is_kept(start: Start, live: Any, tmp_path: Pat
     assert process.ask("POST", "/v1/reports", refused, **headers)[0] == 400
     assert process.ask("POST", "/v1/reports", b"canary", **headers)[0] == 400
     assert process.ask("GET", "/v1/surveys/canary/1", **headers)[0] == 404
-    with closing(socket.create_connection(("127.0.0.1", process.port), 10)) as connection:
+    with closing(socket.create_connection(("127.0.0.1", process.port), MUST_END)) as connection:
         connection.sendall(b"canary canary canary\r\n\r\n")
         assert b"application/problem+json" in connection.recv(10_000)
     kept = b"".join(file.read_bytes() for file in tmp_path.glob("counts.db*"))

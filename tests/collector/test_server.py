@@ -20,7 +20,7 @@ HEAD = b"POST /v1/reports HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\
 
 def answer(process: Any, request: bytes) -> tuple[bytes, Any]:
     """The head of the answer to these very bytes, and the problem in its body; the connection is closed after it."""
-    with socket.create_connection(("127.0.0.1", process.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", process.port), timeout=120) as connection:
         connection.sendall(request)
         head, _, body = b"".join(iter(lambda: connection.recv(65_536), b"")).partition(b"\r\n\r\n")
     assert b"application/problem+json" in head

@@ -16,7 +16,7 @@ HUSHTALLY = Path(sys.executable).parent / "hushtally"
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [HUSHTALLY, *arguments], cwd="/", env=os.environ | environment, capture_output=True, text=True, timeout=60
+        [HUSHTALLY, *arguments], cwd="/", env=os.environ | environment, capture_output=True, text=True, timeout=120
     )
 
 

@@ -66,6 +66,7 @@ BROKEN: dict[str, Mechanism] = {
     "p 2% too small": broken.OffBy2Percent(2, Weights.of(3.0), less=True),
 }
 # every mechanism at 16 values and epsilon 1
+UNARY = ("sue", "oue")  # with 16 bits to enumerate
 SIXTEEN: dict[str, dict[str, object]] = {
     "direct": {},
     "subset": {},
@@ -99,16 +100,11 @@ def test_a_survey_that_keeps_its_word_is_certified(example: Path) -> None:
         assert finding.claimed - 1e-9 < finding.epsilon <= finding.claimed
 
 
-@pytest.mark.parametrize("name", ["direct", "subset", "affine", "projective"])
+@pytest.mark.parametrize(
+    "name",
+    ["direct", "subset", "affine", "projective", *(pytest.param(bits, marks=pytest.mark.slow) for bits in UNARY)],
+)
 def test_sixteen_values_are_proven(name: str) -> None:
-    [finding] = audit(survey(16, mechanism=build(name, {}, 16, 1.0)), "enumeration").findings
-    assert finding.holds
-    assert finding.epsilon == pytest.approx(1.0, abs=1e-9)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["sue", "oue"])
-def test_sixteen_bits_are_proven(name: str) -> None:
     [finding] = audit(survey(16, mechanism=build(name, {}, 16, 1.0)), "enumeration").findings
     assert finding.holds
     assert finding.epsilon == pytest.approx(1.0, abs=1e-9)

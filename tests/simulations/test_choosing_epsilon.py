@@ -55,7 +55,7 @@ def test_the_example_runs_as_printed(tmp_path: Path) -> None:
             arguments = [sys.executable, "-W", "error", "-c", block]
             if kind == "console":
                 arguments = shlex.split(command.removeprefix("$ "))
-            done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+            done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
             assert done.returncode == 0, done.stderr
             if kind == "console":
                 assert_shown(shown.splitlines(), done.stdout.splitlines(), "simulate" in command)

@@ -25,10 +25,11 @@ from simulations.pictures.bars import BAR, BLUE
 from simulations.purchases import load_customers
 
 HUSHTALLY = str(Path(sys.executable).parent / "hushtally")
+MUST_END = 300.0  # seconds, on a machine however slow
 
 
 def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([HUSHTALLY, *arguments], cwd=folder, capture_output=True, text=True, timeout=120)
+    return subprocess.run([HUSHTALLY, *arguments], cwd=folder, capture_output=True, text=True, timeout=MUST_END)
 
 
 def processes_about(text: str) -> list[str]:
@@ -135,7 +136,7 @@ def test_the_next_commands_work_as_printed(kept):
     commands = out.split("Next:")[1].strip().splitlines()
     assert len(commands) == 3
     for command in commands:
-        done = subprocess.run(shlex.split(command), cwd=folder, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(shlex.split(command), cwd=folder, capture_output=True, text=True, timeout=MUST_END)
         assert done.returncode == 0, (command, done.stderr)
         assert done.stdout
 
@@ -146,7 +147,7 @@ def test_without_keeping_nothing_stays_and_other_commands_follow(tmp_path):
     temporary.mkdir()
     environment = os.environ | {"TMPDIR": str(temporary)}
     command = [HUSHTALLY, "demo", "--customers", "20"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=MUST_END)
     assert done.returncode == 0, done.stderr
     assert "Too few reports to publish anything" in done.stdout
     assert list(tmp_path.iterdir()) == [temporary]
@@ -154,7 +155,7 @@ def test_without_keeping_nothing_stays_and_other_commands_follow(tmp_path):
     commands = [line.strip() for line in done.stdout.split("Next:")[1].strip().splitlines()]
     for line in commands:
         words = shlex.split(line.replace("--customers 5000", "--customers 300"))
-        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=MUST_END)
         assert done.returncode == 0, (line, done.stderr)
 
 
@@ -169,15 +170,16 @@ def test_a_stop_leaves_no_process_and_no_file(tmp_path, how):
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + MUST_END
     while not list(tmp_path.glob("*/device-150.db")) and time.monotonic() < deadline:
         time.sleep(0.05)
+    assert process.poll() is None
     assert processes_about(str(tmp_path))
     if how is signal.SIGINT:
         os.killpg(process.pid, how)  # as a terminal does
     else:
         process.send_signal(how)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=MUST_END)
     assert process.returncode == 1
     assert b"Traceback" not in out
     assert not processes_about(str(tmp_path))

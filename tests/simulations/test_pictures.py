@@ -416,5 +416,5 @@ def test_the_page_is_written_whoever_reads_the_tables(example: Path, tmp_path: P
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.close()
-        process.wait(60)
+        process.wait(120)
     assert page.read_text(encoding="utf-8").rstrip().endswith("</html>")
