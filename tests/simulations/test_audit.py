@@ -65,8 +65,8 @@ BROKEN: dict[str, Mechanism] = {
     "p 2% too large": broken.OffBy2Percent(2, Weights.of(3.0)),
     "p 2% too small": broken.OffBy2Percent(2, Weights.of(3.0), less=True),
 }
+UNARY = ("sue", "oue")  # with as many bits to enumerate as there are values
 # every mechanism at 16 values and epsilon 1
-UNARY = ("sue", "oue")  # with 16 bits to enumerate
 SIXTEEN: dict[str, dict[str, object]] = {
     "direct": {},
     "subset": {},
