@@ -14,6 +14,7 @@ from client_sdk.status import SurveyStatus
 from client_sdk.survey import Survey
 from client_sdk.wording import counted, in_words
 
+CERTAIN = 0.9999  # from here on no figure tells more
 PRIOR = 0.10  # the share of customers for whom the example of what can be concluded is given
 MOST_SHOWN = 8  # segments of a question
 WIDTH = 100  # columns of the printed text
@@ -226,12 +227,17 @@ def randomization(question: Question) -> str:
 
 
 def sureness(share: float) -> str:
-    """How sure someone can be, in words, rounded up; near 1 with the digits that matter there."""
-    if share > 0.9999:
-        return "practically certain"
+    """How sure someone can be, in words, rounded up."""
+    return "practically certain" if share > CERTAIN else f"at most {certainty(share)} sure"
+
+
+def certainty(share: float) -> str:
+    """How sure someone can be, in percent, rounded up; near 1 with the digits that matter there."""
+    if share > CERTAIN:
+        return f"over {CERTAIN:.2%}"
     digits = 0 if share <= 0.98 else 2
     most = math.ceil(share * 10 ** (2 + digits) - 1e-9) / 10**digits  # not up for a hair of a float's
-    return f"at most {most:.{digits}f}% sure"
+    return f"{most:.{digits}f}%"
 
 
 def _by_epsilon(questions: Sequence[Question]) -> list[tuple[float, str]]:

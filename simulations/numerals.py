@@ -22,8 +22,3 @@ def round_up(number: int) -> int:
     """A number of devices with two digits that count, rounded up."""
     unit = int(10 ** max(len(str(number)) - 2, 0))
     return -(-number // unit) * unit
-
-
-def sure(belief: float) -> str:
-    """A belief, never rounded up to certainty."""
-    return f"{belief:.0%}" if belief < 0.995 else f"{min(belief, 0.9999):.2%}" if belief < 0.9999 else "over 99.99%"

@@ -10,7 +10,7 @@ import numpy as np
 
 from aggregator.intervals import comparisons, one_sided, simultaneous
 from client_sdk.advice import MUCH
-from client_sdk.explain import largest_belief
+from client_sdk.explain import PRIOR, largest_belief
 from client_sdk.mechanisms import EPSILON_RANGE, Rappor
 from client_sdk.questions import Question
 from client_sdk.survey import Survey
@@ -27,7 +27,6 @@ from simulations.planning import (
 from simulations.population import Population
 
 IN_ALL = "in all"
-PRIOR = 0.1  # how sure an observer is beforehand, in the figures about one person
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from client_sdk.advice import MUCH, savings
+from client_sdk.explain import PRIOR, sureness
 from client_sdk.mechanisms import EPSILON_RANGE
 from client_sdk.survey import Survey
 from client_sdk.wording import counted
-from simulations.numerals import points, round_up, sure
-from simulations.outlook import PRIOR, Demand, Outlook
+from simulations.numerals import points, round_up
+from simulations.outlook import Demand, Outlook
 from simulations.remedies import Remedy
 
 
@@ -52,7 +53,7 @@ class Recommendation:
         words += (
             f". A device reveals at most epsilon {rows[0].lifetime_epsilon:g} {self.demand.span(survey)}{about}:"
             f" whoever keeps all these reports and was {PRIOR:.0%} sure of something about its owner can be"
-            f" {sure(rows[0].belief_lifetime)} sure."
+            f" {sureness(rows[0].belief_lifetime)}."
         )
         if survey.lifetime_epsilon > MUCH:
             words += (

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aggregator.formats import percent
+from client_sdk.explain import PRIOR, certainty
 from client_sdk.wording import counted
-from simulations.numerals import half, sure
-from simulations.outlook import IN_ALL, PRIOR, Outlook
+from simulations.numerals import half
+from simulations.outlook import IN_ALL, Outlook
 from simulations.planning import POWER
 from simulations.sheet import Sheet
 from simulations.tune import Tuning
@@ -42,8 +43,8 @@ def _overview(tuning: Tuning) -> Sheet:
             _half_width(max(rows, key=lambda row: row.half_width)),
             f"{max(row.devices_for_target for row in rows):,}",
             f"{rows[0].lifetime_epsilon:g}",
-            sure(max(row.belief_one_report for row in rows)),
-            sure(rows[0].belief_lifetime),
+            certainty(max(row.belief_one_report for row in rows)),
+            certainty(rows[0].belief_lifetime),
         )
         for epsilon, rows in tuning.outlooks.items()
     ]
@@ -79,7 +80,7 @@ def _memories(tuning: Tuning) -> Sheet:
             f"{rows[0].answers_every}",
             _half_width(max(rows, key=lambda row: row.half_width)),
             f"{rows[0].lifetime_epsilon:g}",
-            sure(rows[0].belief_lifetime),
+            certainty(rows[0].belief_lifetime),
             rows[0].protects,
         )
         for rows in tuning.alternatives

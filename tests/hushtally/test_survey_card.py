@@ -68,7 +68,7 @@ def test_it_holds_what_an_assessment_asks_for(file):
         " ends.",
         "the last of them are deleted on 2027-11-06",
         "| Someone keeps all reports of one device | who was 10% sure of a segment is at most 99.19% sure |",
-        "| Someone sees one report | who was 10% sure of a segment is at most 23% sure |",
+        "| Someone sees one report | who was 10% sure of a segment is at most 24% sure |",
         "| Cohorts, in the clear, single a customer out | 3 combinations |",
         "By 2027-05-02, the survey's last day",
         "- Legal basis: _to be filled in_",

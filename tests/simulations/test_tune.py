@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from client_sdk.advice import advice
+from client_sdk.explain import conclusions, largest_belief, sureness
 from client_sdk.survey import Survey
 from client_sdk.wording import counted
 from hushtally.cli import main
@@ -295,6 +296,20 @@ def test_a_question_with_its_own_epsilon_keeps_it(example: Path) -> None:
     found = tune(Definition.parse(text), Demand(50_000), ANYONE, [0.5, 1.0])
     for epsilon, rows in found.outlooks.items():
         assert [row.question_epsilon for row in rows] == [epsilon] * 3 + [2.0]
+
+
+def test_how_sure_an_observer_can_be_is_told_as_a_survey_explains_it(example: Path) -> None:
+    """By one rule, which rounds up: what `survey explain` tells the customer, the table says too."""
+    survey = Definition.load(example).survey
+    [told] = [line for line in conclusions(survey) if line.startswith("If 10% of customers")]
+    one, every = (sureness(largest_belief(0.1, epsilon)) for epsilon in (1.0, survey.lifetime_epsilon))
+    assert every in told
+    lines = run(str(example), "--devices", "50000", "--epsilon", "1", "--target", "0.2").stdout.splitlines()
+    assert lines[0].endswith(f"was 10% sure of something about its owner can be {every}.")
+    assert [f"at most {cell} sure" for cell in lines[4].split()[-2:]] == [one, every]
+    revealing = run(str(example), "--devices", "50000", "--epsilon", "4", "--target", "0.2", "--ceiling", "28").stdout
+    assert "practically certain." in revealing.splitlines()[0]
+    assert "over 99.99%" in revealing.splitlines()[4]
 
 
 def test_too_few_reports_are_no_success(example: Path) -> None:
