@@ -8,29 +8,33 @@ from datetime import date
 from client_sdk.explain import PRIOR, largest_belief, sureness
 from client_sdk.fields import row_place
 from client_sdk.mechanisms import EPSILON_RANGE, Rappor, most_symbols_permanent
-from client_sdk.questions import Conditions, Question
+from client_sdk.questions import Categories, Conditions, Form, Question
 from client_sdk.reachability import unreachable
+from client_sdk.signals import Function, is_number_name
 from client_sdk.survey import Survey
 from client_sdk.wording import counted
 
+MOST_TEXTS = 3  # that one line names
 WORTH_SAYING = 1.01  # times the variance of the automatic choice
 # what one report may reveal at most: beyond it, all of a device's reports tell what no single one is allowed to
 MUCH = EPSILON_RANGE[1]
-WHOLE = (2 * 1.96) ** 2  # reports per unit of variance whose 95% interval is as wide as all that a share can be
+Z = 1.96  # standard errors from the middle of a 95% interval to its ends
 
 
 def advice(survey: Survey, today: date) -> list[str]:
     """One line, with its place, for each thing that a survey may do but had better not.
 
-    Times that leave devices silent, a large lifetime epsilon, reports too few to tell anything, signals kept for
-    nothing or that see little of their epoch, segments that stay empty, mechanisms that need more devices than others,
-    symbols that tell devices apart.
+    Times that leave devices silent, a large lifetime epsilon, changes that are not followed, reports too few to tell
+    anything, signals kept for nothing, of dropped texts, or that see little of their epoch, segments that stay empty,
+    mechanisms that need more devices than others, symbols that tell devices apart.
     """
     return [
         *_timing(survey, today),
         *_spending(survey),
+        *_lagging(survey),
         *_telling(survey),
         *_unused(survey),
+        *_dropped(survey),
         *_short(survey),
         *_empty(survey),
         *_costs(survey),
@@ -77,14 +81,40 @@ def savings(survey: Survey) -> list[str]:
     return ways
 
 
-def _telling(survey: Survey) -> list[str]:
+def _lagging(survey: Survey) -> list[str]:
+    changes = survey.privacy.changes or 0
+    most = max(len(question.segments) for question in survey.asked)
+    if not survey.permanent or 1 + changes >= min(survey.answers, most):
+        return []
+    since = f"after {counted(changes, 'new answer')} a device keeps sending an old one" if changes else ""
+    return [
+        f"privacy.changes: with permanent memory and changes = {changes},"
+        f" {since or 'a device keeps sending its first answer'}: trends are told too small, and no interval shows it"
+    ]
+
+
+def precision(survey: Survey) -> str:
+    """How much can be told from the fewest reports that are published, of the question that needs the most."""
+    worst, half = _worst(survey)
+    return (
+        f"from {counted(survey.min_reports, 'report')}, the fewest that are published, a 95% interval is about"
+        f" ±{min(100, 100 * half):.0f} points ({worst.id})"
+    )
+
+
+def _worst(survey: Survey) -> tuple[Question, float]:
+    """The question that needs the most reports, and half the width of its 95% interval from min_reports of them."""
     worst = max(survey.asked, key=lambda question: question.mechanism.mean_variance())
-    needed = math.ceil(WHOLE * worst.mechanism.mean_variance())
-    if survey.min_reports >= needed:
+    return worst, Z * math.sqrt(worst.mechanism.mean_variance() / survey.min_reports)
+
+
+def _telling(survey: Survey) -> list[str]:
+    worst, half = _worst(survey)
+    if 2 * half <= 1:
         return []
     return [
-        f"min_reports: from {counted(survey.min_reports, 'report')} nothing can be told about {worst.id}:"
-        f" even from {needed:,} a 95% interval is 100 points wide"
+        f"min_reports: from {counted(survey.min_reports, 'report')} nothing can be told about {worst.id}: even from"
+        f" {math.ceil((2 * Z) ** 2 * worst.mechanism.mean_variance()):,} a 95% interval is 100 points wide"
     ]
 
 
@@ -95,6 +125,29 @@ def _unused(survey: Survey) -> list[str]:
         for name in survey.signals
         if name not in needed
     ]
+
+
+def _dropped(survey: Survey) -> list[str]:
+    sums = {signal.source: name for name, signal in survey.signals.items() if signal.function is Function.SUM}
+    lines = []
+    for name, signal in survey.signals.items():
+        if signal.function is not Function.TOP or signal.source not in sums:
+            continue
+        texts = {text for question in survey.questions for text in _compared(question.form, name)}
+        if dropped := sorted(text for text in texts if not is_number_name(text)):
+            lines.append(
+                f"signals.{name}: devices keep only numbers of {signal.source}, as signals.{sums[signal.source]} sums"
+                f" it: no customer has {' or '.join(map(repr, dropped[:MOST_TEXTS]))}; record texts in another field"
+            )
+    return lines
+
+
+def _compared(form: Form, name: str) -> set[str]:
+    """The texts that a question compares this signal with, as far as that can be told."""
+    if isinstance(form, Categories):
+        return set(form.categories) if form.signal == name else set()
+    rules = [rule for _, rule in form.rules] if isinstance(form, Conditions) else []
+    return {text for rule in rules for text in (rule.constants or {}).get(name, ()) if isinstance(text, str)}
 
 
 def _short(survey: Survey) -> list[str]:

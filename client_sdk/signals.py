@@ -72,10 +72,22 @@ class Signal:
         values = [value for one in window if (value := one.fields.get(self.field or "")) is not None]
         if self.function is Function.SUM:
             return math.fsum(value for value in values if isinstance(value, float | int))
-        names = [
-            value if isinstance(value, str) else edge_name(value + 0) for value in values
-        ]  # 7.0 is 7, and -0.0 is 0
+        names = [value if isinstance(value, str) else number_name(value) for value in values]
         if self.function is Function.DISTINCT:
             return len(set(names))
         # a Counter keeps first-seen order, so the most recent of a tie comes first in reverse
         return max(Counter(reversed(names)).items(), key=lambda item: item[1])[0] if names else None
+
+
+def number_name(value: float) -> str:
+    """How a number counts among texts: 7.0 is 7, and -0.0 is 0."""
+    return edge_name(value + 0)
+
+
+def is_number_name(text: str) -> bool:
+    """Whether a number counts as this text."""
+    try:
+        number = float(text)
+    except ValueError:
+        return False
+    return math.isfinite(number) and number_name(number) == text

@@ -11,7 +11,7 @@ from typing import TextIO
 
 import click
 
-from client_sdk.advice import advice
+from client_sdk.advice import advice, precision
 from client_sdk.epochs import EpochLength
 from client_sdk.explain import WIDTH, explain_survey
 from client_sdk.survey import Survey
@@ -62,6 +62,7 @@ def check(file: str) -> None:
     for line in advice(found, utc_today()):
         click.echo(f"Warning: {file}: {line}", err=True)
     click.echo(f"{file}: {found.name} is sound; digest {found.digest}")
+    click.echo(f"{file}: {precision(found)}")
 
 
 @survey.command()

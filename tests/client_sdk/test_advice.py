@@ -7,7 +7,7 @@ from random import Random
 import pytest
 from click.testing import CliRunner
 
-from client_sdk.advice import advice
+from client_sdk.advice import advice, precision
 from client_sdk.mechanisms import build
 from client_sdk.questions import Conditions
 from client_sdk.reachability import unreachable
@@ -55,7 +55,9 @@ def test_reused_symbols_that_tell_devices_apart_are_named():
         "questions[2] (affinity).mechanism: with permanent memory one of 65,536 symbols that comes again tells which"
         " device sent it; auto keeps to 2,048"
     )
-    assert advice(Survey.parse(text.replace('"oue"', '"auto"')), EXAMPLE_STARTS) == []
+    assert not any(
+        "mechanism" in line for line in advice(Survey.parse(text.replace('"oue"', '"auto"')), EXAMPLE_STARTS)
+    )
 
 
 def test_check_prints_the_advice_and_finds_the_survey_sound(tmp_path):
@@ -130,7 +132,7 @@ def permanent(epsilon, changes):
             "up to epsilon 16: who was 10% sure can be practically certain; lower epsilon"
             " or lower questions_per_device",
         ),
-        ([permanent(2, 3)], None),
+        ([permanent(1, 6)], None),
         (
             [permanent(2, 12), (EVERY, "answers_every = 1")],
             "up to epsilon 26 of what was answered: who was 10% sure can be practically certain; lower"
@@ -151,7 +153,67 @@ def permanent(epsilon, changes):
 def test_a_large_lifetime_epsilon_is_told_with_what_it_means_and_what_lowers_it(changes, says):
     """From above 8 on, the most that any one report may reveal; the example has 7."""
     expected = f"privacy: all reports of a device together reveal {says}"
-    assert advised(*changes) == ([expected] if says else [])
+    assert [line for line in advised(*changes) if line.startswith("privacy:")] == ([expected] if says else [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "more", "since"),
+    [
+        (0, [], "a device keeps sending its first answer"),
+        (1, [], "after 1 new answer a device keeps sending an old one"),
+        (5, [], "after 5 new answers a device keeps sending an old one"),
+        (6, [], None),  # 7 answers: every change is followed
+        (7, [(EVERY, "answers_every = 1")], None),  # 8 segments of the largest question: every value is followed
+        (6, [(EVERY, "answers_every = 1")], "after 6 new answers a device keeps sending an old one"),
+    ],
+)
+def test_changes_that_are_not_followed_are_named(changes, more, since):
+    """Where a customer can change more often than its device may tell, its old answer stands for those after."""
+    expected = (
+        f"privacy.changes: with permanent memory and changes = {changes}, {since}: trends are told too small, and no"
+        " interval shows it"
+    )
+    lines = [line for line in advised(permanent(1, changes), *more) if line.startswith("privacy.changes")]
+    assert lines == ([expected] if since else [])
+
+
+def test_fresh_memory_follows_every_change():
+    assert advised((EVERY, "answers_every = 1"), ("epsilon = 1.0", "epsilon = 0.25"), ("500 ", "9000 ")) == []
+
+
+@pytest.mark.parametrize(("reports", "half"), [(500, 14), (50, 46), (25, 65), (1, 100)])
+def test_how_much_the_fewest_reports_tell(reports, half):
+    """1.96 standard errors of the question with the largest; no share is further off than 100 points."""
+    asked = Survey.parse(example(EXAMPLE_STARTS).replace("min_reports = 500", f"min_reports = {reports}"))
+    assert precision(asked) == (
+        f"from {reports} report{'s' if reports > 1 else ''}, the fewest that are published, a 95% interval is about"
+        f" ±{half} points (frequency_x_returned)"
+    )
+    variance = asked.question("frequency_x_returned").mechanism.mean_variance()
+    assert half == min(100, round(196 * (variance / reports) ** 0.5))
+
+
+SUMMED = ('spend_90d  = { sum = "purchase.amount"', 'spend_90d  = { sum = "purchase.category"')
+KEPT = (
+    "signals.favourite: devices keep only numbers of purchase.category, as signals.spend_90d sums it: no customer has"
+)
+TEXTS = "; record texts in another field"
+
+
+@pytest.mark.parametrize(
+    ("changes", "dropped"),
+    [
+        ([], None),
+        ([SUMMED], "'books' or 'games' or 'music'"),
+        ([SUMMED, ('"books", "music", "games"', '"1", "-2.5", "1e+20"')], None),
+        ([SUMMED, ('"books", "music", "games"', '"1", "1.0", "nan"')], "'1.0' or 'nan'"),
+        ([SUMMED, ('one_of = "favourite"\ncategories', 'segments = [{id = "a", when = "favourite in X"}]#')], "'X'"),
+    ],
+)
+def test_texts_of_a_field_that_is_summed_are_named(changes, dropped):
+    """A device drops them: all of its customers would be in the last segment."""
+    quoted = [(old, new.replace("in X", "in ['X', '7']")) for old, new in changes]
+    assert advised(*quoted) == ([f"{KEPT} {dropped}{TEXTS}"] if dropped else [])
 
 
 @pytest.mark.parametrize("name", ["auto", "rappor"])

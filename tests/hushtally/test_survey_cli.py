@@ -25,12 +25,16 @@ def sound(tmp_path):
 
 
 def test_check_says_that_a_sound_survey_is_sound(sound, monkeypatch):
-    """One line on stdout with the file, the survey and its digest; exit 0."""
+    """On stdout the file, the survey and its digest, and how much its fewest reports tell; exit 0."""
     monkeypatch.setattr(survey_cli, "utc_today", lambda: date(2026, 11, 2))
     result = hushtally("check", sound)
     digest = Survey.load(sound).digest
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout == f"{sound}: shopping-habits v1 is sound; digest {digest}\n"
+    assert result.stdout.splitlines() == [
+        f"{sound}: shopping-habits v1 is sound; digest {digest}",
+        f"{sound}: from 500 reports, the fewest that are published, a 95% interval is about ±14 points"
+        " (frequency_x_returned)",
+    ]
 
 
 def test_check_warns_of_a_survey_that_is_over(sound, monkeypatch):
