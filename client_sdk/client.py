@@ -38,7 +38,8 @@ from client_sdk.transport import HttpTransport, Transport, checked_url
 
 logger = logging.getLogger("hushtally")
 
-MOST_LINES = 100  # that one client logs of what is not kept
+MOST_LINES = 100  # that a process logs of what is not kept, however many clients it opens
+_logged: set[int] = set()
 UNPERMITTED = "record: nothing is kept before consent, or while every survey is silent; status() says why"
 CLOSE_SECONDS = 2.0
 NOT_NAMED, NOT_USABLE = "dropped: not named", "dropped: not usable"  # counters
@@ -131,7 +132,6 @@ class Client:
         self._all_named = events.Named.of(self._surveys)
         self._strict = strict
         self._on_error = on_error
-        self._logged: set[int] = set()
         self._unusable: str | None = None
         self._device: Device | None = None
         self._closed = False
@@ -140,9 +140,9 @@ class Client:
         self._started = False
         terms = Terms(max_lifetime_epsilon, keep_consent, durable)
         transport = transport or HttpTransport()
-        self._place = state
+        self._place = State.place(state)  # an app may change its folder
         self._make: Callable[[], Device] = lambda: Device(
-            State.at(state), device, asked, url, transport, terms, clock, randomness
+            State.at(self._place), device, asked, url, transport, terms, clock, randomness
         )
         self._open("constructor")
 
@@ -161,16 +161,13 @@ class Client:
         shown: the text on which they agreed, for the receipt; by default what `explain` says of each survey.
 
         Returns whether it is noted in the file. False where the file cannot be used, with DO_NOT_TRACK or
-        HUSHTALLY_DISABLED set, and after `close`: nothing tries it again. A file that could not be opened before is
-        tried once more.
+        HUSHTALLY_DISABLED set, and after `close`: nothing tries it again. False also where the device agrees to a newer
+        version of a survey, as while an app is rolled out or back: that consent stays as it is. A file that could not
+        be opened before is tried once more.
         """
 
-        def grant(device: Device) -> bool:
-            device.grant(shown)
-            return True
-
         self._reopen("grant_consent")
-        return self._run("grant_consent", grant, False)
+        return self._run("grant_consent", lambda device: device.grant(shown), False)
 
     def withdraw_consent(self) -> bool:
         """Stops, and erases events, answers and outbox from the file; keeps the fact and the epsilon spent.
@@ -363,9 +360,9 @@ class Client:
     def _first_time(self, *about: str) -> bool:
         """Whether nothing was logged yet about this, and there is room for it."""
         known = hash(about)  # what an app named is not kept either
-        new = known not in self._logged and len(self._logged) < MOST_LINES
+        new = known not in _logged and len(_logged) < MOST_LINES
         if new:
-            self._logged.add(known)
+            _logged.add(known)
         return new
 
     def _run(self, doing: str, action: Callable[[Device], T], otherwise: T, *, even_if_off: bool = False) -> T:

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from client_sdk.survey import Survey
 
@@ -23,6 +24,13 @@ class Receipt:
     shown: str | None
 
 
+class Agreed(NamedTuple):
+    """The version of a survey, and the very text of it, that a device agrees to."""
+
+    version: int
+    digest: str
+
+
 def receipt(connection: sqlite3.Connection, device: int, survey: Survey) -> Receipt | None:
     """The device's standing answer to any version of the survey, if it ever gave one."""
     row = connection.execute(
@@ -33,15 +41,22 @@ def receipt(connection: sqlite3.Connection, device: int, survey: Survey) -> Rece
     return None if row is None else Receipt(row[0], row[1], row[2], bool(row[3]), row[4], row[5])
 
 
-def standing(connection: sqlite3.Connection, device: int) -> dict[str, str]:
-    """The digests that the device agrees to, by id of the survey."""
-    return dict(connection.execute("SELECT survey, digest FROM consents WHERE device = ? AND granted", (device,)))
+def standing(connection: sqlite3.Connection, device: int) -> dict[str, Agreed]:
+    """What the device agrees to, by id of the survey."""
+    rows = connection.execute("SELECT survey, version, digest FROM consents WHERE device = ? AND granted", (device,))
+    return {survey: Agreed(version, digest) for survey, version, digest in rows}
 
 
-def covers(agreed: Mapping[str, str], survey: Survey, keep: bool) -> bool:
-    """Whether what the device agrees to is exactly this survey; with `keep`, any version of it."""
-    digest = agreed.get(survey.id)
-    return digest is not None and (keep or digest == survey.digest)
+def covers(agreed: Mapping[str, Agreed], survey: Survey, keep: bool) -> bool:
+    """Whether what the device agrees to is exactly this survey; with `keep`, this or an older version of it."""
+    named = agreed.get(survey.id)
+    return named is not None and (named.digest == survey.digest or (keep and named.version <= survey.version))
+
+
+def outdated(connection: sqlite3.Connection, device: int, survey: Survey) -> bool:
+    """Whether the device agrees to a newer version of the survey, as where an older app is still running."""
+    named = standing(connection, device).get(survey.id)
+    return named is not None and named.version > survey.version
 
 
 def granted(connection: sqlite3.Connection, device: int, survey: Survey, keep: bool) -> bool:

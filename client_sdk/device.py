@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -28,11 +29,13 @@ logger = logging.getLogger("hushtally")
 
 CEILING = "it would cost more than the app's ceiling"
 CLOCK = "the clock went back"
+CLOCK_AHEAD = "the clock once told a day after the survey's end"
 NO_CONSENT = "the customer has not agreed"
 MISSED = "missed: no working tick"
 WITHDREW = "the customer withdrew"
 
 TICK_SECONDS = 30.0
+LOOK_SECONDS = 1.0  # until `record` looks again whether another process was given consent
 
 REPLACED = (
     "the state file %s was copied, restored or replaced, or the mark beside it was touched: the surveys that run stay"
@@ -86,21 +89,30 @@ class Device:
 
     def refresh(self) -> None:
         """Looks again at what another process may have changed: what may be recorded."""
+        self._looked = time.monotonic()
         with self._state.lock() as connection:
             self._permit = self._permission.permit(connection)
         if self._permission.replaced and not self._warned:
             self._warned = True
             logger.error(REPLACED, self._state.path)
 
-    def grant(self, shown: str | None) -> None:
-        """Notes consent to every survey, with the text that was shown or explains it, and draws the schedules."""
+    def grant(self, shown: str | None) -> bool:
+        """Notes consent to every survey, with the text that was shown or explains it, and draws the schedules.
+
+        Not to one of which a newer version is agreed to: False. That version would end for good.
+        """
         self._finish_withdrawal()
         now = self._clock()
         with self._sealed(self._state.transaction()) as connection:
+            outdated = [survey for survey in self._surveys if consent.outdated(connection, self._id, survey)]
             for survey in self._surveys:
-                consent.grant(connection, self._id, survey, now, shown or str(explain_survey(survey)))
-                self._take_up(connection, survey, now.date())
+                if survey not in outdated:
+                    consent.grant(connection, self._id, survey, now, shown or str(explain_survey(survey)))
+                    self._take_up(connection, survey, now.date())
+        for survey in outdated:
+            logger.warning("grant_consent: not noted for %s: this device agrees to a newer version", survey.name)
         self.refresh()
+        return not outdated
 
     def withdraw(self) -> bool:
         """Erases all but the fact and what was spent, from memory, the file and its log; whether the log is done too.
@@ -129,6 +141,8 @@ class Device:
                 if self._withdrawals is None or self._withdrawals == consent.withdrawals(connection, self._id):
                     self._write_withdrawal(connection)
             self._permission.withdrawing = False
+            with suppress(OSError, StateError, sqlite3.Error):  # it stands all the same
+                self._state.outdate_copies()
             for one in self._state.users:  # what other clients of this device are just sending, too
                 if isinstance(one, Device) and one._id == self._id:
                     one.delivery.cut()
@@ -149,6 +163,9 @@ class Device:
                 return None
             with self._state.briefly():
                 self._finish_withdrawal()
+        if len(self._permit.surveys) < len(self._surveys) and time.monotonic() - self._looked > LOOK_SECONDS:
+            with suppress(sqlite3.Error), self._state.briefly():
+                self.refresh()
         permit, today = self._permit, self._clock().date()
         if not permit.named.events:
             self.journal.write_due(for_app=True)  # what was recorded before is kept no longer than was told
@@ -206,6 +223,7 @@ class Device:
             self._finish_withdrawal()
             self.journal.write()
             self._state.erase()
+        self.refresh()  # what it says of consent is what `record` goes by
         with self._state.lock() as connection:
             surveys = tuple(self._standing(connection, survey) for survey in self._surveys)
             waiting = outbox.waiting(connection, self._id)
@@ -334,7 +352,7 @@ class Device:
     ) -> str | None:
         today = self._clock().date()
         if plan is not None and plan.silent:
-            return plan.silent
+            return CLOCK_AHEAD if plan.silent == schedule.ENDED and today <= survey.ends else plan.silent
         if withdrew:
             return WITHDREW
         if not agreed:

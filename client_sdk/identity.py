@@ -35,11 +35,11 @@ class _Mark(NamedTuple):
 class Identity:
     """Notices that a state file was copied or restored, so that no answer is given a second time from it.
 
-    With every answer the file draws a random token; a mark beside it repeats the token once the answers are durable
-    and before they are sent, and the file notes which file that mark is and when it last changed: a time that no
-    program can set. So a file whose mark has another token, or none, or is another file, or was touched by anything
-    else (a copy, a backup put back, a change of owner or mode) is not known to hold all that was answered; every
-    schedule in it falls silent, for good, as do surveys that had begun by then.
+    With every answer, and after a withdrawal, the file draws a random token; a mark beside it repeats the token once it
+    is durable and before anything is sent, and the file notes which file that mark is and when it last changed: a time
+    that no program can set. So a file whose mark has another token, or none, or is another file, or was touched by
+    anything else (a copy, a backup put back, a change of owner or mode) is not known to hold all that was answered;
+    every schedule in it falls silent, for good, as do surveys that had begun by then.
 
     A process may die when the mark is written and not yet noted. So a mark with the token that is about to be noted
     passes if it changed, by this machine's clock, within a minute of when that token was drawn or last renewed: a
@@ -73,8 +73,8 @@ class Identity:
             connection.execute("UPDATE file SET seal = ?", (seal.file(connection),))
             self._settle(connection, os.urandom(TOKEN_BYTES))
 
-    def answered(self, connection: sqlite3.Connection) -> None:
-        """Draws a token. Within the transaction that gives an answer."""
+    def draw(self, connection: sqlite3.Connection) -> None:
+        """Draws a token. Within the transaction that gives an answer, or after one that older copies must not undo."""
         connection.execute("UPDATE file SET pending = ?, drawn = ?", (os.urandom(TOKEN_BYTES), time.time_ns()))
 
     def settled(self, connection: sqlite3.Connection) -> bool:

@@ -111,6 +111,11 @@ def _draw(connection: sqlite3.Connection, device: int, survey: Survey, today: da
         # what is past for an older version is past for this one; the present epoch the older one may have left out
         seen = survey.epoch.start(date.fromordinal(seen)).toordinal() - 1
     _silence(connection, SUPERSEDED, "device = ? AND survey = ?", device, survey.id)
+    connection.execute(  # what was set aside for a version that never answered is free again
+        "UPDATE schedules SET reserved = 0 WHERE device = ? AND survey = ? AND silent = ? AND NOT EXISTS"
+        " (SELECT 1 FROM ledger WHERE ledger.device = schedules.device AND ledger.digest = schedules.digest)",
+        (device, survey.id, SUPERSEDED),
+    )
     doubts = _doubts(connection, survey, today)
     # where it may have been answered from another state of this file, all that it may cost may have been spent
     reserved = survey.lifetime_epsilon if doubts is None else 0.0

@@ -80,9 +80,9 @@ class State(Forking):
     @classmethod
     def at(cls, path: str | os.PathLike[str]) -> State:
         """The state at `path` ("~" is the home directory), made if it is not there; ":memory:" is a new one."""
-        if str(path) == MEMORY:
+        named = cls.place(path)
+        if named == MEMORY:
             return cls(MEMORY)
-        named = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111  (pathlib takes three times as long)
         with cls._opening:
             state = cls._open.get(named)
             if state is None or state.lost:
@@ -98,9 +98,16 @@ class State(Forking):
             return state
 
     @staticmethod
-    def is_at(path: str | os.PathLike[str]) -> bool:
+    def place(path: str | os.PathLike[str]) -> str:
+        """The whole path, which another working folder does not change; ":memory:" as it is."""
+        if str(path) == MEMORY:
+            return MEMORY
+        return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111  (pathlib takes three times as long)
+
+    @staticmethod
+    def is_at(place: str) -> bool:
         """Whether there is a file, which `at` would not have to make."""
-        return str(path) != MEMORY and os.path.exists(os.path.expanduser(path))  # noqa: PTH110, PTH111  (as above)
+        return place != MEMORY and os.path.exists(place)  # noqa: PTH110  (as above)
 
     @property
     def lost(self) -> bool:
@@ -202,8 +209,16 @@ class State(Forking):
                 self._identity.verify(connection)
             yield connection
             if self._identity:
-                self._identity.answered(connection)
+                self._identity.draw(connection)
         self.mark_soon()
+
+    def outdate_copies(self) -> None:
+        """Has copies of the file that were made before be known as such, though no answer was given since."""
+        if self._identity:
+            with self.transaction() as connection:
+                self._identity.verify(connection)
+                self._identity.draw(connection)
+            self.mark()
 
     def mark(self) -> None:
         """To be called before anything is sent: from now on an older copy of the file is known as one."""

@@ -72,8 +72,10 @@ def survey_text(
 
 
 @pytest.fixture(autouse=True)
-def _forgotten_failures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "_failing", Backoffs())  # a port may be given out again
+def _forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process remembers: failures, as a port may be given out again, and what was logged once."""
+    monkeypatch.setattr(delivery, "_failing", Backoffs())
+    monkeypatch.setattr("client_sdk.client._logged", set())
 
 
 @pytest.fixture

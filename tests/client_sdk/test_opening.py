@@ -36,6 +36,34 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
+def test_it_is_the_same_file_wherever_the_app_goes(
+    survey: Survey, options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative path is that of the folder in which the client was made: for what is tried later, and after close."""
+    there = tmp_path / "elsewhere"
+    there.mkdir()
+    monkeypatch.chdir(tmp_path)
+    options["state"] = "state.db"
+    with Client(survey, **options) as client:
+        client.grant_consent()
+    for state in list(State._open.values()):  # as in another process
+        state.close()
+    State._open.clear()
+    with closing(sqlite3.connect("state.db")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        client = Client(survey, **options)
+        other.execute("ROLLBACK")
+    monkeypatch.chdir(there)
+    assert client.withdraw_consent()
+    client.close()
+    assert client.status().surveys[0].withdrew
+    assert list(there.iterdir()) == []
+    monkeypatch.chdir(tmp_path)
+    with Client(survey, **options) as client:
+        assert client.status().surveys[0].withdrew
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_withdrawal_opens_the_file_that_was_locked_at_the_start(survey: Survey, options: Options) -> None:
     with Client(survey, **options) as client:
         client.grant_consent()

@@ -152,6 +152,14 @@ class TestWhatIsTold:
         ]
         assert client.status().counters == {"dropped: not named": 6, "dropped: not usable": 3}
 
+    def test_once_in_a_process_that_opens_a_client_for_every_visit(
+        self, make_client: Make, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for _ in range(3):
+            with make_client() as client:
+                client.record("browse")
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+
     def test_before_consent_not_even_what_is_dropped_is_counted(self, make_client: Make) -> None:
         client = make_client(agree=False)
         client.record("browse")

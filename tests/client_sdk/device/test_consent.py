@@ -143,6 +143,41 @@ def test_a_new_version_needs_new_consent_unless_the_app_says_otherwise(lab, keep
     assert lab.rows("SELECT count(*) FROM events") == [(int(keep),)]
 
 
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("known", [False, True], ids=["not-known-here", "known-here"])
+def test_an_older_app_leaves_the_consent_to_the_newer_version_alone(lab, caplog, known, keep):
+    """As while an app is rolled out or back on one state file; nor does the older version take its place."""
+    options = {"keep_consent": keep, "max_lifetime_epsilon": 100}
+    if known:
+        lab.live(lab.client(**options))
+    new = lab.client(lab.survey(version=2), **options)
+    lab.live(new)
+    (before,) = new.receipts()
+    old = lab.client(agreed=False, **options)
+    assert old.grant_consent() is False
+    assert "grant_consent: not noted for habits v1: this device agrees to a newer version" in caplog.text
+    lab.live_together([old, new])
+    assert new.receipts() == (before,)
+    assert not old.status().surveys[0].consent
+    assert new.status().surveys[0].silent is None
+    assert [batch.version for batch in lab.recorder.batches] == [*([1] if known else []), 2, 2]
+
+
+def test_what_is_recorded_after_another_process_was_given_consent(lab, monkeypatch):
+    """It is seen within a second, without a tick, and at once by a client that was asked how it stands."""
+    waiting, asked = lab.client(agreed=False), lab.client(agreed=False)
+    waiting.record("purchase", amount=1)
+    lab.client()
+    waiting.record("purchase", amount=2)
+    assert asked.status().surveys[0].consent
+    asked.record("purchase", amount=3)
+    monkeypatch.setattr("client_sdk.device.LOOK_SECONDS", 0.0)
+    waiting.record("purchase", amount=4)
+    for client in (waiting, asked):
+        client.status()
+    assert lab.rows("SELECT fields FROM events ORDER BY id") == [('{"amount": 4}',), ('{"amount": 3}',)]
+
+
 def test_the_same_version_with_another_digest_needs_new_consent(lab):
     lab.client().close()
     client = lab.client(lab.survey(epsilon=0.5), agreed=False)

@@ -141,6 +141,41 @@ class TestCopies:
         assert self.restored(lived).silent is None
         assert len(lived.recorder.batches) == 6
 
+    @pytest.mark.parametrize("memory", ["fresh", "permanent"])
+    @pytest.mark.parametrize("epochs", [0, 2])
+    @pytest.mark.parametrize("files", ["state.db", "state.db*"], ids=["alone", "with-its-mark"])
+    def test_a_file_from_before_the_withdrawal_does_not_bring_consent_back(self, lab, tmp_path, memory, epochs, files):
+        """Whether or not it had answered."""
+        survey = lab.survey(memory=memory)
+        lab.folder = tmp_path / "device"
+        lab.folder.mkdir()
+        lab.path = lab.folder / "state.db"
+        self.live(lab, epochs, survey)
+        backup = tmp_path / "backup"
+        shutil.copytree(lab.folder, backup)
+        time.sleep(0.02)
+        assert lab.client(survey, agreed=False).withdraw_consent()
+        lab.end()
+        for file in backup.glob("*"):
+            if not file.match(files):
+                file.unlink()
+        copy_over(backup, lab.folder)
+        client = lab.client(survey, agreed=False)
+        lab.live(client, 3)
+        assert lab.silence(client) == REPLACED
+        assert len(lab.recorder.batches) == epochs
+
+    def test_a_withdrawal_stands_although_the_mark_cannot_be_written(self, lived, monkeypatch):
+        client = lived.client()
+
+        def fail(*_):
+            raise PermissionError
+
+        monkeypatch.setattr("client_sdk.identity.Identity._write", fail)
+        assert client.withdraw_consent()
+        assert lived.rows("SELECT granted FROM consents") == [(0,)]
+        assert client.status().surveys[0].withdrew
+
     @pytest.mark.parametrize("put_back", [copy_over, copy_anew])
     def test_an_old_file_put_back_with_its_mark(self, lived, put_back):
         """What was spent since cannot be known: it counts as all that was set aside."""

@@ -76,6 +76,17 @@ def test_a_lower_ceiling_silences_at_once(lab):
     assert {survey.silent for survey in client.status().surveys} == {"it would cost more than the app's ceiling"}
 
 
+def test_what_was_set_aside_for_a_version_that_never_answered_is_free_again(lab):
+    """Also under permanent memory, where all counts from the first answer on."""
+    lab.client(lab.survey(memory="permanent"), max_lifetime_epsilon=lab.survey(memory="permanent").lifetime_epsilon)
+    second = lab.survey(memory="permanent", version=2)
+    client = lab.client(second, max_lifetime_epsilon=second.lifetime_epsilon)
+    lab.live(client, 2)
+    assert [batch.version for batch in lab.recorder.batches] == [2, 2]
+    (found,) = client.status().surveys
+    assert (found.silent, found.most) == (None, second.lifetime_epsilon)
+
+
 def test_a_new_version_adds_up_with_the_old_one(lab):
     lab.live(lab.client(lab.survey(), max_lifetime_epsilon=22), 3)
     client = lab.client(lab.survey(version=2), max_lifetime_epsilon=22)
