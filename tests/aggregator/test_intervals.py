@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import product
 
 import numpy as np
 import pytest
@@ -267,6 +268,41 @@ def test_intervals_of_two_segments_hold_together(
 def _likelihood(mechanism: Mechanism, value: int) -> list[float]:
     found = distribution(partial(mechanism.perturb, value))
     return [float(found[symbol]) for symbol in range(mechanism.symbols)]
+
+
+def test_the_ends_of_two_intervals_make_those_of_their_difference_and_mean() -> None:
+    """Of independent tables, by squares of how far each end reaches (Newcombe 1998; Zou & Donner 2008): enumerated for
+    two shares in 750 cells never below .94, where 1.96 standard errors hold the mean .73 of the time."""
+    found = []
+    for epsilon, domain in product((1.0, 2.0, 4.0, 6.0, 8.0), (4, 16)):
+        channel = choose(domain, epsilon).channel
+        for first, second in ((500, 500), (2000, 500), (2000, 2000)):
+            for truth in product((0, 0.001, 0.01, 0.05, 0.3), repeat=2):
+                one, other = (_outcomes(channel, n, share) for n, share in zip((first, second), truth, strict=True))
+                chances, weight = np.outer(one[0], other[0]), first / (first + second)
+                for a, b in ((1, -1), (weight, 1 - weight)):
+                    missed = a * (one[1][:, None] - truth[0]) + b * (other[1] - truth[1])
+                    below, above, error = (
+                        np.hypot(a * one[side][:, None], b * other[side if b > 0 or side == 4 else 5 - side])
+                        for side in (2, 3, 4)
+                    )
+                    found.append([
+                        chances[(missed <= below) & (-missed <= above)].sum(), chances[abs(missed) <= Z * error].sum()
+                    ])  # fmt: skip
+    assert len(found) == 2 * 750
+    ours, plain = np.min(found, axis=0)
+    assert ours > 0.94
+    assert plain < 0.74
+
+
+def _outcomes(channel: Channel, n: int, share: float) -> tuple[np.ndarray, ...]:
+    """Of every count: its chance, the estimate, how far its interval reaches below and above, the standard error."""
+    rate = channel.observed(share)
+    low, high = binom.ppf([1e-11, 1 - 1e-11], n, rate).astype(int)
+    counts = np.arange(low, high + 1)
+    estimate, interval = channel.debias(counts, n), default(channel, counts, n)
+    error = np.sqrt(channel.variance(np.clip(estimate, 0, 1), n))
+    return binom.pmf(counts, n, rate), estimate, estimate - interval.low, interval.high - estimate, error
 
 
 def test_many_segments_are_corrected_for() -> None:
