@@ -71,8 +71,9 @@ def explain_survey(
 ) -> Explanation:
     """The survey in plain language, as a customer may read it before agreeing.
 
-    status: also say how it stands on one device; stopped: why nothing is done there, if that is so. technical: at the
-    end also say how each question is randomized, for whoever checks the survey.
+    status: also say how it stands on one device; stopped: why nothing is done there, if that is so, without a status
+    where that cannot be read. technical: at the end also say how each question is randomized, for whoever checks the
+    survey.
     """
     about = (
         f"Why: {survey.purpose}",
@@ -83,13 +84,13 @@ def explain_survey(
     )
     sections = [
         Section("What it is", about),
-        Section("What is asked", tuple(map(_question, survey.questions))),
         Section("What is kept on the device, and stays there", (*kept(survey), *computed(survey))),
+        Section("What is asked", tuple(map(_question, survey.questions))),
         Section("What leaves the device", tuple(leaving(survey))),
         Section("What an observer could conclude", tuple(conclusions(survey))),
         Section("What you can do", tuple(choices(survey))),
     ]
-    if status is not None:
+    if status or stopped:
         sections.append(Section("On this device", tuple(_standing(survey, status, stopped))))
     if technical:
         sections.append(Section("For those who check: how answers are randomized", tuple(_checking(survey))))
@@ -124,12 +125,14 @@ def computed(survey: Survey) -> list[str]:
 
 def leaving(survey: Survey) -> list[str]:
     """Everything that a device sends, and how often."""
-    cohorts = "".join(f"{name} ({', '.join(values)}); " for name, values in survey.cohorts.items())
+    cohorts = ", ".join(f"{name} ({', '.join(values)})" for name, values in survey.cohorts.items())
+    together = f", all of one {survey.epoch} together" if survey.privacy.questions_per_device > 1 else ""
     return [
         _answering(survey),
-        "Each answer is randomized on the device and sent as one number.",
-        f"Beside it, in the clear: {cohorts}survey, version, digest, question, epoch, and a random number for the"
-        " delivery.",
+        f"Each answer is randomized on the device and sent as one number{together}.",
+        f"Beside it, in the clear: of the customer {cohorts or 'nothing'}; of the report survey, version, digest,"
+        " question, epoch, and a random number for the delivery.",
+        "As with any request, its network address reaches the operator's server; the collector stores none.",
     ]
 
 
@@ -163,10 +166,12 @@ def conclusions(survey: Survey) -> list[str]:
             f"From {which}: {sureness(largest_belief(PRIOR, epsilon))} (epsilon {epsilon:g})."
             for epsilon, which in _by_epsilon(survey.asked)
         ),
+        *_from_one_delivery(survey),
         "A new version, another survey or another device of the same owner adds its own; the app may cap the sum on one"
         " device.",
         f"When a report leaves may tell when the app is used: it waits for a random moment of its {survey.epoch}, then"
         " for the app to run.",
+        *_standing_groups(survey),
     ]
     if tells_changes(survey):
         lines.append(
@@ -184,6 +189,33 @@ def conclusions(survey: Survey) -> list[str]:
     return lines
 
 
+def _from_one_delivery(survey: Survey) -> list[str]:
+    each, epsilon = survey.privacy.questions_per_device, survey.delivery_epsilon
+    if each == 1:
+        return []
+    return [f"From one delivery ({each} reports): {sureness(largest_belief(PRIOR, epsilon))} (epsilon {epsilon:g})."]
+
+
+def _standing_groups(survey: Survey) -> list[str]:
+    number = groups(survey)
+    if number == 1:
+        return []
+    privacy = survey.privacy
+    lasting = ["questions"] * (privacy.questions_per_device < len(survey.asked))
+    lasting += [f"{survey.epoch}s"] * (privacy.answers_every > 1) + ["cohorts"] * bool(survey.cohorts)
+    which = " and ".join(filter(None, (", ".join(lasting[:-1]), lasting[-1])))
+    return [
+        f"A device's {which} stay the same, in {number:,} combinations: where few devices share one, reports can be"
+        " told to come from the same device."
+    ]
+
+
+def groups(survey: Survey) -> int:
+    """Into how many groups devices fall by what lasts and goes with every report: questions, phase and cohorts."""
+    questions = math.comb(len(survey.asked), survey.privacy.questions_per_device)
+    return questions * min(survey.privacy.answers_every, survey.epochs) * len(survey.all_cohorts())
+
+
 def tells_changes(survey: Survey) -> bool:
     """Whether whoever can link a device's reports may see that an answer changed, which no epsilon bounds."""
     return survey.permanent and survey.charges > 1
@@ -195,6 +227,7 @@ def choices(survey: Survey) -> list[str]:
     return [
         "Nothing is recorded or sent before you agree. You can withdraw at any time: what was recorded or waits to be"
         " sent is then erased.",
+        staying(survey),
         f"What was sent stays among the counts{unnamed} until they are deleted.",
         *(
             ["Who withdraws and agrees again takes part no more in this survey: its answers were erased."]
@@ -202,6 +235,14 @@ def choices(survey: Survey) -> list[str]:
             else []
         ),
     ]
+
+
+def staying(survey: Survey) -> str:
+    """What a withdrawal leaves on the device."""
+    return (
+        f"What stays on the device: that and when you withdrew, its questions and {survey.epoch}s, which it answered,"
+        " and the epsilon spent."
+    )
 
 
 def _checking(survey: Survey) -> list[str]:
@@ -263,13 +304,13 @@ def segments(form: Form, most: int = MOST_SHOWN) -> str:
             return f"{_some(rules, most)}, or {form.rest} (the rest)"
         case Categories():
             named = _some(form.categories, most)
-            return f"{named}, or {form.OTHER} (anything else, or nothing), told by {form.signal}"
+            return f"{form.signal} is {named}, or {form.OTHER} (anything else, or nothing)"
         case Scale():
             lowest, *others = map(edge_name, form.edges)
             edge, above = (others[0], form.spans[1]) if others else (lowest, form.spans[0])
             return (
-                f"{_some(form.spans, most)}, or {form.otherwise} (below {lowest}, or no number), told by"
-                f" {form.rule.source}; {edge} itself is in {above}"
+                f"{form.rule.source} is {_some(form.spans, most)}, or {form.otherwise} (below {lowest}, or no number);"
+                f" {edge} itself is in {above}"
             )
         case Cross():
             return f"every combination of {' and '.join(form.questions)}"
@@ -281,7 +322,9 @@ def _some(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _standing(survey: Survey, status: SurveyStatus, stopped: str | None) -> list[str]:
+def _standing(survey: Survey, status: SurveyStatus | None, stopped: str | None) -> list[str]:
+    if status is None:
+        return [f"Nothing is recorded or sent: {stopped}.", "To agree or to withdraw cannot be noted now."]
     spent = f"Spent: {'up to ' if survey.permanent else ''}epsilon {status.spent:g}"
     if stopped:
         return [f"Nothing is recorded or sent: {stopped}.", f"{spent}."]

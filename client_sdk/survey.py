@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -140,13 +140,20 @@ class Survey:
         return min(self.answers, 1 + (self.privacy.changes or 0)) if self.permanent else self.answers
 
     @property
+    def delivery_epsilon(self) -> float:
+        """What one delivery of a device may reveal: its answers of an epoch travel together."""
+        return self._costliest(question.epsilon for question in self.asked)
+
+    @property
     def lifetime_epsilon(self) -> float:
         """What all reports of one device together may reveal; with permanent memory, about what was answered."""
         if self.permanent:
-            spent = [question.epsilon_permanent or 0.0 for question in self.asked]
-        else:
-            spent = [question.epsilon for question in self.asked]
-        return self.charges * sum(sorted(spent, reverse=True)[: self.privacy.questions_per_device])
+            return self.charges * self._costliest(question.epsilon_permanent or 0.0 for question in self.asked)
+        return self.charges * self.delivery_epsilon
+
+    def _costliest(self, epsilons: Iterable[float]) -> float:
+        """The sum over the questions of one device, whichever of them are drawn."""
+        return sum(sorted(epsilons, reverse=True)[: self.privacy.questions_per_device])
 
     @property
     def longest_window(self) -> int:

@@ -36,7 +36,67 @@ def test_the_example_for_epsilon_1_and_lifetime_2(lab):
         " one device.",
         "When a report leaves may tell when the app is used: it waits for a random moment of its day, then for the"
         " app to run.",
+        "A device's cohorts stay the same, in 2 combinations: where few devices share one, reports can be told to come"
+        " from the same device.",
     )
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ({"questions": 2, "each": 1}, None),  # that is told of a report
+        ({"questions": 4, "each": 3}, "3 reports): at most 70% sure (epsilon 3)."),
+        ({"questions": 2, "each": 2, "epsilon": 8}, "2 reports): practically certain (epsilon 16)."),
+        ({"questions": 3, "memory": "permanent"}, "3 reports): at most 70% sure (epsilon 3)."),
+    ],
+)
+def test_what_one_delivery_tells(lab, shape, said):
+    """All that a device answers in an epoch travels together: no report has to be linked with another."""
+    found = sections(explain_survey(lab.survey(**shape)))
+    told = [line for line in found["What an observer could conclude"] if line.startswith("From one delivery")]
+    assert told == ([f"From one delivery ({said}"] if said else [])
+    together = "Each answer is randomized on the device and sent as one number, all of one day together."
+    assert (together in found["What leaves the device"]) is (said is not None)
+
+
+def test_a_delivery_holds_what_is_said_of_it(lab):
+    """As many reports, of at most as much epsilon, as the costliest questions that a device can be given."""
+    text = lab.text(questions=4, each=2)
+    for number, epsilon in enumerate((0.25, 2, 0.5, 3)):
+        text = text.replace(f'id = "q{number}"', f'id = "q{number}"\nepsilon = {epsilon}')
+    survey = Survey.parse(text)
+    assert survey.delivery_epsilon == 5
+    assert "From one delivery (2 reports): at most 95% sure (epsilon 5)." in " ".join(
+        str(explain_survey(survey)).split()
+    )
+    for seed in range(20):
+        lab.live(lab.client(survey, device=str(seed), seed=seed))
+    costs = [sum(survey.question(one.question).epsilon for one in batch.reports) for batch in lab.recorder.batches]
+    assert (len(costs), max(costs)) == (20, 5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "cohorts", "said"),
+    [
+        ({}, "", None),
+        ({"questions": 2}, "", None),
+        ({"questions": 4, "each": 2}, "", "questions stay the same, in 6 combinations"),
+        ({"every": 4}, "", "days stay the same, in 4 combinations"),
+        ({"every": 30}, "", "days stay the same, in 20 combinations"),  # 10 of 30 phases never come
+        ({"every": 4}, 'platform = ["web", "ios"]', "days and cohorts stay the same, in 8 combinations"),
+        (
+            {"questions": 4, "each": 1, "every": 4},
+            'platform = ["web", "ios"]',
+            "questions, days and cohorts stay the same, in 32 combinations",
+        ),
+    ],
+)
+def test_what_lasts_and_goes_with_every_report_is_told(lab, shape, cohorts, said):
+    """Who is nearly alone with it can be followed, whatever the answers hide."""
+    survey = Survey.parse(lab.text(**shape).replace('platform = ["web", "ios"]', cohorts))
+    told = [line for line in sections(explain_survey(survey))["What an observer could conclude"] if "stay the" in line]
+    more = ": where few devices share one, reports can be told to come from the same device."
+    assert told == ([f"A device's {said}{more}"] if said else [])
 
 
 def test_it_says_what_why_by_whom_until_when_and_what_leaves(lab):
@@ -48,13 +108,14 @@ def test_it_says_what_why_by_whom_until_when_and_what_leaves(lab):
         "When: 2026-11-02 to 2026-11-21, by day",
         "Counts of a day are deleted 30 days after the next one ends;"
         " nothing is published from fewer than 100 reports.",
-        "q3: c1, c2, c3, or other (anything else, or nothing), told by favourite",
+        "q3: favourite is c1, c2, c3, or other (anything else, or nothing)",
         "purchase: the day, amount, category; for 5 days at most.",
         "orders: how many purchase events there were in the last 5 days.",
         "spend: the sum of purchase.amount in the last 5 days.",
         "favourite: the most frequent purchase.category in the last 5 days.",
         "A device answers 2 of the 4 questions in one day in 5, at most 4 times each;",
-        "Beside it, in the clear: platform (web, ios); survey, version, digest, question, epoch, and a random number",
+        "Beside it, in the clear: of the customer platform (web, ios); of the report survey, version, digest,",
+        "As with any request, its network address reaches the operator's server; the collector stores none.",
         "Nothing is recorded or sent before you agree",
         "The customer agreed.",
         "Spent: epsilon 0 of at most 8.",
@@ -130,10 +191,10 @@ def test_every_segment_is_told_with_its_rule(lab):
     """Also to which side an edge belongs, and what falls into the last segment."""
     asked = sections(explain_survey(Survey.parse(lab.text(categories=10) + FORMS)))["What is asked"]
     assert asked == (
-        "q0: c1, c2, c3, c4, c5, c6, c7, c8 and 2 more, or other (anything else, or nothing), told by favourite",
+        "q0: favourite is c1, c2, c3, c4, c5, c6, c7, c8 and 2 more, or other (anything else, or nothing)",
         "how-often, asked only with others: rarely (orders under 2), or often (the rest)",
-        "basket: 0-10, 10-50, 50+, or none (below 0, or no number), told by spend / orders; 10 itself is in 10-50",
-        "once: 1+, or other (below 1, or no number), told by orders; 1 itself is in 1+",
+        "basket: spend / orders is 0-10, 10-50, 50+, or none (below 0, or no number); 10 itself is in 10-50",
+        "once: orders is 1+, or other (below 1, or no number); 1 itself is in 1+",
         "both: every combination of how-often and basket",
     )
 
@@ -173,8 +234,40 @@ def test_what_is_drawn_is_said_where_anything_is(lab, shape, said):
 
 def test_what_is_sent_in_the_clear_is_told_without_cohorts_too(lab):
     survey = Survey.parse(lab.text().replace('platform = ["web", "ios"]', ""))
-    assert sections(explain_survey(survey))["What leaves the device"][-1] == (
-        "Beside it, in the clear: survey, version, digest, question, epoch, and a random number for the delivery."
+    assert sections(explain_survey(survey))["What leaves the device"][2] == (
+        "Beside it, in the clear: of the customer nothing; of the report survey, version, digest, question, epoch,"
+        " and a random number for the delivery."
+    )
+
+
+def test_it_is_read_from_the_top(lab):
+    """What a device computes is told before the questions, whose rules name it."""
+    text = str(explain_survey(Survey.parse(lab.text() + FORMS)))
+    for name in ("orders", "spend", "favourite"):
+        assert text.index(name) == text.index(f"{name}: ")
+
+
+def test_what_a_withdrawal_leaves_is_told(lab):
+    """What the file then holds of this device is in the sentence, and nothing of it but that."""
+    client = lab.client(lab.survey(questions=2, each=1, every=2))
+    client.record("purchase", amount=1.0)
+    lab.live(client, 4)
+    client.withdraw_consent()
+    assert sections(client.explain())["What you can do"][1] == (
+        "What stays on the device: that and when you withdrew, its questions and days, which it answered, and the"
+        " epsilon spent."
+    )
+    tables = [name for (name,) in lab.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    held = {name for name in tables if lab.rows(f"SELECT count(*) FROM {name}") != [(0,)]}
+    assert held - {"file", "devices"} == {"consents", "schedules", "ledger"}
+
+
+def test_where_the_device_cannot_be_read_that_is_told():
+    """Then neither how it stands nor what was spent is known."""
+    survey = Survey.parse(EXAMPLE)
+    assert explain_survey(survey, stopped="the state file cannot be used: Is a directory").sections[-1].lines == (
+        "Nothing is recorded or sent: the state file cannot be used: Is a directory.",
+        "To agree or to withdraw cannot be noted now.",
     )
 
 
@@ -303,5 +396,5 @@ def test_the_text_fits_a_terminal(lab):
 def test_what_is_agreed_to_stays_short():
     """As long as it was when this was written: what is added must replace something, or nobody reads it."""
     permanent = 'memory = "permanent"\nepsilon_permanent = 2\nchanges = 3'
-    for text, most in ((EXAMPLE, 2_606), (EXAMPLE.replace('memory = "fresh"', permanent), 3_057)):
+    for text, most in ((EXAMPLE, 3_012), (EXAMPLE.replace('memory = "fresh"', permanent), 3_463)):
         assert len(str(explain_survey(Survey.parse(text)))) <= most
