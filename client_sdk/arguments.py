@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from client_sdk.errors import ClientError
 from client_sdk.randomness import Randomness
@@ -27,7 +28,9 @@ def given_surveys(surveys: Survey | Iterable[Survey]) -> tuple[Survey, ...]:
 
 def check_state(state: object) -> None:
     """Raises ClientError unless it can be the path of a file."""
-    if not isinstance(state, str | os.PathLike) or not str(state):
+    path = os.path.expanduser(state) if isinstance(state, str | os.PathLike) else ""  # noqa: PTH111  (as `State.place`)
+    # "~" that is left names nobody, and SQLite's URLs are not read here
+    if not isinstance(path, str) or not path or path.startswith("~") or "\0" in path or "://" in path:
         raise ClientError(f"state must be the path of a file, got {state!r}")
 
 
@@ -48,6 +51,12 @@ def check_world(clock: object, on_error: object, randomness: object, transport: 
     """Raises ClientError for what cannot be called, drawn from or sent through."""
     if not callable(clock):
         raise ClientError(f"clock must be a function that returns the time, got {clock!r}")
+    try:
+        now = clock()
+    except Exception as error:
+        raise ClientError(f"clock must be a function that returns the time, it raised {type(error).__name__}") from None
+    if not isinstance(now, datetime) or now.tzinfo is None:
+        raise ClientError(f"clock must return a datetime with a time zone, got {now!r}")
     if on_error is not None and not callable(on_error):
         raise ClientError(f"on_error must be a function that takes a Fault, or None, got {on_error!r}")
     if randomness is not None and not isinstance(randomness, Randomness):

@@ -179,5 +179,7 @@ class Delivery(Forking):
         if verdict.again and survey is not None:
             due = outbox.moment(survey, now, self._randomness)
             outbox.put(connection, self._device, survey, verdict.again, due, self._randomness)
+            # as where this device's clock is ahead: without a word they would only be seen to expire
+            counters.add(connection, self._device, "put off: not accepted yet", len(verdict.again))
         elif verdict.again:
             counters.add(connection, self._device, "dropped: the app has this survey no longer", len(verdict.again))

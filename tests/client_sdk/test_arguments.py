@@ -1,5 +1,6 @@
 """What an app gives to a client and cannot mean is a ClientError of one line, before anything is opened."""
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,19 @@ def test_no_survey_at_all(surveys):
         ({"state": None}, "state must be the path of a file, got None"),
         ({"state": ""}, "state must be the path of a file, got ''"),
         ({"state": 7}, "state must be the path of a file, got 7"),
+        ({"state": b"state.db"}, "state must be the path of a file, got b'state.db'"),
+        (
+            {"state": "~nobody-of-this-name/state.db"},
+            "state must be the path of a file, got '~nobody-of-this-name/state.db'",
+        ),
+        ({"state": "sqlite:///state.db"}, "state must be the path of a file, got 'sqlite:///state.db'"),
+        ({"state": "state\0.db"}, "state must be the path of a file, got 'state\\x00.db'"),
+        ({"clock": lambda: 7}, "clock must return a datetime with a time zone, got 7"),
+        (
+            {"clock": lambda: datetime(2026, 11, 2)},
+            "clock must return a datetime with a time zone, got datetime.datetime(2026, 11, 2, 0, 0)",
+        ),
+        ({"clock": lambda: 1 // 0}, "clock must be a function that returns the time, it raised ZeroDivisionError"),
         ({"device": 4711}, "device must be a text, got 4711"),
         ({"device": None}, "device must be a text, got None"),
         ({"keep_consent": 1}, "keep_consent must be True or False, got 1"),

@@ -160,6 +160,7 @@ class TestTheEndOfABatch:
         assert again.reports == first.reports[1:2]
         assert again.id != first.id
         assert (again.survey, again.version, again.digest) == (first.survey, first.version, first.digest)
+        assert client.status().counters == {"delivered": 3, "put off: not accepted yet": 1}
 
     def test_a_collector_that_wants_everything_again_gets_it_until_the_epoch_is_over(
         self, make_client: Make, clock: ScriptedClock
@@ -217,7 +218,10 @@ class TestTheEndOfABatch:
         again = make_client(new, transport=recorder)
         again.tick()
         assert {batch.survey for batch in recorder.batches} == {"old", "new"}
-        assert again.status().counters == {"dropped: the app has this survey no longer": 1}
+        assert again.status().counters == {
+            "dropped: the app has this survey no longer": 1,
+            "put off: not accepted yet": 1,
+        }
 
 
 class TestDamage:
