@@ -11,7 +11,7 @@ from client_sdk.survey import Survey
 
 @dataclass(frozen=True)
 class SurveyStatus:
-    """One survey on this device.
+    """One survey on this device: its id, and the version that the app has.
 
     consent: whether the customer agrees. silent: why the device does not answer, None while it does. spent: the epsilon
     spent on it. With permanent memory that is all that was set aside, from the first answer on: what was spent so far
@@ -20,6 +20,7 @@ class SurveyStatus:
     """
 
     survey: str
+    version: int
     consent: bool
     silent: str | None
     spent: float
@@ -31,7 +32,8 @@ class SurveyStatus:
         consent = "agreed" if self.consent else "withdrew" if self.withdrew else "no consent"
         coming = f"next answer in {self.next}" if self.next else "no answer planned"
         spent = f"epsilon {self.spent:g} spent of at most {self.most:g}" if self.most else "nothing spent"
-        return f"{self.survey}: {consent}; {f'silent: {self.silent}' if self.silent else coming}; {spent}"
+        answers = f"silent: {self.silent}" if self.silent else coming
+        return f"{self.survey} v{self.version}: {consent}; {answers}; {spent}"
 
 
 @dataclass(frozen=True)
@@ -67,4 +69,5 @@ class Status:
     @classmethod
     def unread(cls, surveys: Iterable[Survey], silent: str) -> Self:
         """What is told of these surveys where the state file cannot be read, and why it cannot."""
-        return cls(silent, tuple(SurveyStatus(survey.name, False, silent, 0.0, 0.0) for survey in surveys), 0, {})
+        statuses = (SurveyStatus(survey.id, survey.version, False, silent, 0.0, 0.0) for survey in surveys)
+        return cls(silent, tuple(statuses), 0, {})

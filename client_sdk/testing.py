@@ -1,6 +1,9 @@
 """For tests of apps: a recorder instead of a network, and a clock and randomness that are scripted.
 
+Where DO_NOT_TRACK or HUSHTALLY_DISABLED is set, clients are silent in tests, too: unset them there.
+
 >>> from hushtally import Client, Survey
+>>> from hushtally.testing import Recorder, ScriptedClock, SeededRandomness
 >>> survey = Survey.parse('''
 ... id = "habits"
 ... version = 1

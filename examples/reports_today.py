@@ -12,8 +12,8 @@ import os
 import sys
 from datetime import UTC, datetime
 
-from client_sdk.testing import ScriptedClock
 from hushtally import Client, Survey
+from hushtally.testing import ScriptedClock
 
 COLLECTOR = os.environ.get("COLLECTOR", "http://127.0.0.1:8080")
 PURCHASES = (0, 0, 0, 0, 1, 1, 1, 2, 3, 7)  # of every ten customers

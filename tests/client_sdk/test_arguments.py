@@ -114,4 +114,4 @@ def test_each_survey_takes_its_own_cohorts():
 @pytest.mark.parametrize("surveys", [SURVEY, [SURVEY], (one for one in [SURVEY])])
 def test_one_survey_or_several(surveys):
     with client(surveys, max_epsilon=1, max_lifetime_epsilon=7.0) as made:
-        assert [one.survey for one in made.status().surveys] == ["shopping-habits v1"]
+        assert [(one.survey, one.version) for one in made.status().surveys] == [("shopping-habits", 1)]

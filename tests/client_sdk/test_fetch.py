@@ -234,9 +234,9 @@ def test_several_surveys_at_once_and_the_end_of_one(
     assert {batch.survey for batch in recorder.batches} == {"short", "long"}
     assert sum(batch.survey == "short" for batch in recorder.batches) == 7
     status = {one.survey: one for one in client.status().surveys}
-    assert status["short v1"].silent == "the survey is over"
-    assert status["short v1"].spent == 7
-    assert status["long v1"].silent is None
+    assert status["short"].silent == "the survey is over"
+    assert status["short"].spent == 7
+    assert status["long"].silent is None
     with sqlite3.connect(tmp_path / "state.db") as connection:
         assert {name for (name,) in connection.execute("SELECT DISTINCT name FROM events")} == {"visit"}
     connection.close()

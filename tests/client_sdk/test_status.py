@@ -70,4 +70,5 @@ def test_why_nothing_is_done_comes_first(make_client: Make, monkeypatch: pytest.
 
 
 def test_its_repr_stays_that_of_its_fields(make_client: Make) -> None:
-    assert repr(make_client().status()).startswith("Status(silent=None, surveys=(SurveyStatus(survey='habits v1', ")
+    shown = repr(make_client().status())
+    assert shown.startswith("Status(silent=None, surveys=(SurveyStatus(survey='habits', version=1, ")

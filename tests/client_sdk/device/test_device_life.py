@@ -395,7 +395,7 @@ def test_every_survey_has_a_status_also_where_the_device_does_nothing(lab, monke
     monkeypatch.setenv("DO_NOT_TRACK", "1")
 
     def stands(agreed, spent, most, why):
-        return tuple(SurveyStatus(f"{name} v1", agreed, why, spent, most) for name in ("habits", "second"))
+        return tuple(SurveyStatus(name, 1, agreed, why, spent, most) for name in ("habits", "second"))
 
     off = "DO_NOT_TRACK is set"
     assert client.status() == Status(off, stands(True, 1.0, 20.0, off), 0, {"delivered": 2})

@@ -7,7 +7,7 @@ from hushtally import ClientError
 
 
 def statuses(client):
-    return {survey.survey: survey for survey in client.status().surveys}
+    return {f"{one.survey} v{one.version}": one for one in client.status().surveys}
 
 
 def test_the_ceiling_for_one_report(lab):
