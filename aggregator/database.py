@@ -113,8 +113,9 @@ class Database:
     def epochs(self, survey: Survey) -> list[str]:
         """The epochs of which it has reports of the survey that are kept today, ascending."""
         sql = "SELECT DISTINCT epoch FROM cells WHERE survey = ? AND version = ? ORDER BY 1"
-        epochs = [str(epoch) for (epoch,) in self._rows(sql, survey.id, survey.version)]
-        return [epoch for epoch in epochs if _today() < survey.erased_on(epoch)]
+        with self._undamaged(survey):
+            epochs = [str(epoch) for (epoch,) in self._rows(sql, survey.id, survey.version)]
+            return [epoch for epoch in epochs if _today() < survey.erased_on(epoch)]
 
     def agree(self, survey: Survey) -> bool:
         """Whether it holds this very survey; False if it holds no such id and version at all.
@@ -145,16 +146,25 @@ class Database:
                 self._connection.rollback()
         numbers, begins = np.unique(rows["cell"], return_index=True)
         parts = np.split(rows, begins[1:])
-        return {
-            cells[number]: Tally.of(part["symbol"], part["count"])
-            for number, part in zip(numbers.tolist(), parts, strict=False)
-            if now < survey.erased_on(cells[number].epoch)
-        }
+        with self._undamaged(survey):
+            return {
+                cells[number]: Tally.of(part["symbol"], part["count"])
+                for number, part in zip(numbers.tolist(), parts, strict=False)
+                if now < survey.erased_on(cells[number].epoch)
+            }
 
     def _cells(self, survey: Survey) -> Iterator[tuple[int, Cell]]:
         sql = "SELECT cell, question, cohort, epoch FROM cells WHERE survey = ? AND version = ?"
-        for number, question, cohort, epoch in self._rows(sql, survey.id, survey.version):
-            yield number, Cell.of(question, json.loads(cohort), epoch)
+        with self._undamaged(survey):
+            for number, question, cohort, epoch in self._rows(sql, survey.id, survey.version):
+                yield number, Cell.of(question, json.loads(cohort), epoch)
+
+    @contextmanager
+    def _undamaged(self, survey: Survey) -> Iterator[None]:
+        try:
+            yield
+        except (AttributeError, LookupError, TypeError, ValueError):  # whatever a damaged file can hold
+            raise DatabaseError(f"{self.path}: the counts of {survey.name} cannot be read: a cell is damaged") from None
 
     def _rows(self, sql: str, *arguments: object) -> list[Any]:
         with self._reading():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -124,6 +125,19 @@ def test_a_damaged_database_is_refused(database: Path, sql: str, message: str) -
     connection.close()
     with pytest.raises(DatabaseError, match=message), Database.open(database) as opened:
         opened.survey("shop")
+
+
+@pytest.mark.parametrize("damage", ["epoch = 'week'", "epoch = 7", "cohort = '['", "cohort = '7'", "cohort = x'00'"])
+def test_a_damaged_cell_is_said_to_be_one(database: Path, survey: Survey, damage: str) -> None:
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(f"UPDATE cells SET {damage} WHERE cell = (SELECT min(cell) FROM cells)")
+    message = "the counts of shop v1 cannot be read: a cell is damaged"
+    with Database.open(database) as opened:
+        with pytest.raises(DatabaseError, match=message):
+            opened.tallies(survey)
+        if damage.startswith("epoch"):
+            with pytest.raises(DatabaseError, match=message):
+                opened.epochs(survey)
 
 
 def test_a_file_that_may_not_be_looked_at_says_so(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
