@@ -25,6 +25,7 @@ from client_sdk.survey_changes import changed
 from collector.admission import Admission
 from collector.cell import Cell
 from collector.database_file import identity, require_writable, stated
+from collector.rebuilding import Rebuilding
 from collector.store import Counted, Erasure, StoreError
 
 _SCHEMA = (
@@ -105,6 +106,7 @@ class SqliteStore:
     def _open(self, connection: sqlite3.Connection) -> None:
         with self._errors():
             self._database = Database(connection, execute_plugins=False)
+            self._rebuilding = Rebuilding(connection)
             for pragma in ("secure_delete = ON", "synchronous = FULL"):
                 connection.execute(f"PRAGMA {pragma}")
         with self._transaction():
@@ -225,7 +227,7 @@ class SqliteStore:
         connection.executemany("INSERT INTO batches VALUES (?, ?, ?)", sorted(batches))
 
     def purge(self, today: date) -> list[Erasure]:
-        """See Store. Rows are overwritten, after `settle` in the log too; a copy that SQLite had moved may stay."""
+        """See Store. Rows are overwritten; a copy that SQLite had moved, or has in the log, goes as it is settled."""
         with self._transaction():
             # a day more: a batch that was admitted before midnight may be written, and come again, after it
             over = today - timedelta(days=1)
@@ -253,14 +255,23 @@ class SqliteStore:
         return Erasure(name, tuple(erased), min((day for day in due.values() if day > today), default=None))
 
     def settle(self) -> bool:
-        """See Store. Empties the write-ahead log."""
-        with self._errors():
-            # with patience, a long reading would hold up the writer
-            self._database.conn.execute("PRAGMA busy_timeout = 0")
-            try:
-                (busy, _, _) = self._database.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            finally:
-                self._database.conn.execute(f"PRAGMA busy_timeout = {round(1000 * self._patience)}")
+        """See Store. Empties the write-ahead log, and rebuilds the file where that is due."""
+        with self._at_once():
+            # first, as nobody may be reading: a rebuilt file goes through the log, which would grow by it each time
+            if not self._empty_log():
+                return False
+            with self._errors("the file cannot be rebuilt: "):
+                if not self._rebuilding.due:
+                    return True
+                try:
+                    rebuilt = self._rebuilding.run()
+                finally:
+                    emptied = self._empty_log()
+        return rebuilt and emptied
+
+    def _empty_log(self) -> bool:
+        with self._errors("the log cannot be emptied: "):
+            (busy, _, _) = self._database.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy
 
     def close(self) -> None:
@@ -268,17 +279,30 @@ class SqliteStore:
         with self._errors():
             try:
                 self._require_there()
-                self._end_log()
+                self._leave_one_file()
             finally:
                 self._database.close()
                 with _opening:
                     _open.discard(self)
 
-    def _end_log(self) -> None:
+    def _leave_one_file(self) -> None:
         # refused while others have it open: the last collector to close will
         with suppress(sqlite3.Error):
             self._database.conn.execute("PRAGMA busy_timeout = 0")
+            if self._rebuilding.pending:
+                self._rebuilding.run()
+        with suppress(sqlite3.Error):
             self._database.conn.execute("PRAGMA journal_mode = DELETE")
+
+    @contextmanager
+    def _at_once(self) -> Iterator[None]:
+        # with patience, another program that reads for long would hold up the writer
+        with self._errors():
+            self._database.conn.execute("PRAGMA busy_timeout = 0")
+            try:
+                yield
+            finally:
+                self._database.conn.execute(f"PRAGMA busy_timeout = {round(1000 * self._patience)}")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -295,12 +319,12 @@ class SqliteStore:
             self._require_there()
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _errors(self, doing: str = "") -> Iterator[None]:
         with self._lock:
             try:
                 yield
             except sqlite3.Error as error:
-                raise StoreError(f"database {self.path}: {error}") from None
+                raise StoreError(f"database {self.path}: {doing}{error}") from None
 
 
 def _readable(definition: str) -> Survey | None:

@@ -62,9 +62,10 @@ class Store(Protocol):
         """
 
     def settle(self) -> bool:
-        """Erases the traces of single transactions and of what was erased; a log tells what came when.
+        """Erases the traces of single transactions and of what was erased: in what order it came, and what it was.
 
-        False while somebody is reading: some may be left for a later call.
+        It is called every few seconds, as it may leave for later what is not worth its while yet. False while somebody
+        is reading: it did nothing. StoreError, with what is left, when it cannot.
         """
 
     def close(self) -> None:
