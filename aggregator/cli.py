@@ -7,14 +7,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from aggregator.database import Database
 from aggregator.errors import DatabaseError, SelectionError
 from aggregator.estimate import CONFIDENCE_RANGE, POPULATIONS
-from aggregator.formats import PIPED_WIDTH, print_tables, to_csv, to_json
+from aggregator.formats import print_tables, to_csv, to_json
 from aggregator.intervals import Population
 from aggregator.summary import Row, summarize
+from aggregator.terminal import console
 from client_sdk.fields import shown
 from client_sdk.survey import Survey
 
@@ -124,7 +124,4 @@ def _show(rows: list[Row], survey: Survey, form: str) -> None:
     elif form == "csv":
         click.echo(to_csv(rows), nl=False)
     else:
-        console = Console(highlight=False)
-        if not console.is_terminal:
-            console.width = PIPED_WIDTH
-        print_tables(rows, survey, console)
+        print_tables(rows, survey, console())

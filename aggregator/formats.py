@@ -15,19 +15,17 @@ from rich import box
 from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
-from rich.measure import Measurement
 from rich.table import Table
 
 from aggregator.summary import Row
+from aggregator.terminal import print_table, print_title, print_words, width
 from client_sdk.survey import Survey
 from client_sdk.wording import counted
 
 MOST_SHOWN = 50  # segments of one table; beyond it the largest are shown
-PIPED_WIDTH = 100
 PICTURE = 24  # characters of the picture of a share and its interval
 LONGEST_SEGMENT = 36
 SHORTEST_SEGMENT = 8
-WIDEST = 1_000  # of a table, whatever the terminal
 
 
 def to_json(rows: Iterable[Any]) -> str:
@@ -70,7 +68,7 @@ def print_tables(rows: Iterable[Row], survey: Survey, console: Console) -> None:
         consistent |= _print_group(shares, survey, console)
     if published is not None:
         for line in _legend(published, consistent):
-            _print_words(line, console, style="dim")
+            print_words(line, console, "dim")
 
 
 def _legend(row: Row, consistent: bool) -> list[str]:
@@ -90,26 +88,21 @@ def _legend(row: Row, consistent: bool) -> list[str]:
     return [*lines, "consistent: the closest shares that could be true."] if consistent else lines
 
 
-def _print_words(words: str, console: Console, style: str | None = None) -> None:
-    """Words, wrapped where a terminal ends; in a pipe nothing ends."""
-    console.print(words, style=style, soft_wrap=not console.is_terminal)
-
-
 def _print_group(shares: Sequence[Row], survey: Survey, console: Console) -> bool:
     """Whether it shows consistent shares."""
     first = shares[0]
     group = ", ".join(f"{name}={value}" for name, value in first.cohort.items())
     epoch = first.epoch if first.complete else f"{first.epoch} (open: reports come until {_last(first, survey)})"
     about = [epoch, *([group] if group else []), counted(first.reports, "report")]
-    _print_words(f"[bold]{escape(first.question)}[/bold]  {escape('  '.join(about))}", console)
+    print_title(first.question, "  ".join(about), console)
     if not first.published:
-        _print_words(f"  not published: {escape(first.reason or '')}\n", console)
+        print_words(f"  not published: {first.reason}\n", console)
         return False
     shown = sorted(shares, key=_share, reverse=True)[:MOST_SHOWN] if len(shares) > MOST_SHOWN else shares
     consistent = _print_table(shown, console)
     if len(shown) < len(shares):
         hidden = len(shares) - len(shown)
-        _print_words(f"  the largest {len(shown)}; {hidden:,} more with --format csv or --format json", console)
+        print_words(f"  the largest {len(shown)}; {hidden:,} more with --format csv or --format json", console)
     console.print()
     return consistent
 
@@ -121,22 +114,17 @@ def _last(row: Row, survey: Survey) -> date:
 def _print_table(shares: Sequence[Row], console: Console) -> bool:
     """The fullest table that fits; at the worst segments are cut, and then lines broken by the terminal."""
     table = _table(shares, picture(shares, console)) if console.is_terminal else _table(shares)
-    if _width(table, console) > console.width:
+    if width(table, console) > console.width:
         table = _table(shares)
-    consistent = _width(table, console) <= console.width
+    consistent = width(table, console) <= console.width
     if not consistent:
         table = _table(shares, consistent=False)
-        excess = _width(table, console) - console.width
+        excess = width(table, console) - console.width
         if excess > 0:
             longest = min(max(cell_len(row.segment) for row in shares), LONGEST_SEGMENT)
             table = _table(shares, consistent=False, longest=max(longest - excess, SHORTEST_SEGMENT))
-    table.width = _width(table, console)  # else rich cuts columns down to the console
-    console.print(table, soft_wrap=True)
+    print_table(table, console)
     return consistent
-
-
-def _width(table: Table, console: Console) -> int:
-    return Measurement.get(console, console.options.update(width=WIDEST), table).maximum
 
 
 def _table(

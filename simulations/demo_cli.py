@@ -20,6 +20,7 @@ from rich.table import Table
 
 from aggregator.formats import percent, picture, span
 from aggregator.summary import Row
+from aggregator.terminal import console, print_table, print_words, width
 from client_sdk.mechanisms.base import EPSILON_RANGE
 from client_sdk.survey import Survey
 from client_sdk.wording import counted
@@ -35,7 +36,6 @@ from simulations.pictures.drawing import to_svg
 from simulations.progress import progress
 from simulations.purchases import LOG_ENDS, Customer, load_customers, shift_to
 from simulations.server import collector
-from simulations.sheet import console, fits, print_table, print_words
 
 SURVEY, DATABASE = "cdnow.toml", "hushtally.db"
 ALL = 23_570
@@ -118,7 +118,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 def print_lines(question: str, lines: Sequence[Line], console: Console) -> None:
     """The table of a question, with a picture of its intervals on a terminal that has room for it."""
     drawn = _table(question, lines, picture([line.row for line in lines], console)) if console.is_terminal else None
-    print_table(drawn if drawn and fits(drawn, console) else _table(question, lines, None), console)
+    print_table(drawn if drawn and width(drawn, console) <= console.width else _table(question, lines, None), console)
 
 
 def _table(question: str, lines: Sequence[Line], draw: Callable[[Row], str] | None) -> Table:

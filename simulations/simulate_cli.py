@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from aggregator.formats import MOST_SHOWN
+from aggregator.terminal import console, print_words
 from client_sdk.survey import Survey
 from client_sdk.wording import counted
 from simulations import fleet
@@ -20,7 +21,7 @@ from simulations.population import SHAPES, Population
 from simulations.presentation import Presentation, facts, presenting
 from simulations.progress import progress
 from simulations.scenario import Scenario
-from simulations.sheet import console, print_sheet, print_words
+from simulations.sheet import print_sheet
 from simulations.simulate import ENGINES, steps
 from simulations.simulate import simulate as run_simulation
 from simulations.supposition import Supposition, supposing, warned

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from aggregator.terminal import console, print_words
 from client_sdk.advice import MUCH
 from client_sdk.mechanisms import EPSILON_RANGE
 from client_sdk.survey import Survey
@@ -18,7 +19,7 @@ from simulations.outlook import Demand
 from simulations.page import Page
 from simulations.pictures.found import tuning_pictures
 from simulations.presentation import Presentation, facts, presenting
-from simulations.sheet import console, print_sheet, print_words
+from simulations.sheet import print_sheet
 from simulations.supposition import Supposition, supposing
 from simulations.tune import GRID, Tuning
 from simulations.tune import tune as tune_survey

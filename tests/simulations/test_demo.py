@@ -63,6 +63,7 @@ def test_it_prints_every_interval_beside_the_truth(kept):
     assert len(lines) == 26 * 4
     held, of = map(int, re.search(r"(\d+) of (\d+) intervals hold the truth", out).groups())
     assert (held, of) == (sum(line.rstrip().endswith("yes") for line in lines), 104)
+    assert [line for line in out.splitlines() if line.endswith(" ")] == []
     assert "truth: all these customers" in out
     assert "the month of the first purchase, which stands for a registration date" in out
 
@@ -124,7 +125,7 @@ def test_it_draws_every_share_of_all_customers(kept):
     colours = [child.get("fill") for child in root.iter(f"{svg}polygon")]
     assert colours.count(BAR) == colours.count(BLUE) == 26 + 1
     texts = [child.text for child in root.iter(f"{svg}text")]
-    everyone = re.findall(r"all  .*?\n \s*\n", out, re.DOTALL)
+    everyone = re.findall(r"all  .*?\n\s*\n", out, re.DOTALL)
     assert len(everyone) == 4
     assert texts.count("miss") == sum(len(re.findall(r" no\s*$", part, re.MULTILINE)) for part in everyone)
     assert {"0%", "truth; outside the bar: a miss"} <= set(texts)
