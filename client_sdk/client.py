@@ -261,7 +261,9 @@ class Client:
 
         Print it, or build a settings page from its `as_dict()`. Of several surveys one follows the other.
         """
-        parts = self._look("explain", Device.explain, None) or tuple(map(explain_survey, self._surveys))
+        parts = self._look("explain", Device.explain, None) or tuple(
+            explain_survey(survey, stopped=self._why_silent()) for survey in self._surveys
+        )
         if len(parts) == 1:
             return parts[0]
         return Explanation(
@@ -274,10 +276,13 @@ class Client:
         After `close` it is read from the file: who agreed still does, and need not be asked again.
         """
         status = self._look("status", Device.status, None)
-        silent = switched_off() or self._unusable or "its state cannot be read"
         if status is None:
-            return Status.unread(self._surveys, silent)
-        return status.silenced(silent) if self._device is None else status
+            return Status.unread(self._surveys, self._why_silent())
+        return status.silenced(self._why_silent()) if self._device is None else status
+
+    def _why_silent(self) -> str:
+        """Why nothing is done, where the device is closed or cannot be read."""
+        return switched_off() or self._unusable or "its state cannot be read"
 
     def receipts(self) -> tuple[Receipt, ...]:
         """The customer's standing answers: to which survey and version, when, and on which text."""

@@ -324,7 +324,10 @@ def _some(names: Sequence[str], most: int) -> str:
 
 def _standing(survey: Survey, status: SurveyStatus | None, stopped: str | None) -> list[str]:
     if status is None:
-        return [f"Nothing is recorded or sent: {stopped}.", "To agree or to withdraw cannot be noted now."]
+        return [
+            f"Nothing is recorded or sent: {stopped}.",
+            "To agree or to withdraw can only be noted once that is over.",
+        ]
     spent = f"Spent: {'up to ' if survey.permanent else ''}epsilon {status.spent:g}"
     if stopped:
         return [f"Nothing is recorded or sent: {stopped}.", f"{spent}."]

@@ -262,13 +262,14 @@ def test_what_a_withdrawal_leaves_is_told(lab):
     assert held - {"file", "devices"} == {"consents", "schedules", "ledger"}
 
 
-def test_where_the_device_cannot_be_read_that_is_told():
-    """Then neither how it stands nor what was spent is known."""
-    survey = Survey.parse(EXAMPLE)
-    assert explain_survey(survey, stopped="the state file cannot be used: Is a directory").sections[-1].lines == (
-        "Nothing is recorded or sent: the state file cannot be used: Is a directory.",
-        "To agree or to withdraw cannot be noted now.",
+def test_where_the_state_cannot_be_read_that_is_told(lab):
+    """Then neither how it stands nor what was spent is known, and a settings page must not promise a withdrawal."""
+    client = lab.client(state=lab.folder, agreed=False)
+    assert sections(client.explain())["On this device"] == (
+        f"Nothing is recorded or sent: {client.status().silent}.",
+        "To agree or to withdraw can only be noted once that is over.",
     )
+    assert client.status().silent == f"the state file {lab.folder} cannot be used: it is a folder"
 
 
 def test_every_signal_is_told_in_words(lab):
