@@ -8,7 +8,18 @@ from pathlib import Path
 
 import click
 
-from client_sdk.explain import PRIOR, conclusions, kept, largest_belief, leaving, segments, sureness, tells_changes
+from client_sdk.explain import (
+    PRIOR,
+    conclusions,
+    groups,
+    kept,
+    largest_belief,
+    leaving,
+    segments,
+    staying,
+    sureness,
+    tells_changes,
+)
 from client_sdk.questions import Question
 from client_sdk.survey import Survey
 from client_sdk.wording import counted
@@ -55,6 +66,7 @@ def _facts(survey: Survey) -> list[tuple[str, str]]:
         ("Owner", survey.owner),
         ("Runs", f"{survey.starts} to {survey.ends}, by {survey.epoch}"),
         ("Epsilon of one report", ", ".join(sorted({f"{one.epsilon:g}" for one in survey.asked}))),
+        ("Epsilon of one delivery", f"{survey.delivery_epsilon:g}"),
         ("All reports of this version from one device", _together(survey)),
     ]
 
@@ -116,15 +128,15 @@ def _safeguards(survey: Survey) -> list[str]:
         " for one that reveals more.",
         f"Whether the app keeps consent: {OPEN}",
         f"The app's max_lifetime_epsilon, if it sets one: {OPEN}",
-        "Withdrawal erases events, answers and the outbox from the device's file; only the fact and the epsilon spent"
-        " stay.",
+        f"Withdrawal erases events, answers and the outbox from the device's file. {staying(survey)}",
         "`DO_NOT_TRACK=1` and `HUSHTALLY_DISABLED=1` win over consent.",
         "The device keeps the ledger of what was spent and enforces it; a file that was restored, copied or damaged"
         " falls silent.",
         "Which questions a device answers, and when, does not depend on what was recorded; a device without events"
         " answers like any other.",
-        "A report has no field for a person. The collector stores counts, and of each batch its random id with the"
-        f" answer it got, until its {survey.epoch} can be counted no more (one to two {survey.epoch}s); no address,"
+        f"A report has no field for a person. The collector stores counts of each symbol by question, {survey.epoch}"
+        " and cohorts, which are plain text, and of each batch its random id with the answer it got and the day on"
+        f" which both go, until its {survey.epoch} can be counted no more (one to two {survey.epoch}s); no address,"
         " agent, time or order.",
         "The proxy in front of the collector, which ends TLS, logs addresses and times unless it is told not to. What"
         f" it logs, and how long that is kept: {OPEN}",
@@ -146,19 +158,19 @@ def _retention(survey: Survey) -> list[str]:
 
 
 def _risks(survey: Survey) -> list[tuple[str, str, str]]:
-    whole, once = survey.lifetime_epsilon, max(one.epsilon for one in survey.asked)
-    combinations = len(survey.all_cohorts())
+    whole, each = survey.lifetime_epsilon, survey.privacy.questions_per_device
+    number = groups(survey)
     worst = max(survey.asked, key=_forgery)
     rows = [
         (
             "Someone keeps all reports of one device",
-            f"who was {PRIOR:.0%} sure of a segment is {sureness(largest_belief(PRIOR, whole))}",
+            _belief(whole),
             f"{_together(survey)}; enforced on the device",
         ),
         (
-            "Someone sees one report",
-            f"who was {PRIOR:.0%} sure of a segment is {sureness(largest_belief(PRIOR, once))}",
-            f"epsilon {once:g} of one report",
+            f"Someone sees one delivery: {counted(each, 'report')}",
+            _belief(survey.delivery_epsilon),
+            f"epsilon {survey.delivery_epsilon:g} of one delivery",
         ),
         (
             "Later versions, or other surveys, ask the same device",
@@ -182,15 +194,24 @@ def _risks(survey: Survey) -> list[tuple[str, str, str]]:
     return [
         *rows,
         (
+            "Someone tells which reports come from the same device",
+            f"{number:,} groups of devices, told apart by what lasts: questions, phase and cohorts"
+            if number > 1
+            else "one group: no question, phase or cohort tells devices apart",
+            "what is drawn does not depend on the customer; in a group of few devices, as with a rare cohort, all"
+            " reports of one may be known for its own",
+        ),
+        (
             "Cohorts, in the clear, single a customer out",
-            counted(combinations, "combination") if survey.cohorts else "none: nothing is sent in the clear",
+            counted(len(survey.all_cohorts()), "combination") if survey.cohorts else "none: the survey has no cohorts",
             "declared beforehand, set by the app and never from what was recorded",
         ),
         (
-            "The network sees that a device takes part",
-            "every device that agreed, alike",
+            "The network sees that a device takes part, and how long its requests are",
+            "every device that agreed; the length differs with question, cohort and the digits of the symbol",
             "number and schedule of its requests are drawn by chance, never from what the customer did, though a"
-            " request whose time has come waits for the app to run; their size differs by the symbol's digits alone",
+            " request whose time has come waits for the app to run. TLS hides no length: who measures it may tell"
+            " question and cohort, where their names are not equally long",
         ),
         (
             "Forged reports shift a result",
@@ -203,6 +224,10 @@ def _risks(survey: Survey) -> list[tuple[str, str, str]]:
             "the app's and system's protection",
         ),
     ]
+
+
+def _belief(epsilon: float) -> str:
+    return f"who was {PRIOR:.0%} sure of a segment is {sureness(largest_belief(PRIOR, epsilon))}"
 
 
 def _forgery(question: Question) -> float:

@@ -1,6 +1,7 @@
 import pytest
 from click.testing import CliRunner
 
+from client_sdk.report import Batch, Report
 from client_sdk.survey import Survey
 from hushtally import survey_cli
 from hushtally.cli import main
@@ -61,14 +62,20 @@ def test_it_holds_what_an_assessment_asks_for(file):
         "| One person has several devices, or installs the app anew | each adds epsilon 7 |",
         "- Which questions a device answers, and when, does not depend on what was recorded;",
         "unless the app was built with keep_consent=True: then consent to one version holds for every later one",
-        "of each batch its random id with the answer it got, until its week can be counted no more (one to two weeks)",
+        "The collector stores counts of each symbol by question, week and cohorts, which are plain text, and of"
+        " each batch its random id with the answer it got and the day on which both go, until its week can be counted"
+        " no more (one to two weeks); no address, agent, time or order.",
+        "What stays on the device: when that was, its questions and weeks, which it answered,",
+        "| Epsilon of one delivery | 1 |",
+        "of the customer platform (web, ios, android); of the report survey, version, digest, question, epoch,",
         "number and schedule of its requests are drawn by chance, never from what the customer did",
         "- No estimate is published from fewer than 500 reports.",
         "- On the device: events for at most 365 days; randomized answers until they are delivered or the next week"
         " ends.",
         "the last of them are deleted on 2027-11-06",
         "| Someone keeps all reports of one device | who was 10% sure of a segment is at most 99.19% sure |",
-        "| Someone sees one report | who was 10% sure of a segment is at most 24% sure |",
+        "| Someone sees one delivery: 1 report | who was 10% sure of a segment is at most 24% sure | epsilon 1 of",
+        "same device | 48 groups of devices, told apart by what lasts: questions, phase and cohorts |",
         "| Cohorts, in the clear, single a customer out | 3 combinations |",
         "By 2027-05-02, the survey's last day",
         "- Legal basis: _to be filled in_",
@@ -82,6 +89,55 @@ def test_the_forgery_figure_is_that_of_the_worst_question():
         "| Forged reports shift a result | 3.0 points for each percent of forged reports (frequency_x_returned) |"
         in (card(Survey.parse(EXAMPLE)))
     )
+
+
+def test_one_delivery_is_told_with_all_its_reports():
+    """They travel together: nobody has to link anything."""
+    text = card(Survey.parse(EXAMPLE.replace("questions_per_device = 1", "questions_per_device = 3")))
+    assert "| Someone sees one delivery: 3 reports | who was 10% sure of a segment is at most 70% sure |" in text
+    assert "- From one delivery (3 reports): at most 70% sure (epsilon 3)." in text
+    assert "| Epsilon of one delivery | 3 |" in text
+
+
+def test_a_survey_without_cohorts_is_not_said_to_send_nothing_in_the_clear():
+    text = EXAMPLE.replace('platform = ["web", "ios", "android"]', "")
+    everything = text.replace("questions_per_device = 1", "questions_per_device = 4").replace("answers_every = 4", "")
+    told = card(Survey.parse(everything))
+    assert (
+        "in the clear: of the customer nothing; of the report survey, version, digest, question, epoch, and a" in told
+    )
+    assert "| Cohorts, in the clear, single a customer out | none: the survey has no cohorts |" in told
+    assert "same device | one group: no question, phase or cohort tells devices apart |" in told
+
+
+def lengths(survey):
+    """The lengths of all requests that a device may make for a question and cohort."""
+    return {
+        (question.id, *cohort.values()): {
+            len(Batch("a" * 32, survey.id, 1, survey.digest, (Report(question.id, "2026-W48", cohort, one),)).encode())
+            for one in range(question.mechanism.symbols)
+        }
+        for question in survey.asked
+        for cohort in survey.all_cohorts()
+    }
+
+
+def test_what_the_length_of_a_request_tells_is_told():
+    """It tells questions and cohorts apart; where their names are equally long, no more than the symbol's digits."""
+    text = card(Survey.parse(EXAMPLE))
+    assert "| every device that agreed; the length differs with question, cohort and the digits of the symbol |" in text
+    assert (
+        "TLS hides no length: who measures it may tell question and cohort, where their names are not equally" in text
+    )
+    told = lengths(Survey.parse(EXAMPLE))
+    assert not told["affinity", "web"] & told["affinity", "android"]
+    assert not told["affinity", "web"] & told["frequency_x_returned", "web"]
+    even = EXAMPLE.replace('"ios", "android"', '"ios", "mac"')
+    for name in ("frequency_x_returned", "frequency", "affinity", "basket"):
+        even = even.replace(f'id = "{name}"', f'id = "{name[:6] if len(name) < 20 else "fxretd"}"')
+    even = even.replace('cross = ["frequency"', 'cross = ["freque"')
+    same = lengths(Survey.parse(even))
+    assert len(set.union(*same.values())) == 2  # symbols of one and of two digits
 
 
 def test_permanent_memory_is_a_risk_of_its_own():
@@ -112,7 +168,7 @@ def test_every_category_is_told():
     """However many they are: who reviews a survey reads all of them."""
     names = [f"c{number}" for number in range(30)]
     text = EXAMPLE.replace('"books", "music", "games"', ", ".join(f'"{name}"' for name in names))
-    assert f"(affinity) | {', '.join(names)}, or other" in card(Survey.parse(text))
+    assert f"(affinity) | favourite is {', '.join(names)}, or other" in card(Survey.parse(text))
 
 
 def test_every_table_row_has_its_columns():

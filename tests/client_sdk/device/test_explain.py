@@ -254,8 +254,7 @@ def test_what_a_withdrawal_leaves_is_told(lab):
     lab.live(client, 4)
     client.withdraw_consent()
     assert sections(client.explain())["What you can do"][1] == (
-        "What stays on the device: that and when you withdrew, its questions and days, which it answered, and the"
-        " epsilon spent."
+        "What stays on the device: when that was, its questions and days, which it answered, and the epsilon spent."
     )
     tables = [name for (name,) in lab.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
     held = {name for name in tables if lab.rows(f"SELECT count(*) FROM {name}") != [(0,)]}
