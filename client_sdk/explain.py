@@ -240,8 +240,8 @@ def choices(survey: Survey) -> list[str]:
 def staying(survey: Survey) -> str:
     """What a withdrawal leaves on the device."""
     return (
-        f"What stays on the device: when that was, its questions and {survey.epoch}s, which it answered, and the epsilon"
-        " spent."
+        f"What stays on the device: when that was, its questions and {survey.epoch}s, which it answered, and the"
+        " epsilon spent."
     )
 
 
