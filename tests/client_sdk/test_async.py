@@ -121,7 +121,7 @@ def test_the_loop_does_not_wait_for_a_collector_that_hangs(
         assert len(server.requests) == 1
         await client.close()
 
-    asyncio.run(live())
+    asyncio.run(asyncio.wait_for(live(), MUST_END))
 
 
 def test_the_loop_does_not_wait_for_a_locked_file(
