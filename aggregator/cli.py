@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
+from aggregator.command import Command
 from aggregator.database import Database
-from aggregator.errors import DatabaseError, SelectionError
+from aggregator.errors import DatabaseError
 from aggregator.estimate import CONFIDENCE_RANGE, POPULATIONS
 from aggregator.formats import print_tables, to_csv, to_json
 from aggregator.intervals import Population
@@ -21,7 +22,7 @@ from client_sdk.survey import Survey
 VERSION = re.compile(r"[0-9]{1,18}")
 
 
-@click.command("estimate")
+@click.command("estimate", cls=Command)
 @click.argument("survey")
 @click.option("--question", "questions", multiple=True, metavar="ID", help="Only this question; may be repeated.")
 @click.option(
@@ -65,17 +66,14 @@ def estimate(
 
     SURVEY is a survey file, or the id (or id@version) of a survey in the database; without a version the newest.
     """
-    try:
-        with Database.open(database) as opened:
-            found = find_survey(survey, opened)
-            if survey == found.id:
-                _tell_older(found, opened)
-            tallies = opened.tallies(found)
-        rows = summarize(
-            found, tallies, by, confidence, population, questions or None, (epochs or None) if tallies else None
-        )
-    except SelectionError as error:
-        raise click.BadParameter(str(error), param_hint=f"--{error.what}") from None
+    with Database.open(database) as opened:
+        found = find_survey(survey, opened)
+        if survey == found.id:
+            _tell_older(found, opened)
+        tallies = opened.tallies(found)
+    rows = summarize(
+        found, tallies, by, confidence, population, questions or None, (epochs or None) if tallies else None
+    )
     if not rows:
         click.echo(f"nothing collected yet, or kept no longer, for {found.name} in {database}", err=True)
     _show(rows, found, form)

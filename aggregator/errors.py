@@ -1,4 +1,4 @@
-"""What can go wrong between the store and a summary."""
+"""What can go wrong between the store and a summary, and with an argument."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class NotEstimableError(EstimateError):
     """These reports, sound as they are, cannot tell what was asked: a reason not to publish, and no failure."""
 
 
-class SelectionError(HushtallyError):
-    """A question, epoch or cohort was asked for that the survey or its counts do not have."""
+class ArgumentError(HushtallyError):
+    """An argument is not as it must be. name: the argument's, and its option's; words: what was required and came."""
 
-    def __init__(self, what: str, message: str) -> None:
-        self.what = what
-        super().__init__(message)
+    def __init__(self, name: str, words: str) -> None:
+        super().__init__(f"{name} {words}")
+        self.name, self.words = name, words

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
-from aggregator.errors import NotEstimableError, SelectionError
+from aggregator.errors import ArgumentError, NotEstimableError
 from aggregator.estimate import estimate
 from aggregator.intervals import Population
 from aggregator.tally import Cell, Tally
@@ -66,7 +66,7 @@ def summarize(
 
     tallies: by cell, as `Database.tallies` reads them. by: names of cohorts, one group for every combination of their
     values that has reports; none: all customers together. questions, epochs: only these; None: all that have reports.
-    today: the day in UTC on which the tallies were read; None: this one. SelectionError for one that is not there.
+    today: the day in UTC on which the tallies were read; None: this one. ArgumentError for one that is not there.
     """
     names = _names(survey, by)
     asked = _questions(survey, questions)
@@ -140,7 +140,7 @@ def _names(survey: Survey, by: Sequence[str]) -> list[str]:
     for name in by:
         if name not in survey.cohorts:
             known = did_you_mean(name, survey.cohorts) or "; it declares none"
-            raise SelectionError("by", f"{survey.name} has no cohort {name!r}{known}")
+            raise ArgumentError("by", f"must be a cohort of {survey.name}, got {name!r}{known}")
     return sorted(set(by))  # a definition that was stored has lost the order of its cohorts
 
 
@@ -151,10 +151,9 @@ def _questions(survey: Survey, questions: Iterable[str] | None) -> list[Question
     asked = {question.id for question in survey.asked}
     for id in sorted(wanted - asked):
         if id in {question.id for question in survey.questions}:
-            raise SelectionError(
-                "question", f"{id!r} is only asked crossed with others; known: {', '.join(sorted(asked))}"
-            )
-        raise SelectionError("question", f"{survey.name} has no question {id!r}{did_you_mean(id, asked)}")
+            known = ", ".join(sorted(asked))
+            raise ArgumentError("question", f"must be asked by itself, got {id!r}, only crossed; known: {known}")
+        raise ArgumentError("question", f"must be a question of {survey.name}, got {id!r}{did_you_mean(id, asked)}")
     return [question for question in survey.asked if question.id in wanted]
 
 
@@ -164,5 +163,5 @@ def _epochs(tallies: Mapping[Cell, Tally], epochs: Iterable[str] | None) -> set[
         return known
     wanted = set(epochs)
     for epoch in sorted(wanted - known):
-        raise SelectionError("epoch", f"there are no reports of {epoch!r}{did_you_mean(epoch, known)}")
+        raise ArgumentError("epoch", f"must have reports, got {epoch!r}{did_you_mean(epoch, known)}")
     return wanted

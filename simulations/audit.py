@@ -10,6 +10,7 @@ from itertools import permutations
 import numpy as np
 from scipy.special import bdtr, bdtrc
 
+from aggregator.errors import ArgumentError
 from aggregator.tally import Integers
 from client_sdk.errors import MechanismError
 from client_sdk.mechanisms import Mechanism, Rappor
@@ -19,7 +20,6 @@ from client_sdk.survey import Survey
 from client_sdk.testing import SeededRandomness
 from simulations.certificate import STATISTICS, Certificate, Finding
 from simulations.distinguisher import Distinguisher, distinguishers, supporting
-from simulations.errors import ArgumentError
 from simulations.progress import Meter, silent
 from simulations.proof import MOST_BRANCHES, TooManyBranches, prove_all_reports, prove_one_report
 from simulations.witness import steps, watch

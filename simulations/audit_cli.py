@@ -6,11 +6,11 @@ import json
 
 import click
 
+from aggregator.command import Command
 from aggregator.formats import to_csv
 from simulations.audit import METHODS, TRIALS
 from simulations.audit import audit as audit_survey
 from simulations.certificate import Finding
-from simulations.command import Command
 from simulations.definition import Definition
 from simulations.option_types import Count
 from simulations.progress import progress

@@ -18,16 +18,16 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from aggregator.command import Command
+from aggregator.errors import ArgumentError
 from aggregator.formats import percent, picture, span
 from aggregator.summary import Row
 from aggregator.terminal import console, print_table, print_words, width
 from client_sdk.mechanisms.base import EPSILON_RANGE
 from client_sdk.survey import Survey
 from client_sdk.wording import counted
-from simulations.command import Command
 from simulations.demo import Line, compare, replay, write_survey
 from simulations.demo_runs import run_again
-from simulations.errors import ArgumentError
 from simulations.fleet import require_clients
 from simulations.option_types import Count, NewFile, NewFolder, Number
 from simulations.outcome_sheets import UNCUT

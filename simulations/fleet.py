@@ -14,6 +14,7 @@ import numpy as np
 from flask.testing import FlaskClient
 
 from aggregator.database import Database
+from aggregator.errors import ArgumentError
 from aggregator.tally import Integers, Tally
 from client_sdk.client import Client
 from client_sdk.permission import switched_off
@@ -24,7 +25,7 @@ from client_sdk.survey import Survey
 from client_sdk.testing import ScriptedClock, SeededRandomness
 from client_sdk.transport import LARGEST_ANSWER, Answer, Transport
 from collector.app import create_app
-from simulations.errors import ArgumentError, SimulationError
+from simulations.errors import SimulationError
 from simulations.scenario import Collected, Scenario, labels
 
 EVENT = "simulated"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aggregator.errors import ArgumentError
 from aggregator.intervals import comparisons, one_sided, simultaneous
 from client_sdk.advice import MUCH
 from client_sdk.explain import PRIOR, largest_belief
@@ -15,7 +16,7 @@ from client_sdk.mechanisms import EPSILON_RANGE, Rappor
 from client_sdk.questions import Question
 from client_sdk.survey import Survey
 from client_sdk.wording import counted
-from simulations.errors import ArgumentError, SimulationError
+from simulations.errors import SimulationError
 from simulations.planning import (
     CONFIDENCE,
     detectable_share,
@@ -58,7 +59,7 @@ class Demand:
             raise ArgumentError("confidence", f"must be above 0.5 and below 1, got {self.confidence:g}")
 
     def reports(self, survey: Survey) -> int:
-        """The reports to be expected per question and epoch; SimulationError if there is none."""
+        """The reports to be expected per question and epoch; ArgumentError if there is none."""
         reports = round(self.devices * self.participation * reports_per_device(survey))
         if not reports:
             raise ArgumentError(

@@ -7,9 +7,9 @@ import math
 import numpy as np
 from scipy.special import bdtrc, ndtri
 
+from aggregator.errors import ArgumentError
 from aggregator.intervals import Floats, one_sided, share_interval
 from client_sdk.channel import Channel
-from simulations.errors import ArgumentError
 
 CONFIDENCE, POWER = 0.95, 0.8
 ONE_SIDED = one_sided(CONFIDENCE)

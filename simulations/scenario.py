@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
+from aggregator.errors import ArgumentError
 from aggregator.estimate import estimate
 from aggregator.intervals import Booleans, Floats, Interval, detected, share_interval
 from aggregator.support import support_counts
@@ -12,7 +13,6 @@ from aggregator.tally import Integers, Tally
 from client_sdk.mechanisms import Mechanism, Rappor
 from client_sdk.questions import Question
 from client_sdk.survey import Survey
-from simulations.errors import ArgumentError
 from simulations.population import Population
 
 MOST_DEVICES = 10**9

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from aggregator.errors import ArgumentError
 from aggregator.intervals import Floats
 from client_sdk.questions import Question
 from client_sdk.survey import Survey
 from simulations import crowd, fleet
-from simulations.errors import ArgumentError
 from simulations.planning import CONFIDENCE
 from simulations.scenario import Collected, Scenario, labels
 

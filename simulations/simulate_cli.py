@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
+from aggregator.command import Command
 from aggregator.formats import MOST_SHOWN
 from aggregator.terminal import console, print_words
 from client_sdk.survey import Survey
 from client_sdk.wording import counted
 from simulations import fleet
-from simulations.command import Command
 from simulations.crowd import forgetful
 from simulations.definition import Definition
 from simulations.option_types import Count, ShapeName, Share

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from aggregator.errors import ArgumentError
 from client_sdk.errors import SurveyError
 from client_sdk.survey import FRESH, PERMANENT, Survey
 from simulations.definition import Definition
@@ -47,8 +48,8 @@ class Tuning:
 def tune(definition: Definition, demand: Demand, population: Population, grid: Iterable[float] = GRID) -> Tuning:
     """Looks at a survey at every epsilon of the grid and recommends the least that meets the demand.
 
-    Questions that name their own epsilon keep it. SimulationError when no epsilon of the grid is possible or the
-    devices are too few for a report per question and epoch.
+    Questions that name their own epsilon keep it. SimulationError when no epsilon of the grid is possible,
+    ArgumentError when the devices are too few for a report per question and epoch.
     """
     surveys, refused = _surveys(definition, grid)
     outlooks = {epsilon: _outlooks(survey, demand, population) for epsilon, survey in surveys.items()}
@@ -102,6 +103,6 @@ def _alternatives(
             survey = definition.at(epsilon, answers_every=answers_every, **memory)
             found.append(_outlooks(survey, demand, population))
             compared.append(survey)
-        except (SurveyError, SimulationError):
+        except (SurveyError, ArgumentError, SimulationError):
             continue  # a mechanism without permanent memory, or too few devices to answer so seldom
     return found, compared

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
+from aggregator.command import Command
 from aggregator.terminal import console, print_words
 from client_sdk.advice import MUCH
 from client_sdk.mechanisms import EPSILON_RANGE
 from client_sdk.survey import Survey
 from client_sdk.wording import counted
-from simulations.command import Command
 from simulations.definition import Definition, write_epsilon
 from simulations.numerals import points
 from simulations.option_types import Count, Number, Share, require_room, require_writable

@@ -10,6 +10,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
+from aggregator.errors import ArgumentError
 from aggregator.tally import Integers
 from client_sdk.client import Client, Fault
 from client_sdk.epochs import EpochLength
@@ -19,7 +20,7 @@ from client_sdk.signals import Function, Signal
 from client_sdk.survey import Survey
 from client_sdk.testing import ScriptedClock
 from client_sdk.transport import LARGEST_ANSWER, Answer
-from simulations.errors import ArgumentError, SimulationError
+from simulations.errors import SimulationError
 from simulations.fleet import require_clients
 
 COPIES = 64  # of the question, which one device answers at once

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from aggregator.consistency import consistent
-from aggregator.errors import EstimateError, SelectionError
+from aggregator.errors import ArgumentError, EstimateError
 from aggregator.estimate import estimate
 from aggregator.intervals import Population
 from aggregator.regression import regress
@@ -166,7 +166,7 @@ def test_rows_say_which_shares_are_told_from_zero(survey: Survey, tallies: dict[
 
 def test_a_survey_without_cohorts_knows_none(survey_text: str) -> None:
     without = survey_text.replace('[cohorts]\nplatform = ["web", "ios"]\nplan = ["free", "paid"]\n', "")
-    with pytest.raises(SelectionError, match="shop v1 has no cohort 'plan'; it declares none"):
+    with pytest.raises(ArgumentError, match="by must be a cohort of shop v1, got 'plan'; it declares none"):
         summarize(Survey.parse(without), {}, by=["plan"])
 
 

@@ -15,6 +15,7 @@ from types import ModuleType
 import pytest
 from click.testing import CliRunner
 
+from aggregator.errors import ArgumentError
 from client_sdk import answering
 from client_sdk.client import Client
 from client_sdk.mechanisms import Direct, Mechanism, Permanent, Subset, Weights, build
@@ -185,7 +186,7 @@ def test_too_many_branches_are_watched_instead(example: Path) -> None:
     question = Survey.load(example).asked[0]
     with pytest.raises(TooManyBranches):
         prove_one_report(question, most=10)
-    with pytest.raises(SimulationError, match="enumeration runs at most 10 branches, and frequency has more; auto"):
+    with pytest.raises(ArgumentError, match="enumeration runs at most 10 branches, and frequency has more; auto"):
         audit(Survey.load(example), "enumeration", branches=10)
     certificate = audit(survey(3), "auto", 2_000, seed=1, branches=3)
     assert [finding.method for finding in certificate.findings] == ["statistics"]
@@ -254,7 +255,7 @@ def test_the_same_seed_gives_the_same_certificate() -> None:
 )
 def test_arguments(arguments: tuple[str, int], said: str | None) -> None:
     if said:
-        with pytest.raises(SimulationError, match=said):
+        with pytest.raises(ArgumentError, match=said):
             audit(survey(3), *arguments)
 
 

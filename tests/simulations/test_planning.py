@@ -7,10 +7,10 @@ import pytest
 from scipy.special import ndtri
 from scipy.stats import binom
 
+from aggregator.errors import ArgumentError
 from aggregator.intervals import share_interval
 from client_sdk.channel import Channel
 from client_sdk.mechanisms import choose
-from simulations.errors import SimulationError
 from simulations.planning import (
     detectable_share,
     half_width,
@@ -117,5 +117,5 @@ def test_the_plain_equivalent_is_as_precise() -> None:
 
 
 def test_bad_arguments() -> None:
-    with pytest.raises(SimulationError, match="target must be above 0, got -1"):
+    with pytest.raises(ArgumentError, match="target must be above 0, got -1"):
         reports_for_half_width(channel(1.0), 0.1, -1)

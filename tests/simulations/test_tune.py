@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
+from aggregator.errors import ArgumentError
 from client_sdk.advice import advice
 from client_sdk.explain import conclusions, largest_belief, sureness
 from client_sdk.survey import Survey
@@ -241,7 +242,7 @@ def test_permanent_memory_above_the_ceiling_is_not_cured_by_a_smaller_epsilon(ex
 
 @pytest.mark.parametrize("ceiling", [0.0, float("nan"), float("inf")])
 def test_a_ceiling_is_a_number(ceiling: float) -> None:
-    with pytest.raises(SimulationError, match=f"ceiling must be at least 0.01 and finite, got {ceiling:g}"):
+    with pytest.raises(ArgumentError, match=f"ceiling must be at least 0.01 and finite, got {ceiling:g}"):
         Demand(1, ceiling=ceiling)
 
 

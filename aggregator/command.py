@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from simulations.errors import ArgumentError
+from aggregator.errors import ArgumentError
 
 
 class Command(click.Command):
