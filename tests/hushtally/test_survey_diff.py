@@ -251,7 +251,12 @@ def test_explain_as_json(tmp_path):
     result = CliRunner().invoke(main, ["survey", "explain", str(tmp_path / "survey.toml"), "--format", "json"])
     found = json.loads(result.stdout)
     assert found["title"] == "How people shop with us (shopping-habits v1)"
-    assert [one["heading"] for one in found["sections"]][:2] == ["What it is", "What is asked"]
+    assert [one["heading"] for one in found["sections"]][::2] == [
+        "What it is",
+        "What is asked",
+        "What an observer could conclude",
+        "For those who check: how answers are randomized",
+    ]
 
 
 @pytest.mark.parametrize(
