@@ -36,6 +36,8 @@ def today_in_utc() -> date:
 def create_app(surveys: Sequence[Survey], database: str | Path, *, clock: Callable[[], date] = today_in_utc) -> Flask:
     """The collector of these surveys, counting into the SQLite file `database`, and erasing there what is over.
 
+    It is made for `hushtally serve`, which alone limits connections and idle ones, and drains at the end; a process
+    that is forked off after it was made (gunicorn --preload) refuses everything.
     Its `extensions["hushtally"]` is the Writer: close it to drain and to let go of the database. Reports for a
     survey that has ended are refused; of that, and of surveys that are missing, the log has its `notices`. Raises
     SurveyError for a survey that is named twice, and StoreError for a database that cannot be used, or that has another

@@ -17,6 +17,7 @@ _REJECTED = "hushtally_reports_rejected_total"
 _REFUSED = "hushtally_batches_refused_total"
 _FAILED = "hushtally_commits_failed_total"
 _OVERDUE = "hushtally_erasures_overdue"
+_UNSETTLED = "hushtally_unsettled_seconds"
 _CAN_COUNT = "hushtally_can_count"
 
 # name, type, help
@@ -26,6 +27,7 @@ _FAMILIES = (
     (_REFUSED, "counter", "Requests to /v1/reports that were refused as a whole, by reason."),
     (_FAILED, "counter", "Transactions with batches that failed; the batches were refused and may come again."),
     (_OVERDUE, "gauge", "Surveys of which counts should be erased but could not be; the log names them."),
+    (_UNSETTLED, "gauge", "Seconds for which traces of single batches could not be cleared; 0 if they just were."),
     (_CAN_COUNT, "gauge", "1 if a batch would be counted now, else 0."),
 )
 
@@ -42,7 +44,7 @@ class Metrics:
         names = [_series(_REFUSED, reason=kind.name.lower()) for kind in Refused]
         for survey in surveys:
             names += [_of(_COUNTED, survey), *(_of(_REJECTED, survey, reason=reason) for reason in Reason)]
-        self._values = dict.fromkeys([*names, _FAILED, _OVERDUE], 0)
+        self._values = dict.fromkeys([*names, _FAILED, _OVERDUE, _UNSETTLED], 0)
 
     def admitted(self, admission: Admission) -> None:
         """A batch was counted for the first time."""
@@ -65,6 +67,11 @@ class Metrics:
         """Of so many surveys counts could not be erased."""
         with self._lock:
             self._values[_OVERDUE] = surveys
+
+    def unsettled(self, seconds: float) -> None:
+        """For so long the store could not be settled."""
+        with self._lock:
+            self._values[_UNSETTLED] = round(seconds)
 
     def text(self, can_count: bool) -> str:
         """All of them, as Prometheus reads them."""

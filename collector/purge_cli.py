@@ -10,7 +10,7 @@ import click
 from collector.app import today_in_utc
 from collector.database_option import database_option
 from collector.sqlite_store import SqliteStore
-from collector.store import Erasure, StoreError
+from collector.store import StoreError
 
 
 @click.command()
@@ -30,20 +30,14 @@ def purge(database: Path) -> None:
             click.echo(f"{database}: nothing to erase; it holds no survey")
         for erasure in erasures:
             if erasure.problem is None:
-                click.echo(f"{erasure.survey}: {_told(erasure)}")
+                click.echo(str(erasure))
         problems = [erasure.problem for erasure in erasures if erasure.problem is not None]
-        if not store.settle():
-            problems.append(
-                f"{database}: somebody reads it, so that its log may still hold what was erased; run it again"
-            )
+        try:
+            if not store.settle():
+                problems.append(
+                    f"{database}: another program uses it, so that its log may still hold what was erased; run it again"
+                )
+        except StoreError as error:
+            problems.append(f"copies of what was erased may be left: {error}; run it again")
     if problems:
         raise StoreError("\n".join(problems))
-
-
-def _told(erasure: Erasure) -> str:
-    after = "nothing is kept" if erasure.due is None else f"the next counts are due on {erasure.due}"
-    if not erasure.epochs:
-        return f"nothing to erase; {after}"
-    first, last = erasure.epochs[0], erasure.epochs[-1]
-    which = first if first == last else f"{len(erasure.epochs)} epochs, {first} to {last}"
-    return f"erased the counts of {which}; {after}"

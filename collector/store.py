@@ -36,6 +36,17 @@ class Erasure:
     due: date | None = None
     problem: str | None = None
 
+    def __str__(self) -> str:
+        """What was done in one line, for whoever must show that it was."""
+        if self.problem is not None:
+            return self.problem
+        after = "nothing is kept" if self.due is None else f"the next counts are due on {self.due}"
+        if not self.epochs:
+            return f"{self.survey}: nothing to erase; {after}"
+        first, last = self.epochs[0], self.epochs[-1]
+        which = first if first == last else f"{len(self.epochs)} epochs, {first} to {last}"
+        return f"{self.survey}: erased the counts of {which}; {after}"
+
 
 class Store(Protocol):
     """Where counts are kept. It has no place for who sent a report, when, in what order or in which batch."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -22,6 +24,15 @@ PATIENCE = 30.0  # seconds that a request waits for its transaction
 RETRY_AFTER = 5  # seconds
 PURGE_AGAIN = 3_600.0  # seconds after which what could not be erased is tried again
 SETTLE_EVERY = 10.0  # seconds that the store's log may tell of single transactions
+UNSETTLED = 300.0  # seconds that somebody may read, or come back to read, without being complained of
+
+_READ = (
+    f"traces of single batches are left: the log could not be emptied for {UNSETTLED / 60:g} minutes:"
+    " another program has been reading the database since"
+)
+_FORKED = "this process was forked off the one that counts, and cannot: the collector is run by `hushtally serve`"
+
+_log = logging.getLogger("hushtally.collector")
 
 
 @dataclass(frozen=True)
@@ -49,8 +60,10 @@ class Writer:
         self._tidy_again = monotonic()
         self._failed = {True: Complaints(), False: Complaints()}  # of batches, of trials without any
         self._unpurged, self._unsettled = Complaints(), Complaints()
-        self._since: float | None = None  # the first transaction that the store's log may tell of
+        self._settled = monotonic()
+        self._settle_again = self._settled + SETTLE_EVERY
         self._closing = False
+        self._process = os.getpid()
         self._lost: StoreError | None = None
         self._lock = threading.Lock()
         self._queue: Queue[_Waiting | None] = Queue(most_waiting)
@@ -80,6 +93,9 @@ class Writer:
             raise self._lost
 
     def _ask(self, waiting: _Waiting) -> str:
+        if os.getpid() != self._process:  # a thread does not live on in a process that was forked off
+            self._failed[True].tell([_FORKED])
+            raise _unavailable(_FORKED)
         with self._lock:
             if self._closing or not self._thread.is_alive():
                 raise _unavailable("the collector is stopping")
@@ -136,7 +152,6 @@ class Writer:
                 waiting.answer.set_exception(_unavailable("the database refused to count"))
             return
         failed.tell([])
-        self._since = self._since or monotonic()
         for waiting in group:
             if waiting.admission is None:
                 waiting.answer.set_result("")
@@ -150,11 +165,15 @@ class Writer:
         today = self._clock()
         if today == self._tidied or monotonic() < self._tidy_again:
             return
+        problems = set()
         try:
-            problems = {erasure.problem for erasure in self._store.purge(today) if erasure.problem is not None}
+            for erasure in self._store.purge(today):
+                if erasure.problem is not None:
+                    problems.add(erasure.problem)
+                elif erasure.epochs:
+                    _log.warning("%s", erasure)
         except Exception as error:
             problems = {f"what is over could not be erased: {_told(error)}"}
-        self._since = self._since or monotonic()
         if problems:
             self._tidy_again = monotonic() + PURGE_AGAIN
         else:
@@ -163,15 +182,22 @@ class Writer:
         self._metrics.overdue(len(problems))
 
     def _settle(self) -> None:
-        if self._since is None or monotonic() < self._since + SETTLE_EVERY:
+        if monotonic() < self._settle_again:
             return
+        problem = None
         try:
             settled = self._store.settle()
-            self._unsettled.tell([])
         except Exception as error:
-            settled = False
-            self._unsettled.tell([f"the log cannot be emptied: {_told(error)}"])
-        self._since = None if settled else monotonic()
+            settled, problem = False, f"traces of single batches are left: {_told(error)}"
+        now = monotonic()
+        self._settle_again = now + SETTLE_EVERY
+        if settled:
+            self._settled = now
+        elif problem is None and now >= self._settled + UNSETTLED:
+            problem = _READ
+        if settled or problem is not None:
+            self._unsettled.tell([problem] if problem is not None else [])
+        self._metrics.unsettled(now - self._settled)
 
 
 def _told(error: Exception) -> str:

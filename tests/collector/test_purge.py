@@ -124,8 +124,25 @@ def test_a_log_that_somebody_reads_is_a_failure(path: Path) -> None:
         assert result.exit_code == 1
         assert result.stdout.startswith("old v1: erased the counts of 12 epochs")
         assert result.stderr == (
-            f"Error: {path}: somebody reads it, so that its log may still hold what was erased; run it again\n"
+            f"Error: {path}: another program uses it, so that its log may still hold what was erased; run it again\n"
         )
+    assert run(path).exit_code == 0
+
+
+def test_a_file_that_cannot_be_rebuilt_is_a_failure(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Single copies of what was erased may be in it; what could be erased is named."""
+
+    def fail(_: object) -> bool:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("collector.rebuilding.Rebuilding.run", fail)
+    result = run(path)
+    assert (result.exit_code, len(result.stdout.splitlines())) == (1, 1)
+    assert result.stderr == (
+        f"Error: copies of what was erased may be left: database {path}: the file cannot be rebuilt:"
+        " database or disk is full; run it again\n"
+    )
+    monkeypatch.undo()
     assert run(path).exit_code == 0
 
 

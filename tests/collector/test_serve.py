@@ -68,7 +68,7 @@ def refuses(port: int) -> bool:
     while monotonic() < until:
         try:
             socket.create_connection(("127.0.0.1", port), MUST_END).close()
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, ConnectionResetError):  # reset: it was in the backlog as that was closed
             return True
         sleep(0.05)
     return False
@@ -194,7 +194,8 @@ def test_a_survey_that_has_ended_is_served_and_erased(start: Start, text: Callab
     last = over.ends + timedelta(days=1)
     assert process.said[:-1] == [
         f"habits v1 has ended, its last reports were due by {last}: reports are refused,"
-        f" and its last counts erased on {last + timedelta(days=31)}\n"
+        f" and its last counts erased on {last + timedelta(days=31)}\n",
+        f"habits v1: erased the counts of {begun}; the next counts are due on {last + timedelta(days=31)}\n",
     ]
     assert post(process, replace(later, id="2" * 32)) == {
         "accepted": 0,
@@ -238,7 +239,8 @@ def test_a_survey_that_cannot_be_purged_is_told_once(
         connection.execute("UPDATE surveys SET definition = '{' WHERE id = 'broken'")
     process = start()
     assert process.said[:-1] == [
-        "the counts of broken v1 could not be erased: its stored definition cannot be read; told once\n"
+        f"old v1: erased the counts of {begun}; nothing is kept\n",
+        "the counts of broken v1 could not be erased: its stored definition cannot be read; told once\n",
     ]
     assert all(post(process, live.batch(live.report()))["accepted"] == 1 for _ in range(5))
     assert process.metrics()["hushtally_erasures_overdue"] == 1
@@ -254,7 +256,7 @@ def test_the_metrics_tell_what_came_and_nothing_else(start: Start, live: Any, tm
     before = process.metrics()
     assert before.pop("hushtally_can_count") == 1
     assert set(before.values()) == {0}
-    assert len(before) == 1 + len(Reason) + len(Refused) + 2
+    assert len(before) == 1 + len(Reason) + len(Refused) + 3
 
     batch = live.batch(live.report(), live.report(), live.report(platform="canary"), live.report("canary"))
     for _ in range(2):

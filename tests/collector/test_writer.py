@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +37,7 @@ class Scripted:
         self.groups: list[int] = []
         self.purged: list[date] = []
         self.problems: list[str | None] = [None]
+        self.erasures: list[Erasure] = []
         self.unpurgeable: Exception | None = None
         self.settled = 0
         self.unsettleable: Exception | None = None
@@ -61,7 +63,7 @@ class Scripted:
         self.purged.append(today)
         if self.unpurgeable is not None:
             raise self.unpurgeable
-        return [Erasure("habits v1", problem=problem) for problem in self.problems]
+        return [*self.erasures, *(Erasure("habits v1", problem=problem) for problem in self.problems)]
 
     def settle(self) -> bool:
         self.settled += 1
@@ -182,7 +184,7 @@ def test_what_goes_on_failing_is_told_once(
     writer.check()
     until(lambda: len(caplog.records) == 6)
     writer.close()
-    lines = ["batches are refused: full", "batches would be refused: full", "the log cannot be emptied: no log"]
+    lines = ["batches are refused: full", "batches would be refused: full", "traces of single batches are left: no log"]
     told = [f"{line}; told once" for line in lines] + [f"no longer: {line}" for line in lines]
     assert sorted(record.getMessage() for record in caplog.records) == sorted(told)
 
@@ -237,6 +239,99 @@ def test_a_log_that_somebody_reads_is_emptied_later(
     store.read = 3
     writer = collect(store, lambda: TODAY)
     until(lambda: store.settled == 4)
+    writer.close()
+
+
+def test_who_reads_for_long_is_told_of_once(
+    store: Scripted, admissions: list[Admission], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After five minutes, as the log then grows without an end; the metric tells for how long; and when it is over."""
+    now = [0.0]
+    monkeypatch.setattr(module, "monotonic", lambda: now[0])
+    store.go.set()
+    store.read = 10**9
+    writer = collect(store, lambda: TODAY)
+
+    def settle(time: float) -> list[str]:
+        settled = store.settled
+        now[0] = time
+        writer.check()
+        until(lambda: store.settled == settled + 1)
+        writer.check()
+        text = store.metrics.text(True)
+        assert f"hushtally_unsettled_seconds {0 if store.settled > store.read else round(time)}\n" in text
+        return [record.getMessage() for record in caplog.records]
+
+    problem = (
+        "traces of single batches are left: the log could not be emptied for 5 minutes:"
+        " another program has been reading the database since"
+    )
+    assert settle(10.0) == settle(299.0) == []
+    assert settle(310.0) == settle(10_000.0) == [f"{problem}; told once"]
+    store.read = 0
+    assert settle(10_010.0) == settle(10_020.0) == [f"{problem}; told once", f"no longer: {problem}"]
+    writer.close()
+
+
+def test_an_error_is_not_over_while_somebody_reads(
+    store: Scripted, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody knows until it was tried again."""
+    monkeypatch.setattr(module, "SETTLE_EVERY", 0.0)
+    store.go.set()
+    store.read = 10**9
+    store.unsettleable = StoreError("no room")
+    writer = collect(store, lambda: TODAY)
+    writer.check()
+    until(lambda: len(caplog.records) == 1)
+    store.unsettleable = None
+    settled = store.settled
+    until(lambda: store.settled > settled + 2)
+    assert [record.getMessage() for record in caplog.records] == [
+        "traces of single batches are left: no room; told once"
+    ]
+    writer.close()
+
+
+def test_every_erasure_is_told(store: Scripted, caplog: pytest.LogCaptureFixture) -> None:
+    """An officer wants the proof, and an operator a trace of a clock that was wrong; a day without any is none."""
+    store.erasures = [
+        Erasure("habits v1", ("2026-W40", "2026-W41"), date(2026, 12, 1)),
+        Erasure("habits v2", ("2026-W41",)),
+        Erasure("habits v3"),
+    ]
+    store.problems = []
+    collect(store, lambda: TODAY).close()
+    assert [record.getMessage() for record in caplog.records] == [
+        "habits v1: erased the counts of 2 epochs, 2026-W40 to 2026-W41; the next counts are due on 2026-12-01",
+        "habits v2: erased the counts of 2026-W41; nothing is kept",
+    ]
+
+
+def test_a_process_that_is_forked_off_refuses(store: Scripted, admissions: list[Admission]) -> None:
+    """Its writer's thread stayed in the other: it says so, to whoever asks and in the log, once."""
+    writer = collect(store, lambda: TODAY)
+    store.go.set()
+    reader, end = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover
+        told = []
+        logging.getLogger("hushtally.collector").addHandler(handler := logging.Handler())
+        handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+        for ask in (writer.check, lambda: writer.add(admissions[0])):
+            try:
+                ask()
+            except Refusal as refusal:
+                told.append(refusal.detail)
+        os.write(end, "\n".join(told).encode())
+        os._exit(0)
+    os.close(end)
+    with os.fdopen(reader, encoding="utf-8") as file:
+        said = file.read().splitlines()
+    os.waitpid(child, 0)
+    why = "this process was forked off the one that counts, and cannot: the collector is run by `hushtally serve`"
+    assert said == [f"{why}; told once", why, why]
+    assert writer.add(admissions[0]) == admissions[0].batch
     writer.close()
 
 
