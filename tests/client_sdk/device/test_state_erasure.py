@@ -232,3 +232,59 @@ def test_nobody_waits_for_a_writer_to_note_that_nothing_is_due(lab, monkeypatch)
         other.execute("ROLLBACK")
         assert connection.execute("PRAGMA busy_timeout").fetchone() == (10_000,)
     assert client._device._state.erase()
+
+
+def test_what_sqlite_left_in_unused_space_goes_too(lab):
+    """As the single copy of a row that it moved while it rearranged pages."""
+    client = lab.client()
+    client.record("purchase", amount=1)
+    client.status()
+    with closing(sqlite3.connect(lab.path, isolation_level=None)) as other:
+        other.execute("PRAGMA secure_delete = OFF")
+        for text in (CANARY * 20, "a" * 100):
+            other.execute("INSERT INTO texts VALUES ('moved', ?)", (text,))
+            other.execute("DELETE FROM texts WHERE hash = 'moved'")
+    assert CANARY.encode() in lab.on_disk()
+    assert client.withdraw_consent()
+    assert CANARY.encode() not in lab.on_disk()
+
+
+def test_while_another_process_writes_it_stays_due_and_nobody_waits(lab):
+    client = lab.client()
+    client.record("purchase", amount=1, category=CANARY)
+    client.status()
+    erasure.due(client._device._state._connection)
+    with closing(sqlite3.connect(lab.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        assert not client._device._state.erase()
+        assert time.monotonic() - began < 9  # it would wait for ten
+        other.execute("ROLLBACK")
+    assert client._device._state.erase()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="mounting takes root")
+def test_without_room_to_rebuild_the_file_its_log_is_emptied_all_the_same(lab, tmp_path):
+    """On a full disk; what is in no table any more is overwritten once there is room."""
+    place = tmp_path / "small"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", place], capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        lab.folder, lab.path = place, place / "state.db"
+        client = lab.client()
+        for _ in range(6_000):
+            client.record("purchase", amount=1, category=CANARY)
+        client.status()
+        client._device._state._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (place / "filler").write_bytes(bytes(os.statvfs(place).f_bavail * os.statvfs(place).f_bsize - 100_000))
+        with client._device._state.transaction() as connection:
+            connection.execute("DELETE FROM events WHERE id <= 10")
+            erasure.due(connection)
+        assert not client._device._state.erase()
+        assert lab.path.with_name("state.db-wal").stat().st_size == 0
+        (place / "filler").unlink()
+        assert client._device._state.erase()
+        lab.close()
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
