@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from aggregator.consistency import consistent
 from aggregator.errors import NotEstimableError
 from aggregator.intervals import Floats, Interval, Population, normal_interval, simultaneous
 from aggregator.tally import Integers, Tally
+from client_sdk.channel import Channel
 from client_sdk.mechanisms import Rappor
 from client_sdk.wording import counted
 
@@ -70,24 +72,32 @@ def _tails(share: Floats, confidence: float) -> tuple[Floats, Floats]:
 
 
 class Group(NamedTuple):
-    """The reports of one hash group: how many, the bits that each value sets, and what came of them.
+    """The reports of one hash group: how many, the bits that each value sets, and how often each bit came as 1.
 
-    design: (domain, k), 0 or 1; debiased: (k,), the rates of the bits before the noise; within: (k, k), the sum of
-    squares and products around them over all reports.
+    design: (domain, k), 0 or 1; debiased: (k,), the rates of the bits before the noise.
     """
 
     n: int
     design: Floats
     debiased: Floats
-    within: Floats
+
+    def covariance(self, channel: Channel, shares: Floats) -> Floats:
+        """Covariance of the debiased bits of one report, (k, k), where customers hold values with these shares.
+
+        Bits depend on each other through the value alone; the noise of each is its own.
+        """
+        rates = shares @ self.design
+        between = (self.design.T * shares) @ self.design - np.outer(rates, rates)
+        return np.asarray(between + np.diag(channel.respondents_variance(rates, 1)))
 
 
 def regress(mechanism: Rappor, tally: Tally, population: Population = "customers") -> Regression:
     """Least squares of the reports' bits on the bits that each value sets, all hash groups together.
 
-    Unbiased, with the covariance of whole reports (sandwich: bits of one report depend on each other through its
-    value). population: "customers", or "respondents", whose share is known but for the noise. Raises NotEstimableError
-    where the bits cannot tell the values apart. Erlingsson, Pihur & Korolova 2014; White 1980.
+    Unbiased, with the covariance of whole reports at the closest shares that could be true: that of the reports
+    themselves would tell least where few of them hold a value, or none. population: "customers", or "respondents",
+    whose share is known but for the noise. Raises NotEstimableError where the bits cannot tell the values apart.
+    Erlingsson, Pihur & Korolova 2014.
     """
     groups = list(_groups(mechanism, tally))
     design = np.hstack([group.design for group in groups])
@@ -95,15 +105,11 @@ def regress(mechanism: Rappor, tally: Tally, population: Population = "customers
     debiased = np.concatenate([group.debiased for group in groups])
     inverse = _inverse(weighted @ design.T, mechanism)
     shares = inverse @ (weighted @ debiased)
-    residuals = np.split(debiased - shares @ design, len(groups))
-    around_fit = [
-        group.design @ (group.within + group.n * np.outer(residual, residual))
-        for group, residual in zip(groups, residuals, strict=True)
-    ]
-    spread = np.hstack(around_fit) @ design.T
+    possible = consistent(shares)
+    around = [group.n * group.design @ group.covariance(mechanism.channel, possible) for group in groups]
+    spread = np.hstack(around) @ design.T
     variance = np.sum(inverse @ spread * inverse, axis=1)
     if population == "respondents":
-        possible = np.clip(shares, 0, 1)
         variance = np.maximum(variance - possible * (1 - possible) / tally.n, 0)
     return Regression(shares, np.sqrt(variance))
 
@@ -111,15 +117,11 @@ def regress(mechanism: Rappor, tally: Tally, population: Population = "customers
 def _groups(mechanism: Rappor, tally: Tally) -> Iterator[Group]:
     numbers, begins = np.unique(tally.symbols >> mechanism.k, return_index=True)
     for number, begin, end in zip(numbers.tolist(), begins, [*begins[1:], tally.symbols.size], strict=True):
-        bits = _bits(tally.symbols[begin:end], mechanism.k).T.copy()
-        counts = tally.counts[begin:end].astype(np.float64)
+        counts = tally.counts[begin:end]
         n = int(counts.sum())
-        rate = bits @ counts / n
-        # Not `@`: its threads wait for each other on matrices as thin as these, for seconds on a busy machine.
-        pairs = np.einsum("is,js->ij", bits * counts, bits)
-        within = (pairs - n * np.outer(rate, rate)) / mechanism.channel.gain**2
+        rate = counts @ _bits(tally.symbols[begin:end], mechanism.k) / n
         set_by = np.array([mechanism.bits(number, value) for value in range(mechanism.domain)])
-        yield Group(n, _bits(set_by, mechanism.k), mechanism.channel.share(rate), within)
+        yield Group(n, _bits(set_by, mechanism.k), mechanism.channel.share(rate))
 
 
 def _bits(symbols: Integers, k: int) -> Floats:
