@@ -82,18 +82,20 @@ def utc_now() -> datetime:
 class Client:
     """Counts on this device, and answers surveys at random.
 
-    surveys: one survey or several. collector: its URL, https (plain http to loopback only). state: the path of the
-    one SQLite file, or ":memory:" for tests. cohort: one declared value for every cohort of the surveys, sent in the
-    clear. device: a local key that keeps several customers apart in one state file; it never leaves. Several
-    clients of one device, as of two libraries in an app, each have surveys of their own, and an event is kept for those
-    of the client that records it; ledger and withdrawals are the device's.
+    surveys: one survey or several. collector: its URL, https (plain http to loopback only). state: the path of the one
+    SQLite file, or ":memory:" for tests. cohort: one declared value for every cohort of the surveys, sent in the clear.
+    device: a local key that keeps several customers apart in one state file; it never leaves, and of it a salted hash
+    is kept there, from the first client on, consent or not. Several clients of one device, as of two libraries in an
+    app, each have surveys of their own, and an event is kept for those of the client that records it; ledger and
+    withdrawals are the device's.
 
     max_epsilon, max_lifetime_epsilon: the app's own ceilings for one report and for all surveys together; None: no
     limit of its own. keep_consent: consent outlives a new version of a survey, up to max_lifetime_epsilon, which it
     needs. That goes for a version that reveals more, too: ask again where `hushtally survey diff` says so. durable:
     every event is on the disk when `record` returns, or `on_error` is told. Else it gets there with the 64th event, or
     with the first call a second later. strict: `record` raises for what no survey names and for values that cannot be
-    kept. on_error: told of every failure that is kept out of the app. clock, randomness and transport are for tests.
+    kept. on_error: told of every failure that is kept out of the app; of silence, of deliveries that are tried again
+    and of what is dropped `status` tells. clock, randomness and transport are for tests.
 
     Raises ClientError for what the app cannot mean. After construction nothing raises into the app, `record` with
     strict=True aside. Where the state file cannot be used the client is silent, and `status` says why. Where it was

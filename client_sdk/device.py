@@ -341,9 +341,7 @@ class Device:
             # where the ledger may be an old one, what was spent is known only to be at most what was set aside
             most = plan.reserved
         coming = plan.next_answer(survey, self._clock().date()) if plan and silent is None else None
-        return SurveyStatus(
-            survey.id, survey.version, agreed, silent, before + here, before + most, withdrew, coming
-        )
+        return SurveyStatus(survey.id, survey.version, agreed, silent, before + here, before + most, withdrew, coming)
 
     def _withdrew(self, connection: sqlite3.Connection, survey: Survey) -> bool:
         answer = consent.receipt(connection, self._id, survey)
