@@ -12,8 +12,8 @@ from pathlib import Path
 
 from client_sdk.errors import HushtallyError
 
-START_SECONDS = 30.0
-STOP_SECONDS = 10.0
+START_SECONDS = 120.0
+STOP_SECONDS = 60.0
 _READY = re.compile(r" at (http://\S+)")
 
 
