@@ -17,6 +17,7 @@ from aggregator.intervals import Population
 from aggregator.summary import Row, summarize
 from aggregator.terminal import console
 from client_sdk.fields import shown
+from client_sdk.file_kinds import anothers_log
 from client_sdk.survey import Survey
 
 VERSION = re.compile(r"[0-9]{1,18}")
@@ -66,6 +67,7 @@ def estimate(
 
     SURVEY is a survey file, or the id (or id@version) of a survey in the database; without a version the newest.
     """
+    _require_no_log(database)
     with Database.open(database) as opened:
         found = find_survey(survey, opened)
         if survey == found.id:
@@ -77,6 +79,13 @@ def estimate(
     if not rows:
         click.echo(f"nothing collected yet, or kept no longer, for {found.name} in {database}", err=True)
     _show(rows, found, form)
+
+
+def _require_no_log(database: Path) -> None:
+    # not in Database.open, whose process may have a collector's store on the file
+    with suppress(OSError):  # what cannot be read is refused as it is opened
+        if problem := anothers_log(database):
+            raise DatabaseError(problem)
 
 
 def find_survey(name: str, database: Database) -> Survey:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from client_sdk.file_kinds import COLLECTOR
+from client_sdk.file_kinds import COLLECTOR, anothers_log, header
 from collector.store import StoreError
-
-NO_LOG = 1  # in the header of a database that was closed, or copied by SQLite: nothing of it is in a log
 
 
 def identity(path: Path) -> tuple[int, int] | None:
@@ -31,29 +29,14 @@ def require_writable(path: Path) -> None:
         raise StoreError(f"{path} cannot be written: {error.strerror}") from None
 
 
-def _require_no_log(path: Path) -> None:
-    """SQLite would write the log of a crashed collector into a backup that was put back over its database."""
-    log = path.with_name(f"{path.name}-wal")
-    # a collector that started since the header was read has a log, and has changed the header before
-    if log.exists() and log.stat().st_size and _header(path)[18:19] == bytes([NO_LOG]):
-        raise StoreError(
-            f"{path} was put in the place of another database, whose log is still there: with no collector running,"
-            f" delete {log} and {path}-shm, then start again"
-        )
-
-
-def _header(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(100)
-
-
 def stated(path: Path) -> tuple[int, int]:
     """The application id and the version that a file states, of a new one if it is missing or empty.
 
     Raises StoreError where no database can be, and for one beside which another's log is left.
     """
     try:
-        header = _header(path)
+        found = header(path)
+        problem = anothers_log(path)
     except FileNotFoundError:
         if path.parent.is_dir():
             return COLLECTOR, 0
@@ -62,10 +45,10 @@ def stated(path: Path) -> tuple[int, int]:
         raise StoreError(f"{path} is a folder, no database") from None
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from None
-    if not header:
+    if not found:
         return COLLECTOR, 0
-    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
+    if len(found) < 100 or not found.startswith(b"SQLite format 3\0"):
         return 0, 0
-    if header[18] == NO_LOG:
-        _require_no_log(path)
-    return int.from_bytes(header[68:72], "big"), int.from_bytes(header[60:64], "big")
+    if problem is not None:
+        raise StoreError(problem)
+    return int.from_bytes(found[68:72], "big"), int.from_bytes(found[60:64], "big")

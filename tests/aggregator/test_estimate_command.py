@@ -6,8 +6,10 @@ import csv
 import io
 import json
 import re
+import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -252,3 +254,29 @@ def test_a_database_that_cannot_be_read_says_why(tmp_path: Path, database: Path)
         assert result.exit_code == 1
         assert message in result.stderr
         assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_backup_beside_the_log_of_a_crash_is_refused(database: Path, tmp_path: Path) -> None:
+    """As the collector refuses it, also behind a link: SQLite would show a mixture; without the log it is read."""
+    log = database.with_name(f"{database.name}-wal")
+    copy = tmp_path / "crashed"
+    copy.mkdir()
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("VACUUM INTO ?", (str(copy / database.name),))
+        before = rows(run(database, "shop", "--format", "json"))
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("UPDATE counts SET count = count + 1")
+        connection.commit()
+        crashed = copy / log.name
+        shutil.copy(log, crashed)
+    (tmp_path / "link.db").symlink_to(copy / database.name)
+    for path in (copy / database.name, tmp_path / "link.db"):
+        result = run(path, "shop")
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr == (
+            f"Error: {copy / database.name} was put in the place of another database, whose log is still there, and may"
+            f" hold what that one counted last: with no collector running, move {crashed} and"
+            f" {copy / database.name}-shm away\n"
+        )
+    crashed.unlink()
+    assert rows(run(copy / database.name, "shop", "--format", "json")) == before

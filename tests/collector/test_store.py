@@ -19,12 +19,13 @@ from typing import Any
 
 import pytest
 
+from client_sdk import file_kinds
 from client_sdk.epochs import EpochLength
 from client_sdk.file_kinds import COLLECTOR, COLLECTOR_SCHEMA
 from client_sdk.report import Batch, Report
 from client_sdk.state import State
 from client_sdk.survey import Survey
-from collector import database_file, sqlite_store
+from collector import sqlite_store
 from collector.admission import Admission, admit
 from collector.cell import Cell
 from collector.sqlite_store import MIGRATIONS, SqliteStore
@@ -488,8 +489,8 @@ def test_a_backup_that_is_put_back_beside_the_log_of_a_crash_is_refused(
     with pytest.raises(StoreError) as caught:
         SqliteStore(copy / "counts.db")
     assert str(caught.value) == (
-        f"{copy}/counts.db was put in the place of another database, whose log is still there: with no collector"
-        f" running, delete {copy}/counts.db-wal and {copy}/counts.db-shm, then start again"
+        f"{copy}/counts.db was put in the place of another database, whose log is still there, and may hold what that"
+        f" one counted last: with no collector running, move {copy}/counts.db-wal and {copy}/counts.db-shm away"
     )
     assert (copy / "counts.db").read_bytes() == before
     (copy / "counts.db-wal").unlink()
@@ -517,14 +518,14 @@ def test_a_database_that_another_collector_has_just_opened_is_no_backup(
 ) -> None:
     """The header is read again once a log is found: it was of a closed database a moment before."""
     store.add([admitted(1)])
-    read, headers = database_file._header, []
+    read, headers = file_kinds.header, []
 
     def header(place: Path) -> bytes:
         found = read(place)
         headers.append(found)
-        return found[:18] + bytes([database_file.NO_LOG]) + found[19:] if len(headers) == 1 else found
+        return found[:18] + bytes([file_kinds.NO_LOG]) + found[19:] if len(headers) == 1 else found
 
-    monkeypatch.setattr(database_file, "_header", header)
+    monkeypatch.setattr(file_kinds, "header", header)
     monkeypatch.setattr(sqlite_store, "_open", set())  # it is another process's
     with closing(SqliteStore(path)) as second:
         assert total(second) == {1: 1}
