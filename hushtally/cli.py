@@ -12,7 +12,7 @@ from client_sdk.errors import HushtallyError
 try:
     import click
 except ImportError:  # the base install is the SDK alone
-    sys.exit("the hushtally command needs click; install it with: pip install 'hushtally[all]'")
+    sys.exit("the hushtally command needs click; run: pip install 'hushtally[all]' (in a checkout: '.[all]')")
 
 # command -> where it lives and the extra that brings what it needs
 COMMANDS = {

@@ -87,7 +87,10 @@ def test_without_click_there_is_one_line(tmp_path):
     """In the base install, which is the SDK, the command says what it needs."""
     done = run("--help", **without(tmp_path, "click"))
     assert done.returncode == 1
-    assert done.stderr == "the hushtally command needs click; install it with: pip install 'hushtally[all]'\n"
+    assert (
+        done.stderr
+        == "the hushtally command needs click; run: pip install 'hushtally[all]' (in a checkout: '.[all]')\n"
+    )
 
 
 def test_a_package_of_the_same_name_is_not_taken_for_ours(tmp_path):
