@@ -44,7 +44,10 @@ class Recommendation:
         assert epsilon is not None
         survey, rows = self.surveys[epsilon], self.outlooks[epsilon]
         within = points(max(row.half_width for row in rows))
-        words = f"epsilon {epsilon:g}: every segment within {within} each {survey.epoch}"
+        words = (
+            f"epsilon {epsilon:g}: each segment's {self.demand.confidence:.0%} interval reaches at most {within} to"
+            f" either side each {survey.epoch}"
+        )
         below = [one for one in self.outlooks if one < epsilon]
         if below:
             needed = max(row.devices_for_target for row in self.outlooks[below[-1]])

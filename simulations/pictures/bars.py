@@ -57,11 +57,12 @@ class Group:
 
 @dataclass(frozen=True)
 class Bars:
-    """Groups of bars on one scale, which holds all of every interval; key: what a dot and its bar are."""
+    """Groups of bars on a scale that holds all intervals; key: what a dot and its bar are; beside: the mark."""
 
     title: str
     key: str
     groups: Sequence[Group]
+    beside: str = "truth; outside the bar: a miss"
 
     width = WIDTH
 
@@ -75,8 +76,8 @@ class Bars:
     def description(self) -> str:
         """The bars in words, for who cannot see them."""
         return "; ".join(
-            f"{group.name} {bar.name}: truth {bar.truth:.1%}, estimate {bar.estimate:.1%}, interval {bar.low:.1%} to"
-            f" {bar.high:.1%}{', a miss' if bar.misses else ''}"
+            f"{group.name} {bar.name}: truth {bar.truth:.1%}, estimate {bar.estimate:z.1%}, interval {bar.low:z.1%} to"
+            f" {bar.high:z.1%}{', a miss' if bar.misses else ''}"
             for group in self.groups
             for bar in group.bars
         )
@@ -123,7 +124,7 @@ class Bars:
             Area(mark(0, (MARGIN + 14, y - 4), 4), BLUE),
             Words((MARGIN + 36, y), self.key, PALE, SIZE),
             Stroke([(WIDTH - 270, y - 12), (WIDTH - 270, y + 4)], RED, 3),
-            Words((WIDTH - 260, y), "truth; outside the bar: a miss", PALE, SIZE),
+            Words((WIDTH - 260, y), self.beside, PALE, SIZE),
         ]
 
     def _grid(self) -> list[Shape]:
@@ -143,7 +144,7 @@ class Bars:
             Area(mark(0, (self.x(bar.estimate), middle), 4), BLUE),
             Stroke([(truth, middle - 8), (truth, middle + 8)], RED, 3),
             Words((self._left - 10, y), fitted(bar.name, SIZE, NAME[1]), INK, SIZE, "end"),
-            Words((WIDTH - MARGIN - 40, y), f"{bar.estimate:.1%}", INK, SIZE, "end"),
+            Words((WIDTH - MARGIN - 40, y), f"{bar.estimate:z.1%}", INK, SIZE, "end"),
             *([Words((WIDTH - MARGIN, y), "miss", ALARM, SIZE, "end")] if bar.misses else []),
         ]
 

@@ -103,7 +103,7 @@ def _bars_text(bars: Bars) -> str:
             cells[column(bar.truth)] = "|"
             name = set_cell_size(bar.name, min(cell_len(bar.name), NAME))
             aligned = " " * (NAME - cell_len(name)) + name
-            lines.append(f"{aligned} {''.join(cells)} {bar.estimate:7.1%}{' miss' if bar.misses else ''}")
+            lines.append(f"{aligned} {''.join(cells)} {bar.estimate:z7.1%}{' miss' if bar.misses else ''}")
     return "\n".join(lines)
 
 

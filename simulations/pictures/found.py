@@ -131,7 +131,9 @@ def _in_one_epoch(rows: Sequence[Outcome]) -> Bars:
     shown = rows if len(rows) <= MOST_BARS else sorted(rows, key=lambda row: -row.truth)[:MOST_BARS]
     bars = [Bar(row.segment, row.estimate or 0.0, *_span(row), row.truth) for row in shown]
     about = counted(round(rows[0].reports), "report") + " on average" * (rows[0].repetitions > 1)
-    return Bars(_titled(rows, len(shown)), _key(rows[0]), [Group(rows[0].epoch, about, bars)])
+    words = (_titled(rows, len(shown)), _key(rows[0]), [Group(rows[0].epoch, about, bars)])
+    # A mean interval that leaves out the truth says that most did, not that one missed it.
+    return Bars(*words) if rows[0].repetitions == 1 else Bars(*words, "truth; outside the bar: missed mostly")
 
 
 def _over_epochs(rows: Sequence[Outcome]) -> Chart:

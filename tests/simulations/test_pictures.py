@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -238,7 +239,7 @@ def test_the_page_holds_everything_itself(example: Path, tmp_path: Path) -> None
     assert (parser.loads, parser.open) == ([], [])
     assert "url(" not in text
     assert text.count("<svg") == 3
-    assert "every segment within" in text
+    assert "95% interval reaches at most" in text
     for fact in (
         "zipf:1 for every question, an invented shape",
         "200,000, of which 100% take part",
@@ -307,6 +308,17 @@ def outcomes(segments: int, epochs: int = 1, repetitions: int = 1) -> list[Outco
         for epoch in range(epochs)
         for n in range(segments)
     ]  # fmt: skip
+
+
+def test_bars_of_means_say_what_they_are_and_no_zero_has_a_sign() -> None:
+    [picture] = simulation_pictures([replace(one, estimate=-0.0004) for one in outcomes(2, repetitions=5)])
+    assert isinstance(picture.chart, Bars)
+    words = [shape.text for shape in picture.chart.shapes if isinstance(shape, Words)]
+    assert "truth; outside the bar: missed mostly" in words
+    assert words.count("0.0%") == 2
+    assert "estimate 0.0%" in picture.chart.description
+    [single] = simulation_pictures(outcomes(2))
+    assert "truth; outside the bar: a miss" in [one.text for one in single.chart.shapes if isinstance(one, Words)]  # type: ignore[union-attr]
 
 
 def test_one_epoch_is_bars_that_name_their_segments() -> None:

@@ -41,7 +41,7 @@ def test_recommends_the_least_epsilon_that_meets_the_target(example: Path) -> No
     """Every smaller epsilon of the grid misses it, and the devices that it would need meet it."""
     found = tune(Definition.load(example), Demand(500_000, ceiling=HIGH), ANYONE)
     assert found.recommended is not None
-    assert found.reason.startswith(f"epsilon {found.recommended:g}: every segment within ")
+    assert found.reason.startswith(f"epsilon {found.recommended:g}: each segment's 95% interval reaches at most ")
     for epsilon, rows in found.outlooks.items():
         assert all(row.half_width <= 0.01 for row in rows) == (epsilon >= found.recommended)
     below = max(epsilon for epsilon in GRID if epsilon < found.recommended)
@@ -326,7 +326,8 @@ def test_the_verdict_comes_first_and_then_the_tables(example: Path) -> None:
     assert result.exit_code == 0, result.output
     verdict, _, rest = result.output.partition("\n\n")
     assert verdict.startswith(
-        "Epsilon 2.5: every segment within 0.84 points each week; 2 would need 560,000 devices. A"
+        "Epsilon 2.5: each segment's 95% interval reaches at most 0.84 points to either side each week; 2 would need"
+        " 560,000 devices. A"
     )
     assert "\n" not in verdict, "in a pipe no sentence is broken"
     assert rest.startswith("epsilon ")
