@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import threading
@@ -22,12 +23,16 @@ from waitress.utilities import RequestEntityTooLarge  # type: ignore[import-unty
 
 from client_sdk.errors import HushtallyError
 from client_sdk.report import MOST_BYTES
+from collector.complaints import Complaints
 
 GRACE = 10.0  # seconds that requests may still take after the signal
 TICK = 1.0  # seconds between looks at idle connections
 IDLE = 15  # seconds that a connection may wait for nothing: others may need its place
 MOST_READ = 2 * MOST_BYTES  # of a body; one that is larger still is cut off there
 MOST_CONNECTIONS = 900  # below the usual limit of 1,024 open files
+FEWEST_CONNECTIONS = 32
+RESERVE = 64  # open files for all but connections: the database, its log, what SQLite sets aside, the threads' own
+CROWD = 60.0  # seconds without one after which there is no longer a crowd
 
 
 class ServerError(HushtallyError):
@@ -52,6 +57,30 @@ def address(listening: socket.socket) -> str:
     """The address of a listening socket, as people write it in a browser."""
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def places() -> int:
+    """How many connections may be open; ServerError where the limit of open files leaves hardly any.
+
+    Beyond that limit every attempt to take a connection fails, and comes again at once. The limit is raised as far as
+    this process may.
+    """
+    wanted = MOST_CONNECTIONS + RESERVE
+    soft, hard = (wanted if limit == resource.RLIM_INFINITY else limit for limit in _limits())
+    if soft < wanted and soft < hard:
+        soft = min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, _limits()[1]))
+    found = min(MOST_CONNECTIONS, soft - RESERVE)
+    if found < FEWEST_CONNECTIONS:
+        raise ServerError(
+            f"the limit of open files (ulimit -n, LimitNOFILE) must be at least {FEWEST_CONNECTIONS + RESERVE},"
+            f" better {wanted}, but it is {soft}"
+        )
+    return found
+
+
+def _limits() -> tuple[int, int]:
+    return resource.getrlimit(resource.RLIMIT_NOFILE)
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
@@ -87,7 +116,10 @@ class Server:
     """Serves an application on a socket until SIGTERM or SIGINT; then finishes the requests that it has begun."""
 
     def __init__(self, app: Flask, listening: socket.socket, threads: int) -> None:
-        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # more requests than threads is what groups are for
+        # more requests than threads is what groups are for; of a crowd of connections it would tell each time
+        logging.getLogger("waitress").setLevel(logging.ERROR)
+        self._places = places()
+        self._crowded, self._crowded_until = Complaints(), 0.0
         self._map: dict[int, object] = {}
         self._stopping = threading.Event()
         self._server = create_server(
@@ -99,7 +131,7 @@ class Server:
             max_request_body_size=MOST_READ,
             inbuf_overflow=2 * MOST_READ,  # beyond it waitress takes a temporary file: no body goes to the disk
             log_socket_errors=False,
-            connection_limit=MOST_CONNECTIONS,
+            connection_limit=self._places,
             channel_timeout=IDLE,
             cleanup_interval=5,
         )
@@ -114,7 +146,14 @@ class Server:
             ready()
             while not self._stopping.is_set():
                 self._loop(TICK)
+                self._tell_crowd()
             self._drain()
+
+    def _tell_crowd(self) -> None:
+        if self._server.in_connection_overflow:
+            self._crowded_until = monotonic() + CROWD
+        crowded = monotonic() < self._crowded_until
+        self._crowded.tell([f"new connections wait: all {self._places} are taken"] if crowded else [])
 
     def _drain(self) -> None:
         self._server.accepting = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 import pytest
 
 from client_sdk.survey import Survey
+from collector import server as module
 from collector.app import create_app
-from collector.server import MOST_READ, Server, listen
+from collector.server import MOST_READ, Server, ServerError, listen, places
 
 Start = Callable[..., Any]
 HEAD = b"POST /v1/reports HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -61,3 +63,62 @@ def test_no_body_is_written_to_a_temporary_file(survey: Survey, tmp_path: Path) 
         settings = server._server.adj
     app.extensions["hushtally"].close()
     assert settings.max_request_body_size + settings.recv_bytes < settings.inbuf_overflow
+
+
+@pytest.mark.parametrize(
+    ("limits", "raised", "found"),
+    [
+        ((1_024, 4_096), None, 900),
+        ((resource.RLIM_INFINITY, resource.RLIM_INFINITY), None, 900),
+        ((256, resource.RLIM_INFINITY), (964, resource.RLIM_INFINITY), 900),
+        ((256, 512), (512, 512), 448),
+        ((256, 256), None, 192),
+        ((96, 96), None, 32),
+    ],
+)
+def test_there_are_no_more_connections_than_files_may_be_open(
+    limits: tuple[int, int], raised: tuple[int, int] | None, found: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond that limit none could be taken and none be refused; it is raised as far as it goes."""
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits)
+    monkeypatch.setattr(resource, "setrlimit", lambda _, wanted: asked.append(wanted))
+    assert places() == found
+    assert asked == ([] if raised is None else [raised])
+
+
+def test_hardly_any_open_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (95, 95))
+    with pytest.raises(ServerError) as caught:
+        places()
+    assert str(caught.value) == (
+        "the limit of open files (ulimit -n, LimitNOFILE) must be at least 96, better 964, but it is 95"
+    )
+
+
+def test_a_crowd_is_told_of_once(
+    survey: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However often places come free and are taken again; and when there was room for a minute."""
+    now = [1_000.0]
+    monkeypatch.setattr(module, "places", lambda: 192)
+    app = create_app([survey], tmp_path / "counts.db")
+    with listen("127.0.0.1", 0) as listening:
+        server = Server(app, listening, 1)
+        monkeypatch.setattr(module, "monotonic", lambda: now[0])
+        for now[0], full in (
+            (1.0, False),
+            (100.0, True),
+            (110.0, False),
+            (130.0, True),
+            (189.0, False),
+            (190.0, False),
+        ):
+            server._server.in_connection_overflow = full
+            server._tell_crowd()
+        monkeypatch.undo()
+        server._drain()
+        assert server._server.adj.connection_limit == 192
+    app.extensions["hushtally"].close()
+    line = "new connections wait: all 192 are taken"
+    assert [record.getMessage() for record in caplog.records] == [f"{line}; told once", f"no longer: {line}"]
