@@ -31,7 +31,7 @@ def advice(survey: Survey, today: date) -> list[str]:
     return [
         *_timing(survey, today),
         *_spending(survey),
-        *_lagging(survey),
+        *lagging(survey),
         *_telling(survey),
         *_unused(survey),
         *_dropped(survey),
@@ -81,7 +81,8 @@ def savings(survey: Survey) -> list[str]:
     return ways
 
 
-def _lagging(survey: Survey) -> list[str]:
+def lagging(survey: Survey) -> list[str]:
+    """What is said of permanent memory whose changes can be used up."""
     changes = survey.privacy.changes or 0
     most = max(len(question.segments) for question in survey.asked)
     if not survey.permanent or 1 + changes >= min(survey.answers, most):

@@ -7,6 +7,7 @@ import click
 from aggregator.command import Command
 from aggregator.formats import MOST_SHOWN
 from aggregator.terminal import console, print_words
+from client_sdk.advice import lagging
 from client_sdk.survey import Survey
 from client_sdk.wording import counted
 from simulations import fleet
@@ -100,6 +101,8 @@ def simulate(
     else:
         shown.print_rows(found)
     shown.print_pictures(drawn)
+    for line in lagging(survey):
+        click.echo(f"Warning: {line}", err=True)
 
 
 def _named_or_read(text: str, survey: Survey) -> Population:

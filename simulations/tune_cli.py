@@ -8,7 +8,7 @@ import click
 
 from aggregator.command import Command
 from aggregator.terminal import console, print_words
-from client_sdk.advice import MUCH
+from client_sdk.advice import MUCH, lagging
 from client_sdk.mechanisms import EPSILON_RANGE
 from client_sdk.survey import Survey
 from client_sdk.wording import counted
@@ -98,6 +98,8 @@ def tune(
         shown.print_rows(found.rows)
         click.echo(words, err=True)
     shown.print_pictures(drawn)
+    for line in lagging(survey):
+        click.echo(f"Warning: {line}", err=True)
 
 
 def _write(file: str, found: Tuning, survey: Survey) -> None:

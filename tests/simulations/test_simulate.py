@@ -290,13 +290,24 @@ def test_the_command_names_the_population(example: Path) -> None:
 
 def test_it_says_which_memory_is_not_followed(example: Path, tmp_path: Path) -> None:
     """Between epochs, of more devices than fit; with fewer, or without memory, there is nothing to say."""
-    permanent = 'memory = "permanent"\nepsilon_permanent = 2.0\nchanges = 3'
+    permanent = 'memory = "permanent"\nepsilon_permanent = 2.0\nchanges = 7'
     file = tmp_path / "permanent.toml"
     file.write_text(example.read_text(encoding="utf-8").replace('memory = "fresh"', permanent), encoding="utf-8")
     said = "each epoch is drawn apart; --engine clients follows what up to 200,000 devices remember between them\n"
     for survey, devices, words in ((file, "2e6", said), (file, "5e4", ""), (example, "2e6", "")):
         done = CliRunner().invoke(main, ["simulate", str(survey), "--devices", devices, "--epochs", "2"])
         assert (done.exit_code, done.stderr) == (0, words)
+
+
+@pytest.mark.parametrize("command", ["simulate", "tune"])
+def test_permanent_memory_that_falls_behind_is_said_last(example: Path, tmp_path: Path, command: str) -> None:
+    file = tmp_path / "permanent.toml"
+    for changes, warned in ((3, True), (7, False)):
+        permanent = f'memory = "permanent"\nepsilon_permanent = 2.0\nchanges = {changes}'
+        file.write_text(example.read_text(encoding="utf-8").replace('memory = "fresh"', permanent), encoding="utf-8")
+        done = CliRunner().invoke(main, [command, str(file), "--devices", "5e4"])
+        assert done.exit_code == 0
+        assert done.stderr.endswith("trends are told too small, and no interval shows it\n") == warned
 
 
 def test_nothing_published_says_what_it_takes(example: Path) -> None:
