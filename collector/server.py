@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import resource
 import signal
 import socket
 import threading
@@ -24,6 +23,11 @@ from waitress.utilities import RequestEntityTooLarge  # type: ignore[import-unty
 from client_sdk.errors import HushtallyError
 from client_sdk.report import MOST_BYTES
 from collector.complaints import Complaints
+
+try:
+    import resource
+except ImportError:  # Windows has no such limit
+    resource = None  # type: ignore[assignment]
 
 GRACE = 10.0  # seconds that requests may still take after the signal
 TICK = 1.0  # seconds between looks at idle connections
@@ -65,6 +69,8 @@ def places() -> int:
     Beyond that limit every attempt to take a connection fails, and comes again at once. The limit is raised as far as
     this process may.
     """
+    if resource is None:
+        return MOST_CONNECTIONS
     wanted = MOST_CONNECTIONS + RESERVE
     soft, hard = (wanted if limit == resource.RLIM_INFINITY else limit for limit in _limits())
     if soft < wanted and soft < hard:

@@ -87,6 +87,11 @@ def test_there_are_no_more_connections_than_files_may_be_open(
     assert asked == ([] if raised is None else [raised])
 
 
+def test_a_system_without_that_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("collector.server.resource", None)
+    assert places() == 900
+
+
 def test_hardly_any_open_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (95, 95))
     with pytest.raises(ServerError) as caught:
