@@ -55,7 +55,8 @@ class Row:
 def summarize(
     survey: Survey,
     tallies: Mapping[Cell, Tally],
-    by: Sequence[str] = (),
+    *,
+    by: Iterable[str] = (),
     confidence: float = 0.95,
     population: Population = "customers",
     questions: Iterable[str] | None = None,
@@ -68,6 +69,9 @@ def summarize(
     values that has reports; none: all customers together. questions, epochs: only these; None: all that have reports.
     today: the day in UTC on which the tallies were read; None: this one. ArgumentError for one that is not there.
     """
+    for name, given in (("by", by), ("question", questions), ("epoch", epochs)):
+        if isinstance(given, str):  # it would be read letter by letter
+            raise ArgumentError(name, f"must be several names, got the text {given!r}")
     names = _names(survey, by)
     asked = _questions(survey, questions)
     wanted = _epochs(tallies, epochs)
@@ -136,12 +140,13 @@ def _place(survey: Survey, names: Sequence[str], epoch: str, group: Group) -> tu
     return (survey.epoch.first_day(epoch), *values)
 
 
-def _names(survey: Survey, by: Sequence[str]) -> list[str]:
-    for name in by:
+def _names(survey: Survey, by: Iterable[str]) -> list[str]:
+    names = sorted(set(by))  # a definition that was stored has lost the order of its cohorts
+    for name in names:
         if name not in survey.cohorts:
             known = did_you_mean(name, survey.cohorts) or "; it declares none"
             raise ArgumentError("by", f"must be a cohort of {survey.name}, got {name!r}{known}")
-    return sorted(set(by))  # a definition that was stored has lost the order of its cohorts
+    return names
 
 
 def _questions(survey: Survey, questions: Iterable[str] | None) -> list[Question]:

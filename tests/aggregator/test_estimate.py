@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -168,6 +169,13 @@ def test_a_survey_without_cohorts_knows_none(survey_text: str) -> None:
     without = survey_text.replace('[cohorts]\nplatform = ["web", "ios"]\nplan = ["free", "paid"]\n', "")
     with pytest.raises(ArgumentError, match="by must be a cohort of shop v1, got 'plan'; it declares none"):
         summarize(Survey.parse(without), {}, by=["plan"])
+
+
+@pytest.mark.parametrize(("argument", "name"), [("by", "by"), ("questions", "question"), ("epochs", "epoch")])
+def test_one_name_is_no_list_of_names(survey: Survey, argument: str, name: str) -> None:
+    arguments: dict[str, Any] = {argument: "plan"}
+    with pytest.raises(ArgumentError, match=f"^{name} must be several names, got the text 'plan'$"):
+        summarize(survey, {}, **arguments)
 
 
 def test_a_mechanism_will_do_for_a_question(survey: Survey) -> None:
