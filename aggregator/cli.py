@@ -74,7 +74,13 @@ def estimate(
             _tell_older(found, opened)
         tallies = opened.tallies(found)
     rows = summarize(
-        found, tallies, by, confidence, population, questions or None, (epochs or None) if tallies else None
+        found,
+        tallies,
+        by=by,
+        confidence=confidence,
+        population=population,
+        questions=questions or None,
+        epochs=(epochs or None) if tallies else None,
     )
     if not rows:
         click.echo(f"nothing collected yet, or kept no longer, for {found.name} in {database}", err=True)

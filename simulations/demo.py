@@ -97,7 +97,7 @@ def compare(survey: Survey, database: Path, customers: Sequence[Customer]) -> li
     for question in survey.asked:
         asked = [question.id]
         for row in summarize(survey, tallies, questions=asked) + summarize(
-            survey, tallies, ["acquired"], questions=asked
+            survey, tallies, by=["acquired"], questions=asked
         ):
             truth = true_shares(groups.get(row.cohort.get("acquired", ""), customers), question.id)
             lines.append(Line(row, truth.get(row.segment, 0.0)))
