@@ -49,7 +49,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Fault:
-    """A failure that was kept out of the app: in which call, of what kind, and why; no value is in it."""
+    """A failure that was kept out of the app: in which call, of what kind and why; nothing recorded is in it."""
 
     during: str
     kind: str
@@ -164,8 +164,8 @@ class Client:
 
         Returns whether it is noted in the file. False where the file cannot be used, with DO_NOT_TRACK or
         HUSHTALLY_DISABLED set, and after `close`: nothing tries it again. False also where the device agrees to a newer
-        version of a survey, as while an app is rolled out or back: that consent stays as it is. A file that could not
-        be opened before is tried once more.
+        version of a survey, as while an app is rolled out or back: that consent stays as it is, and what is agreed to
+        of other surveys is noted. A file that could not be opened before is tried once more.
         """
 
         self._reopen("grant_consent")
@@ -244,7 +244,9 @@ class Client:
         """
         if not isinstance(timeout, int | float):
             self._tell(
-                "flush", ClientError("timeout must be seconds"), f"flush: timeout must be seconds, got {timeout!r}"
+                "flush",
+                ClientError("timeout must be seconds"),
+                f"flush: timeout must be seconds, got {type(timeout).__name__}",
             )
             return False
         done = self._within(timeout, lambda: self._run("flush", lambda one: one.send(timeout, wait=True), False))

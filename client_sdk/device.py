@@ -140,13 +140,16 @@ class Device:
                 # or another process has, as the parent of a forked one, and consent may have been given since
                 if self._withdrawals is None or self._withdrawals == consent.withdrawals(connection, self._id):
                     self._write_withdrawal(connection)
+                    with suppress(OSError, StateError):  # where the mark cannot be read, it stands all the same
+                        self._state.outdate_copies(connection)
             self._permission.withdrawing = False
-            with suppress(OSError, StateError, sqlite3.Error):  # it stands all the same
-                self._state.outdate_copies()
+            with suppress(OSError, StateError, sqlite3.Error):  # a later call marks it
+                self._state.mark()
             for one in self._state.users:  # what other clients of this device are just sending, too
                 if isinstance(one, Device) and one._id == self._id:
                     one.delivery.cut()
         self._state.erase()
+        self._state.rebuild()
 
     def _write_withdrawal(self, connection: sqlite3.Connection) -> None:
         sound = seal.holds(connection, self._id)

@@ -1,8 +1,10 @@
-"""What was deleted for good must not stay in the state file's log or unused space: noted with it, done soon after."""
+"""What was deleted for good must not stay in the log of the state file either: noted with it, done soon after."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 MOST_REBUILT = (
     2**24
@@ -15,37 +17,49 @@ def due(connection: sqlite3.Connection) -> None:
 
 
 def empty(connection: sqlite3.Connection) -> bool:
-    """Empties the log, and of a small file the unused space, if that is due; whether it is not due any more.
+    """Empties the log if that is due; whether it is not due any more.
 
     Nobody waits: while another process is in the midst of reading or writing it stays due.
     """
     (due,) = connection.execute("SELECT erasing FROM file").fetchone()
     if not due:
         return True
-    (patience,) = connection.execute("PRAGMA busy_timeout").fetchone()
-    (size,) = connection.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").fetchone()
-    connection.execute("PRAGMA busy_timeout = 0")
-    try:
-        rebuilt = size > MOST_REBUILT or _rebuild(connection)
-        if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] or not rebuilt:
+    with _at_once(connection):
+        try:
+            if not _empty_log(connection):
+                return False
+            # another process may have deleted more since
+            done = connection.execute("UPDATE file SET erasing = 0 WHERE erasing = ?", (due,))
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
             return False
-        # another process may have deleted more since
-        done = connection.execute("UPDATE file SET erasing = 0 WHERE erasing = ?", (due,))
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-            raise
-        return False
-    finally:
-        connection.execute(f"PRAGMA busy_timeout = {patience}")
     return done.rowcount == 1
 
 
-def _rebuild(connection: sqlite3.Connection) -> bool:
-    """Writes the file anew; not while another process writes, nor without room for it."""
+def rebuild(connection: sqlite3.Connection) -> None:
+    """Writes a small file anew, without the single copies of rows that SQLite moved; once the log is empty.
+
+    Tried once, where nobody reads or writes it: what is in no table is overwritten as its place is used again.
+    """
+    (size,) = connection.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").fetchone()
+    if size <= MOST_REBUILT:
+        with suppress(sqlite3.Error), _at_once(connection):
+            # the new file goes through the log, which would grow by it each time that somebody reads
+            if _empty_log(connection):
+                connection.execute("VACUUM")
+                _empty_log(connection)
+
+
+def _empty_log(connection: sqlite3.Connection) -> bool:
+    return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+
+
+@contextmanager
+def _at_once(connection: sqlite3.Connection) -> Iterator[None]:
+    (patience,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute("PRAGMA busy_timeout = 0")
     try:
-        connection.execute("VACUUM")
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL):
-            raise
-        return False
-    return True
+        yield
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {patience}")

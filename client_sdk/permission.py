@@ -56,7 +56,7 @@ class Permission:
 
     def covers(self, connection: sqlite3.Connection, survey: Survey) -> bool:
         """Whether the customer agrees to the survey."""
-        return consent.granted(connection, self._device, survey, self._keep) and not self.withdrawing
+        return consent.granted(connection, self._device, survey, self._keeps(connection)) and not self.withdrawing
 
     def longest(self, connection: sqlite3.Connection) -> Callable[[str], int]:
         """For how many days, today included, events of a name may be of use; 0 where nobody needs them.
@@ -78,7 +78,12 @@ class Permission:
         running = [survey for survey in self._surveys if today <= survey.ends and survey.id in standing]
         self.replaced = any(silent.get(survey.digest) == schedule.REPLACED for survey in running)
         known = [survey for survey in running if survey.digest not in silent]
-        return [survey for survey in known if consent.covers(standing, survey, self._keep)], known
+        keep = self._keeps(connection)
+        return [survey for survey in known if consent.covers(standing, survey, keep)], known
+
+    def _keeps(self, connection: sqlite3.Connection) -> bool:
+        """Whether consent outlives a version: not in a file that was put back, which may lack a withdrawal."""
+        return self._keep and not schedule.doubted(connection)
 
 
 def switched_off() -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 
@@ -40,6 +41,6 @@ def plainly(error: Exception) -> str:
     named = [_OF_NETWORK[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in _OF_NETWORK]
     if named:
         return named[0]
-    if isinstance(error, OSError) and error.errno:
+    if isinstance(error, OSError) and isinstance(error.errno, int) and error.errno in errno.errorcode:
         return os.strerror(error.errno)  # never its own: that names files
     return type(error).__name__

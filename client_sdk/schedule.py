@@ -90,7 +90,7 @@ def take_up(
 ) -> Schedule:
     """The device's schedule, drawn if there is none yet and never again, with epsilon set aside if there is room.
 
-    An older version of the survey goes silent with it.
+    An older version of the survey goes silent with it, and one is silent from the start where a newer one was taken up.
     """
     plan = find(connection, device, survey) or _draw(connection, device, survey, today, randomness)
     if plan.reserved or plan.silent:
@@ -110,7 +110,12 @@ def _draw(connection: sqlite3.Connection, device: int, survey: Survey, today: da
     if seen:
         # what is past for an older version is past for this one; the present epoch the older one may have left out
         seen = survey.epoch.start(date.fromordinal(seen)).toordinal() - 1
-    _silence(connection, SUPERSEDED, "device = ? AND survey = ?", device, survey.id)
+    (newer,) = connection.execute(
+        "SELECT count(*) FROM schedules WHERE device = ? AND survey = ? AND version > ?",
+        (device, survey.id, survey.version),
+    ).fetchone()
+    if not newer:
+        _silence(connection, SUPERSEDED, "device = ? AND survey = ?", device, survey.id)
     connection.execute(  # what was set aside for a version that never answered is free again
         "UPDATE schedules SET reserved = 0 WHERE device = ? AND survey = ? AND silent = ? AND NOT EXISTS"
         " (SELECT 1 FROM ledger WHERE ledger.device = schedules.device AND ledger.digest = schedules.digest)",
@@ -120,7 +125,7 @@ def _draw(connection: sqlite3.Connection, device: int, survey: Survey, today: da
     # where it may have been answered from another state of this file, all that it may cost may have been spent
     reserved = survey.lifetime_epsilon if doubts is None else 0.0
     connection.execute(
-        "INSERT INTO schedules VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+        "INSERT INTO schedules VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             device,
             survey.digest,
@@ -132,6 +137,8 @@ def _draw(connection: sqlite3.Connection, device: int, survey: Survey, today: da
             seen or 0,
             reserved,
             -1 if doubts is None else doubts,
+            SUPERSEDED if newer and doubts is not None else None,
+            survey.version,
         ),
     )
     plan = find(connection, device, survey)
@@ -183,6 +190,11 @@ def forget(connection: sqlite3.Connection, device: int) -> None:
 def doubt_all(connection: sqlite3.Connection) -> None:
     """Ends every part of every device of this file for good, and of surveys that began before it was noticed."""
     connection.execute("UPDATE file SET doubts = doubts + 1, doubted = NULL")
+
+
+def doubted(connection: sqlite3.Connection) -> bool:
+    """Whether the file was ever found to be another than the one last written."""
+    return bool(connection.execute("SELECT doubts FROM file").fetchone()[0])
 
 
 def _doubts(connection: sqlite3.Connection, survey: Survey, today: date) -> int | None:

@@ -28,7 +28,7 @@ CREATE INDEX events_by_device ON events(device);
 CREATE TABLE schedules(
     device INTEGER, digest TEXT, survey TEXT NOT NULL, permanent INTEGER NOT NULL, ends INTEGER NOT NULL,
     questions TEXT NOT NULL, phase INTEGER NOT NULL, seen INTEGER NOT NULL, reserved REAL NOT NULL,
-    doubts INTEGER NOT NULL, silent TEXT, PRIMARY KEY(device, digest)) WITHOUT ROWID;
+    doubts INTEGER NOT NULL, silent TEXT, version INTEGER NOT NULL, PRIMARY KEY(device, digest)) WITHOUT ROWID;
 CREATE TABLE answers(
     device INTEGER, digest TEXT, question TEXT, value INTEGER, symbol INTEGER NOT NULL, used INTEGER NOT NULL,
     PRIMARY KEY(device, digest, question, value)) WITHOUT ROWID;

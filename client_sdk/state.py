@@ -212,13 +212,11 @@ class State(Forking):
                 self._identity.draw(connection)
         self.mark_soon()
 
-    def outdate_copies(self) -> None:
-        """Has copies of the file that were made before be known as such, though no answer was given since."""
+    def outdate_copies(self, connection: sqlite3.Connection) -> None:
+        """Has copies of the file that were made before be known as such, once it is marked. Within a transaction."""
         if self._identity:
-            with self.transaction() as connection:
-                self._identity.verify(connection)
-                self._identity.draw(connection)
-            self.mark()
+            self._identity.verify(connection)
+            self._identity.draw(connection)
 
     def mark(self) -> None:
         """To be called before anything is sent: from now on an older copy of the file is known as one."""
@@ -280,6 +278,11 @@ class State(Forking):
         """
         with self.lock() as connection:
             return erasure.empty(connection)
+
+    def rebuild(self) -> None:
+        """See `erasure.rebuild`."""
+        with self.lock() as connection:
+            erasure.rebuild(connection)
 
     def _adopt(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         """Takes a new connection, to be closed with this state at the latest, in whatever cycle that is found."""

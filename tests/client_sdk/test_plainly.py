@@ -28,6 +28,8 @@ from client_sdk.transport import NoAnswer
         (OSError(errno.ENETUNREACH, "canary"), "Network is unreachable"),
         (PermissionError(errno.EACCES, "canary", "/canary"), "Permission denied"),
         (OSError("canary"), "OSError"),
+        (OSError("canary", "canary"), "OSError"),
+        (OSError(10**30, "canary"), "OSError"),
         (KeyError("canary"), "KeyError"),
         (sqlite3.ProgrammingError("canary"), "ProgrammingError"),
     ],

@@ -181,7 +181,7 @@ class TestWhatIsTold:
 
     def test_a_flush_of_no_length_is_told(self, make_client: Make, caplog: pytest.LogCaptureFixture) -> None:
         assert make_client().flush(None) is False  # type: ignore[arg-type]
-        assert caplog.messages == ["flush: timeout must be seconds, got None"]
+        assert caplog.messages == ["flush: timeout must be seconds, got NoneType"]
 
     def test_an_error_handler_that_fails_is_kept_out_too(
         self, make_client: Make, caplog: pytest.LogCaptureFixture, clock: ScriptedClock

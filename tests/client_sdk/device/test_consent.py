@@ -163,6 +163,23 @@ def test_an_older_app_leaves_the_consent_to_the_newer_version_alone(lab, caplog,
     assert [batch.version for batch in lab.recorder.batches] == [*([1] if known else []), 2, 2]
 
 
+def test_an_older_app_that_keeps_consent_does_not_take_the_newer_versions_place(lab):
+    """The consent was given to an even older one, and nobody is asked again."""
+    kept = {"keep_consent": True, "max_lifetime_epsilon": 1_000}
+    lab.live(lab.client(**kept))
+    new = lab.client(lab.survey(version=3), agreed=False, **kept)
+    lab.live(new)
+    old = lab.client(lab.survey(version=2), agreed=False, **kept)
+    lab.live_together([old, new])
+    assert [batch.version for batch in lab.recorder.batches] == [1, 3, 3]
+    assert (lab.silence(old), lab.silence(new)) == ("another version took its place", None)
+    old.withdraw_consent()
+    old.grant_consent()
+    new.grant_consent()
+    lab.live_together([old, new])
+    assert [batch.version for batch in lab.recorder.batches] == [1, 3, 3, 3]
+
+
 def test_what_is_recorded_after_another_process_was_given_consent(lab, monkeypatch):
     """It is seen within a second, without a tick, and at once by a client that was asked how it stands."""
     waiting, asked = lab.client(agreed=False), lab.client(agreed=False)

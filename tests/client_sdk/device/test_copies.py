@@ -165,6 +165,45 @@ class TestCopies:
         assert lab.silence(client) == REPLACED
         assert len(lab.recorder.batches) == epochs
 
+    def test_a_file_put_back_keeps_no_consent_to_a_version_that_begins_later(self, lab, tmp_path):
+        """Its withdrawal is not known any more, and what was agreed to would last with keep_consent."""
+        kept = {"keep_consent": True, "max_lifetime_epsilon": 1_000}
+        lab.folder = tmp_path / "device"
+        lab.folder.mkdir()
+        lab.path = lab.folder / "state.db"
+        self.live(lab, 1, **kept)
+        shutil.copytree(lab.folder, tmp_path / "backup")
+        time.sleep(0.02)
+        assert lab.client(agreed=False, **kept).withdraw_consent()
+        lab.end()
+        copy_over(tmp_path / "backup", lab.folder)
+        self.live(lab, 1, agreed=False, **kept)
+        later = lab.survey(version=2, starts="2026-11-10", ends="2026-11-21")
+        client = lab.client(later, agreed=False, **kept)
+        lab.live(client, 12)
+        assert not client.status().surveys[0].consent
+        assert [batch.version for batch in lab.recorder.batches] == [1]
+
+    def test_what_outdates_copies_is_noted_with_the_withdrawal(self, lab, tmp_path, monkeypatch):
+        """A process that dies before it marks leaves that to the next one."""
+        lab.folder = tmp_path / "device"
+        lab.folder.mkdir()
+        lab.path = lab.folder / "state.db"
+        self.live(lab, 1)
+        shutil.copytree(lab.folder, tmp_path / "backup")
+        time.sleep(0.02)
+        with monkeypatch.context() as patch:
+            patch.setattr("client_sdk.identity.Identity.mark", lambda *_: None)
+            assert lab.client(agreed=False).withdraw_consent()
+            assert pending(lab.path) != [(None,)]
+            lab.end()
+        self.live(lab, 1, agreed=False)
+        copy_over(tmp_path / "backup", lab.folder)
+        client = lab.client(agreed=False)
+        lab.live(client, 3)
+        assert lab.silence(client) == REPLACED
+        assert len(lab.recorder.batches) == 1
+
     def test_a_withdrawal_stands_although_the_mark_cannot_be_written(self, lived, monkeypatch):
         client = lived.client()
 

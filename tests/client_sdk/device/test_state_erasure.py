@@ -2,6 +2,8 @@
 
 import gc
 import os
+import resource
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -263,28 +265,44 @@ def test_while_another_process_writes_it_stays_due_and_nobody_waits(lab):
     assert client._device._state.erase()
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="mounting takes root")
-def test_without_room_to_rebuild_the_file_its_log_is_emptied_all_the_same(lab, tmp_path):
-    """On a full disk; what is in no table any more is overwritten once there is room."""
-    place = tmp_path / "small"
-    place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", place], capture_output=True).returncode:
-        pytest.skip("mounting is not allowed here")
+def test_a_reader_does_not_make_the_log_grow_by_the_file(lab):
+    """It is rebuilt only once its log is empty, and then once."""
+    client = lab.client()
+    for index in range(3_000):
+        client.record("purchase", amount=index, category=CANARY)
+    client.status()
+    with closing(sqlite3.connect(lab.path, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM events").fetchone()
+        assert not client.withdraw_consent()
+        before = lab.path.with_name("state.db-wal").stat().st_size
+        for _ in range(5):
+            client.status()
+            client.tick()
+        assert lab.path.with_name("state.db-wal").stat().st_size < before + 100_000
+        other.execute("ROLLBACK")
+    client.tick()
+    assert CANARY.encode() not in lab.on_disk()
+
+
+def test_a_file_that_cannot_be_rebuilt_is_no_failure(lab):
+    """As where a quota or a limit of files leaves no room for it: the withdrawal stands, and all goes on."""
+    client = lab.client()
+    for index in range(3_000):
+        client.record("purchase", amount=index, category=CANARY)
+    client.status()
+    client._device._state._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (lab.path.stat().st_size, before[1]))
     try:
-        lab.folder, lab.path = place, place / "state.db"
-        client = lab.client()
-        for _ in range(6_000):
-            client.record("purchase", amount=1, category=CANARY)
-        client.status()
-        client._device._state._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        (place / "filler").write_bytes(bytes(os.statvfs(place).f_bavail * os.statvfs(place).f_bsize - 100_000))
         with client._device._state.transaction() as connection:
             connection.execute("DELETE FROM events WHERE id <= 10")
             erasure.due(connection)
-        assert not client._device._state.erase()
-        assert lab.path.with_name("state.db-wal").stat().st_size == 0
-        (place / "filler").unlink()
         assert client._device._state.erase()
-        lab.close()
+        client._device._state.rebuild()
     finally:
-        subprocess.run(["umount", "-l", place], check=True)
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert lab.rows("SELECT count(*) FROM events") == [(2_990,)]
+    assert client.withdraw_consent()
+    assert lab.faults == []
