@@ -21,20 +21,21 @@ def empty(connection: sqlite3.Connection) -> bool:
 
     Nobody waits: while another process is in the midst of reading or writing it stays due.
     """
-    (due,) = connection.execute("SELECT erasing FROM file").fetchone()
-    if not due:
+    due, done = connection.execute("SELECT erasing, erased FROM file").fetchone()
+    if due == done:
         return True
     with _at_once(connection):
         try:
             if not _empty_log(connection):
                 return False
+            connection.execute("UPDATE file SET erased = ? WHERE erased < ?", (due, due))
             # another process may have deleted more since
-            done = connection.execute("UPDATE file SET erasing = 0 WHERE erasing = ?", (due,))
+            (now,) = connection.execute("SELECT erasing FROM file").fetchone()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
             return False
-    return done.rowcount == 1
+    return bool(now == due)
 
 
 def rebuild(connection: sqlite3.Connection) -> None:

@@ -14,7 +14,8 @@ VERSION = 1
 _TABLES = """
 CREATE TABLE file(
     salt BLOB NOT NULL, settled BLOB, pending BLOB, drawn INTEGER, mark TEXT, changed INTEGER,
-    doubts INTEGER NOT NULL, doubted INTEGER, erasing INTEGER NOT NULL, census BLOB NOT NULL, seal BLOB);
+    doubts INTEGER NOT NULL, doubted INTEGER, erasing INTEGER NOT NULL,
+    erased INTEGER NOT NULL DEFAULT 0, census BLOB NOT NULL, seal BLOB);
 CREATE TABLE devices(
     device INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, withdrawals INTEGER NOT NULL DEFAULT 0, seal BLOB NOT NULL);
 CREATE TABLE consents(

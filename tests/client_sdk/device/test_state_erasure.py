@@ -215,6 +215,27 @@ def test_what_is_erased_while_another_process_empties_the_log_stays_due(lab, mon
     assert CANARY.encode() not in lab.on_disk()
 
 
+def test_what_two_processes_erase_in_turn_is_not_taken_for_done(lab):
+    """The other one empties the log and deletes more in the moment in which this one has emptied it."""
+    state = lab.client()._device._state
+    with closing(sqlite3.connect(lab.path, isolation_level=None)) as other:
+        erasure.due(other)
+
+        class Slow:
+            def execute(self, statement, *values):
+                if statement.startswith("UPDATE") and not turns:
+                    turns.append(erasure.empty(other))
+                    erasure.due(other)
+                return state._connection.execute(statement, *values)
+
+        turns = []
+        assert not erasure.empty(Slow())
+        assert turns == [True]
+        assert lab.rows("SELECT erasing - erased FROM file") == [(1,)]
+    assert state.erase()
+    assert lab.rows("SELECT erasing - erased FROM file") == [(0,)]
+
+
 def test_nobody_waits_for_a_writer_to_note_that_nothing_is_due(lab, monkeypatch):
     client = lab.client()
     with closing(sqlite3.connect(lab.path, isolation_level=None)) as other:
