@@ -74,7 +74,7 @@ class Identity:
             self._settle(connection, os.urandom(TOKEN_BYTES))
 
     def draw(self, connection: sqlite3.Connection) -> None:
-        """Draws a token. Within the transaction that gives an answer, or after one that older copies must not undo."""
+        """Draws a token. Within the transaction that gives an answer or notes a withdrawal: older copies lack it."""
         connection.execute("UPDATE file SET pending = ?, drawn = ?", (os.urandom(TOKEN_BYTES), time.time_ns()))
 
     def settled(self, connection: sqlite3.Connection) -> bool:
