@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from aggregator.errors import ArgumentError
+from hushtally.aggregator.errors import ArgumentError
 
 
 class Command(click.Command):

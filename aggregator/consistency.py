@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aggregator.intervals import Floats
+from hushtally.aggregator.intervals import Floats
 
 
 def consistent(estimate: Floats) -> Floats:

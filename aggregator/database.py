@@ -14,13 +14,13 @@ from typing import Any, Self
 import numpy as np
 import sqlite_utils
 
-from aggregator.errors import DatabaseError
-from aggregator.tally import Cell, Tally
-from client_sdk.errors import SurveyError
-from client_sdk.fields import did_you_mean
-from client_sdk.file_kinds import no_collector
-from client_sdk.survey import Survey
-from client_sdk.survey_changes import changed
+from hushtally.aggregator.errors import DatabaseError
+from hushtally.aggregator.tally import Cell, Tally
+from hushtally.client_sdk.error_text import did_you_mean
+from hushtally.client_sdk.errors import SurveyError
+from hushtally.client_sdk.protocol.store_file import no_collector
+from hushtally.client_sdk.survey import Survey
+from hushtally.client_sdk.survey.differences import changed
 
 TALLIES = """
     SELECT cell, symbol, count FROM counts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from client_sdk.errors import HushtallyError
+from hushtally.client_sdk.errors import HushtallyError
 
 
 class DatabaseError(HushtallyError):

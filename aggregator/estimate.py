@@ -7,9 +7,9 @@ from typing import get_args
 
 import numpy as np
 
-from aggregator.consistency import consistent
-from aggregator.errors import EstimateError
-from aggregator.intervals import (
+from hushtally.aggregator.consistency import consistent
+from hushtally.aggregator.errors import EstimateError
+from hushtally.aggregator.intervals import (
     Booleans,
     Floats,
     Interval,
@@ -19,11 +19,11 @@ from aggregator.intervals import (
     share_interval,
     simultaneous,
 )
-from aggregator.regression import regress
-from aggregator.support import support_counts
-from aggregator.tally import Tally
-from client_sdk.mechanisms import Mechanism, Rappor
-from client_sdk.questions import Question
+from hushtally.aggregator.regression import regress
+from hushtally.aggregator.support import support_counts
+from hushtally.aggregator.tally import Tally
+from hushtally.client_sdk.mechanisms import Mechanism, Rappor
+from hushtally.client_sdk.survey.questions import Question
 
 CONFIDENCE_RANGE = (0.5, 0.9999)
 # shares, standard errors, intervals of each and of all at once, which were detected

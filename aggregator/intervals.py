@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, betaincinv, gammaln, ndtri
 
-from aggregator.tally import Integers
-from client_sdk.channel import Channel
-from client_sdk.mechanisms import Mechanism
+from hushtally.aggregator.tally import Integers
+from hushtally.client_sdk.mechanisms import Mechanism
+from hushtally.client_sdk.mechanisms.channel import Channel
 
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]

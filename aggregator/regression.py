@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from aggregator.consistency import consistent
-from aggregator.errors import NotEstimableError
-from aggregator.intervals import Floats, Interval, Population, normal_interval, simultaneous
-from aggregator.tally import Integers, Tally
-from client_sdk.channel import Channel
-from client_sdk.mechanisms import Rappor
-from client_sdk.wording import counted
+from hushtally.aggregator.consistency import consistent
+from hushtally.aggregator.errors import NotEstimableError
+from hushtally.aggregator.intervals import Floats, Interval, Population, normal_interval, simultaneous
+from hushtally.aggregator.tally import Integers, Tally
+from hushtally.client_sdk.explain.wording import counted
+from hushtally.client_sdk.mechanisms import Rappor
+from hushtally.client_sdk.mechanisms.channel import Channel
 
 CONVERGED = 64  # steps: each leaves at most .71 of what is still to go
 SEPARABLE = 1e-9  # of the largest eigenvalue: below it two sets of values set the same bits

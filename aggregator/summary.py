@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
-from aggregator.errors import ArgumentError, NotEstimableError
-from aggregator.estimate import estimate
-from aggregator.intervals import Population
-from aggregator.tally import Cell, Tally
-from client_sdk.fields import did_you_mean
-from client_sdk.questions import Question
-from client_sdk.survey import Survey
+from hushtally.aggregator.errors import ArgumentError, NotEstimableError
+from hushtally.aggregator.estimate import estimate
+from hushtally.aggregator.intervals import Population
+from hushtally.aggregator.tally import Cell, Tally
+from hushtally.client_sdk.error_text import did_you_mean
+from hushtally.client_sdk.survey import Survey
+from hushtally.client_sdk.survey.questions import Question
 
 Group = tuple[str, ...]  # one value of each cohort asked for; () is all customers
 

@@ -9,10 +9,10 @@ from functools import singledispatch
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregator.errors import EstimateError
-from aggregator.tally import Integers, Tally
-from client_sdk.mechanisms import Affine, Direct, Mechanism, Permanent, Projective, Subset
-from client_sdk.mechanisms.unary import Unary
+from hushtally.aggregator.errors import EstimateError
+from hushtally.aggregator.tally import Integers, Tally
+from hushtally.client_sdk.mechanisms import Affine, Direct, Mechanism, Permanent, Projective, Subset
+from hushtally.client_sdk.mechanisms.unary import Unary
 
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]

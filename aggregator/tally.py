@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from aggregator.errors import EstimateError
+from hushtally.aggregator.errors import EstimateError
 
 Integers = NDArray[np.int64]
 

@@ -25,13 +25,13 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter, sleep
 
-from client_sdk.report import Batch, Report
-from client_sdk.survey import Survey
-from collector import writer as writing
-from collector.admission import Admission, admit
-from collector.metrics import Metrics
-from collector.sqlite_store import SqliteStore
-from collector.writer import Writer
+from hushtally.client_sdk.protocol.report import Batch, Report
+from hushtally.client_sdk.survey import Survey
+from hushtally.collector import writer as writing
+from hushtally.collector.admission import Admission, admit
+from hushtally.collector.metrics import Metrics
+from hushtally.collector.sqlite_store import SqliteStore
+from hushtally.collector.writer import Writer
 
 ROOT = Path(__file__).resolve().parents[1]
 THREADS = 32
@@ -82,7 +82,7 @@ def through_http(bodies: Sequence[bytes], directory: str) -> float:
         file.write_text(survey_text())
         arguments = [str(file), "--port", "0", "--database", str(file.with_name("counts.db"))]
         with subprocess.Popen(
-            [sys.executable, "-c", "from collector.cli import serve; serve()", *arguments],
+            [sys.executable, "-c", "from hushtally.collector.serve_cli import serve; serve()", *arguments],
             stderr=subprocess.PIPE,
             text=True,
             env=os.environ | {"PYTHONPATH": str(ROOT)},

@@ -15,9 +15,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from aggregator.support import support_counts
-from aggregator.tally import Tally
-from client_sdk.mechanisms import Mechanism, choose
+from hushtally.aggregator.support import support_counts
+from hushtally.aggregator.tally import Tally
+from hushtally.client_sdk.mechanisms import Mechanism, choose
 
 REPORTS = 10**6
 TARGETS = {(64, 0): 0.002, (1024, 0): 0.080, (16_384, 0): 0.060, (16_384, 4): 2.0}  # (domain, from epsilon): seconds

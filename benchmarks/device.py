@@ -16,9 +16,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from client_sdk.testing import Recorder
 from hushtally import Client, Survey
-from hushtally.survey_cli import example
+from hushtally.client_sdk.testing import Recorder
+from hushtally.survey.commands import example
 
 MOST_RATIO = 3.0
 MOST_TICK = 200e-6  # seconds

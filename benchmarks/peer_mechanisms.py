@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from aggregator.support import support_counts
-from aggregator.tally import Tally
-from client_sdk.channel import Channel
-from client_sdk.mechanisms import Mechanism, choose
-from client_sdk.randomness import Randomness, SystemRandomness
+from hushtally.aggregator.support import support_counts
+from hushtally.aggregator.tally import Tally
+from hushtally.client_sdk.mechanisms import Mechanism, choose
+from hushtally.client_sdk.mechanisms.channel import Channel
+from hushtally.client_sdk.randomness import Randomness, SystemRandomness
 
 PEERS = {"pure-ldp": "pure_ldp", "multi-freq-ldpy": "multi_freq_ldpy"}
 MANY = 100_000  # reports that the fixed cost of one estimation is spread over

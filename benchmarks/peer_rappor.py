@@ -1,7 +1,7 @@
 """RAPPOR as its authors configured it, decoded by our regression and by a rendering of the original's decoder.
 
 k = 32, h = 1, m = 64, f = .5, p = .25, q = .75; 100 candidates with Zipf shares, all of them held by somebody. Both
-decode the same reports. Ours: aggregator.regression. The original (google/rappor, analysis/R/decode.R, written anew
+decode the same reports. Ours: aggregator/regression.py. The original (google/rappor, analysis/R/decode.R, written anew
 here): fit shares >= 0 that sum to at most 1 and set no bit more often than 3 standard errors above what was seen, five
 times, four of them with noise added to the rates; estimate, the mean of the five; standard error, their standard
 deviation; detected, an estimate above twice that; interval, 1.96 of them to both sides.
@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
-from aggregator.intervals import normal_interval
-from aggregator.regression import Regression, regress
-from aggregator.tally import Tally
-from client_sdk.mechanisms import Rappor
+from hushtally.aggregator.intervals import normal_interval
+from hushtally.aggregator.regression import Regression, regress
+from hushtally.aggregator.tally import Tally
+from hushtally.client_sdk.mechanisms import Rappor
 
 MECHANISM = Rappor(100, 32, 1, 64, Fraction(1, 2), Fraction(1, 4), Fraction(3, 4))
 TRUTH = 1 / np.arange(1, 101)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import Any
 
-from client_sdk.mechanisms import optimal_mean_variance
+from hushtally.client_sdk.mechanisms import optimal_mean_variance
 
 WITHIN = 1.025  # of the variance of their best mechanism
 FASTER = 500  # times, per report, than their best hashing server

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from statistics import median
 from time import perf_counter
 
-from client_sdk.mechanisms import Affine, Direct, Mechanism, Projective, Subset, Weights
-from client_sdk.randomness import SystemRandomness
+from hushtally.client_sdk.mechanisms import Affine, Direct, Mechanism, Projective, Subset, Weights
+from hushtally.client_sdk.randomness import SystemRandomness
 
 ROUNDS = 31
 CALLS = 1_000

@@ -25,10 +25,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean, median
 
-from client_sdk.mechanisms import build
-from client_sdk.transport import Answer, HttpTransport
 from hushtally import Client, Survey
-from hushtally.survey_cli import example
+from hushtally.client_sdk.delivery.http import HttpTransport
+from hushtally.client_sdk.delivery.transport import Answer
+from hushtally.client_sdk.mechanisms import build
+from hushtally.survey.commands import example
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_IMPORT = 0.060  # seconds

@@ -15,17 +15,17 @@ from time import perf_counter
 
 import numpy as np
 
-from client_sdk.mechanisms import build, choose
-from client_sdk.survey import Survey
-from simulations.audit import audit
-from simulations.definition import Definition
-from simulations.drawn import draw_supporting
-from simulations.outlook import Demand, outlook
-from simulations.planning import ONE_SIDED, detectable_share, least_detected, power
-from simulations.population import Population
-from simulations.scenario import Scenario
-from simulations.simulate import simulate
-from simulations.tune import tune
+from hushtally.client_sdk.mechanisms import build, choose
+from hushtally.client_sdk.survey import Survey
+from hushtally.simulations.accuracy import ONE_SIDED, detectable_share, least_detected, power
+from hushtally.simulations.audit.auditor import audit
+from hushtally.simulations.definition import Definition
+from hushtally.simulations.population.population import Population
+from hushtally.simulations.sampling import draw_supporting
+from hushtally.simulations.simulate.scenario import Scenario
+from hushtally.simulations.simulate.simulation import simulate
+from hushtally.simulations.tune.forecast import Demand, outlook
+from hushtally.simulations.tune.tuning import tune
 
 ANYONE = Population.like("zipf:1")
 TABLE = {

@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from client_sdk.errors import ClientError
-from client_sdk.randomness import Randomness
-from client_sdk.survey import Survey
+from hushtally.client_sdk.errors import ClientError
+from hushtally.client_sdk.randomness import Randomness
+from hushtally.client_sdk.survey import Survey
 
 
 def given_surveys(surveys: Survey | Iterable[Survey]) -> tuple[Survey, ...]:
@@ -47,7 +47,7 @@ def check_switches(**switches: object) -> None:
             raise ClientError(f"{name} must be True or False, got {value!r}")
 
 
-def check_world(clock: object, on_error: object, randomness: object, transport: object) -> None:
+def check_dependencies(clock: object, on_error: object, randomness: object, transport: object) -> None:
     """Raises ClientError for what cannot be called, drawn from or sent through."""
     if not callable(clock):
         raise ClientError(f"clock must be a function that returns the time, got {clock!r}")

@@ -11,30 +11,32 @@ from os import PathLike
 from types import TracebackType
 from typing import Required, Self, SupportsFloat, TypedDict, TypeVar
 
-from client_sdk import events
-from client_sdk.arguments import (
+from hushtally.client_sdk.arguments import (
     check_ceilings,
+    check_dependencies,
     check_device,
     check_kept_consent,
     check_state,
     check_switches,
-    check_world,
     given_cohorts,
     given_surveys,
 )
-from client_sdk.consent import Receipt
-from client_sdk.device import TICK_SECONDS, Device, Terms
-from client_sdk.errors import ClientError, StateError, StateLostError
-from client_sdk.explain import Explanation, explain_survey
-from client_sdk.fields import likeness
-from client_sdk.permission import switched_off
-from client_sdk.plainly import plainly
-from client_sdk.randomness import Randomness, SystemRandomness
-from client_sdk.state import State
-from client_sdk.status import Status
-from client_sdk.survey import Survey
-from client_sdk.ticker import Ticker
-from client_sdk.transport import HttpTransport, Transport, checked_url
+from hushtally.client_sdk.delivery.http import HttpTransport
+from hushtally.client_sdk.delivery.transport import Transport
+from hushtally.client_sdk.delivery.url import checked_url
+from hushtally.client_sdk.device.device import TICK_SECONDS, Device, Terms
+from hushtally.client_sdk.device.ticker import Ticker
+from hushtally.client_sdk.error_text import closest_match
+from hushtally.client_sdk.errors import ClientError, StateError, StateLostError
+from hushtally.client_sdk.explain.explanation import Explanation, explain_survey
+from hushtally.client_sdk.explain.status import Status
+from hushtally.client_sdk.failures import describe_failure
+from hushtally.client_sdk.opt_out import switched_off
+from hushtally.client_sdk.randomness import Randomness, SystemRandomness
+from hushtally.client_sdk.state.consent import Receipt
+from hushtally.client_sdk.state.file import State
+from hushtally.client_sdk.survey import Survey
+from hushtally.client_sdk.survey.vocabulary import EventVocabulary, storable
 
 logger = logging.getLogger("hushtally")
 
@@ -126,12 +128,12 @@ class Client:
         check_state(state)
         check_device(device)
         check_switches(keep_consent=keep_consent, durable=durable, strict=strict)
-        check_world(clock, on_error, randomness, transport)
+        check_dependencies(clock, on_error, randomness, transport)
         check_ceilings(self._surveys, max_epsilon, max_lifetime_epsilon)
         check_kept_consent(keep_consent, max_lifetime_epsilon)
         asked = list(zip(self._surveys, given_cohorts(self._surveys, cohort), strict=True))
         url = checked_url(collector)
-        self._all_named = events.Named.of(self._surveys)
+        self._all_named = EventVocabulary.of(self._surveys)
         self._strict = strict
         self._on_error = on_error
         self._unusable: str | None = None
@@ -153,7 +155,7 @@ class Client:
         try:
             self._device, self._unusable = self._make(), None
         except Exception as error:  # a damaged file can hold anything
-            why = plainly(error)
+            why = describe_failure(error)
             self._unusable = why if isinstance(error, StateError) else f"the state file cannot be used: {why}"
             self._tell(doing, error, f"silent: {self._unusable}")
 
@@ -347,7 +349,7 @@ class Client:
                 if self._first_time(event, field):
                     logger.warning("field %s.%s %s; it is dropped", event, field, required)
             else:
-                kept[field] = events.kept(value)  # type: ignore[assignment]
+                kept[field] = storable(value)  # type: ignore[assignment]
         device.record(permit, event, kept)
 
     def _check_strictly(self, event: str, fields: Mapping[str, object]) -> None:
@@ -363,7 +365,7 @@ class Client:
     def _warn_of_unnamed(self, what: str, name: str, known: Iterable[str]) -> None:
         # never the name itself: an app may have made it of what its customer did
         if self._first_time(what, name):
-            advice = likeness(str(name), known) or "Client(strict=True) tells which"
+            advice = closest_match(str(name), known) or "Client(strict=True) tells which"
             logger.warning("%s that no survey names is dropped; %s", what, advice)
 
     def _first_time(self, *about: str) -> bool:
@@ -414,10 +416,10 @@ class Client:
         return outcome[0] if outcome else None
 
     def _tell(self, doing: str, error: Exception, what: str | None = None) -> None:
-        why = plainly(error)
+        why = describe_failure(error)
         logger.error("%s", what or f"{doing} failed: {why}")
         if self._on_error is not None:
             try:
                 self._on_error(Fault(doing, type(error).__name__, why))
             except Exception as another:
-                logger.error("on_error failed: %s", plainly(another))
+                logger.error("on_error failed: %s", describe_failure(another))

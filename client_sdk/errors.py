@@ -45,11 +45,11 @@ class ClientError(HushtallyError):
     """The app constructed or called the client in a way it cannot work."""
 
 
-class Tellable:
+class SafeMessage:
     """An error whose text is ours, and quotes nothing: it may be logged."""
 
 
-class StateError(Tellable, HushtallyError):
+class StateError(SafeMessage, HushtallyError):
     """The device's state file cannot be used; the client stays silent and says so in its status."""
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from urllib.parse import quote
 
-from client_sdk.arguments import check_ceilings, check_named, check_timeout
-from client_sdk.canonical import sha256
-from client_sdk.errors import ClientError, SurveyError
-from client_sdk.plainly import plainly
-from client_sdk.survey import Survey
-from client_sdk.transport import LARGEST_SURVEY, HttpTransport, Transport, checked_url
+from hushtally.client_sdk.arguments import check_ceilings, check_named, check_timeout
+from hushtally.client_sdk.canonical_json import sha256
+from hushtally.client_sdk.delivery.http import HttpTransport
+from hushtally.client_sdk.delivery.transport import LARGEST_SURVEY, Transport
+from hushtally.client_sdk.delivery.url import checked_url
+from hushtally.client_sdk.errors import ClientError, SurveyError
+from hushtally.client_sdk.failures import describe_failure
+from hushtally.client_sdk.survey import Survey
 
 
 def fetch_survey(
@@ -40,7 +42,7 @@ def fetch_survey(
     try:
         answer = (transport or HttpTransport()).request("GET", url, None, timeout, LARGEST_SURVEY)
     except OSError as error:
-        raise ClientError(f"{url} cannot be fetched: {plainly(error)}") from None
+        raise ClientError(f"{url} cannot be fetched: {describe_failure(error)}") from None
     if answer.status != 200:
         raise ClientError(f"{url} cannot be fetched: the collector answered {answer.status}")
     try:

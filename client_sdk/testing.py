@@ -39,10 +39,10 @@ import random
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from client_sdk.errors import BatchError
-from client_sdk.randomness import Randomness
-from client_sdk.report import Batch, Report
-from client_sdk.transport import LARGEST_ANSWER, Answer
+from hushtally.client_sdk.delivery.transport import LARGEST_ANSWER, Answer
+from hushtally.client_sdk.errors import BatchError
+from hushtally.client_sdk.protocol.report import Batch, Report
+from hushtally.client_sdk.randomness import Randomness
 
 
 class Recorder:

@@ -7,13 +7,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from client_sdk.canonical import canonical_json
-from client_sdk.errors import BatchError, SurveyError
-from client_sdk.fields import shown
-from client_sdk.report import MOST_BYTES, Batch, Reason, Report
-from client_sdk.survey import Survey
-from collector.cell import Cell
-from collector.refusal import Refusal, Refused
+from hushtally.client_sdk.canonical_json import canonical_json
+from hushtally.client_sdk.error_text import shown
+from hushtally.client_sdk.errors import BatchError
+from hushtally.client_sdk.protocol.refused import Refused
+from hushtally.client_sdk.protocol.report import MOST_BYTES, Batch, Reason, Report
+from hushtally.client_sdk.survey import Survey
+from hushtally.collector.cell import Cell
+from hushtally.collector.refusal import Refusal
 
 
 @dataclass(frozen=True)
@@ -90,15 +91,6 @@ def collected(surveys: Collection[Survey]) -> str:
     """What is collected, for whoever asked for something else."""
     known = ", ".join(f"{survey.name} (digest {survey.digest})" for survey in surveys)
     return f"collected: {known or 'nothing'}"
-
-
-def require_distinct(surveys: Collection[Survey]) -> None:
-    """SurveyError if a survey is named twice."""
-    seen = set()
-    for survey in surveys:
-        if survey.name in seen:
-            raise SurveyError(f"survey {survey.name} must be named once, but it is named twice")
-        seen.add(survey.name)
 
 
 def _collected(batch: Batch, surveys: Collection[Survey]) -> Survey:

@@ -12,15 +12,16 @@ from pathlib import Path
 from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 
-from client_sdk.canonical import canonical_json
-from client_sdk.report import MOST_BYTES
-from client_sdk.survey import Survey
-from collector.admission import admit, collected, read, require_distinct, too_large
-from collector.metrics import CONTENT_TYPE, Metrics
-from collector.notices import notices
-from collector.refusal import Refusal, Refused
-from collector.sqlite_store import SqliteStore
-from collector.writer import Writer
+from hushtally.client_sdk.canonical_json import canonical_json
+from hushtally.client_sdk.protocol.refused import Refused
+from hushtally.client_sdk.protocol.report import MOST_BYTES
+from hushtally.client_sdk.survey import Survey
+from hushtally.collector.admission import admit, collected, read, too_large
+from hushtally.collector.metrics import CONTENT_TYPE, Metrics
+from hushtally.collector.refusal import Refusal
+from hushtally.collector.sqlite_store import SqliteStore
+from hushtally.collector.startup_warnings import notices, require_distinct
+from hushtally.collector.writer import Writer
 
 _JSON = "application/json"
 _PROBLEM = "application/problem+json"

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
-from client_sdk.canonical import canonical_json
+from hushtally.client_sdk.canonical_json import canonical_json
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from client_sdk.file_kinds import COLLECTOR, anothers_log, header
-from collector.store import StoreError
+from hushtally.client_sdk.protocol.store_file import COLLECTOR
+from hushtally.client_sdk.stale_log import header, stale_log
+from hushtally.collector.store import StoreError
 
 
 def identity(path: Path) -> tuple[int, int] | None:
@@ -36,7 +37,7 @@ def stated(path: Path) -> tuple[int, int]:
     """
     try:
         found = header(path)
-        problem = anothers_log(path)
+        problem = stale_log(path)
     except FileNotFoundError:
         if path.parent.is_dir():
             return COLLECTOR, 0

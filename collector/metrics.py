@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from threading import Lock
 
-from client_sdk.report import Reason
-from client_sdk.survey import Survey
-from collector.admission import Admission
-from collector.refusal import Refused
+from hushtally.client_sdk.protocol.refused import Refused
+from hushtally.client_sdk.protocol.report import Reason
+from hushtally.client_sdk.survey import Survey
+from hushtally.collector.admission import Admission
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

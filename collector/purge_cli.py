@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from collector.app import today_in_utc
-from collector.database_option import database_option
-from collector.sqlite_store import SqliteStore
-from collector.store import StoreError
+from hushtally.collector.app import today_in_utc
+from hushtally.collector.database_option import database_option
+from hushtally.collector.sqlite_store import SqliteStore
+from hushtally.collector.store import StoreError
 
 
 @click.command()

@@ -20,9 +20,9 @@ from waitress.parser import HTTPRequestParser  # type: ignore[import-untyped]
 from waitress.task import ErrorTask  # type: ignore[import-untyped]
 from waitress.utilities import RequestEntityTooLarge  # type: ignore[import-untyped]
 
-from client_sdk.errors import HushtallyError
-from client_sdk.report import MOST_BYTES
-from collector.complaints import Complaints
+from hushtally.client_sdk.errors import HushtallyError
+from hushtally.client_sdk.protocol.report import MOST_BYTES
+from hushtally.collector.problem_log import ProblemLog
 
 try:
     import resource
@@ -125,7 +125,7 @@ class Server:
         # more requests than threads is what groups are for; of a crowd of connections it would tell each time
         logging.getLogger("waitress").setLevel(logging.ERROR)
         self._places = places()
-        self._crowded, self._crowded_until = Complaints(), 0.0
+        self._crowded, self._crowded_until = ProblemLog(), 0.0
         self._map: dict[int, object] = {}
         self._stopping = threading.Event()
         self._server = create_server(
@@ -159,7 +159,7 @@ class Server:
         if self._server.in_connection_overflow:
             self._crowded_until = monotonic() + CROWD
         crowded = monotonic() < self._crowded_until
-        self._crowded.tell([f"new connections wait: all {self._places} are taken"] if crowded else [])
+        self._crowded.update([f"new connections wait: all {self._places} are taken"] if crowded else [])
 
     def _drain(self) -> None:
         self._server.accepting = False

@@ -16,17 +16,17 @@ from weakref import WeakSet
 
 from sqlite_utils import Database
 
-from client_sdk.canonical import canonical_json
-from client_sdk.errors import SurveyError
-from client_sdk.file_kinds import COLLECTOR, COLLECTOR_SCHEMA, no_collector
-from client_sdk.retention import Retention
-from client_sdk.survey import Survey
-from client_sdk.survey_changes import changed
-from collector.admission import Admission
-from collector.cell import Cell
-from collector.database_file import identity, require_writable, stated
-from collector.rebuilding import Rebuilding
-from collector.store import Counted, Erasure, StoreError
+from hushtally.client_sdk.canonical_json import canonical_json
+from hushtally.client_sdk.errors import SurveyError
+from hushtally.client_sdk.protocol.store_file import COLLECTOR, COLLECTOR_SCHEMA, no_collector
+from hushtally.client_sdk.survey import Survey
+from hushtally.client_sdk.survey.differences import changed
+from hushtally.client_sdk.survey.retention import Retention
+from hushtally.collector.admission import Admission
+from hushtally.collector.cell import Cell
+from hushtally.collector.database_file import identity, require_writable, stated
+from hushtally.collector.store import Counted, Erasure, StoreError
+from hushtally.collector.vacuum import Vacuum
 
 _SCHEMA = (
     """CREATE TABLE surveys (
@@ -106,7 +106,7 @@ class SqliteStore:
     def _open(self, connection: sqlite3.Connection) -> None:
         with self._errors():
             self._database = Database(connection, execute_plugins=False)
-            self._rebuilding = Rebuilding(connection)
+            self._rebuilding = Vacuum(connection)
             for pragma in ("secure_delete = ON", "synchronous = FULL"):
                 connection.execute(f"PRAGMA {pragma}")
         with self._transaction():

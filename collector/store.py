@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple, Protocol
 
-from client_sdk.errors import HushtallyError
-from client_sdk.survey import Survey
-from collector.admission import Admission
+from hushtally.client_sdk.errors import HushtallyError
+from hushtally.client_sdk.survey import Survey
+from hushtally.collector.admission import Admission
 
 
 class StoreError(HushtallyError):

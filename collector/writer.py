@@ -12,11 +12,12 @@ from datetime import date
 from queue import Empty, Full, Queue
 from time import monotonic
 
-from collector.admission import Admission
-from collector.complaints import Complaints
-from collector.metrics import Metrics
-from collector.refusal import Refusal, Refused
-from collector.store import Store, StoreError
+from hushtally.client_sdk.protocol.refused import Refused
+from hushtally.collector.admission import Admission
+from hushtally.collector.metrics import Metrics
+from hushtally.collector.problem_log import ProblemLog
+from hushtally.collector.refusal import Refusal
+from hushtally.collector.store import Store, StoreError
 
 MOST_WAITING = 1_000  # batches in memory; more are told to come later
 MOST_IN_GROUP = 1_000  # batches in one transaction
@@ -58,8 +59,8 @@ class Writer:
         self._metrics = metrics
         self._tidied: date | None = None
         self._tidy_again = monotonic()
-        self._failed = {True: Complaints(), False: Complaints()}  # of batches, of trials without any
-        self._unpurged, self._unsettled = Complaints(), Complaints()
+        self._failed = {True: ProblemLog(), False: ProblemLog()}  # of batches, of trials without any
+        self._unpurged, self._unsettled = ProblemLog(), ProblemLog()
         self._settled = monotonic()
         self._settle_again = self._settled + SETTLE_EVERY
         self._closing = False
@@ -94,7 +95,7 @@ class Writer:
 
     def _ask(self, waiting: _Waiting) -> str:
         if os.getpid() != self._process:  # a thread does not live on in a process that was forked off
-            self._failed[True].tell([_FORKED])
+            self._failed[True].update([_FORKED])
             raise _unavailable(_FORKED)
         with self._lock:
             if self._closing or not self._thread.is_alive():
@@ -147,11 +148,11 @@ class Writer:
         except Exception as error:
             if admissions:
                 self._metrics.failed()
-            failed.tell([f"batches {'are' if admissions else 'would be'} refused: {_told(error)}"])
+            failed.update([f"batches {'are' if admissions else 'would be'} refused: {_told(error)}"])
             for waiting in group:
                 waiting.answer.set_exception(_unavailable("the database refused to count"))
             return
-        failed.tell([])
+        failed.update([])
         for waiting in group:
             if waiting.admission is None:
                 waiting.answer.set_result("")
@@ -178,7 +179,7 @@ class Writer:
             self._tidy_again = monotonic() + PURGE_AGAIN
         else:
             self._tidied = today
-        self._unpurged.tell(problems)
+        self._unpurged.update(problems)
         self._metrics.overdue(len(problems))
 
     def _settle(self) -> None:
@@ -196,7 +197,7 @@ class Writer:
         elif problem is None and now >= self._settled + UNSETTLED:
             problem = _READ
         if settled or problem is not None:
-            self._unsettled.tell([problem] if problem is not None else [])
+            self._unsettled.update([problem] if problem is not None else [])
         self._metrics.unsettled(now - self._settled)
 
 

@@ -1,17 +1,20 @@
-"""hushtally: count how customers behave without holding anyone's behaviour. The front door: what an app imports."""
+"""Measures how customers behave without holding anyone's behaviour. Apps import everything they need from here.
 
+The names load when they are first used, so that `import hushtally` costs an app almost nothing.
+"""
+
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from client_sdk.client import Client, Fault
-from client_sdk.consent import Receipt
-from client_sdk.errors import ClientError, HushtallyError, Problem, SurveyError
-from client_sdk.explain import Explanation, Section
-from client_sdk.fetch import fetch_survey
-from client_sdk.status import Status, SurveyStatus
-from client_sdk.survey import Survey
-
 if TYPE_CHECKING:
-    from client_sdk.aio import AsyncClient
+    from hushtally.client_sdk.async_client import AsyncClient
+    from hushtally.client_sdk.client import Client, Fault
+    from hushtally.client_sdk.errors import ClientError, HushtallyError, Problem, SurveyError
+    from hushtally.client_sdk.explain.explanation import Explanation, Section
+    from hushtally.client_sdk.explain.status import Status, SurveyStatus
+    from hushtally.client_sdk.fetch import fetch_survey
+    from hushtally.client_sdk.state.consent import Receipt
+    from hushtally.client_sdk.survey import Survey
 
 __all__ = [
     "AsyncClient",
@@ -30,11 +33,31 @@ __all__ = [
     "fetch_survey",
 ]
 
+_MODULES = {
+    "AsyncClient": "async_client",
+    "Client": "client",
+    "ClientError": "errors",
+    "Explanation": "explain.explanation",
+    "Fault": "client",
+    "HushtallyError": "errors",
+    "Problem": "errors",
+    "Receipt": "state.consent",
+    "Section": "explain.explanation",
+    "Status": "explain.status",
+    "Survey": "survey",
+    "SurveyError": "errors",
+    "SurveyStatus": "explain.status",
+    "fetch_survey": "fetch",
+}
+
 
 def __getattr__(name: str) -> object:
-    # asyncio is slow to import: only who asks for the asynchronous client pays for it
-    if name == "AsyncClient":
-        from client_sdk.aio import AsyncClient
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"hushtally.client_sdk.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
 
-        return AsyncClient
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

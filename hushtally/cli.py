@@ -5,9 +5,8 @@ from __future__ import annotations
 import errno
 import sys
 from importlib import import_module, metadata
-from pathlib import Path
 
-from client_sdk.errors import HushtallyError
+from hushtally.client_sdk.errors import HushtallyError
 
 try:
     import click
@@ -16,18 +15,17 @@ except ImportError:  # the base install is the SDK alone
 
 # command -> where it lives and the extra that brings what it needs
 COMMANDS = {
-    "demo": ("simulations.demo_cli:demo", "simulations"),
-    "survey": ("hushtally.survey_cli:survey", "collector"),
-    "serve": ("collector.cli:serve", "collector"),
-    "purge": ("collector.purge_cli:purge", "collector"),
-    "estimate": ("aggregator.cli:estimate", "aggregator"),
-    "tune": ("simulations.tune_cli:tune", "simulations"),
-    "simulate": ("simulations.simulate_cli:simulate", "simulations"),
-    "audit": ("simulations.audit_cli:audit", "simulations"),
+    "demo": ("hushtally.simulations.demo.command:demo", "simulations"),
+    "survey": ("hushtally.survey.commands:survey", "collector"),
+    "serve": ("hushtally.collector.serve_cli:serve", "collector"),
+    "purge": ("hushtally.collector.purge_cli:purge", "collector"),
+    "estimate": ("hushtally.aggregator.estimate_cli:estimate", "aggregator"),
+    "tune": ("hushtally.simulations.tune.command:tune", "simulations"),
+    "simulate": ("hushtally.simulations.simulate.command:simulate", "simulations"),
+    "audit": ("hushtally.simulations.audit.command:audit", "simulations"),
 }
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what only a write can meet
-OWN = ("client_sdk", "collector", "aggregator", "simulations")
 
 
 class Commands(click.Group):
@@ -45,11 +43,9 @@ class Commands(click.Group):
             module = import_module(name)
         except ModuleNotFoundError as error:
             missing = error.name or "a package"
-            if missing.split(".")[0] in OWN:
-                _refuse_strangers()
+            if missing.partition(".")[0] == "hushtally":
                 raise
             return _missing(cmd_name, extra, missing)
-        _refuse_strangers()
         command: click.Command = getattr(module, attribute)
         return command
 
@@ -66,16 +62,6 @@ class Commands(click.Group):
             what = error.filename or ("the output cannot be written" if error.errno in NO_ROOM else "")
             why = error.strerror or str(error)
             raise click.ClickException(f"{what}: {why}" if what else why) from None
-
-
-def _refuse_strangers() -> None:
-    """Other projects may use the same plain names for their packages; theirs must not be taken for ours."""
-    home = Path(__file__).parent.parent
-    for name in OWN:
-        module = sys.modules.get(name)
-        if module is not None and module.__file__ and Path(module.__file__).parent.parent != home:
-            where = Path(module.__file__).parent
-            raise click.ClickException(f"the package {name} at {where} is not hushtally's, but is found before it")
 
 
 def _missing(command: str, extra: str, package: str) -> click.Command:

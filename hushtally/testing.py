@@ -1,7 +1,7 @@
 """For tests of apps: `python -m pydoc hushtally.testing` shows one."""
 
-from client_sdk import testing
-from client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
+from hushtally.client_sdk import testing
+from hushtally.client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
 
 __doc__ = testing.__doc__
 __all__ = ["Recorder", "ScriptedClock", "SeededRandomness"]

@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from client_sdk.survey import PERMANENT, Survey
-from client_sdk.survey_file import read_file, read_toml
-from simulations.errors import SimulationError
+from hushtally.client_sdk.survey import Survey
+from hushtally.client_sdk.survey.privacy import PERMANENT
+from hushtally.client_sdk.survey.toml_file import read_file, read_toml
+from hushtally.simulations.errors import SimulationError
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from client_sdk.client import Fault
-from client_sdk.errors import ClientError
-from client_sdk.transport import HttpTransport
 from hushtally import Client, Survey
-from hushtally.survey_cli import example
+from hushtally.client_sdk.client import Fault
+from hushtally.client_sdk.delivery.http import HttpTransport
+from hushtally.client_sdk.errors import ClientError
+from hushtally.survey.commands import example
 
 AMOUNT = 7_391_648_205.25
 CATEGORY = "canary-category-Quetzalcoatlus"

@@ -15,21 +15,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aggregator.intervals import share_interval, simultaneous
-from aggregator.summary import Row
-from client_sdk.mechanisms import NAMES, Direct
-from client_sdk.report import MOST_BYTES, MOST_REPORTS, Batch, Reason, Report
-from client_sdk.signals import Function
-from client_sdk.testing import SeededRandomness
-from collector.admission import admit
-from collector.metrics import Metrics
-from collector.refusal import Refused
-from collector.sqlite_store import SqliteStore
 from hushtally import Survey
+from hushtally.aggregator.intervals import share_interval, simultaneous
+from hushtally.aggregator.summary import Row
 from hushtally.cli import COMMANDS as CLI
-from simulations.population import Population
-from simulations.scenario import Scenario
-from simulations.simulate import simulate
+from hushtally.client_sdk.mechanisms import NAMES, Direct
+from hushtally.client_sdk.protocol.refused import Refused
+from hushtally.client_sdk.protocol.report import MOST_BYTES, MOST_REPORTS, Batch, Reason, Report
+from hushtally.client_sdk.survey.signals import Function
+from hushtally.client_sdk.testing import SeededRandomness
+from hushtally.collector.admission import admit
+from hushtally.collector.metrics import Metrics
+from hushtally.collector.sqlite_store import SqliteStore
+from hushtally.simulations.population.population import Population
+from hushtally.simulations.simulate.scenario import Scenario
+from hushtally.simulations.simulate.simulation import simulate
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from client_sdk.testing import Recorder, ScriptedClock
 from hushtally import Client, Survey
-from hushtally.survey_cli import example
+from hushtally.client_sdk.testing import Recorder, ScriptedClock
+from hushtally.survey.commands import example
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"

@@ -1,8 +1,8 @@
 """The mechanisms: each turns a true value into a symbol that tells at most epsilon about it."""
 
-from client_sdk.mechanisms.affine import Affine
-from client_sdk.mechanisms.auto import choose, most_symbols_permanent, optimal_mean_variance
-from client_sdk.mechanisms.base import (
+from hushtally.client_sdk.mechanisms.affine import Affine
+from hushtally.client_sdk.mechanisms.auto import choose, most_symbols_permanent, optimal_mean_variance
+from hushtally.client_sdk.mechanisms.base import (
     EPSILON_RANGE,
     MOST_VALUES,
     SYMBOLS_AUTO,
@@ -11,14 +11,14 @@ from client_sdk.mechanisms.base import (
     Tilted,
     Weights,
 )
-from client_sdk.mechanisms.design import Design
-from client_sdk.mechanisms.direct import Direct
-from client_sdk.mechanisms.permanent import Permanent, PermanentMechanism
-from client_sdk.mechanisms.projective import Projective
-from client_sdk.mechanisms.rappor import Rappor
-from client_sdk.mechanisms.registry import NAMES, build, describe
-from client_sdk.mechanisms.subset import Subset
-from client_sdk.mechanisms.unary import Optimized, Symmetric, Unary
+from hushtally.client_sdk.mechanisms.design import Design
+from hushtally.client_sdk.mechanisms.direct import Direct
+from hushtally.client_sdk.mechanisms.permanent import Permanent, PermanentMechanism
+from hushtally.client_sdk.mechanisms.projective import Projective
+from hushtally.client_sdk.mechanisms.rappor import Rappor
+from hushtally.client_sdk.mechanisms.registry import NAMES, build, describe
+from hushtally.client_sdk.mechanisms.subset import Subset
+from hushtally.client_sdk.mechanisms.unary import Optimized, Symmetric, Unary
 
 __all__ = [
     "EPSILON_RANGE",

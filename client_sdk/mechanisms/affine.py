@@ -9,12 +9,12 @@ from functools import cached_property
 from itertools import count, islice
 from typing import Any, ClassVar, Self
 
-from client_sdk.errors import MechanismError
-from client_sdk.mechanisms.base import SYMBOLS_NAMED, Weights
-from client_sdk.mechanisms.design import Design, nearest_sizes
-from client_sdk.mechanisms.galois import Field
-from client_sdk.mechanisms.primes import is_prime, primes_from
-from client_sdk.randomness import Randomness
+from hushtally.client_sdk.errors import MechanismError
+from hushtally.client_sdk.mechanisms.base import SYMBOLS_NAMED, Weights
+from hushtally.client_sdk.mechanisms.design import Design, nearest_sizes
+from hushtally.client_sdk.mechanisms.galois import Field
+from hushtally.client_sdk.mechanisms.primes import is_prime, primes_from
+from hushtally.client_sdk.randomness import Randomness
 
 MOST_RESIDUES = math.isqrt(SYMBOLS_NAMED)
 MOST_IN_SPACE = 2**24  # r^(t + 1), t > 1: the aggregator decodes by Fourier transforms over all of them

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from functools import cache
 
-from client_sdk.channel import Channel
-from client_sdk.errors import MechanismError
-from client_sdk.mechanisms.affine import Affine
-from client_sdk.mechanisms.base import SYMBOLS_AUTO
-from client_sdk.mechanisms.design import Design, least, nearest_sizes
-from client_sdk.mechanisms.direct import Direct
-from client_sdk.mechanisms.projective import Projective
-from client_sdk.mechanisms.subset import Subset
+from hushtally.client_sdk.errors import MechanismError
+from hushtally.client_sdk.mechanisms.affine import Affine
+from hushtally.client_sdk.mechanisms.base import SYMBOLS_AUTO
+from hushtally.client_sdk.mechanisms.channel import Channel
+from hushtally.client_sdk.mechanisms.design import Design, least, nearest_sizes
+from hushtally.client_sdk.mechanisms.direct import Direct
+from hushtally.client_sdk.mechanisms.projective import Projective
+from hushtally.client_sdk.mechanisms.subset import Subset
 
 FAMILIES: tuple[type[Design], ...] = (Direct, Subset, Affine, Projective)  # on a tie the earlier one
 ENOUGH = 1.025  # times the optimum

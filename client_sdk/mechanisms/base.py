@@ -11,9 +11,9 @@ from fractions import Fraction
 from functools import cache, cached_property
 from typing import ClassVar, Self
 
-from client_sdk.channel import Channel
-from client_sdk.errors import MechanismError
-from client_sdk.randomness import Randomness
+from hushtally.client_sdk.errors import MechanismError
+from hushtally.client_sdk.mechanisms.channel import Channel
+from hushtally.client_sdk.randomness import Randomness
 
 EPSILON_RANGE = (0.01, 8.0)
 MOST_VALUES = 65_536  # the largest domain: a longer list of segments is a key space, not a question

@@ -10,10 +10,10 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Self, TypeVar
 
-from client_sdk.channel import Channel
-from client_sdk.errors import MechanismError
-from client_sdk.mechanisms.base import MOST_VALUES, SYMBOLS_NAMED, Tilted, Weights
-from client_sdk.randomness import Randomness
+from hushtally.client_sdk.errors import MechanismError
+from hushtally.client_sdk.mechanisms.base import MOST_VALUES, SYMBOLS_NAMED, Tilted, Weights
+from hushtally.client_sdk.mechanisms.channel import Channel
+from hushtally.client_sdk.randomness import Randomness
 
 AnyDesign = TypeVar("AnyDesign", bound="Design")
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from client_sdk.mechanisms.base import Weights
-from client_sdk.mechanisms.design import Design
-from client_sdk.randomness import Randomness
+from hushtally.client_sdk.mechanisms.base import Weights
+from hushtally.client_sdk.mechanisms.design import Design
+from hushtally.client_sdk.randomness import Randomness
 
 
 @dataclass(frozen=True)

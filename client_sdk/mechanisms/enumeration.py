@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import TypeVar
 
-from client_sdk.errors import MechanismError
-from client_sdk.randomness import Randomness
+from hushtally.client_sdk.errors import MechanismError
+from hushtally.client_sdk.randomness import Randomness
 
 Outcome = TypeVar("Outcome")
 Distribution = Mapping[Outcome, Fraction]

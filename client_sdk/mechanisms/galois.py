@@ -8,7 +8,7 @@ from itertools import count
 from math import isqrt
 from typing import Any
 
-from client_sdk.mechanisms.primes import is_prime
+from hushtally.client_sdk.mechanisms.primes import is_prime
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Self
 
-from client_sdk.channel import Channel
-from client_sdk.errors import MechanismError
-from client_sdk.mechanisms.base import Mechanism, Tilted, logarithm, tilt
-from client_sdk.randomness import Randomness
+from hushtally.client_sdk.errors import MechanismError
+from hushtally.client_sdk.mechanisms.base import Mechanism, Tilted, logarithm, tilt
+from hushtally.client_sdk.mechanisms.channel import Channel
+from hushtally.client_sdk.randomness import Randomness
 
 GAMMA_PARTS = 2**64  # 2^32 would cost 1.4e-7 of epsilon at 1,024 values
 

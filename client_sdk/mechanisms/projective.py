@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import ClassVar, Self
 
-from client_sdk.errors import MechanismError
-from client_sdk.mechanisms.base import Weights
-from client_sdk.mechanisms.design import Design
-from client_sdk.mechanisms.primes import is_prime
-from client_sdk.randomness import Randomness
+from hushtally.client_sdk.errors import MechanismError
+from hushtally.client_sdk.mechanisms.base import Weights
+from hushtally.client_sdk.mechanisms.design import Design
+from hushtally.client_sdk.mechanisms.primes import is_prime
+from hushtally.client_sdk.randomness import Randomness
 
 MOST_VECTORS = 2**26  # r^t: the aggregator decodes by one Fourier transform over all vectors
 

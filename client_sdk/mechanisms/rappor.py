@@ -10,11 +10,11 @@ from functools import cached_property
 from hashlib import sha256
 from typing import ClassVar
 
-from client_sdk.channel import Channel
-from client_sdk.errors import MechanismError
-from client_sdk.mechanisms.base import MOST_VALUES, SYMBOLS_NAMED
-from client_sdk.mechanisms.permanent import PermanentMechanism
-from client_sdk.randomness import Randomness
+from hushtally.client_sdk.errors import MechanismError
+from hushtally.client_sdk.mechanisms.base import MOST_VALUES, SYMBOLS_NAMED
+from hushtally.client_sdk.mechanisms.channel import Channel
+from hushtally.client_sdk.mechanisms.permanent import PermanentMechanism
+from hushtally.client_sdk.randomness import Randomness
 
 MOST_CANDIDATES = 4_096  # the aggregator solves as many equations
 DECIMALS = 9  # of f, p and q: their coins stay small integers, and a float gives them back as they were written

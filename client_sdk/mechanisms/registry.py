@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from fractions import Fraction
 
-from client_sdk.errors import MechanismError
-from client_sdk.mechanisms.auto import FAMILIES, choose, most_symbols_permanent
-from client_sdk.mechanisms.base import EPSILON_RANGE, MOST_VALUES, SYMBOLS_AUTO, Mechanism, Tilted, Weights
-from client_sdk.mechanisms.design import Design
-from client_sdk.mechanisms.permanent import Permanent
-from client_sdk.mechanisms.rappor import Rappor
-from client_sdk.mechanisms.unary import Optimized, Symmetric, Unary
+from hushtally.client_sdk.errors import MechanismError
+from hushtally.client_sdk.mechanisms.auto import FAMILIES, choose, most_symbols_permanent
+from hushtally.client_sdk.mechanisms.base import EPSILON_RANGE, MOST_VALUES, SYMBOLS_AUTO, Mechanism, Tilted, Weights
+from hushtally.client_sdk.mechanisms.design import Design
+from hushtally.client_sdk.mechanisms.permanent import Permanent
+from hushtally.client_sdk.mechanisms.rappor import Rappor
+from hushtally.client_sdk.mechanisms.unary import Optimized, Symmetric, Unary
 
 DESIGNS: Mapping[str, type[Design]] = {family.name: family for family in FAMILIES}
 UNARY: Mapping[str, type[Unary]] = {family.name: family for family in (Symmetric, Optimized)}

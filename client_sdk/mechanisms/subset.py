@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Self
 
-from client_sdk.errors import MechanismError
-from client_sdk.mechanisms.base import SYMBOLS_NAMED, Weights
-from client_sdk.mechanisms.design import Design, nearest_sizes
-from client_sdk.randomness import Randomness
+from hushtally.client_sdk.errors import MechanismError
+from hushtally.client_sdk.mechanisms.base import SYMBOLS_NAMED, Weights
+from hushtally.client_sdk.mechanisms.design import Design, nearest_sizes
+from hushtally.client_sdk.randomness import Randomness
 
 
 @dataclass(frozen=True)

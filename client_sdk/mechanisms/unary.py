@@ -10,10 +10,10 @@ from fractions import Fraction
 from functools import cached_property
 from typing import ClassVar, Self
 
-from client_sdk.channel import Channel
-from client_sdk.errors import MechanismError
-from client_sdk.mechanisms.base import EXACT, ONE, SYMBOLS_NAMED, Tilted, Weights, exponential
-from client_sdk.randomness import Randomness
+from hushtally.client_sdk.errors import MechanismError
+from hushtally.client_sdk.mechanisms.base import EXACT, ONE, SYMBOLS_NAMED, Tilted, Weights, exponential
+from hushtally.client_sdk.mechanisms.channel import Channel
+from hushtally.client_sdk.randomness import Randomness
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aggregator.tally import Cell, Tally
-from client_sdk.canonical import canonical_json
-from client_sdk.file_kinds import COLLECTOR
-from client_sdk.survey import Survey
+from hushtally.aggregator.tally import Cell, Tally
+from hushtally.client_sdk.canonical_json import canonical_json
+from hushtally.client_sdk.protocol.store_file import COLLECTOR
+from hushtally.client_sdk.survey import Survey
 
 SCHEMA = f"""
     CREATE TABLE surveys(

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aggregator.consistency import consistent
-from aggregator.errors import ArgumentError, EstimateError
-from aggregator.estimate import estimate
-from aggregator.intervals import Population
-from aggregator.regression import regress
-from aggregator.summary import summarize
-from aggregator.support import support_counts
-from aggregator.tally import Cell, Tally
-from client_sdk.mechanisms import Affine, Direct, Mechanism, Projective, Rappor, Subset, Weights
-from client_sdk.mechanisms.design import Design
-from client_sdk.survey import Survey
+from hushtally.aggregator.consistency import consistent
+from hushtally.aggregator.errors import ArgumentError, EstimateError
+from hushtally.aggregator.estimate import estimate
+from hushtally.aggregator.intervals import Population
+from hushtally.aggregator.regression import regress
+from hushtally.aggregator.summary import summarize
+from hushtally.aggregator.support import support_counts
+from hushtally.aggregator.tally import Cell, Tally
+from hushtally.client_sdk.mechanisms import Affine, Direct, Mechanism, Projective, Rappor, Subset, Weights
+from hushtally.client_sdk.mechanisms.design import Design
+from hushtally.client_sdk.survey import Survey
 
 W = Weights.of(1.0)
 DESIGNS: list[Design] = [Direct(5, W), Subset(6, W, 2), Affine(5, W, 7, 3), Projective(7, W, 3, 3)]

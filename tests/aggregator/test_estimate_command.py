@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from aggregator.tally import Cell, Tally
-from client_sdk.state import State
-from client_sdk.survey import Survey
+from hushtally.aggregator.tally import Cell, Tally
 from hushtally.cli import main
+from hushtally.client_sdk.state.file import State
+from hushtally.client_sdk.survey import Survey
 
 KEYS = [
     "survey", "version", "question", "epoch", "cohort", "segment", "kind", "reports", "estimate", "standard_error",

@@ -12,7 +12,7 @@ from scipy.signal import fftconvolve
 from scipy.special import ndtri
 from scipy.stats import binom
 
-from aggregator.intervals import (
+from hushtally.aggregator.intervals import (
     Interval,
     Population,
     clopper_pearson,
@@ -23,10 +23,10 @@ from aggregator.intervals import (
     simultaneous,
     wilson,
 )
-from client_sdk.channel import Channel
-from client_sdk.mechanisms import Direct, Mechanism, Projective, Weights, build, choose
-from client_sdk.mechanisms.enumeration import distribution
-from client_sdk.mechanisms.unary import Optimized
+from hushtally.client_sdk.mechanisms import Direct, Mechanism, Projective, Weights, build, choose
+from hushtally.client_sdk.mechanisms.channel import Channel
+from hushtally.client_sdk.mechanisms.enumeration import distribution
+from hushtally.client_sdk.mechanisms.unary import Optimized
 
 Method = Callable[[Channel, np.ndarray, int], Interval]
 Z = float(ndtri(0.975))

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from scipy.special import ndtr, ndtri
 
-from aggregator.errors import NotEstimableError
-from aggregator.estimate import estimate
-from aggregator.intervals import Population
-from aggregator.regression import Regression, regress
-from aggregator.summary import summarize
-from aggregator.tally import Cell, Tally
-from client_sdk.mechanisms import Rappor
-from client_sdk.survey import Survey
+from hushtally.aggregator.errors import NotEstimableError
+from hushtally.aggregator.estimate import estimate
+from hushtally.aggregator.intervals import Population
+from hushtally.aggregator.regression import Regression, regress
+from hushtally.aggregator.summary import summarize
+from hushtally.aggregator.tally import Cell, Tally
+from hushtally.client_sdk.mechanisms import Rappor
+from hushtally.client_sdk.survey import Survey
 
 SMALL = Rappor(3, 4, 2, 3, Fraction(1, 2), Fraction(1, 4), Fraction(3, 4))
 AS_PUBLISHED = Rappor(100, 32, 1, 64, Fraction(1, 2), Fraction(1, 4), Fraction(3, 4))

@@ -5,11 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aggregator.errors import EstimateError
-from aggregator.support import support_counts
-from aggregator.tally import Tally
-from client_sdk.mechanisms import Affine, Direct, Mechanism, Permanent, Projective, Subset, Weights, build, choose
-from client_sdk.mechanisms.unary import Optimized, Symmetric
+from hushtally.aggregator.errors import EstimateError
+from hushtally.aggregator.support import support_counts
+from hushtally.aggregator.tally import Tally
+from hushtally.client_sdk.mechanisms import (
+    Affine,
+    Direct,
+    Mechanism,
+    Permanent,
+    Projective,
+    Subset,
+    Weights,
+    build,
+    choose,
+)
+from hushtally.client_sdk.mechanisms.unary import Optimized, Symmetric
 
 W = Weights.of(1.0)
 MECHANISMS: list[Mechanism] = [
@@ -75,7 +85,7 @@ def test_affine_in_several_blocks_equals_one(monkeypatch: pytest.MonkeyPatch) ->
     mechanism = Affine(60, W, 61, 17)
     tally = Tally.of(np.random.default_rng(3).integers(0, mechanism.symbols, 2000))
     whole = support_counts(mechanism, tally)
-    monkeypatch.setattr("aggregator.support.BLOCK", 200)
+    monkeypatch.setattr("hushtally.aggregator.support.BLOCK", 200)
     assert support_counts(mechanism, tally).tolist() == whole.tolist()
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aggregator.database import Database
-from aggregator.errors import DatabaseError, EstimateError
-from aggregator.tally import Cell, Tally
-from client_sdk.survey import Survey
+from hushtally.aggregator.database import Database
+from hushtally.aggregator.errors import DatabaseError, EstimateError
+from hushtally.aggregator.tally import Cell, Tally
+from hushtally.client_sdk.survey import Survey
 
 
 def test_every_way_to_make_a_tally_gives_the_same() -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from client_sdk.arguments import given_cohorts
-from client_sdk.testing import Recorder
 from hushtally import Client, ClientError, Survey
-from hushtally.survey_cli import EXAMPLE_STARTS, example
+from hushtally.client_sdk.arguments import given_cohorts
+from hushtally.client_sdk.testing import Recorder
+from hushtally.survey.commands import EXAMPLE_STARTS, example
 
 SURVEY = Survey.parse(example(EXAMPLE_STARTS))
 OTHER = Survey.parse(example(EXAMPLE_STARTS).replace("shopping-habits", "other").replace("platform", "os"))

@@ -24,7 +24,7 @@ MUST_END = 600.0  # seconds, for hundreds of threads on a machine however slow
 HEAD = """
 import os, sys, threading, time, logging, random
 from datetime import datetime, UTC
-from client_sdk import state as patience
+from hushtally.client_sdk.state import file as patience
 from hushtally import Client, Survey
 patience.BUSY_SECONDS = patience.BRIEF_SECONDS = 600.0  # how long one waits for the others is not tested here
 logging.basicConfig(level=logging.ERROR)
@@ -288,7 +288,7 @@ def test_exit_while_a_server_hangs(closing: str, tmp_path: Path, serve: Any) -> 
     text = sys.modules[serve.__module__].survey_text(questions=3)
     run = Run(tmp_path, text, hanging.url)
     script = f"""
-from client_sdk import delivery
+from hushtally.client_sdk.delivery import sender as delivery
 delivery.TRY_SECONDS = 60.0
 Client.tick.__defaults__ = (60.0,)
 made = client()

@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from client_sdk.randomness import Randomness, SystemRandomness
+from hushtally.client_sdk.randomness import Randomness, SystemRandomness
 
 
 class Words(Randomness):

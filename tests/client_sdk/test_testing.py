@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from client_sdk import testing as testing_module
-from client_sdk.report import Batch, Report
-from client_sdk.testing import Recorder, ScriptedClock, ScriptedRandomness, SeededRandomness
-from client_sdk.transport import Answer
 from hushtally import Client, ClientError, Fault, Survey
+from hushtally.client_sdk import testing as testing_module
+from hushtally.client_sdk.delivery.transport import Answer
+from hushtally.client_sdk.protocol.report import Batch, Report
+from hushtally.client_sdk.testing import Recorder, ScriptedClock, ScriptedRandomness, SeededRandomness
 
 Make = Callable[..., Client]
 

@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from client_sdk.report import Batch, Report
-from client_sdk.survey import Survey
+from hushtally.client_sdk.protocol.report import Batch, Report
+from hushtally.client_sdk.survey import Survey
 
 ROOT = Path(__file__).parents[2]
 TODAY = date(2026, 11, 24)
@@ -127,7 +127,7 @@ def command(*arguments: object, grace: float | None = None) -> list[str]:
     """The command line of a collector; grace: seconds that requests may still take when it stops."""
     main = ["-m", "hushtally"]
     if grace is not None:
-        code = "from collector import server; from hushtally.cli import main"
+        code = "from hushtally.collector import server; from hushtally.cli import main"
         main = ["-c", f"{code}; server.GRACE = {grace}; main()"]
     return [sys.executable, *main, "serve", *map(str, arguments)]
 

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
-from client_sdk.errors import SurveyError
-from client_sdk.report import MOST_BYTES, Reason, Report
-from client_sdk.survey import Survey
-from collector.admission import admit, read, require_distinct
-from collector.cell import Cell
-from collector.refusal import Refusal, Refused
+from hushtally.client_sdk.errors import SurveyError
+from hushtally.client_sdk.protocol.refused import Refused
+from hushtally.client_sdk.protocol.report import MOST_BYTES, Reason, Report
+from hushtally.client_sdk.survey import Survey
+from hushtally.collector.admission import admit, read
+from hushtally.collector.cell import Cell
+from hushtally.collector.refusal import Refusal
+from hushtally.collector.startup_warnings import require_distinct
 
 TODAY = date(2026, 11, 24)
 WEB = {"platform": "web"}

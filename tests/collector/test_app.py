@@ -16,12 +16,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from client_sdk.errors import SurveyError
-from client_sdk.report import MOST_BYTES
-from client_sdk.survey import Survey
-from collector import app as module
-from collector.app import create_app
-from collector.store import StoreError
+from hushtally.client_sdk.errors import SurveyError
+from hushtally.client_sdk.protocol.report import MOST_BYTES
+from hushtally.client_sdk.survey import Survey
+from hushtally.collector import app as module
+from hushtally.collector.app import create_app
+from hushtally.collector.store import StoreError
 
 TODAY = date(2026, 11, 24)
 

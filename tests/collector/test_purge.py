@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from client_sdk.report import Batch, Report
-from client_sdk.survey import Survey
-from collector.admission import admit
-from collector.sqlite_store import SqliteStore
 from hushtally.cli import main
+from hushtally.client_sdk.protocol.report import Batch, Report
+from hushtally.client_sdk.survey import Survey
+from hushtally.collector.admission import admit
+from hushtally.collector.sqlite_store import SqliteStore
 
 TODAY = datetime.now(UTC).date()
 
@@ -24,7 +24,7 @@ TODAY = datetime.now(UTC).date()
 @pytest.fixture(autouse=True)
 def no_midnight(monkeypatch: pytest.MonkeyPatch) -> None:
     """The day does not change during a test."""
-    monkeypatch.setattr("collector.purge_cli.today_in_utc", lambda: TODAY)
+    monkeypatch.setattr("hushtally.collector.purge_cli.today_in_utc", lambda: TODAY)
 
 
 def run(path: Path) -> Result:
@@ -135,7 +135,7 @@ def test_a_file_that_cannot_be_rebuilt_is_a_failure(path: Path, monkeypatch: pyt
     def fail(_: object) -> bool:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr("collector.rebuilding.Rebuilding.run", fail)
+    monkeypatch.setattr("hushtally.collector.vacuum.Vacuum.run", fail)
     result = run(path)
     assert (result.exit_code, len(result.stdout.splitlines())) == (1, 1)
     assert result.stderr == (

@@ -19,11 +19,11 @@ from typing import Any
 
 import pytest
 
-from client_sdk.report import MOST_BYTES, Batch, Reason, Report
-from client_sdk.survey import Survey
-from collector.admission import admit
-from collector.refusal import Refused
-from collector.sqlite_store import SqliteStore
+from hushtally.client_sdk.protocol.refused import Refused
+from hushtally.client_sdk.protocol.report import MOST_BYTES, Batch, Reason, Report
+from hushtally.client_sdk.survey import Survey
+from hushtally.collector.admission import admit
+from hushtally.collector.sqlite_store import SqliteStore
 
 Start = Callable[..., Any]
 MUST_END = 120.0  # seconds, on a machine however slow

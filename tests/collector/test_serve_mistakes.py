@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from client_sdk.file_kinds import COLLECTOR
 from hushtally.cli import main
+from hushtally.client_sdk.protocol.store_file import COLLECTOR
 
 
 def run(*arguments: object) -> Result:

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from client_sdk.survey import Survey
-from collector import server as module
-from collector.app import create_app
-from collector.server import MOST_READ, Server, ServerError, listen, places
+from hushtally.client_sdk.survey import Survey
+from hushtally.collector import server as module
+from hushtally.collector.app import create_app
+from hushtally.collector.server import MOST_READ, Server, ServerError, listen, places
 
 Start = Callable[..., Any]
 HEAD = b"POST /v1/reports HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -88,7 +88,7 @@ def test_there_are_no_more_connections_than_files_may_be_open(
 
 
 def test_a_system_without_that_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("collector.server.resource", None)
+    monkeypatch.setattr("hushtally.collector.server.resource", None)
     assert places() == 900
 
 

@@ -19,17 +19,17 @@ from typing import Any
 
 import pytest
 
-from client_sdk import file_kinds
-from client_sdk.epochs import EpochLength
-from client_sdk.file_kinds import COLLECTOR, COLLECTOR_SCHEMA
-from client_sdk.report import Batch, Report
-from client_sdk.state import State
-from client_sdk.survey import Survey
-from collector import sqlite_store
-from collector.admission import Admission, admit
-from collector.cell import Cell
-from collector.sqlite_store import MIGRATIONS, SqliteStore
-from collector.store import Erasure, StoreError
+from hushtally.client_sdk import stale_log
+from hushtally.client_sdk.protocol.report import Batch, Report
+from hushtally.client_sdk.protocol.store_file import COLLECTOR, COLLECTOR_SCHEMA
+from hushtally.client_sdk.state.file import State
+from hushtally.client_sdk.survey import Survey
+from hushtally.client_sdk.survey.epochs import EpochLength
+from hushtally.collector import sqlite_store
+from hushtally.collector.admission import Admission, admit
+from hushtally.collector.cell import Cell
+from hushtally.collector.sqlite_store import MIGRATIONS, SqliteStore
+from hushtally.collector.store import Erasure, StoreError
 
 TODAY = date(2026, 11, 24)
 ROOT = Path(__file__).parents[2]
@@ -122,7 +122,7 @@ def test_a_failed_transaction_leaves_nothing(
 ) -> None:
     """Counts and batch ids come together or not at all."""
     before = dump(path)
-    monkeypatch.setattr("collector.sqlite_store._ADD_COUNT", "INSERT INTO nowhere VALUES (?, ?, ?)")
+    monkeypatch.setattr("hushtally.collector.sqlite_store._ADD_COUNT", "INSERT INTO nowhere VALUES (?, ?, ?)")
     with pytest.raises(StoreError, match="no such table: nowhere"):
         store.add([admitted(1)])
     assert dump(path) == before
@@ -254,7 +254,7 @@ def test_a_file_that_goes_during_a_commit_is_noticed(
 ) -> None:
     """The answer would promise a count that nobody will find."""
     found = iter([store._file, None])
-    monkeypatch.setattr("collector.sqlite_store.identity", lambda _: next(found, store._file))
+    monkeypatch.setattr("hushtally.collector.sqlite_store.identity", lambda _: next(found, store._file))
     with pytest.raises(StoreError, match="deleted, moved or replaced"):
         store.add([admitted(1)])
 
@@ -518,14 +518,14 @@ def test_a_database_that_another_collector_has_just_opened_is_no_backup(
 ) -> None:
     """The header is read again once a log is found: it was of a closed database a moment before."""
     store.add([admitted(1)])
-    read, headers = file_kinds.header, []
+    read, headers = stale_log.header, []
 
     def header(place: Path) -> bytes:
         found = read(place)
         headers.append(found)
-        return found[:18] + bytes([file_kinds.NO_LOG]) + found[19:] if len(headers) == 1 else found
+        return found[:18] + bytes([stale_log.NO_LOG]) + found[19:] if len(headers) == 1 else found
 
-    monkeypatch.setattr(file_kinds, "header", header)
+    monkeypatch.setattr(stale_log, "header", header)
     monkeypatch.setattr(sqlite_store, "_open", set())  # it is another process's
     with closing(SqliteStore(path)) as second:
         assert total(second) == {1: 1}
@@ -612,7 +612,7 @@ def test_two_stores_in_one_process_keep_their_locks(
     store: SqliteStore, path: Path, admitted: Callable[..., Admission]
 ) -> None:
     """Another program that opens and closes the file leaves their log, so that a crash loses nothing."""
-    end = "import sys; from collector.sqlite_store import SqliteStore; SqliteStore(sys.argv[1]).close()"
+    end = "import sys; from hushtally.collector.sqlite_store import SqliteStore; SqliteStore(sys.argv[1]).close()"
     store.add([admitted(1)])
     with closing(SqliteStore(path)) as second:
         subprocess.run([sys.executable, "-c", end, path], check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from client_sdk.survey import Survey
-from collector import writer as module
-from collector.admission import Admission, admit
-from collector.metrics import Metrics
-from collector.refusal import Refusal, Refused
-from collector.store import Counted, Erasure, StoreError
-from collector.writer import Writer
+from hushtally.client_sdk.protocol.refused import Refused
+from hushtally.client_sdk.survey import Survey
+from hushtally.collector import writer as module
+from hushtally.collector.admission import Admission, admit
+from hushtally.collector.metrics import Metrics
+from hushtally.collector.refusal import Refusal
+from hushtally.collector.store import Counted, Erasure, StoreError
+from hushtally.collector.writer import Writer
 
 TODAY = date(2026, 11, 24)
 MUST_END = 120.0  # seconds, on a machine however slow

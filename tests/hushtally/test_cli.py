@@ -93,27 +93,6 @@ def test_without_click_there_is_one_line(tmp_path):
     )
 
 
-def test_a_package_of_the_same_name_is_not_taken_for_ours(tmp_path):
-    """Another project's `collector`, found first, is refused with one line."""
-    stranger = tmp_path / "collector"
-    stranger.mkdir()
-    (stranger / "__init__.py").write_text("")
-    (stranger / "cli.py").write_text("serve = None\n")
-    done = run("serve", "x.toml", PYTHONPATH=str(tmp_path))
-    assert done.returncode == 1
-    assert done.stderr == f"Error: the package collector at {stranger} is not hushtally's, but is found before it\n"
-
-
-def test_a_stranger_that_lacks_what_we_need_is_named_too(tmp_path):
-    """Even where the other package has no such module the line says whose it is."""
-    stranger = tmp_path / "aggregator"
-    stranger.mkdir()
-    (stranger / "__init__.py").write_text("")
-    done = run("estimate", "x", PYTHONPATH=str(tmp_path))
-    assert done.returncode == 1
-    assert done.stderr == f"Error: the package aggregator at {stranger} is not hushtally's, but is found before it\n"
-
-
 def test_our_errors_are_one_line():
     """A failed command exits with 1 and one line; a wrong call with 2."""
     failed = CliRunner().invoke(main, ["estimate", "nothing", "--database", "nowhere.db"])
@@ -152,7 +131,7 @@ def test_the_system_s_error_is_one_line_that_claims_no_more(monkeypatch, error, 
     def fails(*_):
         raise error
 
-    monkeypatch.setattr("hushtally.survey_cli.Survey.load", fails)
+    monkeypatch.setattr("hushtally.survey.commands.Survey.load", fails)
     done = CliRunner().invoke(main, ["survey", "check", "x.toml"])
     assert (done.exit_code, done.output) == (1, f"Error: {said}\n")
 

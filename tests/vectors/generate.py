@@ -18,13 +18,13 @@ import rule_cases
 import schedule_cases
 import signal_cases
 
-from client_sdk.canonical import canonical_json
-from client_sdk.channel import Channel
-from client_sdk.errors import MechanismError, RuleError, SurveyError
-from client_sdk.mechanisms import NAMES, Mechanism, PermanentMechanism, Rappor, Weights, build, describe
-from client_sdk.randomness import Randomness
-from client_sdk.rules import Kind, Rule
-from client_sdk.survey import Survey
+from hushtally.client_sdk.canonical_json import canonical_json
+from hushtally.client_sdk.errors import MechanismError, RuleError, SurveyError
+from hushtally.client_sdk.mechanisms import NAMES, Mechanism, PermanentMechanism, Rappor, Weights, build, describe
+from hushtally.client_sdk.mechanisms.channel import Channel
+from hushtally.client_sdk.randomness import Randomness
+from hushtally.client_sdk.survey import Survey
+from hushtally.client_sdk.survey.rules import Kind, Rule
 
 FORMAT = 1
 HERE = Path(__file__).parent

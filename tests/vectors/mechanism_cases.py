@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from client_sdk.mechanisms import NAMES
+from hushtally.client_sdk.mechanisms import NAMES
 
 RAPPOR = {"k": 32, "h": 1, "m": 64, "f": 0.5, "p": 0.25, "q": 0.75}
 TWO_HASHES = {"k": 8, "h": 2, "m": 1, "f": 0.25, "p": 0.1, "q": 0.999999999}

@@ -10,8 +10,8 @@ import math
 
 import pytest
 
-from client_sdk.testing import ScriptedClock
 from hushtally import Survey
+from hushtally.client_sdk.testing import ScriptedClock
 
 VALUES, EPOCHS = 16, 100
 

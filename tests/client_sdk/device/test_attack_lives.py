@@ -9,9 +9,9 @@ import re
 
 import pytest
 
-from client_sdk.mechanisms import Direct, Permanent
-from client_sdk.testing import ScriptedClock, SeededRandomness, accepted
-from client_sdk.transport import Answer
+from hushtally.client_sdk.delivery.transport import Answer
+from hushtally.client_sdk.mechanisms import Direct, Permanent
+from hushtally.client_sdk.testing import ScriptedClock, SeededRandomness, accepted
 
 STEPS = 14  # of eight hours or so
 

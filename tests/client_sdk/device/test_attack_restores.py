@@ -10,8 +10,8 @@ from collections import defaultdict
 
 import pytest
 
-from client_sdk.schedule import REPLACED
-from client_sdk.testing import Recorder
+from hushtally.client_sdk.state.schedule import REPLACED
+from hushtally.client_sdk.testing import Recorder
 
 DEVICES = ("anna", "bert", "cleo")
 STEPS = 60

@@ -2,7 +2,7 @@
 
 import pytest
 
-from client_sdk.schedule import ENDED
+from hushtally.client_sdk.state.schedule import ENDED
 
 
 def test_a_clock_that_goes_back_answers_no_epoch_before_the_latest(lab):

@@ -5,8 +5,8 @@ from contextlib import closing
 
 import pytest
 
-from client_sdk.explain import explain_survey
-from client_sdk.schedule import FORGOTTEN, SUPERSEDED
+from hushtally.client_sdk.explain.explanation import explain_survey
+from hushtally.client_sdk.state.schedule import FORGOTTEN, SUPERSEDED
 
 
 def test_a_receipt_says_when_and_on_which_text(lab):
@@ -188,7 +188,7 @@ def test_what_is_recorded_after_another_process_was_given_consent(lab, monkeypat
     waiting.record("purchase", amount=2)
     assert asked.status().surveys[0].consent
     asked.record("purchase", amount=3)
-    monkeypatch.setattr("client_sdk.device.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("hushtally.client_sdk.device.device.LOOK_SECONDS", 0.0)
     waiting.record("purchase", amount=4)
     for client in (waiting, asked):
         client.status()
@@ -310,7 +310,7 @@ def test_a_withdrawal_that_cannot_be_written_still_stops(lab, monkeypatch):
     client.record("purchase", amount=1, category="c1")
     client.tick()
     with closing(lab.client()._device._state._connect()) as blocker:
-        monkeypatch.setattr("client_sdk.state.BUSY_SECONDS", 0.05)
+        monkeypatch.setattr("hushtally.client_sdk.state.file.BUSY_SECONDS", 0.05)
         client._device._state._connection.execute("PRAGMA busy_timeout = 50")
         blocker.execute("BEGIN IMMEDIATE")
         client.withdraw_consent()
@@ -335,7 +335,7 @@ class TestUnwritten:
     @pytest.fixture
     def client(self, lab, monkeypatch):
         """Its file is free again."""
-        monkeypatch.setattr("client_sdk.state.BUSY_SECONDS", 0.05)
+        monkeypatch.setattr("hushtally.client_sdk.state.file.BUSY_SECONDS", 0.05)
         client = lab.client(lab.survey(memory="permanent"))
         client.record("purchase", amount=1, category="c1")
         client.tick()
@@ -412,7 +412,7 @@ class TestUnwritten:
 
     def test_close_that_takes_too_long_is_told(self, lab, client, monkeypatch, caplog):
         """The file is held for longer than `close` may block: the app's log says so, too."""
-        monkeypatch.setattr("client_sdk.client.CLOSE_SECONDS", 0.1)
+        monkeypatch.setattr("hushtally.client_sdk.client.CLOSE_SECONDS", 0.1)
         client._device._state._connection.execute("PRAGMA busy_timeout = 5000")
         self.blocker.execute("BEGIN IMMEDIATE")
         client.close()

@@ -17,10 +17,10 @@ from itertools import count
 
 import pytest
 
-from client_sdk.identity import Identity
-from client_sdk.report import Batch
-from client_sdk.testing import ScriptedClock, SeededRandomness, accepted
 from hushtally import Client
+from hushtally.client_sdk.protocol.report import Batch
+from hushtally.client_sdk.state.rollback import RollbackGuard
+from hushtally.client_sdk.testing import ScriptedClock, SeededRandomness, accepted
 
 DAYS = 10
 WITHDRAWN = 6
@@ -133,7 +133,7 @@ def child(survey, folder, fate, seed, start, at):
         try:
             Mortal.fate = fate
             sqlite3.connect = functools.partial(sqlite3.connect, factory=Mortal)
-            write = Identity._write
+            write = RollbackGuard._write
 
             def mortal_write(self, token):
                 fate.step()
@@ -141,7 +141,7 @@ def child(survey, folder, fate, seed, start, at):
                 fate.step()
                 return written
 
-            Identity._write = mortal_write
+            RollbackGuard._write = mortal_write
             live(survey, folder, fate, seed, start)
             code = 0
         finally:

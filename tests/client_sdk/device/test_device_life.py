@@ -7,11 +7,12 @@ from collections import Counter
 
 import pytest
 
-from client_sdk import events
-from client_sdk.status import Status, SurveyStatus
-from client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
-from client_sdk.transport import Answer
 from hushtally import Client, ClientError, Survey
+from hushtally.client_sdk.delivery.transport import Answer
+from hushtally.client_sdk.explain.status import Status, SurveyStatus
+from hushtally.client_sdk.state import events
+from hushtally.client_sdk.survey import vocabulary
+from hushtally.client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
 
 ACCEPTED = Answer(200, b'{"accepted": 1, "rejected": []}')
 
@@ -111,7 +112,7 @@ def test_the_questions_are_drawn_once_and_uniformly(lab):
 
 
 def test_a_retry_sends_the_same_bytes(lab, monkeypatch):
-    monkeypatch.setattr("client_sdk.backoff.Backoff.remaining", lambda *_: 0.0)
+    monkeypatch.setattr("hushtally.client_sdk.delivery.backoff.Backoff.remaining", lambda *_: 0.0)
     lab.recorder = Recorder(TimeoutError(), Answer(503, b""), Answer(200, b"strange"), ACCEPTED)
     client = lab.client()
     client.tick()
@@ -217,7 +218,7 @@ def test_a_device_keeps_at_most_so_many_events(lab, monkeypatch):
 
 def test_the_outbox_is_bounded_while_no_collector_answers(lab, monkeypatch):
     """At most the answers of two epochs wait; what can no longer be accepted is dropped and counted."""
-    monkeypatch.setattr("client_sdk.backoff.Backoff.remaining", lambda *_: 0.0)
+    monkeypatch.setattr("hushtally.client_sdk.delivery.backoff.Backoff.remaining", lambda *_: 0.0)
     lab.recorder = Recorder(TimeoutError())
     client = lab.client(lab.survey(questions=3))
     most = 0
@@ -240,8 +241,8 @@ def test_what_no_survey_names_is_dropped_counted_and_warned_about_once_by_name(l
     assert [record.getMessage() for record in caplog.records] == [
         "an event that no survey names is dropped; Client(strict=True) tells which",
         "a field of 'purchase' that no survey names is dropped; Client(strict=True) tells which",
-        f"field purchase.amount {events.REQUIREMENT}; it is dropped",
-        f"field purchase.category {events.REQUIREMENT}; it is dropped",
+        f"field purchase.amount {vocabulary.REQUIREMENT}; it is dropped",
+        f"field purchase.category {vocabulary.REQUIREMENT}; it is dropped",
     ]
     assert b"canary" not in lab.on_disk()
     assert lab.client().status().counters == {"dropped: not named": 6, "dropped: not usable": 6}
@@ -283,7 +284,7 @@ def test_nothing_raises_into_the_app(lab, monkeypatch, caplog):
         raise RuntimeError("canary")
 
     for name in ("record", "answer", "send", "explain", "status", "receipts", "grant", "withdraw", "close", "permit"):
-        monkeypatch.setattr(f"client_sdk.device.Device.{name}", fail)
+        monkeypatch.setattr(f"hushtally.client_sdk.device.device.Device.{name}", fail)
     client.record("purchase", amount=1)
     client.tick()
     assert client.flush(0) is False

@@ -6,8 +6,8 @@ from contextlib import closing, suppress
 
 import pytest
 
-from client_sdk import state as state_module
-from client_sdk.client import Fault
+from hushtally.client_sdk.client import Fault
+from hushtally.client_sdk.state import file as state_module
 
 UNWRITTEN = "dropped: not written"
 HELD = Fault("record", "OperationalError", "others hold the state file")
@@ -17,7 +17,7 @@ PAUSING = Fault("record", "StateBusyError", "the state file could not be written
 @pytest.fixture
 def client(lab, monkeypatch):
     """After a failed write it does not try again by itself within the test."""
-    monkeypatch.setattr("client_sdk.state.PAUSE_SECONDS", 600.0)
+    monkeypatch.setattr("hushtally.client_sdk.state.file.PAUSE_SECONDS", 600.0)
     return lab.client()
 
 
@@ -127,7 +127,7 @@ def test_with_an_unwritten_withdrawal_nothing_is_recorded_and_one_try_made(lab, 
 class TestDurable:
     @pytest.fixture
     def client(self, lab, monkeypatch):
-        monkeypatch.setattr("client_sdk.state.PAUSE_SECONDS", 600.0)
+        monkeypatch.setattr("hushtally.client_sdk.state.file.PAUSE_SECONDS", 600.0)
         return lab.client(durable=True)
 
     def test_every_event_is_on_the_disk_or_told(self, lab, client, blocker):
@@ -153,7 +153,7 @@ def test_the_file_is_awaited_for_long_again_afterwards(client):
 
 def test_why_it_fails_at_once(client, monkeypatch):
     """Another thread has the connection; and then, for a second, that it had."""
-    monkeypatch.setattr("client_sdk.state.BRIEF_SECONDS", 0.01)
+    monkeypatch.setattr("hushtally.client_sdk.state.file.BRIEF_SECONDS", 0.01)
     state, held, free = client._device._state, threading.Event(), threading.Event()
 
     def hold():

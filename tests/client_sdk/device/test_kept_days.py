@@ -5,8 +5,8 @@ from contextlib import closing
 
 import pytest
 
-from client_sdk import events
 from hushtally import Survey
+from hushtally.client_sdk.state import events
 
 
 def left(lab):
@@ -79,7 +79,7 @@ def test_what_is_old_is_looked_for_once_a_day(lab, monkeypatch):
 
 def test_a_record_that_is_not_kept_does_not_fail_for_it(lab, monkeypatch):
     """While another process holds the file, and nothing may be recorded anyway: there is nothing to lose."""
-    monkeypatch.setattr("client_sdk.state.PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("hushtally.client_sdk.state.file.PAUSE_SECONDS", 0.0)
     lab.client(durable=True).record("purchase")
     lab.clock.advance(days=5)
     monkeypatch.setenv("DO_NOT_TRACK", "1")

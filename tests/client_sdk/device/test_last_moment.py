@@ -2,7 +2,7 @@
 
 import pytest
 
-from client_sdk.state import State
+from hushtally.client_sdk.state.file import State
 
 
 def test_no_answer_is_made_under_a_consent_that_was_just_withdrawn(lab, monkeypatch):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from client_sdk.randomness import Randomness
+from hushtally.client_sdk.randomness import Randomness
 
 
 class Scripted(Randomness):

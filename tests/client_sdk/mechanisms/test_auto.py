@@ -8,11 +8,20 @@ from itertools import islice, product
 
 import pytest
 
-from client_sdk.errors import MechanismError
-from client_sdk.mechanisms import Affine, Design, Direct, Projective, Subset, Weights, choose, optimal_mean_variance
-from client_sdk.mechanisms.auto import most_symbols_permanent
-from client_sdk.mechanisms.base import SYMBOLS_AUTO, SYMBOLS_NAMED
-from client_sdk.mechanisms.primes import primes_from
+from hushtally.client_sdk.errors import MechanismError
+from hushtally.client_sdk.mechanisms import (
+    Affine,
+    Design,
+    Direct,
+    Projective,
+    Subset,
+    Weights,
+    choose,
+    optimal_mean_variance,
+)
+from hushtally.client_sdk.mechanisms.auto import most_symbols_permanent
+from hushtally.client_sdk.mechanisms.base import SYMBOLS_AUTO, SYMBOLS_NAMED
+from hushtally.client_sdk.mechanisms.primes import primes_from
 
 DOMAINS = (8, 16, 32, 64, 128, 256, 1024, 4096, 16384)
 # D: direct, S<w>: subset, A(r,w): affine, P(r,t): projective, with the mean variance over the optimum

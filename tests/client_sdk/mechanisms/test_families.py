@@ -9,10 +9,20 @@ from random import Random
 
 import pytest
 
-from client_sdk.errors import MechanismError
-from client_sdk.mechanisms import Affine, Design, Direct, Optimized, Projective, Rappor, Subset, Symmetric, Weights
-from client_sdk.mechanisms.galois import Field
-from client_sdk.randomness import Randomness
+from hushtally.client_sdk.errors import MechanismError
+from hushtally.client_sdk.mechanisms import (
+    Affine,
+    Design,
+    Direct,
+    Optimized,
+    Projective,
+    Rappor,
+    Subset,
+    Symmetric,
+    Weights,
+)
+from hushtally.client_sdk.mechanisms.galois import Field
+from hushtally.client_sdk.randomness import Randomness
 
 ONE = Weights.of(1.0)
 DESIGNS: list[Design] = [

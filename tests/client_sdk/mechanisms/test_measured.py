@@ -8,8 +8,8 @@ from statistics import mean, stdev
 
 import pytest
 
-from client_sdk.mechanisms import Mechanism, build
-from client_sdk.randomness import Randomness
+from hushtally.client_sdk.mechanisms import Mechanism, build
+from hushtally.client_sdk.randomness import Randomness
 
 N, ROUNDS = 100_000, 20
 

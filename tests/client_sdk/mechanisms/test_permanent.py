@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from client_sdk.errors import MechanismError
-from client_sdk.mechanisms import (
+from hushtally.client_sdk.errors import MechanismError
+from hushtally.client_sdk.mechanisms import (
     Affine,
     Direct,
     Optimized,
@@ -21,7 +21,7 @@ from client_sdk.mechanisms import (
     Weights,
     build,
 )
-from client_sdk.mechanisms.base import exponential
+from hushtally.client_sdk.mechanisms.base import exponential
 
 ONE = Weights.of(1.0)
 ONCE: list[Tilted] = [

@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from client_sdk.channel import Channel
-from client_sdk.errors import MechanismError
-from client_sdk.mechanisms import (
+from hushtally.client_sdk.errors import MechanismError
+from hushtally.client_sdk.mechanisms import (
     Direct,
     Mechanism,
     Optimized,
@@ -25,10 +24,11 @@ from client_sdk.mechanisms import (
     Weights,
     build,
 )
-from client_sdk.mechanisms.base import exponential, logarithm
-from client_sdk.mechanisms.enumeration import TIGHT, Distribution, distribution, largest_ratio
-from client_sdk.mechanisms.permanent import GAMMA_PARTS
-from client_sdk.randomness import Randomness
+from hushtally.client_sdk.mechanisms.base import exponential, logarithm
+from hushtally.client_sdk.mechanisms.channel import Channel
+from hushtally.client_sdk.mechanisms.enumeration import TIGHT, Distribution, distribution, largest_ratio
+from hushtally.client_sdk.mechanisms.permanent import GAMMA_PARTS
+from hushtally.client_sdk.randomness import Randomness
 
 SMALL: list[tuple[str, dict[str, object], int]] = [
     ("direct", {}, 2),

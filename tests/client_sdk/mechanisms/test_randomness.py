@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from client_sdk.mechanisms import Affine, Design, Direct, Permanent, Projective, Subset, Weights
-from client_sdk.randomness import SystemRandomness
+from hushtally.client_sdk.mechanisms import Affine, Design, Direct, Permanent, Projective, Subset, Weights
+from hushtally.client_sdk.randomness import SystemRandomness
 
 Script = Callable[[Iterable[int]], Any]
 ONE, TWO = Weights.of(1.0), Weights.of(2.0)

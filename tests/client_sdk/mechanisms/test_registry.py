@@ -7,8 +7,8 @@ from fractions import Fraction
 
 import pytest
 
-from client_sdk.errors import MechanismError
-from client_sdk.mechanisms import (
+from hushtally.client_sdk.errors import MechanismError
+from hushtally.client_sdk.mechanisms import (
     NAMES,
     Affine,
     Direct,

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from client_sdk.canonical import canonical_json
-from client_sdk.errors import MechanismError, SurveyError
-from client_sdk.mechanisms import NAMES, PermanentMechanism, Rappor, Weights, build, describe
-from client_sdk.survey import Survey
+from hushtally.client_sdk.canonical_json import canonical_json
+from hushtally.client_sdk.errors import MechanismError, SurveyError
+from hushtally.client_sdk.mechanisms import NAMES, PermanentMechanism, Rappor, Weights, build, describe
+from hushtally.client_sdk.survey import Survey
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 Script = Callable[[Iterable[int]], Any]

@@ -1,0 +1,1 @@
+"""Effects: sends batches to the collector over the network."""

@@ -1,0 +1,1 @@
+"""Effects: one device, which records, answers and sends."""

@@ -1,0 +1,1 @@
+"""Pure: describes a survey and a device to people, in words."""

@@ -1,0 +1,1 @@
+"""Pure: what the device and the collector must agree on."""

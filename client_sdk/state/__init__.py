@@ -1,0 +1,1 @@
+"""Effects: the device's one SQLite file, one module per table."""

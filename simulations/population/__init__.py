@@ -1,0 +1,1 @@
+"""Populations: who the simulated customers are."""

@@ -1,0 +1,1 @@
+"""`hushtally tune`."""

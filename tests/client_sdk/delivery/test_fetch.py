@@ -1,0 +1,244 @@
+"""Fetching a survey: the pinned one or one under the app's ceilings, and nothing else, whatever is served."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hushtally import Client, ClientError, Survey, fetch_survey
+from hushtally.client_sdk.canonical_json import canonical_json, sha256
+from hushtally.client_sdk.delivery.transport import Answer
+from hushtally.client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
+
+URL = "https://tally.example"
+CEILINGS: Any = {"max_epsilon": 8.0, "max_lifetime_epsilon": 1_000.0}
+
+
+def serving(survey: object, status: int = 200) -> Recorder:
+    return Recorder(Answer(status, json.dumps({"survey": survey, "digest": "what the server says"}).encode()))
+
+
+def test_the_pinned_survey_is_taken(survey: Survey) -> None:
+    recorder = serving(survey.resolved)
+    assert fetch_survey(URL + "/", "habits", 1, digest=survey.digest, transport=recorder) == survey
+    assert recorder.requests == [("GET", f"{URL}/v1/surveys/habits/1", None)]
+
+
+def test_one_under_the_ceilings_is_taken(survey: Survey) -> None:
+    fetched = fetch_survey(
+        URL, "habits", 1, max_epsilon=1.0, max_lifetime_epsilon=28.0, transport=serving(survey.resolved)
+    )
+    assert fetched.digest == survey.digest
+
+
+def test_the_digest_is_reckoned_not_believed(survey: Survey, make_survey: Callable[..., Survey]) -> None:
+    """The server names the pinned digest beside another survey."""
+    body = canonical_json({"survey": make_survey(epsilon=2.0).resolved, "digest": survey.digest}).encode()
+    with pytest.raises(ClientError, match="not the pinned"):
+        fetch_survey(URL, "habits", 1, digest=survey.digest, transport=Recorder(Answer(200, body)))
+
+
+def test_a_definition_that_is_not_resolved_is_no_survey_to_pin(survey: Survey) -> None:
+    written = {key: value for key, value in survey.resolved.items() if key != "retention_days"}
+    with pytest.raises(ClientError, match="not resolved"):
+        fetch_survey(URL, "habits", 1, digest=sha256(written), transport=serving(written))
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({}, "needs a digest to pin, or both"),
+        ({"max_epsilon": 1.0}, "needs a digest to pin, or both"),
+        ({"max_lifetime_epsilon": 1.0}, "needs a digest to pin, or both"),
+        ({"max_epsilon": 0.5, "max_lifetime_epsilon": 99.0}, "asks for epsilon 1"),
+        ({"max_epsilon": 1.0, "max_lifetime_epsilon": 27.0}, "may cost a device epsilon 28"),
+        ({"digest": "0" * 64}, "not the pinned 000"),
+    ],
+)
+def test_what_is_beyond_the_limits_is_not(limits: dict[str, Any], message: str, survey: Survey) -> None:
+    with pytest.raises(ClientError, match=message):
+        fetch_survey(URL, "habits", 1, transport=serving(survey.resolved), **limits)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"id": 5}, "id must be a text, got 5"),
+        ({"version": "1"}, "version must be a whole number, got '1'"),
+        ({"timeout": None}, "timeout must be a number of seconds above 0, got None"),
+        ({"timeout": 0}, "timeout must be a number of seconds above 0, got 0"),
+    ],
+)
+def test_what_cannot_be_asked_for(asked: dict[str, Any], message: str, survey: Survey) -> None:
+    with pytest.raises(ClientError, match=f"^{message}$"):
+        fetch_survey(URL, **{"id": "habits", "version": 1, **CEILINGS} | asked, transport=serving(survey.resolved))
+
+
+def test_as_long_as_it_takes(survey: Survey, serve: Any, answer_of: Any) -> None:
+    body = canonical_json({"survey": survey.resolved, "digest": survey.digest}).encode()
+    server = serve(lambda connection, _: connection.sendall(answer_of(body)))
+    assert fetch_survey(server.url, "habits", 1, digest=survey.digest, timeout=math.inf) == survey
+
+
+def test_a_pinned_one_may_be_limited_too(survey: Survey) -> None:
+    with pytest.raises(ClientError, match="asks for epsilon 1"):
+        fetch_survey(URL, "habits", 1, digest=survey.digest, max_epsilon=0.5, transport=serving(survey.resolved))
+
+
+@pytest.mark.parametrize(("id", "version"), [("other", 1), ("habits", 2)])
+def test_another_survey_than_was_asked_for_is_not_taken(id: str, version: int, survey: Survey) -> None:
+    with pytest.raises(ClientError, match="serves another survey: habits v1"):
+        fetch_survey(URL, id, version, transport=serving(survey.resolved), **CEILINGS)
+
+
+@pytest.mark.parametrize("epsilon", [80, 8.1, -1, 0, "1", None, True, [1], 1e400])
+def test_an_epsilon_of_80_is_no_survey(epsilon: object, survey: Survey) -> None:
+    """Whatever the app's ceilings: no survey asks for more than 8."""
+    wide: Any = {"max_epsilon": 1e9, "max_lifetime_epsilon": 1e9}
+    definition = json.loads(json.dumps(survey.resolved))
+    definition["privacy"]["epsilon"] = epsilon
+    with pytest.raises(ClientError):
+        fetch_survey(URL, "habits", 1, transport=serving(definition), **wide)
+    definition = json.loads(json.dumps(survey.resolved))
+    definition["questions"][0]["epsilon"] = epsilon
+    with pytest.raises(ClientError):
+        fetch_survey(URL, "habits", 1, transport=serving(definition), **wide)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"null",
+        b"[]",
+        b'"survey"',
+        b'{"survey": null}',
+        b'{"survey": []}',
+        b'{"survey": {}}',
+        b'{"survey": NaN}',
+        b'{"survey": {"id": 1e999}}',
+        b'{"survey": ' + b"[" * 100_000,
+        b'{"survey": ' + b'{"a":' * 5_000 + b"1" + b"}" * 5_001,
+        b'{"survey": {"version": ' + b"9" * 10_000 + b"}}",
+        b"\xff\xfe\x00",
+        b"<html>",
+        b'{"survey": "' + b"x" * 4_000_000 + b'"}',
+    ],
+    ids=range(16),
+)
+@pytest.mark.parametrize("limits", [CEILINGS, {"digest": "0" * 64}], ids=["ceilings", "pinned"])
+def test_whatever_is_served_is_a_client_error(body: bytes, limits: Any) -> None:
+    with pytest.raises(ClientError, match=r"is not a survey|not the pinned"):
+        fetch_survey(URL, "habits", 1, transport=Recorder(Answer(200, body)), **limits)
+
+
+@pytest.mark.parametrize("status", [301, 404, 500])
+def test_another_status_is_a_client_error(status: int, survey: Survey) -> None:
+    with pytest.raises(ClientError, match=f"the collector answered {status}"):
+        fetch_survey(URL, "habits", 1, transport=serving(survey.resolved, status), **CEILINGS)
+
+
+def test_no_answer_is_a_client_error_in_time(serve: Any) -> None:
+    server = serve(lambda connection, _: time.sleep(60))
+    began = time.monotonic()
+    with pytest.raises(ClientError, match="cannot be fetched: no answer came in time"):
+        fetch_survey(server.url, "habits", 1, timeout=0.2, **CEILINGS)
+    assert time.monotonic() - began < 9  # by default it would be ten
+
+
+def test_a_name_stays_a_name(survey: Survey) -> None:
+    recorder = serving(survey.resolved)
+    with pytest.raises(ClientError):
+        fetch_survey(URL, "../../x?y#z", 1, transport=recorder, **CEILINGS)
+    assert recorder.requests[0][1] == f"{URL}/v1/surveys/..%2F..%2Fx%3Fy%23z/1"
+
+
+def test_from_a_server_as_ours_serves_it(serve: Any, survey: Survey, answer_of: Any) -> None:
+    body = canonical_json({"survey": survey.resolved, "digest": survey.digest}).encode()
+    server = serve(lambda connection, _: connection.sendall(answer_of(body)))
+    assert fetch_survey(server.url, "habits", 1, digest=survey.digest) == survey
+
+
+def test_a_definition_made_to_be_costly_is_bounded(survey: Survey) -> None:
+    """As many segments as four megabytes hold, crossed in every way: some seconds and megabytes at most."""
+    definition = json.loads(json.dumps(survey.resolved))
+    parts = [
+        {"id": f"q{index}", "one_of": "favourite", "categories": [f"{n:x}" for n in range(255)], "epsilon": 1.0}
+        for index in range(8)
+    ]
+    pairs = [(left, right) for left in range(8) for right in range(8) if left != right]
+    definition["questions"] = parts + [
+        {"id": f"c{index}", "cross": [f"q{left}", f"q{right}"], "epsilon": 1.0}
+        for index, (left, right) in enumerate(pairs)
+    ]
+    began = time.process_time()
+    tracemalloc.start()
+    with pytest.raises(ClientError):
+        fetch_survey(URL, "habits", 1, transport=serving(definition), max_epsilon=1.0, max_lifetime_epsilon=1.0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100_000_000
+    assert time.process_time() - began < 15
+
+
+def test_a_collector_that_serves_ever_new_surveys_under_one_version_is_bounded_by_the_ceiling(
+    make_client: Any, survey: Survey, clock: ScriptedClock
+) -> None:
+    """Without a pinned digest, in an app that keeps consent: every day another one, each worth 28 in all."""
+    recorder = Recorder()
+    for day in range(20):
+        served = json.loads(json.dumps(survey.resolved | {"purpose": f"Purpose {day}."}))
+        limits: Any = {"max_epsilon": 1.0, "max_lifetime_epsilon": 30.0}
+        fetched = fetch_survey(URL, "habits", 1, transport=serving(served), **limits)
+        client = make_client(
+            fetched,
+            agree=day == 0,
+            transport=recorder,
+            randomness=SeededRandomness(day),
+            keep_consent=True,
+            max_lifetime_epsilon=30.0,
+        )
+        for _ in range(2):
+            client.tick()
+            clock.advance(hours=12)
+        assert client.status().surveys[0].consent
+        assert client.status().surveys[0].most <= 30
+        client.close()
+    assert len(recorder.reports) == 3  # after which 28 more would be too much
+
+
+def test_several_surveys_at_once_and_the_end_of_one(
+    make_client: Any, make_survey: Callable[..., Survey], clock: ScriptedClock, tmp_path: Any
+) -> None:
+    """Each is asked, answered and paid for on its own; the one that ends is forgotten with the events that only it
+    looked at, and its outbox is delivered all the same."""
+    import sqlite3
+
+    short = make_survey("short", days=7)
+    text = canonical_json(make_survey("long").resolved).replace("purchase", "visit")
+    long = Survey.from_resolved(json.loads(text))
+    recorder = Recorder()
+    client: Client = make_client([short, long], transport=recorder)
+    for _ in range(8 * 4):
+        client.record("purchase", amount=3, category="canary")
+        client.record("visit", amount=4, category="music")
+        client.tick()
+        clock.advance(hours=6)
+    assert {batch.survey for batch in recorder.batches} == {"short", "long"}
+    assert sum(batch.survey == "short" for batch in recorder.batches) == 7
+    status = {one.survey: one for one in client.status().surveys}
+    assert status["short"].silent == "the survey is over"
+    assert status["short"].spent == 7
+    assert status["long"].silent is None
+    with sqlite3.connect(tmp_path / "state.db") as connection:
+        assert {name for (name,) in connection.execute("SELECT DISTINCT name FROM events")} == {"visit"}
+    connection.close()
+    client.close()
+    assert b"canary" not in (tmp_path / "state.db").read_bytes()

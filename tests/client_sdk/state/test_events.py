@@ -1,0 +1,196 @@
+"""Events: which values of fields are kept, and as what."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hushtally import Client, ClientError, Survey
+from hushtally.client_sdk.state import events
+from hushtally.client_sdk.survey.vocabulary import storable
+from hushtally.client_sdk.testing import ScriptedClock
+
+Make = Callable[..., Client]
+
+
+class Lost:
+    """A proxy without its object, as of a web framework outside a request."""
+
+    @property
+    def __class__(self) -> Any:
+        raise RuntimeError("canary")
+
+    @__class__.setter
+    def __class__(self, other: Any) -> None:
+        raise RuntimeError("canary")
+
+
+class Rude:
+    """A number by its own account."""
+
+    def __float__(self) -> float:
+        raise RuntimeError("canary")
+
+
+Real.register(Rude)
+
+
+KEPT: list[tuple[Any, float | str]] = [
+    (7, 7),
+    (-7.5, -7.5),
+    (10**12, 10**12),
+    ("", ""),
+    ("a" * 100, "a" * 100),
+    (Decimal("24.90"), 24.9),
+    (Decimal("-1e12"), -1e12),
+    (Fraction(1, 4), 0.25),
+    (np.int64(7), 7.0),
+    (np.uint8(7), 7.0),
+    (np.float32(1.5), 1.5),
+    (np.float64(24.9), 24.9),
+    (np.str_("books"), "books"),
+]
+REFUSED: list[Any] = [
+    True,
+    np.bool_(True),
+    None,
+    math.nan,
+    math.inf,
+    10**12 + 1,
+    10**400,
+    "a" * 101,
+    Decimal("NaN"),
+    Decimal("sNaN"),
+    Decimal("Infinity"),
+    Decimal("1000000000000.01"),
+    Decimal("1e400"),
+    Fraction(10**400),
+    np.float32("inf"),
+    np.array([1.0]),
+    np.datetime64("2026-11-02"),
+    1j,
+    np.complex64(1),
+    b"7",
+    [7],
+    object(),
+    Rude(),
+]
+
+
+@pytest.mark.parametrize(("value", "as_what"), KEPT, ids=lambda value: type(value).__name__)
+def test_numbers_of_all_kinds_and_short_texts_are_kept(value: Any, as_what: float | str, make_client: Make) -> None:
+    """In the file they are JSON's own numbers and texts; strict agrees."""
+    assert storable(value) == as_what
+    client = make_client(strict=True)
+    client.record("purchase", category=value)
+    assert client.status().counters == {}
+    device = client._device
+    assert device is not None
+    with device._state.lock() as connection:
+        rows = connection.execute("SELECT fields FROM events").fetchall()
+    assert [json.loads(fields) for (fields,) in rows] == [{"category": as_what}]
+
+
+@pytest.mark.parametrize("value", REFUSED, ids=lambda value: type(value).__name__)
+def test_all_else_is_dropped_and_counted_and_nothing_raises(value: Any, make_client: Make) -> None:
+    faults: list[Any] = []
+    client = make_client(on_error=faults.append)
+    client.record("purchase", category=value)
+    assert (faults, client.status().counters) == ([], {"dropped: not usable": 1})
+    with pytest.raises(ClientError, match=r"^field purchase.category must be a number within 10\^12 or a text"):
+        make_client(strict=True).record("purchase", category=value)
+
+
+def test_an_object_that_will_not_tell_its_class_raises_nothing(make_client: Make) -> None:
+    faults: list[Any] = []
+    client = make_client(on_error=faults.append)
+    client.record("purchase", category=Lost())
+    assert (faults, client.status().counters) == ([], {"dropped: not usable": 1})
+
+
+@pytest.mark.parametrize(
+    "wound",
+    [
+        "fields = substr(fields, 1, 5)",
+        "fields = ''",
+        "fields = x'ff00'",
+        "fields = CAST(x'ff' AS TEXT)",
+        "fields = 7",
+        "fields = '[]'",
+        "fields = '{\"amount\": NaN}'",
+        "fields = '{\"amount\": [1]}'",
+        "fields = '{\"amount\": 1e13}'",
+        "fields = printf('%.*c', 100000, '[')",
+        "day = 'x'",
+        "day = 1e300",
+        "day = -7",
+        "day = CAST(x'ff' AS TEXT)",
+        "name = CAST(x'ff' AS TEXT)",
+        "name = x'ff'",
+    ],
+)
+def test_a_damaged_event_goes_and_is_counted_and_the_answer_is_made_of_the_others(
+    wound: str, make_client: Make, clock: ScriptedClock
+) -> None:
+    faults: list[Any] = []
+    client = make_client(on_error=faults.append)
+    client.tick()
+    clock.advance(hours=20)
+    for amount in range(3):
+        client.record("purchase", amount=amount)
+    client.status()
+    device = client._device
+    assert device is not None
+    with device._state.lock() as connection:
+        connection.execute(f"UPDATE events SET {wound} WHERE id = 2")
+    device.journal._pruned_on = clock.now.date()  # what is old is not looked for any more
+    clock.advance(hours=4)
+    client.tick()
+    assert (faults, client.status().counters) == ([], {"dropped: damaged events": 1, "delivered": 1})
+    assert client.status().waiting == 1
+    with device._state.lock() as connection:
+        assert [event.fields["amount"] for event in events.find(connection, device._id)] == [0, 2]
+
+
+@pytest.mark.parametrize(
+    "wound", ["day = 'x'", "goes = 'x'", "day = CAST(x'ff' AS TEXT)", "name = CAST(x'ff' AS TEXT)"]
+)
+def test_what_cannot_be_told_to_be_recent_goes_with_what_is_old(
+    wound: str, make_client: Make, clock: ScriptedClock
+) -> None:
+    faults: list[Any] = []
+    client = make_client(on_error=faults.append)
+    client.tick()
+    for amount in range(3):
+        client.record("purchase", amount=amount)
+    client.status()
+    device = client._device
+    assert device is not None
+    with device._state.lock() as connection:
+        connection.execute(f"UPDATE events SET {wound} WHERE id = 2")
+    clock.advance(days=1)
+    client.tick()
+    assert (faults, client.status().silent) == ([], None)
+    with device._state.lock() as connection:
+        assert [event.fields["amount"] for event in events.find(connection, device._id)] == [0, 2]
+
+
+def test_a_price_counts_as_the_decimal_it_is(make_client: Make, survey: Survey) -> None:
+    """What every shop records: ten prices of 0.10 are 1, in a sum as in a segment."""
+    client = make_client()
+    for _ in range(10):
+        client.record("purchase", amount=Decimal("0.10"))
+    client.status()
+    device = client._device
+    assert device is not None
+    with device._state.lock() as connection:
+        found = events.find(connection, device._id)
+    assert survey.signals["spent"].value(found, device._clock().date()) == 1.0

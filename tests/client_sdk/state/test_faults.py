@@ -1,0 +1,492 @@
+"""A state file that is full, read-only or corrupt.
+
+In every case: nothing raises, no (question, epoch) is ever randomized twice, and status() says how things stand.
+"""
+
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+from collections import Counter
+from contextlib import closing
+
+import pytest
+
+from hushtally.client_sdk.state import checksum
+from hushtally.client_sdk.state.schedule import REPLACED
+
+
+class TestFullDisk:
+    @pytest.fixture
+    def full(self, lab):
+        """A client with three epochs behind it whose file may not grow, and what gives it room again."""
+        client = lab.client(lab.survey(questions=20))
+        lab.live(client, 3)
+        connection = client._device._state._connection
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        return client, lambda: connection.execute("PRAGMA max_page_count = 100000")
+
+    def test_nothing_is_drawn_that_the_ledger_does_not_know(self, lab, full):
+        client, make_room = full
+        before = lab.rows("SELECT * FROM ledger")
+        while not lab.faults:
+            for _ in range(64):
+                client.record("purchase", amount=1, category="c1" * 40)
+        for _ in range(5):
+            client.tick()
+        assert client.status().silent == "the last try failed: the disk is full"
+        assert lab.rows("SELECT * FROM ledger") == before
+        assert {fault.kind for fault in lab.faults} == {"OperationalError"}
+        make_room()
+        lab.live(client, 2)
+        assert len(lab.recorder.batches) == 5
+        lab.assert_answered_once()
+
+    def test_memory_stays_bounded(self, lab, full):
+        """Events that cannot be written go, the oldest first; at most 64 wait."""
+        client, _ = full
+        for _ in range(5000):
+            client.record("purchase", amount=1, category="c1" * 40)
+        assert len(client._device.journal._buffer) <= 64
+
+    def test_what_waits_is_still_sent(self, lab, full):
+        client, _ = full
+        client.tick()
+        waiting = client.status().waiting
+        lab.clock.advance(seconds=86_399)
+        client.tick()
+        assert len(lab.recorder.batches) == 3 + waiting
+        lab.assert_answered_once()
+
+    @pytest.mark.skipif(os.getuid() != 0, reason="mounting takes root")
+    def test_a_file_system_without_room(self, lab, tmp_path):
+        """The same on a real one: 300 kB in all."""
+        place = tmp_path / "tiny"
+        place.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", place], capture_output=True).returncode:
+            pytest.skip("mounting is not allowed here")
+        try:
+            lab.path = place / "state.db"
+            client = lab.client()
+            for day in range(8):
+                for _ in range(640):
+                    client.record("purchase", amount=day, category="c1" * 40)
+                lab.live(client)
+            assert "OperationalError" in {fault.kind for fault in lab.faults}
+            lab.assert_answered_once()
+            reports = {("q0", report.epoch) for report in lab.recorder.reports}
+            assert reports <= set(lab.rows("SELECT question, epoch FROM ledger"))
+            lab.close()
+        finally:
+            subprocess.run(["umount", "-l", place], check=True)
+
+
+class TestReadOnly:
+    def test_a_read_only_file_makes_the_client_silent(self, lab, monkeypatch):
+        lab.live(lab.client(), 2)
+        lab.end()
+        connect = sqlite3.connect
+        monkeypatch.setattr(
+            "hushtally.client_sdk.state.file.sqlite3.connect",
+            lambda path, **options: connect(f"file:{path}?mode=ro", uri=True, **options),
+        )
+        client = lab.client()
+        lab.live(client, 2)
+        assert client.status().silent == f"the state file {lab.path} cannot be used: the state file may not be written"
+        assert len(lab.recorder.batches) == 2
+        assert [fault.during for fault in lab.faults] == ["constructor", "grant_consent"]
+
+    def test_a_file_that_becomes_read_only_answers_no_more(self, lab):
+        client = lab.client()
+        lab.live(client, 2)
+        client._device._state._connection.execute("PRAGMA query_only = ON")
+        lab.live(client, 2)
+        client.record("purchase", amount=1)
+        assert client.status().silent == "the last try failed: the state file may not be written"
+        assert client.status().surveys[0].spent == 2.0
+        client.close()
+        assert len(lab.recorder.batches) == 2
+        assert {fault.kind for fault in lab.faults} == {"OperationalError"}
+
+    def test_a_file_that_is_no_database(self, lab):
+        lab.path.write_text("canary " * 100)
+        client = lab.client()
+        assert client.status().silent == f"the state file {lab.path} cannot be used: the state file is no database"
+        assert lab.path.read_text() == "canary " * 100
+
+    @pytest.mark.parametrize("place", ["/proc/none/state.db", "/dev/null/state.db", "/"])
+    def test_a_place_that_is_none(self, lab, place):
+        client = lab.client(state=place)
+        client.record("purchase", amount=1)
+        lab.live(client)
+        assert client.status().silent.startswith(f"the state file {place} cannot be used: ")
+        assert lab.recorder.requests == []
+
+    def test_a_folder_is_no_file_and_a_file_no_folder(self, lab):
+        (lab.folder / "file").touch()
+        for place, problem in (
+            (lab.folder, "it is a folder"),
+            (lab.folder / "file" / "state.db", "its folder is a file"),
+        ):
+            client = lab.client(state=place)
+            assert client.status().silent == f"the state file {place} cannot be used: {problem}"
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+    def test_a_folder_that_may_not_be_written(self, lab, capfd):
+        """The file itself may be; SQLite writes another one beside it."""
+        folder = lab.folder / "theirs"
+        folder.mkdir()
+        path = folder / "state.db"
+        path.touch()
+        path.chmod(0o666)
+        lab.folder.chmod(0o755)
+        folder.chmod(0o555)
+        child = os.fork()
+        if child == 0:
+            try:
+                if os.getuid() == 0:
+                    os.setuid(65534)  # who may write everywhere becomes nobody
+                print(lab.client(state=path).status().silent, flush=True)
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        folder.chmod(0o755)
+        assert capfd.readouterr().out == f"the state file {path} cannot be used: its folder may not be written\n"
+
+    def test_a_mark_that_cannot_be_written_keeps_answers_back(self, lab, monkeypatch):
+        """Without it a restored file could not be told: nothing is sent until it can be written."""
+        client = lab.client()
+        lab.live(client)
+
+        def fail(*_):
+            raise PermissionError
+
+        with monkeypatch.context() as patch:
+            patch.setattr("hushtally.client_sdk.state.rollback.RollbackGuard._write", fail)
+            lab.live(client)
+            assert len(lab.recorder.batches) == 1
+            assert client.status().silent == "the last try failed: PermissionError"
+        lab.clock.advance(seconds=-1)
+        client.tick()
+        lab.clock.advance(seconds=1)
+        assert [report.epoch for report in lab.recorder.reports] == ["2026-11-02", "2026-11-03"]
+        assert lab.silence(client) is None
+
+
+class TestCorrupt:
+    """After three epochs, the last one answered and sent, the file is damaged while nobody has it open."""
+
+    @pytest.fixture(params=["fresh", "permanent"])
+    def survey(self, lab, request):
+        survey = lab.survey(questions=3, memory=request.param)
+        client = lab.client(survey)
+        for day in range(3):
+            client.record("purchase", amount=1, category=f"c{day}")
+            client.tick()
+            lab.clock.advance(seconds=86_399)
+            client.tick()
+            lab.clock.advance(seconds=1)
+        lab.clock.advance(hours=-1)  # still in the third epoch
+        lab.end()
+        return survey
+
+    def go_on(self, lab, survey):
+        client = lab.client(survey)
+        client.record("purchase", amount=1, category="c9")
+        client.tick()
+        lab.clock.advance(hours=1)
+        lab.live(client, 3)
+        lab.assert_answered_once()
+        return client
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            lambda data: b"garbage" * 5000,
+            lambda data: data[:100] + random.Random(1).randbytes(len(data) - 100),
+            lambda data: data[:50],
+            lambda data: data[: len(data) // 2],
+            lambda data: data[: 4096 * (len(data) // 8192)],
+            lambda data: data[:4096] + bytes(len(data) - 4096),
+        ],
+        ids=["garbage", "garbage after the header", "a stump", "half", "half its pages", "zeros"],
+    )
+    def test_the_client_is_silent_and_says_so(self, lab, survey, damage):
+        lab.path.write_bytes(damage(lab.path.read_bytes()))
+        sent = len(lab.recorder.batches)
+        client = self.go_on(lab, survey)
+        assert len(lab.recorder.batches) == sent
+        status = client.status()
+        assert status.silent
+        assert lab.faults
+
+    def test_an_emptied_file_does_not_begin_anew(self, lab, survey):
+        """Its mark is still there: what was answered cannot be known."""
+        lab.path.write_bytes(b"")
+        sent = len(lab.recorder.batches)
+        assert lab.silence(self.go_on(lab, survey)) == REPLACED
+        assert len(lab.recorder.batches) == sent
+
+    def test_garbage_in_place_of_the_log_is_noticed_when_answers_were_in_it(self, lab, survey):
+        """SQLite takes such a log for empty; what it held is missing in the file, and the mark tells."""
+        client = lab.client(survey)
+        lab.clock.advance(hours=1)
+        client.tick()
+        shutil.copytree(lab.folder, lab.folder / "as-killed")
+        lab.end()
+        log = lab.path.with_name("state.db-wal")
+        for path in (lab.path, log):
+            path.write_bytes((lab.folder / "as-killed" / path.name).read_bytes())
+        log.write_bytes(random.Random(1).randbytes(log.stat().st_size))
+        assert lab.silence(self.go_on(lab, survey)) == REPLACED
+
+    def test_no_damage_makes_it_answer_twice(self, lab, survey):
+        """300 random wounds: bits flipped, stretches zeroed, the end cut off, pages exchanged."""
+        source = random.Random(7)
+        mark = lab.path.with_name("state.db.mark")
+        token = mark.read_bytes()
+        with closing(sqlite3.connect(lab.path)) as connection, connection:
+            # as if it died before it noted the mark: the file passes each time it is put back
+            connection.execute("UPDATE file SET pending = settled")
+        whole = lab.path.read_bytes()
+        requests = list(lab.recorder.requests)
+        now = lab.clock.now
+        ends = Counter()
+        for _ in range(300):
+            data = bytearray(whole)
+            for _ in range(source.choice([1, 1, 3])):
+                wound(data, source)
+            for path in lab.folder.glob("state.db-*"):
+                path.unlink()
+            lab.path.write_bytes(data)
+            mark.write_bytes(token)
+            lab.clock.now = now
+            lab.recorder.requests[:] = requests
+            client = self.go_on(lab, survey)
+            status = client.status()
+            ends[status.silent or status.surveys[0].silent] += 1
+            lab.end()
+        print(ends)
+        assert len(ends) > 2, ends
+        assert ends[None] > 30, ends
+
+    def test_no_damage_of_the_outbox_ends_delivery(self, lab):
+        """300 random wounds of a row with three reports: it is delivered or counted, and what comes later delivered.
+        Only where SQLite finds the file itself malformed nothing is sent, and the status says so."""
+        survey = lab.survey(questions=3)
+        lab.client(survey).tick()
+        lab.end()
+        ((page,),) = lab.rows("SELECT rootpage FROM sqlite_master WHERE name = 'outbox'")
+        ((body,),) = lab.rows("SELECT body FROM outbox")
+        mark = lab.path.with_name("state.db.mark")
+        token = mark.read_bytes()
+        with closing(sqlite3.connect(lab.path)) as connection, connection:
+            connection.execute("UPDATE file SET pending = settled")
+        whole = lab.path.read_bytes()
+        source, now, ends = random.Random(8), lab.clock.now, Counter()
+        for _ in range(300):
+            data = bytearray(whole)
+            wound_between(data, 4096 * page - len(body) - 125, 4096 * page, source)  # a page is filled from its end
+            lab.path.write_bytes(data)
+            mark.write_bytes(token)
+            lab.clock.now = now
+            lab.recorder.requests.clear()
+            client = lab.client(survey)
+            lab.live(client, 4)
+            status = client.status()
+            if status.silent is None:
+                assert (status.waiting, lab.silence(client)) == (0, None)
+                assert status.counters["delivered"] >= 3 * 3
+                missing = 3 * 4 - sum(status.counters.values())
+                ends[max(status.counters.keys() - {"delivered"}, default=""), missing] += 1
+            else:
+                ends[status.silent, 0] += 1
+            lab.end()
+        assert {end for end, _ in ends} == {
+            "",
+            "expired",
+            "dropped: damaged",
+            "the last try failed: the state file is damaged",
+        }
+        # not told to the last report are wounds of what a report is counted by, and of whose the row is
+        assert sum(times for (_, missing), times in ends.items() if missing == 0) > 250, ends
+        assert ends["", 3] < 10, ends
+
+    def test_no_damage_of_the_events_ends_the_answers(self, lab):
+        """300 random wounds of two events: what was due is answered and sent. Only where SQLite finds the file itself
+        malformed nothing is, and the status says so."""
+        survey = lab.survey()
+        client = lab.client(survey)
+        client.tick()
+        for _ in range(2):
+            client.record("purchase", amount=1, category="c1")
+        lab.end()
+        ((page,),) = lab.rows("SELECT rootpage FROM sqlite_master WHERE name = 'events'")
+        mark = lab.path.with_name("state.db.mark")
+        token = mark.read_bytes()
+        with closing(sqlite3.connect(lab.path)) as connection, connection:
+            connection.execute("UPDATE file SET pending = settled")
+        whole = lab.path.read_bytes()
+        source, now, ends = random.Random(9), lab.clock.now, Counter()
+        for _ in range(300):
+            data = bytearray(whole)
+            wound_between(data, 4096 * page - 110, 4096 * page, source)  # a page is filled from its end
+            lab.path.write_bytes(data)
+            mark.write_bytes(token)
+            lab.clock.now = now
+            lab.recorder.requests.clear()
+            client = lab.client(survey)
+            lab.live(client, 3)
+            status = client.status()
+            if status.silent is None:
+                assert len(lab.recorder.reports) == 3
+                ends["dropped: damaged events" in status.counters] += 1
+            else:
+                ends[status.silent] += 1
+            lab.end()
+        assert set(ends) <= {True, False, "the last try failed: the state file is damaged"}, ends
+        assert ends[True] > 20, ends
+        assert ends[True] + ends[False] > 200, ends
+
+    @pytest.mark.parametrize(
+        "wound",
+        [
+            "DELETE FROM answers",
+            "UPDATE answers SET symbol = 1 - symbol",
+            "DELETE FROM ledger WHERE epoch = '2026-11-03'",
+            "UPDATE ledger SET epsilon = 0",
+            "UPDATE schedules SET seen = 0",
+            "DELETE FROM schedules",
+            "UPDATE consents SET version = 3",
+        ],
+    )
+    def test_values_that_nobody_wrote_are_noticed(self, lab, wound):
+        """At the next answer at the latest; from then on the device is silent, also after a restart."""
+        survey = lab.survey(memory="permanent")
+        client = lab.client(survey)
+        lab.live(client, 2)
+        client._device._state._connection.execute(wound)
+        lab.live(client, 1)
+        assert [fault.kind for fault in lab.faults] == ["StateError"]
+        for _ in range(2):
+            lab.live(client, 1)
+            client.record("purchase", amount=1)
+            assert client.status().silent == "the state file is damaged"
+            lab.end()
+            client = lab.client(survey)
+        assert len(lab.recorder.batches) == 2
+        assert lab.rows("SELECT count(*) FROM events") == [(0,)]
+        client.withdraw_consent()
+        assert lab.rows("SELECT granted FROM consents") == [(0,)]
+        client.grant_consent()
+        assert client.status().silent == "the state file is damaged"
+
+    def test_status_and_explanation_tell_the_same(self, lab, survey):
+        """No survey of a damaged file answers, and no next answer is promised for it."""
+        with closing(sqlite3.connect(lab.path)) as connection, connection:
+            connection.execute("UPDATE ledger SET epsilon = 0")
+        client = lab.client(survey, agreed=False)
+        status, broken = client.status(), "the state file is damaged"
+        assert (status.silent, status.surveys[0].silent, status.surveys[0].next) == (broken, broken, None)
+        here = client.explain().sections[-1].lines
+        assert here[0] == f"Nothing is recorded or sent: {broken}."
+        assert "next answer" not in " ".join(here)
+
+    @pytest.mark.parametrize(
+        ("where", "silent"),
+        [
+            ("file SET mark", "the state file {} cannot be used: the state file is damaged"),
+            ("consents SET at", "the state file cannot be used: the state file is damaged"),
+        ],
+    )
+    def test_of_what_it_holds_nothing_is_told(self, lab, where, silent, caplog):
+        """SQLite quotes a text that is none."""
+        lab.client().close()
+        lab.end()
+        with closing(sqlite3.connect(lab.path)) as connection, connection:
+            connection.execute(f"UPDATE {where} = CAST(x'ff43616e617279' AS TEXT)")  # then "Canary"
+        client = lab.client(agreed=False)
+        assert client.status().silent == silent.format(lab.path)
+        assert [fault.kind for fault in lab.faults] == ["StateError" if "{}" in silent else "OperationalError"]
+        assert "Canary" not in caplog.text + str(client.status())
+        assert f"silent: {client.status().silent}" in caplog.text
+
+    @pytest.mark.parametrize(
+        "wound",
+        ["DELETE FROM devices WHERE device = 2", "UPDATE devices SET key = x'00'", "UPDATE file SET salt = x'00'"],
+    )
+    def test_a_device_that_is_forgotten_is_not_taken_for_a_new_one(self, lab, wound):
+        for key in "abc":
+            lab.live(lab.client(device=key))
+            lab.clock.advance(days=-1)
+        lab.end()
+        with closing(sqlite3.connect(lab.path)) as connection, connection:
+            connection.execute(wound.replace("x'00'", "x'00' WHERE device = 2") if "devices SET" in wound else wound)
+        client = lab.client(device="b")
+        lab.live(client, 2)
+        assert client.status().silent == "the state file is damaged"
+        assert len(lab.recorder.batches) == 3
+
+    def test_new_devices_join_a_sound_file(self, lab):
+        for key in "abc":
+            lab.client(device=key)
+            lab.end()
+        assert lab.faults == []
+        assert lab.rows("SELECT count(*) FROM devices") == [(3,)]
+
+    def test_all_devices_are_counted_once_in_a_process(self, lab, monkeypatch):
+        """It takes half a second for 100,000; a shop opens a client for every visit, and many visitors are new."""
+        counts = []
+        census = checksum.census
+        monkeypatch.setattr(
+            "hushtally.client_sdk.state.checksum.census", lambda connection: counts.append(1) or census(connection)
+        )
+        for key in "abc":
+            lab.client(device=key).close()
+        assert counts == [1]
+
+    def test_another_programs_database_is_left_alone(self, lab):
+        with closing(sqlite3.connect(lab.path)) as connection:
+            connection.execute("CREATE TABLE theirs(x)")
+        before = lab.path.read_bytes()
+        client = lab.client()
+        lab.live(client)
+        assert client.status().silent
+        assert lab.path.read_bytes() == before
+        assert [path.name for path in lab.folder.iterdir()] == ["state.db"]
+
+    def test_a_newer_version_of_the_file_is_left_alone(self, lab):
+        lab.client()
+        lab.end()
+        with closing(sqlite3.connect(lab.path)) as connection:
+            connection.execute("PRAGMA user_version = 99")
+        assert lab.client().status().silent == f"the state file {lab.path} was written by a newer hushtally"
+
+
+def wound_between(data, first, end, source):
+    """Flips a bit or zeroes a stretch in a part of a database."""
+    at = source.randrange(first, end)
+    if source.randrange(2):
+        data[at] ^= 1 << source.randrange(8)
+    else:
+        size = min(source.choice([1, 8, 64]), end - at)
+        data[at : at + size] = bytes(size)
+
+
+def wound(data, source):
+    """Changes something at random in a database of 4,096-byte pages."""
+    kind = source.randrange(4)
+    at = source.randrange(len(data))
+    pages = len(data) // 4096
+    if kind == 0:
+        data[at] ^= 1 << source.randrange(8)
+    elif kind == 1:
+        size = source.choice([8, 64, 4096])
+        data[at : at + size] = bytes(len(data[at : at + size]))
+    elif kind == 2:
+        del data[max(at, 512) :]
+    elif pages > 2:
+        one, other = (4096 * source.randrange(1, pages) for _ in range(2))
+        data[one : one + 4096], data[other : other + 4096] = data[other : other + 4096], data[one : one + 4096]

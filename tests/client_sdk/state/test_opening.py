@@ -1,0 +1,266 @@
+"""When the state file is opened, if it cannot be at the start, and when it is closed."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hushtally import Client, Survey
+from hushtally.client_sdk.state.file import State
+from hushtally.client_sdk.testing import Recorder, ScriptedClock
+
+Options = dict[str, Any]
+EXAMPLE = Path(__file__).parents[3] / "hushtally" / "example.toml"
+
+
+@pytest.fixture
+def options(tmp_path: Path, clock: ScriptedClock) -> Options:
+    return {"collector": "https://tally.example", "state": tmp_path / "state.db", "cohort": {"platform": "web"},
+            "clock": clock, "transport": Recorder()}  # fmt: skip
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hushtally.client_sdk.state.file.BUSY_SECONDS", 0.05)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_it_is_the_same_file_wherever_the_app_goes(
+    survey: Survey, options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative path is that of the folder in which the client was made: for what is tried later, and after close."""
+    there = tmp_path / "elsewhere"
+    there.mkdir()
+    monkeypatch.chdir(tmp_path)
+    options["state"] = "state.db"
+    with Client(survey, **options) as client:
+        client.grant_consent()
+    for state in list(State._open.values()):  # as in another process
+        state.close()
+    State._open.clear()
+    with closing(sqlite3.connect("state.db")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        client = Client(survey, **options)
+        other.execute("ROLLBACK")
+    monkeypatch.chdir(there)
+    assert client.withdraw_consent()
+    client.close()
+    assert client.status().surveys[0].withdrew
+    assert list(there.iterdir()) == []
+    monkeypatch.chdir(tmp_path)
+    with Client(survey, **options) as client:
+        assert client.status().surveys[0].withdrew
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_withdrawal_opens_the_file_that_was_locked_at_the_start(survey: Survey, options: Options) -> None:
+    with Client(survey, **options) as client:
+        client.grant_consent()
+    for state in list(State._open.values()):  # as in another process
+        state.close()
+    State._open.clear()
+    faults: list[Any] = []
+    with closing(sqlite3.connect(options["state"])) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        client = Client(survey, **options, on_error=faults.append)
+        assert client.status().silent is not None
+        client.withdraw_consent()
+        assert [fault.during for fault in faults] == ["constructor", "withdraw_consent"]
+        other.execute("ROLLBACK")
+    client.withdraw_consent()
+    assert client.status().silent is None
+    assert not client.status().surveys[0].consent
+    client.close()
+    with Client(survey, **options) as client:
+        assert not client.status().surveys[0].consent
+
+
+def test_what_is_said_after_close_is_told(survey: Survey, options: Options) -> None:
+    faults: list[Any] = []
+    client = Client(survey, **options, on_error=faults.append)
+    client.close()
+    client.withdraw_consent()
+    client.grant_consent()
+    assert [fault.during for fault in faults] == ["withdraw_consent", "grant_consent"]
+
+
+@pytest.fixture
+def _no_collector_of_garbage() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def is_open(path: Path) -> bool:
+    """Whether a connection has the file: SQLite keeps its log beside it until the last one closes."""
+    return path.with_name(f"{path.name}-wal").exists()
+
+
+@pytest.mark.usefixtures("_no_collector_of_garbage")
+class TestTheFileIsClosed:
+    @pytest.mark.parametrize(
+        "used",
+        [
+            "opened",
+            "used",
+            "started",
+            "failing",
+            pytest.param("forked", marks=pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")),
+        ],
+    )
+    def test_with_the_last_client_on_it(self, used: str, survey: Survey, options: Options) -> None:
+        """Not when somebody collects garbage; and it may be opened again."""
+        path = options["state"]
+        for _ in range(2):
+            clients = [Client(survey, **options, device=key) for key in "aab"]
+            for client in clients:
+                if used != "opened":
+                    client.grant_consent()
+                    client.record("purchase", amount=1, category=object())  # type: ignore[arg-type]
+                    client.tick()
+                    client.flush(1.0)
+                if used == "started":
+                    client.start()
+                if used == "failing":
+                    client._run("tick", lambda device: device.send("soon"), None)  # type: ignore[arg-type]
+            if used == "forked":
+                child = os.fork()
+                if child == 0:
+                    try:
+                        for client in clients:
+                            client.close()
+                    finally:
+                        os._exit(0)
+                os.waitpid(child, 0)
+                clients[0].record("purchase", amount=1)
+                clients[0].status()
+            for client in clients:
+                assert is_open(path)
+                client.close()
+            assert not is_open(path)
+
+    def test_when_what_a_closed_client_told_was_read(self, survey: Survey, options: Options) -> None:
+        """An app's page that is shown after `close` must not ask again who agreed."""
+        faults: list[Any] = []
+        with Client(survey, **options, on_error=faults.append) as client:
+            client.grant_consent()
+        assert client.status().surveys[0].consent
+        assert "The customer agreed." in str(client.explain())
+        assert [receipt.granted for receipt in client.receipts()] == [True]
+        assert not is_open(options["state"])
+        options["state"].write_text("damaged")
+        assert not client.status().surveys[0].consent
+        assert [fault.during for fault in faults] == ["status"]
+
+    def test_not_amid_a_fork(self, survey: Survey, options: Options) -> None:
+        """A child that is forked while SQLite closes could never use it: a fork waits for the lock of the state."""
+        client = Client(survey, **options)
+        assert client._device is not None
+        state = client._device._state
+        connection, held = state._connection, []
+
+        class Watched:
+            def close(self) -> None:
+                other = threading.Thread(target=lambda: held.append(not state._lock.acquire(blocking=False)))
+                other.start()
+                other.join()
+                connection.close()  # type: ignore[union-attr]
+
+        state._connection = Watched()  # type: ignore[assignment]
+        client.close()
+        assert held == [True]
+
+    def test_without_waiting_for_a_thread_that_uses_it(
+        self, survey: Survey, options: Options, clock: ScriptedClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As one of another client that waits for another process; there is nothing to write."""
+        monkeypatch.setattr("hushtally.client_sdk.state.file.MARK_SECONDS", 600.0)
+        path, faults = options["state"], []
+        options |= {"clock": clock, "on_error": faults.append}
+        other = Client(survey, **options)
+        with Client(survey, **options) as client:
+            client.grant_consent()
+            client.tick()
+            assert other._device is not None
+            free, using = threading.Event(), threading.Event()
+
+            def use(state: State) -> None:
+                with state.lock():
+                    using.set()
+                    free.wait(60)
+
+            thread = threading.Thread(target=use, args=(other._device._state,))
+            thread.start()
+            assert using.wait(60)
+        assert thread.is_alive()
+        other.close()
+        assert thread.is_alive()
+        assert is_open(path)
+        free.set()
+        thread.join()
+        assert not is_open(path)
+        assert faults == []
+
+    def test_once_a_thread_is_done_for_which_close_did_not_wait(
+        self, survey: Survey, options: Options, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("hushtally.client_sdk.client.CLOSE_SECONDS", 0.1)
+        faults: list[Any] = []
+        client = Client(survey, **options, on_error=faults.append)
+        client.grant_consent()
+        client.record("purchase", amount=1)
+        with closing(sqlite3.connect(options["state"], isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            client.close()
+            assert [(fault.during, fault.kind) for fault in faults] == [("close", "StateError")]
+            other.execute("ROLLBACK")
+        until = time.monotonic() + 120
+        while is_open(options["state"]) and time.monotonic() < until:
+            time.sleep(0.01)
+        assert not is_open(options["state"])
+        with closing(sqlite3.connect(options["state"])) as connection:
+            assert connection.execute("SELECT count(*) FROM events").fetchone() == (1,)
+
+
+EXIT = """
+import sys, pathlib
+from hushtally.client_sdk.state import file as state
+from hushtally import Client, Survey
+state.BUSY_SECONDS = 60.0
+survey = Survey.parse(pathlib.Path(sys.argv[1]).read_text())
+clients = [Client(survey, collector="https://tally.example", state=sys.argv[2], device=str(n),
+                  cohort={"platform": "web"}) for n in range(5)]
+for client in clients:
+    client.grant_consent()
+    client.record("purchase", amount=1, category="books")
+print("recorded", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_an_exit_does_not_wait_for_a_locked_file(tmp_path: Path) -> None:
+    """Five devices have something to write, another process holds the file: the interpreter leaves all the same."""
+    (tmp_path / "survey.toml").write_text(EXAMPLE.read_text(encoding="utf-8"), encoding="utf-8")
+    command = [sys.executable, "-c", EXIT, str(tmp_path / "survey.toml"), str(tmp_path / "state.db")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "recorded\n"
+        with closing(sqlite3.connect(tmp_path / "state.db")) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            began = time.monotonic()
+            process.stdin.close()
+            assert process.wait(120) == 0
+            assert time.monotonic() - began < 30  # others are awaited for sixty

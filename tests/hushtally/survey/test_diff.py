@@ -1,0 +1,323 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from hushtally.cli import main
+from hushtally.client_sdk.survey import Survey
+from hushtally.survey import commands
+from hushtally.survey.diff import Touches, compare
+
+EXAMPLE = commands.example(commands.EXAMPLE_STARTS)
+PERMANENT = 'memory = "permanent"\nepsilon_permanent = 2\nchanges = 3'
+
+
+def changed(*replaced):
+    text = EXAMPLE
+    for old, new in replaced:
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+def hushtally(tmp_path, new, *options):
+    (tmp_path / "old.toml").write_text(EXAMPLE, encoding="utf-8")
+    (tmp_path / "new.toml").write_text(new, encoding="utf-8")
+    paths = (str(tmp_path / "old.toml"), str(tmp_path / "new.toml"))
+    return CliRunner().invoke(main, ["survey", "diff", *paths, *options])
+
+
+def test_equal_surveys_need_nothing(tmp_path):
+    """Comments and spaces are no change: the digest is the same."""
+    result = hushtally(tmp_path, EXAMPLE.replace("# what one report may reveal", ""))
+    assert (result.exit_code, result.stdout) == (0, "Nothing changed: consent stands.\n")
+
+
+def test_a_change_is_told_in_words(tmp_path):
+    result = hushtally(tmp_path, changed(("version = 1", "version = 2"), ("epsilon = 1.0", "epsilon = 0.5")))
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "shopping-habits v1 -> shopping-habits v2: 6 changes, 2 about privacy",
+        "  epsilon: 1 -> 0.5 (reveals less)",
+        "  lifetime epsilon: 7 -> 3.5 (reveals less)",
+        "  question frequency, mechanism: direct -> subset w=2 (follows from the rest)",
+        "  question affinity, mechanism: direct -> subset w=2 (follows from the rest)",
+        "  question frequency_x_returned, mechanism: subset w=2 -> subset w=3 (follows from the rest)",
+        "  version: 1 -> 2 (privacy as before)",
+        "reveals less: less can be learned of a customer.",
+        "New consent is needed, unless the app keeps it (keep_consent=True): customers agree to exactly the survey "
+        "that they were shown. Devices begin anew with it.",
+        "A device that answers both may reveal up to epsilon 10.5 (7 + 3.5), or the app's max_lifetime_epsilon where"
+        " that is lower.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what", "touches"),
+    [
+        ('title = "How people shop with us"', 'title = "T"', "title", "privacy as before"),
+        ('purpose = "We count', 'purpose = "We sell', "purpose", "touches privacy"),
+        ("insights@shop.example", "ads@shop.example", "owner", "touches privacy"),
+        ("ends = 2027-05-02", "ends = 2027-08-01", "lifetime epsilon", "reveals more"),
+        ("ends = 2027-05-02", "ends = 2027-08-01", "ends", "touches privacy"),
+        ("retention_days = 180", "retention_days = 360", "retention_days", "reveals more"),
+        ("min_reports = 500", "min_reports = 400", "min_reports", "reveals more"),
+        ("min_reports = 500", "min_reports = 600", "min_reports", "reveals less"),
+        ("epsilon = 1.0", "epsilon = 2.0", "epsilon", "reveals more"),
+        ("questions_per_device = 1", "questions_per_device = 2", "questions_per_device", "reveals more"),
+        ("answers_every = 4", "answers_every = 2", "answers_every", "reveals more"),
+        ("answers_every = 4", "answers_every = 5", "answers_every", "reveals less"),
+        (
+            'memory = "fresh"',
+            'memory = "permanent"\nepsilon_permanent = 2\nchanges = 3',
+            "memory",
+            "reveals more",
+        ),
+        (
+            'memory = "fresh"',
+            'memory = "permanent"\nepsilon_permanent = 2\nchanges = 3',
+            "epsilon_permanent",
+            "reveals more",
+        ),
+        ('platform = ["web", "ios", "android"]', 'platform = ["web"]', "cohort platform", "touches privacy"),
+        ("[signals]", 'city = ["a", "b"]\n[signals]', "cohort city", "reveals more"),
+        ('platform = ["web", "ios", "android"]', "", "cohort platform", "reveals less"),
+        ("days = 90 }", "days = 91 }", "signal orders_90d", "touches privacy"),
+        ("[signals]", '[signals]\nvisits = { count = "visit", days = 9 }', "signal visits", "reveals more"),
+        ('"games"', '"games", "toys"', "question affinity, category toys", "touches privacy"),
+        ("edges = [0, 20,", "edges = [0, 30,", "question basket, edges", "touches privacy"),
+        ("only_crossed = true ", "only_crossed = false ", "question returned", "reveals more"),
+        ('["web", "ios", "android"]', '["web", "ios", "watch"]', "cohort platform", "reveals more"),
+        (
+            'idle_days  = { days_since = "purchase"',
+            'idle_days  = { days_since = "visit"',
+            "kept on the device, visit",
+            "reveals more",
+        ),
+        ('id = "basket"', 'id = "basket"\nepsilon = 0.5', "question basket, epsilon", "reveals less"),
+        ('id = "basket"', 'id = "trolley"', "question basket", "reveals less"),
+        ('id = "basket"', 'id = "trolley"', "question trolley", "reveals more"),
+        ('id = "basket"', 'id = "basket"\nmechanism = "direct"', "question basket, mechanism", "touches privacy"),
+        ('title = "What you bought most often"\n', "", "question affinity, title", "touches privacy"),
+        ("What you bought most often", "What you like", "question affinity, title", "touches privacy"),
+        ('id = "shopping-habits"', 'id = "other"', "id", "touches privacy"),
+    ],
+)
+def test_each_change_is_named_and_judged(old, new, what, touches):
+    found = compare(Survey.parse(EXAMPLE), Survey.parse(changed((old, new))))
+    assert (what, Touches(touches)) in [(change.what, change.touches) for change in found.changes]
+    assert found.consent.startswith("New consent is needed")
+
+
+def test_every_change_of_the_digest_is_some_change():
+    """The order of questions changes nothing but the digest, and is said, too."""
+    questions = EXAMPLE.split("[[questions]]")
+    questions[1], questions[2] = questions[2], questions[1]
+    found = compare(Survey.parse(EXAMPLE), Survey.parse("[[questions]]".join(questions)))
+    assert [change.what for change in found.changes] == ["order of the questions"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("version = 1", "version = 2", "they were shown. Devices begin anew with it."),
+        ("min_reports = 500", "min_reports = 600", "Raise the version: a collector refuses another survey under the"),
+        (
+            "epsilon = 1.0",
+            "epsilon = 2.0",
+            "An app with keep_consent=True would carry the old consent over to it without",
+        ),
+        ('id = "shopping-habits"', 'id = "other"', "New consent is needed: it is another survey."),
+    ],
+)
+def test_what_becomes_of_consent(old, new, says):
+    assert says in compare(Survey.parse(EXAMPLE), Survey.parse(changed((old, new)))).consent
+
+
+def test_a_lower_version_is_warned_about():
+    newer, older = Survey.parse(changed(("version = 1", "version = 2"))), Survey.parse(EXAMPLE)
+    assert "The version went down: devices that had the newer one stay silent." in compare(newer, older).consent
+
+
+SEGMENTS = """segments = [
+  { id = "none",    when = "orders_90d == 0" },
+  { id = "once",    when = "orders_90d == 1" },
+  { id = "regular", when = "2 <= orders_90d <= 4" },
+  { id = "heavy" },          # the rest
+]"""
+AFFINITY = 'one_of = "favourite"\ncategories = ["books", "music", "games"]'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lines"),
+    [
+        (
+            'when = "orders_90d == 1"',
+            'when = "0 < orders_90d < 2"',
+            ["frequency, segment once: orders_90d == 1 -> 0 < orders_90d < 2"],
+        ),
+        ('  { id = "once",    when = "orders_90d == 1" },\n', "", ["frequency, segment once: orders_90d == 1 -> gone"]),
+        (
+            '{ id = "heavy" },',
+            '{ id = "many", when = "orders_90d < 9" },\n  { id = "heavy" },',
+            ["frequency, segment many: none -> orders_90d < 9"],
+        ),
+        (
+            '{ id = "none",    when = "orders_90d == 0" },\n  { id = "once",    when = "orders_90d == 1" },',
+            '{ id = "once",    when = "orders_90d == 1" },\n  { id = "none",    when = "orders_90d == 0" },',
+            ["frequency, order of the segments: none, once, regular, heavy -> once, none, regular, heavy"],
+        ),
+        ('["books", "music", "games"]', '["books", "music"]', ["affinity, category games: told apart -> in other"]),
+        (
+            '["books", "music", "games"]',
+            '["music", "books", "games"]',
+            ["affinity, order of the segments: books, music, games -> music, books, games"],
+        ),
+        (
+            "edges = [0, 20, 50, 100, 200]",
+            "edges = [0, 20.5, 200]",
+            ["basket, edges: 0, 20, 50, 100, 200 -> 0, 20.5, 200"],
+        ),
+        ('otherwise = "none"', 'otherwise = "nothing"', ["basket, otherwise: none -> nothing"]),
+        (
+            'number = "spend_90d / orders_90d"',
+            'number = "spend_90d"',
+            ["basket, number: spend_90d / orders_90d -> spend_90d"],
+        ),
+        (
+            'cross = ["frequency", "returned"]',
+            'cross = ["affinity", "returned"]',
+            [
+                "frequency_x_returned: every combination of frequency and returned -> every combination of affinity and"
+                " returned"
+            ],
+        ),
+        (
+            SEGMENTS,
+            AFFINITY,
+            ["frequency: segments by rules (none, once, regular, heavy) -> categories of favourite"],
+        ),
+        (
+            SEGMENTS,
+            'number = "orders_90d"\nedges = [0, 1]',
+            ["frequency: segments by rules (none, once, regular, heavy) -> spans of orders_90d"],
+        ),
+    ],
+)
+def test_what_became_of_the_segments_is_told_in_words(old, new, lines):
+    """One line for every segment; the mechanism follows from their number and is told apart."""
+    found = compare(Survey.parse(EXAMPLE), Survey.parse(changed((old, new)))).changes
+    assert [str(one) for one in found if one.touches is not Touches.FOLLOWS] == [
+        f"question {line} (touches privacy)" for line in lines
+    ]
+
+
+def test_a_segment_of_another_name_is_the_same_segment():
+    found = compare(Survey.parse(EXAMPLE), Survey.parse(changed(('{ id = "heavy" },', '{ id = "keen" },'))))
+    assert list(map(str, found.changes)) == ["question frequency, name of a segment: heavy -> keen (privacy as before)"]
+    assert (found.needs_consent, found.reveals_more) == (True, False)
+
+
+def test_what_reveals_less_needs_consent_and_reveals_no_more():
+    found = compare(Survey.parse(EXAMPLE), Survey.parse(changed(("epsilon = 1.0", "epsilon = 0.5"))))
+    assert (found.needs_consent, found.reveals_more) == (True, False)
+    same = compare(Survey.parse(EXAMPLE), Survey.parse(EXAMPLE))
+    assert (same.needs_consent, same.reveals_more) == (False, False)
+
+
+def test_fresh_memory_instead_of_permanent_reveals_less():
+    permanent = changed(('memory = "fresh"', 'memory = "permanent"\nepsilon_permanent = 2\nchanges = 3'))
+    found = compare(Survey.parse(permanent), Survey.parse(EXAMPLE)).changes
+    assert ("memory", Touches.LESS) in [(one.what, one.touches) for one in found]
+
+
+def test_as_json(tmp_path):
+    result = hushtally(tmp_path, changed(("min_reports = 500", "min_reports = 400")), "--format", "json")
+    found = json.loads(result.stdout)
+    assert (found["needs_consent"], found["reveals_more"]) == (True, True)
+    assert found["changes"] == [{"what": "min_reports", "old": "500", "new": "400", "touches": "reveals more"}]
+    assert found["consent"].startswith("New consent is needed")
+
+
+def test_a_survey_that_is_wrong_is_one_line_for_every_mistake(tmp_path):
+    result = hushtally(tmp_path, changed(("epsilon = 1.0", "epsilon = 80")))
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {tmp_path}/new.toml: privacy.epsilon")
+    assert result.stdout == ""
+
+
+def test_explain_as_json(tmp_path):
+    (tmp_path / "survey.toml").write_text(EXAMPLE, encoding="utf-8")
+    result = CliRunner().invoke(main, ["survey", "explain", str(tmp_path / "survey.toml"), "--format", "json"])
+    found = json.loads(result.stdout)
+    assert found["title"] == "How people shop with us (shopping-habits v1)"
+    assert [one["heading"] for one in found["sections"]][::2] == [
+        "What it is",
+        "What is asked",
+        "What an observer could conclude",
+        "For those who check: how answers are randomized",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "meaning"),
+    [
+        (
+            ("min_reports = 500", "min_reports = 400"),
+            "reveals more: more can be learned of a customer from what leaves",
+        ),
+        (("min_reports = 500", "min_reports = 600"), "reveals less: less can be learned of a customer."),
+        (
+            ('purpose = "We count', 'purpose = "We sell'),
+            "touches privacy: something else is asked, kept or told to the",
+        ),
+    ],
+)
+def test_each_judgement_is_defined_where_it_is_made(tmp_path, change, meaning):
+    """Once, below the changes, and only those that were made; what is as before needs no words."""
+    lines = hushtally(tmp_path, changed(change, ("version = 1", "version = 2"))).stdout.splitlines()
+    assert len(lines) == 6
+    assert lines[3].startswith(meaning)
+
+
+def test_why_consent_is_needed_where_nothing_about_privacy_changed(tmp_path):
+    lines = hushtally(tmp_path, changed(("version = 1", "version = 2"))).stdout.splitlines()
+    assert lines[0].endswith("1 change, none about privacy")
+    assert "customers agree to exactly the survey that they were shown." in lines[2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ((), "up to epsilon 14 (7 + 7), or"),
+        ((("epsilon = 1.0", "epsilon = 0.5"),), "up to epsilon 10.5 (7 + 3.5), or"),
+        ((('memory = "fresh"', PERMANENT),), "up to epsilon 15 of what was answered (7 + 8), or"),
+        ((('memory = "fresh"', PERMANENT.replace("3", "0")),), "up to epsilon 9 (7 + 2), or"),
+        ((('id = "shopping-habits"', 'id = "other"'),), "up to epsilon 14 (7 + 7), or"),
+    ],
+)
+def test_what_both_versions_reveal_together_is_their_sum(changes, said):
+    """A new version adds its own; under the app's ceiling the device stays silent instead."""
+    text = changed(("version = 1", "version = 2"), *changes)
+    assert compare(Survey.parse(EXAMPLE), Survey.parse(text)).together == (
+        f"A device that answers both may reveal {said} the app's max_lifetime_epsilon where that is lower."
+    )
+
+
+@pytest.mark.parametrize("options", [(), ("--format", "json")])
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (("", ""), 0),
+        (("# what one report may reveal", "# as before"), 0),
+        (("version = 1", "version = 2"), 1),
+        (("min_reports = 500", "min_reports = 600"), 1),
+    ],
+)
+def test_the_exit_code_is_for_a_gate(tmp_path, change, code, options):
+    """1 for whatever needs new consent, which is told all the same; without --exit-code always 0."""
+    gated = hushtally(tmp_path, changed(change), "--exit-code", *options)
+    plain = hushtally(tmp_path, changed(change), *options)
+    assert (gated.exit_code, plain.exit_code) == (code, 0)
+    assert gated.stdout == plain.stdout != ""
+    assert gated.stderr == ""
