@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +16,7 @@ import sqlite_utils
 
 from hushtally.aggregator.errors import DatabaseError
 from hushtally.aggregator.tally import Cell, Tally
+from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.error_text import did_you_mean
 from hushtally.client_sdk.errors import SurveyError
 from hushtally.client_sdk.protocol.store_file import no_collector
@@ -115,7 +116,7 @@ class Database:
         sql = "SELECT DISTINCT epoch FROM cells WHERE survey = ? AND version = ? ORDER BY 1"
         with self._undamaged(survey):
             epochs = [str(epoch) for (epoch,) in self._rows(sql, survey.id, survey.version)]
-            return [epoch for epoch in epochs if _today() < survey.erased_on(epoch)]
+            return [epoch for epoch in epochs if utc_today() < survey.erased_on(epoch)]
 
     def agree(self, survey: Survey) -> bool:
         """Whether it holds this very survey; False if it holds no such id and version at all.
@@ -136,7 +137,7 @@ class Database:
         Without those whose retention is over, which no collector may have been there to erase. today: the day in UTC on
         which it is read; None: this one.
         """
-        now = today or _today()
+        now = today or utc_today()
         with self._reading():
             self._connection.execute("BEGIN")
             try:
@@ -178,7 +179,3 @@ class Database:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
                 raise DatabaseError(f"{self.path} is no hushtally database") from None
             raise DatabaseError(f"{self.path}: cannot be read: {error}") from None
-
-
-def _today() -> date:
-    return datetime.now(UTC).date()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date
 
 from hushtally.aggregator.errors import ArgumentError, NotEstimableError
 from hushtally.aggregator.estimate import estimate
 from hushtally.aggregator.intervals import Population
 from hushtally.aggregator.tally import Cell, Tally
+from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.error_text import did_you_mean
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.questions import Question
@@ -75,7 +76,7 @@ def summarize(
     names = _names(survey, by)
     asked = _questions(survey, questions)
     wanted = _epochs(tallies, epochs)
-    now = datetime.now(UTC).date() if today is None else today
+    now = utc_today() if today is None else today
     rows: list[Row] = []
     for question in asked:
         groups = _groups(survey, question, tallies, names)

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from http.client import HTTPConnection
 from pathlib import Path
 from random import Random
@@ -25,6 +25,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter, sleep
 
+from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.protocol.report import Batch, Report
 from hushtally.client_sdk.survey import Survey
 from hushtally.collector import writer as writing
@@ -38,7 +39,7 @@ THREADS = 32
 ROUNDS = 5
 BATCHES = 1_600  # in a round
 SIZES = (1, 10, 100)  # reports in a batch
-TODAY = datetime.now(UTC).date()
+TODAY = utc_today()
 
 
 def survey_text() -> str:

@@ -13,10 +13,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from hushtally import Client, Survey
+from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.testing import Recorder
 from hushtally.survey.commands import example
 
@@ -60,7 +60,7 @@ def bare(folder: Path) -> tuple[float, float]:
 def client(folder: Path, name: str, durable: bool) -> Client:
     """A client with consent whose answer of this epoch is given and sent."""
     made = Client(
-        Survey.parse(example(datetime.now(UTC).date())),
+        Survey.parse(example(utc_today())),
         collector="https://tally.example",
         state=folder / name,
         cohort={"platform": "web"},

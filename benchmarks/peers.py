@@ -13,7 +13,6 @@ import os
 import platform
 import warnings
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +27,8 @@ from peer_mechanisms import MANY, PEERS, Contestant, Ours, betrayed, contestants
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from hushtally.client_sdk.clock import utc_today
 
 HERE = Path(__file__).resolve().parent
 SEED = 20_260_700
@@ -126,7 +127,7 @@ def run(quick: bool) -> dict[str, Any]:
             bar.advance(at_mechanisms)
         rappor = peer_rappor.measure(quick, SEED, lambda: bar.advance(at_rappor))
     return {
-        "date": datetime.now(UTC).date().isoformat(),
+        "date": utc_today().isoformat(),
         "command": "python benchmarks/peers.py" + " --quick" * quick,
         "machine": {"cores": os.cpu_count(), "cpu": _cpu(), "python": platform.python_version()},
         "versions": {name: version(name) for name in SHOWN},

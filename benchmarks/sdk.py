@@ -21,11 +21,11 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean, median
 
 from hushtally import Client, Survey
+from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.delivery.http import HttpTransport
 from hushtally.client_sdk.delivery.transport import Answer
 from hushtally.client_sdk.mechanisms import build
@@ -145,7 +145,7 @@ def devices(number: int = 100_000) -> None:
 
 def opened(folder: Path) -> Callable[[int], Client]:
     """Opens the devices of a folder, which answer in every week."""
-    text = re.sub("answers_every = 4", "answers_every = 1", example(datetime.now(UTC).date()))
+    text = re.sub("answers_every = 4", "answers_every = 1", example(utc_today()))
     survey = Survey.parse(text)
     transport = Nowhere()
 

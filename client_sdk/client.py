@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from os import PathLike
 from types import TracebackType
 from typing import Required, Self, SupportsFloat, TypedDict, TypeVar
@@ -21,6 +21,7 @@ from hushtally.client_sdk.arguments import (
     given_cohorts,
     given_surveys,
 )
+from hushtally.client_sdk.clock import utc_now
 from hushtally.client_sdk.delivery.http import HttpTransport
 from hushtally.client_sdk.delivery.transport import Transport
 from hushtally.client_sdk.delivery.url import checked_url
@@ -74,11 +75,6 @@ class Options(TypedDict, total=False):
     clock: Callable[[], datetime]
     randomness: Randomness | None
     transport: Transport | None
-
-
-def utc_now() -> datetime:
-    """The time by this machine's clock."""
-    return datetime.now(UTC)
 
 
 class Client:

@@ -6,13 +6,14 @@ import json
 import logging
 import traceback
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 
 from hushtally.client_sdk.canonical_json import canonical_json
+from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.protocol.refused import Refused
 from hushtally.client_sdk.protocol.report import MOST_BYTES
 from hushtally.client_sdk.survey import Survey
@@ -29,12 +30,7 @@ _PROBLEM = "application/problem+json"
 _log = logging.getLogger("hushtally.collector")
 
 
-def today_in_utc() -> date:
-    """The day by this machine's clock, in UTC."""
-    return datetime.now(UTC).date()
-
-
-def create_app(surveys: Sequence[Survey], database: str | Path, *, clock: Callable[[], date] = today_in_utc) -> Flask:
+def create_app(surveys: Sequence[Survey], database: str | Path, *, clock: Callable[[], date] = utc_today) -> Flask:
     """The collector of these surveys, counting into the SQLite file `database`, and erasing there what is over.
 
     It is made for `hushtally serve`, which alone limits connections and idle ones, and drains at the end; a process

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from hushtally.collector.app import today_in_utc
+from hushtally.client_sdk.clock import utc_today
 from hushtally.collector.database_option import database_option
 from hushtally.collector.sqlite_store import SqliteStore
 from hushtally.collector.store import StoreError
@@ -25,7 +25,7 @@ def purge(database: Path) -> None:
         if not database.exists():
             raise StoreError(f"{database}: there is no such database")
     with closing(SqliteStore(database)) as store:
-        erasures = store.purge(today_in_utc())
+        erasures = store.purge(utc_today())
         if not erasures:
             click.echo(f"{database}: nothing to erase; it holds no survey")
         for erasure in erasures:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
+from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.errors import SurveyError
 from hushtally.client_sdk.survey import Survey
-from hushtally.collector.app import create_app, today_in_utc
+from hushtally.collector.app import create_app
 from hushtally.collector.database_option import database_option
 from hushtally.collector.server import Server, address, listen
 from hushtally.collector.startup_warnings import takes_reports
@@ -38,7 +39,7 @@ def serve(files: tuple[Path, ...], host: str, port: int, database: Path, threads
         app = create_app(surveys, database)
         try:
             server = Server(app, listening, threads)
-            today = today_in_utc()
+            today = utc_today()
             names = ", ".join(survey.name for survey in surveys if takes_reports(survey, today)) or "nothing"
             ready = f"hushtally: collecting {names} into {place} at {address(listening)}"
             server.run(lambda: click.echo(ready, err=True))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-from datetime import UTC, date, datetime
+from datetime import date
 from importlib.resources import files
 from pathlib import Path
 from typing import TextIO
 
 import click
 
+from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.explain.advice import advice, precision
 from hushtally.client_sdk.explain.explanation import WIDTH, explain_survey
 from hushtally.client_sdk.survey import Survey
@@ -29,11 +30,6 @@ def example(today: date) -> str:
     starts = EpochLength.WEEK.start(today)
     ends = starts + (EXAMPLE_ENDS - EXAMPLE_STARTS)
     return text.replace(str(EXAMPLE_STARTS), str(starts), 1).replace(str(EXAMPLE_ENDS), str(ends), 1)
-
-
-def utc_today() -> date:
-    """The day by which surveys begin and end."""
-    return datetime.now(UTC).date()
 
 
 def _fill(out: TextIO, file: Path) -> None:

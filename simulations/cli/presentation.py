@@ -6,7 +6,6 @@ import functools
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import click
 from click.core import ParameterSource
 
 from hushtally.aggregator.rows import to_csv, to_json
+from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.survey import Survey
 from hushtally.simulations.charts.render import to_png, to_svg, to_text
 from hushtally.simulations.cli.assumptions import Assumptions
@@ -97,7 +97,7 @@ def facts(survey: Survey, truth: str, supposed: Assumptions) -> dict[str, str]:
         "truth supposed": truth,
         "devices": f"{supposed.devices:,}, of which {100 * supposed.participation:.4g}% take part",
         "command": _command(),
-        "made": f"{datetime.now(UTC).date()} by hushtally {metadata.version('hushtally')}",
+        "made": f"{utc_today()} by hushtally {metadata.version('hushtally')}",
     }
 
 

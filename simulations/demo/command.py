@@ -9,7 +9,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from hushtally.aggregator.errors import ArgumentError
 from hushtally.aggregator.summary import Row
 from hushtally.aggregator.tables import percent, picture, span
 from hushtally.aggregator.terminal import console, print_table, print_words, width
+from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.mechanisms.base import EPSILON_RANGE
 from hushtally.client_sdk.survey import Survey
@@ -72,7 +72,7 @@ def demo(epsilon: float, customers: int, seed: int, port: int, keep: Path | None
     """
     require_clients()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill stops as cleanly as Ctrl-C
-    today = datetime.now(UTC).date()
+    today = utc_today()
     with _folder(keep) as folder, tempfile.TemporaryDirectory(prefix="hushtally-devices-") as devices:
         survey = write_survey(folder / SURVEY, epsilon, today)
         people = load_customers(customers, seed)

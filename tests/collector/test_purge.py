@@ -24,7 +24,7 @@ TODAY = datetime.now(UTC).date()
 @pytest.fixture(autouse=True)
 def no_midnight(monkeypatch: pytest.MonkeyPatch) -> None:
     """The day does not change during a test."""
-    monkeypatch.setattr("hushtally.collector.purge_cli.today_in_utc", lambda: TODAY)
+    monkeypatch.setattr("hushtally.collector.purge_cli.utc_today", lambda: TODAY)
 
 
 def run(path: Path) -> Result:
