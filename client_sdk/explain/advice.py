@@ -8,7 +8,7 @@ from datetime import date
 from hushtally.client_sdk.explain.belief import PRIOR, largest_belief, sureness
 from hushtally.client_sdk.explain.reachability import unreachable
 from hushtally.client_sdk.explain.wording import counted
-from hushtally.client_sdk.mechanisms import EPSILON_RANGE, Rappor, most_symbols_permanent
+from hushtally.client_sdk.mechanisms import EPSILON_RANGE, Rappor, max_symbols_permanent
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.fields import row_place
 from hushtally.client_sdk.survey.number_names import is_number_name
@@ -193,7 +193,7 @@ def _costs(survey: Survey) -> list[str]:
 def _linking(survey: Survey) -> list[str]:
     return [
         f"{_place(index, question)}.mechanism: with permanent memory one of {question.mechanism.symbols:,} symbols that"
-        f" comes again tells which device sent it; auto keeps to {most_symbols_permanent(question.mechanism.domain):,}"
+        f" comes again tells which device sent it; auto keeps to {max_symbols_permanent(question.mechanism.domain):,}"
         for index, question in enumerate(survey.questions)
         if question.linkable
     ]
