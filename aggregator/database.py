@@ -19,7 +19,7 @@ from hushtally.aggregator.tally import Cell, Tally
 from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.error_text import did_you_mean
 from hushtally.client_sdk.errors import SurveyError
-from hushtally.client_sdk.protocol.store_file import no_collector
+from hushtally.client_sdk.protocol.store_file import collector_file_problem
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.differences import changed
 
@@ -78,7 +78,7 @@ class Database:
     def _check(self) -> None:
         application = self._rows("PRAGMA application_id")[0][0]
         version = self._rows("PRAGMA user_version")[0][0]
-        problem = no_collector(application if version else 0, version)
+        problem = collector_file_problem(application if version else 0, version)
         if problem:
             raise DatabaseError(f"{self.path} {problem}")
 
@@ -177,5 +177,5 @@ class Database:
             yield
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
-                raise DatabaseError(f"{self.path} is no hushtally database") from None
+                raise DatabaseError(f"{self.path} is not a hushtally database") from None
             raise DatabaseError(f"{self.path}: cannot be read: {error}") from None

@@ -27,7 +27,7 @@ from statistics import mean, median
 from hushtally import Client, Survey
 from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.delivery.http import HttpTransport
-from hushtally.client_sdk.delivery.transport import Answer
+from hushtally.client_sdk.delivery.transport import Response
 from hushtally.client_sdk.mechanisms import build
 from hushtally.survey.commands import example
 
@@ -127,7 +127,7 @@ def requests(rounds: int = 400) -> None:
 class Nowhere:
     """A transport that must not be asked: no answer's time has come."""
 
-    def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = 0) -> Answer:
+    def request(self, method: str, url: str, body: bytes | None, timeout: float, max_bytes: int = 0) -> Response:
         raise AssertionError("nothing is due")
 
 

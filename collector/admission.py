@@ -11,7 +11,7 @@ from hushtally.client_sdk.canonical_json import canonical_json
 from hushtally.client_sdk.error_text import shown
 from hushtally.client_sdk.errors import BatchError
 from hushtally.client_sdk.protocol.refused import Refused
-from hushtally.client_sdk.protocol.report import MOST_BYTES, Batch, Reason, Report
+from hushtally.client_sdk.protocol.report import MAX_BYTES, Batch, Reason, Report
 from hushtally.client_sdk.survey import Survey
 from hushtally.collector.cell import Cell
 from hushtally.collector.refusal import Refusal
@@ -48,7 +48,7 @@ class Admission:
 
 def read(body: bytes) -> Batch:
     """The batch in a request's body; Refusal when it is too large or is none."""
-    if len(body) > MOST_BYTES:
+    if len(body) > MAX_BYTES:
         raise too_large()
     try:
         return Batch.decode(body)
@@ -58,7 +58,7 @@ def read(body: bytes) -> Batch:
 
 def too_large() -> Refusal:
     """The refusal of a body that is longer than any batch."""
-    return Refusal(Refused.TOO_LARGE, f"the body must have at most {MOST_BYTES:,} bytes")
+    return Refusal(Refused.TOO_LARGE, f"the body must have at most {MAX_BYTES:,} bytes")
 
 
 def admit(batch: Batch, surveys: Collection[Survey], today: date) -> Admission:

@@ -21,7 +21,7 @@ from waitress.task import ErrorTask  # type: ignore[import-untyped]
 from waitress.utilities import RequestEntityTooLarge  # type: ignore[import-untyped]
 
 from hushtally.client_sdk.errors import HushtallyError
-from hushtally.client_sdk.protocol.report import MOST_BYTES
+from hushtally.client_sdk.protocol.report import MAX_BYTES
 from hushtally.collector.problem_log import ProblemLog
 
 try:
@@ -32,7 +32,7 @@ except ImportError:  # Windows has no such limit
 GRACE = 10.0  # seconds that requests may still take after the signal
 TICK = 1.0  # seconds between looks at idle connections
 IDLE = 15  # seconds that a connection may wait for nothing: others may need its place
-MOST_READ = 2 * MOST_BYTES  # of a body; one that is larger still is cut off there
+MOST_READ = 2 * MAX_BYTES  # of a body; one that is larger still is cut off there
 MOST_CONNECTIONS = 900  # below the usual limit of 1,024 open files
 FEWEST_CONNECTIONS = 32
 RESERVE = 64  # open files for all but connections: the database, its log, what SQLite sets aside, the threads' own

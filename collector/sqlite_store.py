@@ -18,7 +18,7 @@ from sqlite_utils import Database
 
 from hushtally.client_sdk.canonical_json import canonical_json
 from hushtally.client_sdk.errors import SurveyError
-from hushtally.client_sdk.protocol.store_file import COLLECTOR, COLLECTOR_SCHEMA, no_collector
+from hushtally.client_sdk.protocol.store_file import COLLECTOR, COLLECTOR_SCHEMA, collector_file_problem
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.differences import changed
 from hushtally.client_sdk.survey.retention import Retention
@@ -139,7 +139,7 @@ class SqliteStore:
         self._database.conn.execute(f"PRAGMA user_version = {COLLECTOR_SCHEMA}")
 
     def _require_ours(self, application: int, version: int) -> None:
-        problem = no_collector(application, version)
+        problem = collector_file_problem(application, version)
         if problem:
             raise StoreError(f"{self.path} {problem}")
 

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from hushtally.client_sdk.delivery.sender import Delivery
+from hushtally.client_sdk.delivery.sender import Sender
 from hushtally.client_sdk.delivery.transport import Transport
 from hushtally.client_sdk.device import answering
 from hushtally.client_sdk.device.journal import Journal
@@ -77,7 +77,7 @@ class Device:
         self._randomness = randomness
         # they know what is permitted, not this device: it is in no cycle, and gone with its file when it is let go
         self._permission = Permission(self._id, self._surveys, terms.keep_consent, clock)
-        self.delivery = Delivery(state, self._id, self._surveys, collector, transport, randomness, self._permission)
+        self.delivery = Sender(state, self._id, self._surveys, collector, transport, randomness, self._permission)
         self.journal = Journal(state, self._id, terms.durable, self._permission)
         self._withdrawals: int | None = None  # before the one that is not written yet
         with state.snapshot() as connection:
@@ -122,7 +122,7 @@ class Device:
         """
         self._withdrawals = None
         self._permission.withdrawing = True
-        self.delivery.cut()
+        self.delivery.cancel()
         self._permit = NOTHING
         self.journal.clear()
         with suppress(Exception), self._state.lock() as connection:  # where unknown, it is written in any case
@@ -148,7 +148,7 @@ class Device:
                 self._state.mark()
             for one in self._state.users:  # what other clients of this device are just sending, too
                 if isinstance(one, Device) and one._id == self._id:
-                    one.delivery.cut()
+                    one.delivery.cancel()
         self._state.erase()
         self._state.rebuild()
 
@@ -236,7 +236,7 @@ class Device:
                 surveys,
                 len(waiting),
                 counters.find(connection, self._id),
-                self.delivery.trouble(waiting),
+                self.delivery.last_failure(waiting),
             )
         stopped = self._permission.stopped()
         return status.silenced(stopped) if stopped else status

@@ -78,7 +78,7 @@ def survey_text(
 @pytest.fixture(autouse=True)
 def _forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a process remembers: failures, as a port may be given out again, and what was logged once."""
-    monkeypatch.setattr(sender, "_failing", Backoffs())
+    monkeypatch.setattr(sender, "_shared_backoffs", Backoffs())
     monkeypatch.setattr("hushtally.client_sdk.client._logged", set())
 
 

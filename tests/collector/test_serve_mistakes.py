@@ -85,7 +85,11 @@ def test_a_database_that_is_refused_stays_as_it_is(version: int, tmp_path: Path,
     before = path.read_bytes()
     result = run(file, "--port", 0, "--database", path)
     assert result.exit_code == 1
-    why = "was written by a newer hushtally (schema 2, this one knows 1)" if version else "is no hushtally database"
+    why = (
+        "was written by a newer hushtally (schema 2, but this version reads at most 1); upgrade hushtally"
+        if version
+        else "is not a hushtally database"
+    )
     assert result.stderr == f"Error: {path} {why}\n"
     assert path.read_bytes() == before
 

@@ -442,11 +442,14 @@ def _newer_version(path: Path) -> None:
 
 
 REFUSED = [
-    (_other_program, "is no hushtally database$"),
-    (_device, "is a device's state file, no collector's database$"),
-    (_newer_version, r"was written by a newer hushtally \(schema 2, this one knows 1\)$"),
-    (lambda path: path.write_text("id = 'shopping-habits'\n"), "is no hushtally database$"),
-    (lambda path: path.write_bytes(b"SQLite format 3\0"), "is no hushtally database$"),
+    (_other_program, "is not a hushtally database$"),
+    (_device, "is a device's state file, not a collector's database$"),
+    (
+        _newer_version,
+        r"was written by a newer hushtally \(schema 2, but this version reads at most 1\); upgrade hushtally$",
+    ),
+    (lambda path: path.write_text("id = 'shopping-habits'\n"), "is not a hushtally database$"),
+    (lambda path: path.write_bytes(b"SQLite format 3\0"), "is not a hushtally database$"),
 ]
 
 
