@@ -21,7 +21,7 @@ from hushtally.client_sdk.error_text import did_you_mean
 from hushtally.client_sdk.errors import SurveyError
 from hushtally.client_sdk.protocol.store_file import collector_file_problem
 from hushtally.client_sdk.survey import Survey
-from hushtally.client_sdk.survey.differences import changed
+from hushtally.client_sdk.survey.differences import describe_change
 
 TALLIES = """
     SELECT cell, symbol, count FROM counts
@@ -128,7 +128,8 @@ class Database:
         held = self.survey(survey.id, survey.version)
         if held.digest != survey.digest:
             name = f"{survey.id}@{survey.version}"
-            raise DatabaseError(f"{changed(held, survey)}, or read what was collected: hushtally estimate {name}")
+            change = describe_change(held, survey)
+            raise DatabaseError(f"{change}, or read what was collected: hushtally estimate {name}")
         return True
 
     def tallies(self, survey: Survey, today: date | None = None) -> dict[Cell, Tally]:

@@ -20,7 +20,7 @@ from hushtally.client_sdk.canonical_json import canonical_json
 from hushtally.client_sdk.errors import SurveyError
 from hushtally.client_sdk.protocol.store_file import COLLECTOR, COLLECTOR_SCHEMA, collector_file_problem
 from hushtally.client_sdk.survey import Survey
-from hushtally.client_sdk.survey.differences import changed
+from hushtally.client_sdk.survey.differences import describe_change
 from hushtally.client_sdk.survey.retention import Retention
 from hushtally.collector.admission import Admission
 from hushtally.collector.cell import Cell
@@ -171,7 +171,7 @@ class SqliteStore:
         elif known[0] != survey.digest:
             held = _readable(known[1])
             raise StoreError(
-                changed(held, survey) if held else f"{self.path}: what it has of {survey.name} cannot be read"
+                describe_change(held, survey) if held else f"{self.path}: what it has of {survey.name} cannot be read"
             )
 
     def surveys(self) -> list[Survey]:

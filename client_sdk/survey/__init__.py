@@ -1,4 +1,4 @@
-"""Pure: what is asked. A survey, how it is read, its questions, signals, rules and epochs."""
+"""Pure: what is asked. The survey, its reader, questions, signals, rules, epochs and event vocabulary."""
 
 from hushtally.client_sdk.survey.survey import Survey
 

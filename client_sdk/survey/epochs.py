@@ -1,4 +1,4 @@
-"""Epochs: the days, weeks or months in UTC that answers belong to."""
+"""Epochs: the days, weeks or months (UTC) that answers belong to."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from enum import StrEnum
 
 
 class EpochLength(StrEnum):
-    """How long an epoch is; every epoch has a label, like 2026-11-02, 2026-W45 or 2026-11."""
+    """The length of an epoch. Every epoch has a label, such as 2026-11-02, 2026-W45 (ISO 8601) or 2026-11."""
 
     DAY = "day"
     WEEK = "week"
     MONTH = "month"
 
     def label(self, day: date) -> str:
-        """The label of the epoch that `day` lies in."""
+        """The label of the epoch that contains `day`."""
         if self is EpochLength.DAY:
             return day.isoformat()
         if self is EpochLength.WEEK:
@@ -24,9 +24,9 @@ class EpochLength(StrEnum):
         return f"{day.year:04}-{day.month:02}"
 
     def first_day(self, label: str) -> date:
-        """The first day of the epoch with this label; ValueError for a label that is not one of this length."""
+        """The first day of the epoch with this label. Raises ValueError for a label of another length."""
         if not _LABEL[self].fullmatch(label):
-            raise ValueError(f"a {self} is written {_EXAMPLE[self]}, got {label!r}")
+            raise ValueError(f"the label of a {self} must be like {_EXAMPLE[self]}, got {label!r}")
         if self is EpochLength.DAY:
             return date.fromisoformat(label)
         if self is EpochLength.WEEK:
@@ -34,15 +34,15 @@ class EpochLength(StrEnum):
         return date(int(label[:4]), int(label[5:]), 1)
 
     def start(self, day: date) -> date:
-        """The first day of the epoch that `day` lies in."""
+        """The first day of the epoch that contains `day`."""
         return self.first_day(self.label(day))
 
     def end(self, day: date) -> date:
-        """The last day of the epoch that `day` lies in."""
+        """The last day of the epoch that contains `day`."""
         return self.next(day) - timedelta(days=1)
 
     def next(self, day: date) -> date:
-        """The first day of the epoch after the one that `day` lies in."""
+        """The first day of the epoch after the one that contains `day`."""
         if self is EpochLength.DAY:
             return day + timedelta(days=1)
         if self is EpochLength.WEEK:
@@ -50,11 +50,11 @@ class EpochLength(StrEnum):
         return date(day.year + day.month // 12, day.month % 12 + 1, 1)
 
     def spanned(self, first: date, last: date) -> int:
-        """How many epochs the days first..last touch."""
+        """The number of epochs that contain the days first..last."""
         return self.steps(first, last) + 1
 
     def steps(self, first: date, day: date) -> int:
-        """How many epochs after the one of `first` the one of `day` comes; negative before it."""
+        """The number of epochs from the epoch of `first` to the epoch of `day`; negative if `day` comes earlier."""
         if self is EpochLength.MONTH:
             return 12 * (day.year - first.year) + day.month - first.month
         return (self.start(day) - self.start(first)).days // (1 if self is EpochLength.DAY else 7)

@@ -9,7 +9,10 @@ FRESH, PERMANENT = "fresh", "permanent"
 
 @dataclass(frozen=True)
 class Privacy:
-    """What a device may spend: see the survey's `[privacy]` table."""
+    """The privacy budget of a device, as the `[privacy]` table of the survey states it.
+
+    epsilon_permanent and changes are None unless memory is "permanent".
+    """
 
     epsilon: float
     questions_per_device: int

@@ -1,4 +1,4 @@
-"""Questions: how the signals of one customer become one value of an ordered domain of segments."""
+"""Questions: how the signals of a customer become one answer, the index of a segment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Signals = Mapping[str, float | str | None]
 
 
 class Form(ABC):
-    """The shape of a question: its segments, and which of them a customer is in."""
+    """The form of a question: its segments, and how signals select one of them."""
 
     @property
     @abstractmethod
@@ -26,22 +26,22 @@ class Form(ABC):
 
     @abstractmethod
     def value(self, signals: Signals) -> int:
-        """The index of the segment for these signals. Never raises; never leaves the device as it is."""
+        """The index of the segment for these signals: the true value, which never leaves the device. Never raises."""
 
     @property
     @abstractmethod
     def needs(self) -> set[str]:
-        """The names of the signals that `value` looks at."""
+        """The names of the signals that `value` uses."""
 
     @property
     @abstractmethod
     def definition(self) -> dict[str, object]:
-        """The fields that state this form in a resolved survey."""
+        """The fields of this form in a resolved survey."""
 
 
 @dataclass(frozen=True)
 class Conditions(Form):
-    """Segments by rules: the first whose rule holds; the last one takes the rest."""
+    """Segments with rules: the first segment whose rule holds, or else the last segment (`rest`)."""
 
     rules: tuple[tuple[str, Rule], ...]
     rest: str
@@ -68,7 +68,7 @@ class Conditions(Form):
 
 @dataclass(frozen=True)
 class Categories(Form):
-    """The value of a `top` signal among declared categories; anything else, or nothing, is "other"."""
+    """The value of a `top` signal among declared categories. Any other value, or none, is "other"."""
 
     signal: str
     categories: tuple[str, ...]
@@ -97,7 +97,10 @@ class Categories(Form):
 
 @dataclass(frozen=True)
 class Scale(Form):
-    """A number between edges: each segment holds its lower edge; what fails or lies below all is `otherwise`."""
+    """A number between edges. Every segment includes its lower edge.
+
+    `otherwise` is the segment for numbers below all edges, and for a rule that has no number.
+    """
 
     rule: Rule
     edges: tuple[float, ...]
@@ -109,7 +112,7 @@ class Scale(Form):
 
     @property
     def spans(self) -> tuple[str, ...]:
-        """The names of the segments between the edges, and of the last one, which has no end."""
+        """The names of the segments between edges, and of the last segment, which has no upper edge."""
         names = [edge_name(edge) for edge in self.edges]
         return (*map("-".join, pairwise(names)), f"{names[-1]}+")
 
@@ -130,7 +133,7 @@ class Scale(Form):
 
 @dataclass(frozen=True)
 class Cross(Form):
-    """The joint table of other questions: one segment for every combination of theirs."""
+    """The joint distribution of other questions: one segment for every combination of their segments."""
 
     questions: tuple[str, ...]
     forms: tuple[Form, ...]
@@ -156,7 +159,7 @@ class Cross(Form):
 
 @dataclass(frozen=True)
 class Question:
-    """One question of a survey: its form, the mechanism that hides the answer, and what one report may reveal."""
+    """One question of a survey: its form, the mechanism that randomizes the answer, and its privacy budget."""
 
     id: str
     form: Form
@@ -168,7 +171,7 @@ class Question:
 
     @property
     def name(self) -> str:
-        """What people are shown: its title, and the id for whoever checks; the id alone where it has no title."""
+        """The title and the id for display, or the id alone if the question has no title."""
         return f"{self.title} ({self.id})" if self.title else self.id
 
     @property
@@ -178,24 +181,24 @@ class Question:
 
     @property
     def automatic(self) -> bool:
-        """Whether the mechanism is the one that the number of segments and epsilon choose, named or not."""
+        """Whether the mechanism is the one that `auto` chooses, even if the survey names it."""
         return describe(self.mechanism) == describe(self.best)
 
     @property
     def best(self) -> Mechanism:
-        """The mechanism that the number of segments and epsilon choose."""
+        """The mechanism that `auto` chooses for this number of segments and these epsilons."""
         return build("auto", {}, len(self.segments), self.epsilon, self.epsilon_permanent)
 
     @property
     def linkable(self) -> bool:
-        """Whether so many symbols are reused that one which comes again tells which device sent it."""
+        """Whether a permanent symbol identifies its device, because the mechanism has too many symbols."""
         return self.epsilon_permanent is not None and self.mechanism.symbols > max_symbols_permanent(len(self.segments))
 
     @property
     def resolved(self) -> dict[str, object]:
-        """The question as the resolved survey states it."""
-        titled = {"title": self.title} if self.title else {}  # a survey without titles keeps its digest
-        stated: dict[str, object] = {"id": self.id, **titled, **self.form.definition, "epsilon": self.epsilon}
+        """The question in the resolved survey."""
+        title = {"title": self.title} if self.title else {}  # without a title, the digest does not change
+        definition: dict[str, object] = {"id": self.id, **title, **self.form.definition, "epsilon": self.epsilon}
         if self.epsilon_permanent is not None:
-            stated["epsilon_permanent"] = self.epsilon_permanent
-        return stated | {"only_crossed": self.only_crossed, "mechanism": describe(self.mechanism)}
+            definition["epsilon_permanent"] = self.epsilon_permanent
+        return definition | {"only_crossed": self.only_crossed, "mechanism": describe(self.mechanism)}

@@ -1,4 +1,4 @@
-"""Retention: how long the reports of an epoch are accepted, and how long their counts are kept."""
+"""Retention: how long reports of an epoch are accepted, and how long their counts are stored."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from hushtally.client_sdk.survey.epochs import EpochLength
 
 @dataclass(frozen=True)
 class Retention:
-    """Counts are kept for so many whole days after the last one on which reports of their epoch are accepted."""
+    """The retention of a survey's counts: `days` whole days after the last day on which reports are accepted."""
 
     epoch: EpochLength
     days: int
 
     @classmethod
     def stated(cls, definition: Mapping[str, Any]) -> Retention:
-        """What a resolved survey states, whatever else it holds: this must be readable when the rest is not.
+        """The retention in a resolved survey. It stays readable if this version cannot read the rest of the survey.
 
-        Raises KeyError, TypeError or ValueError when it is not.
+        Raises KeyError, TypeError or ValueError if the definition states no retention.
         """
         return cls(EpochLength(definition["epoch"]), definition["retention_days"])
 
     def accepted_until(self, day: date) -> date:
-        """The last day on which reports of the epoch that `day` lies in are accepted: the end of the next epoch."""
+        """The last day on which reports of the day's epoch are accepted: the end of the next epoch."""
         return self.epoch.end(self.epoch.next(day))
 
     def erased_on(self, epoch: str) -> date:
-        """The day on which the counts of an epoch are deleted."""
+        """The day on which the counts of an epoch are deleted. epoch: the label of the epoch."""
         return self.accepted_until(self.epoch.first_day(epoch)) + timedelta(days=self.days + 1)

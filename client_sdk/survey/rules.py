@@ -1,4 +1,4 @@
-"""Rules: small expressions over signals, checked when the survey is read and evaluated by pure-eval on the device."""
+"""Rules: small expressions over signals. They are checked when the survey is read, and evaluated on the device."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pure_eval import CannotEval, Evaluator
 
 from hushtally.client_sdk.error_text import did_you_mean
 from hushtally.client_sdk.errors import RuleError
-from hushtally.client_sdk.survey.fields import LARGEST
+from hushtally.client_sdk.survey.fields import MAX_NUMBER
 
-LONGEST = 500
-DEEPEST = 20
-MOST_NODES = 150
+MAX_LENGTH = 500
+MAX_DEPTH = 20
+MAX_PARTS = 150
 
 _FUNCTIONS: dict[str, Any] = {"abs": abs, "len": len, "min": min, "max": max}
 _COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
@@ -28,30 +28,30 @@ _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod)
 
 RESERVED = frozenset({*_FUNCTIONS, *keyword.kwlist})
 
-_TEXT = re.compile(r"'[^']*'|\"[^\"]*\"")
-_FOREIGN = {  # what other languages write, each with what is written here
-    re.compile(r"(?<![=<>!:])=(?!=)"): "one = does not compare, == does",
-    re.compile(r"&&"): "&& is written and",
-    re.compile(r"\|\|"): "|| is written or",
-    re.compile(r"!(?!=)"): "! is written not",
+_STRING = re.compile(r"'[^']*'|\"[^\"]*\"")
+_FOREIGN_OPERATORS = {  # operators of other languages, each with the operator of this language
+    re.compile(r"(?<![=<>!:])=(?!=)"): "use == to compare, not =",
+    re.compile(r"&&"): "use 'and' instead of &&",
+    re.compile(r"\|\|"): "use 'or' instead of ||",
+    re.compile(r"!(?!=)"): "use 'not' instead of !",
 }
 _NUMBER = re.compile(r"(?<!\w)\.?\d(?:[eE][+-]|[\w.])*", re.ASCII)
 _PLAIN_NUMBER = re.compile(r"(?:(?:0|[1-9]\d*(?:_\d+)*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
 
 class Kind(StrEnum):
-    """What an expression yields."""
+    """The type of an expression."""
 
     NUMBER = "a number"
-    TEXT = "a name"
-    TRUTH = "true or false"
+    STRING = "a string"
+    BOOLEAN = "true or false"
 
 
 @dataclass(frozen=True)
 class Rule:
-    """An expression that was found to be inside the language: cheap, without attributes, powers or free calls.
+    """A valid expression of the language: cheap to evaluate, without attributes, powers or arbitrary calls.
 
-    It never raises on a device: a rule that fails counts as false, a number that fails as None.
+    It never raises on a device: a condition that fails counts as false, and a number that fails as None.
     """
 
     source: str
@@ -59,33 +59,33 @@ class Rule:
 
     @classmethod
     def parse(cls, source: str, signals: Mapping[str, Kind], kind: Kind) -> Rule:
-        """Reads `source`, an expression of `kind` over the named signals; RuleError says what it may not hold."""
+        """Parse an expression of this kind over these signals. Raises RuleError if it is not in the language."""
         tree = _parse(source)
         found = _Checker(signals).kind(tree)
         if found is not kind:
-            raise RuleError(f"must be {kind}, is {found}")
+            raise RuleError(f"must be {kind}, but is {found}")
         return cls(source, tree)
 
     @property
     def signals(self) -> set[str]:
-        """The signals that the expression names."""
+        """The names of the signals in the expression."""
         return {node.id for node in ast.walk(self._tree) if isinstance(node, ast.Name)} - _FUNCTIONS.keys()
 
     @property
     def constants(self) -> dict[str, set[float | str]] | None:
-        """What each signal is compared with, of a condition that only compares single signals with constants.
+        """The constants that each signal is compared with, if the condition only compares signals with constants.
 
-        Whether such a condition holds follows from where every signal lies among its constants. None for any other.
+        The position of every signal among its constants then decides the condition. None for any other condition.
         """
         found: dict[str, set[float | str]] = {name: set() for name in self.signals}
-        return found if _collect(self._tree, found) else None
+        return found if _collect_constants(self._tree, found) else None
 
     def holds(self, signals: Mapping[str, object]) -> bool:
-        """Whether the condition is true of these signals; false when it cannot be told."""
+        """Whether the condition is true for these signals. False if its evaluation fails."""
         return self._evaluate(signals) is True
 
     def number(self, signals: Mapping[str, object]) -> float | None:
-        """The number for these signals, or None when there is none."""
+        """The number for these signals. None if there is none, or if its evaluation fails."""
         value = self._evaluate(signals)
         try:
             number = float(value)
@@ -100,19 +100,19 @@ class Rule:
             return None
 
 
-def _collect(node: ast.expr, found: dict[str, set[float | str]]) -> bool:
-    """Whether the condition only compares single signals with constants, which it adds to those of the signal."""
+def _collect_constants(node: ast.expr, found: dict[str, set[float | str]]) -> bool:
+    """Whether a condition only compares signals with constants. Adds the constants to those of the signal."""
     match node:
         case ast.Constant():
             return True
         case ast.UnaryOp(op=ast.Not()):
-            return _collect(node.operand, found)
+            return _collect_constants(node.operand, found)
         case ast.BoolOp():
-            return all(_collect(one, found) for one in node.values)
+            return all(_collect_constants(operand, found) for operand in node.values)
         case ast.Compare():
             parts = [node.left]
-            for one in node.comparators:
-                parts += one.elts if isinstance(one, ast.List | ast.Tuple) else [one]
+            for operand in node.comparators:
+                parts += operand.elts if isinstance(operand, ast.List | ast.Tuple) else [operand]
             names = {part.id for part in parts if isinstance(part, ast.Name)}
             values = [part for part in parts if not isinstance(part, ast.Name)]
             if len(names) > 1 or not all(map(_literal, values)):
@@ -124,60 +124,60 @@ def _collect(node: ast.expr, found: dict[str, set[float | str]]) -> bool:
 
 
 def _parse(source: str) -> ast.expr:
-    if len(source) > LONGEST:
-        raise RuleError(f"must be at most {LONGEST} characters long, has {len(source):,}")
+    if len(source) > MAX_LENGTH:
+        raise RuleError(f"must have at most {MAX_LENGTH} characters, got {len(source):,}")
     _check_spelling(source)
     try:
         tree = ast.parse(source.strip(), mode="eval").body
     except SyntaxError as error:
-        bare = _TEXT.sub(" ", source)
-        why = next((hint for foreign, hint in _FOREIGN.items() if foreign.search(bare)), error.msg)
-        raise RuleError(f"is not an expression: {why}") from None
+        bare = _STRING.sub(" ", source)
+        hint = next((hint for operator, hint in _FOREIGN_OPERATORS.items() if operator.search(bare)), error.msg)
+        raise RuleError(f"is not a valid expression: {hint}") from None
     except (ValueError, RecursionError, MemoryError):
-        raise RuleError("is not an expression that can be read") from None
+        raise RuleError("is not a valid expression") from None
     _check_size(tree)
     return tree
 
 
 def _check_spelling(source: str) -> None:
-    """Refuses what Python reads but people misread, and what only some versions of it read without a warning."""
+    """Refuse what people misread although Python accepts it, and what only some Python versions accept silently."""
     if not source.isprintable():
         raise RuleError("must be one line of printable characters")
     if "\\" in source:
-        raise RuleError("may not hold a backslash")
+        raise RuleError("must not contain a backslash")
     if "'''" in source or '"""' in source:
-        raise RuleError("may not hold three quotes in a row")
-    marked = _TEXT.sub("\0", source)
+        raise RuleError("must not contain three quotes in a row")
+    marked = _STRING.sub("\0", source)
     if re.search(r"\w\0", marked):
-        raise RuleError("may not hold a letter right before a text in quotes")
+        raise RuleError("must not have a letter or digit directly before a quoted string")
     if re.search(r"\0\s*\0", marked):
-        raise RuleError("may not hold two texts in a row: Python would join them")
+        raise RuleError("must not have two strings in a row; put a comma or an operator between them")
     bare = marked.replace("\0", " ")
     if not bare.isascii():
-        strange = next(one for one in bare if not one.isascii())
-        raise RuleError(f"may hold letters beyond ASCII in quotes only, not {strange!r}")
+        character = next(character for character in bare if not character.isascii())
+        raise RuleError(f"must be ASCII outside quotes, got {character!r}")
     if "#" in bare:
-        raise RuleError("may not hold a comment")
+        raise RuleError("must not contain a comment")
     for number in _NUMBER.findall(bare):
         if not _PLAIN_NUMBER.fullmatch(number):
-            raise RuleError(f"numbers are written like 12, 0.5 or 1e6, not {number!r}")
+            raise RuleError(f"must have numbers like 12, 0.5 or 1e6, got {number!r}")
 
 
 def _check_size(tree: ast.expr) -> None:
-    """Bounds the expression before anything walks it by recursion."""
+    """Refuse an expression that is too large, before any recursive function walks it."""
     level: list[ast.AST] = [tree]
     parts = 0
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         parts += sum(isinstance(node, ast.expr) for node in level)
         level = [child for node in level for child in ast.iter_child_nodes(node) if not isinstance(child, _LEAVES)]
     if level:
-        raise RuleError(f"is nested more than {DEEPEST} deep")
-    if parts > MOST_NODES:
-        raise RuleError(f"has more than {MOST_NODES} parts")
+        raise RuleError(f"must be nested at most {MAX_DEPTH} levels deep")
+    if parts > MAX_PARTS:
+        raise RuleError(f"must have at most {MAX_PARTS} parts, got {parts:,}")
 
 
 class _Checker:
-    """Walks an expression once, giving every part a kind and refusing what is outside the language."""
+    """Computes the kind of every part of an expression, and refuses what is not in the language."""
 
     def __init__(self, signals: Mapping[str, Kind]) -> None:
         self.signals = signals
@@ -191,36 +191,37 @@ class _Checker:
                     raise RuleError(f"unknown signal {node.id!r}{did_you_mean(node.id, self.signals)}")
                 return self.signals[node.id]
             case ast.UnaryOp(op=ast.Not()):
-                return self._all([node.operand], Kind.TRUTH, "not")
+                return self._all([node.operand], Kind.BOOLEAN, "'not'")
             case ast.UnaryOp(op=ast.USub() | ast.UAdd()):
                 return self._all([node.operand], Kind.NUMBER, "a sign")
             case ast.BoolOp():
-                return self._all(node.values, Kind.TRUTH, "'and' and 'or'")
+                return self._all(node.values, Kind.BOOLEAN, "'and'" if isinstance(node.op, ast.And) else "'or'")
             case ast.BinOp(op=op) if isinstance(op, _ARITHMETIC):
                 return self._all([node.left, node.right], Kind.NUMBER, "arithmetic")
             case ast.Compare():
                 return self._comparison(node)
             case ast.Call(func=ast.Name(id=name), keywords=[]) if name in _FUNCTIONS:
                 return self._call(name, node.args)
-        raise RuleError(f"may not hold {_called(node)}")
+        raise RuleError(f"must not contain {_describe(node)}")
 
     def _constant(self, node: ast.Constant) -> Kind:
         value = node.value
         if isinstance(value, bool):
-            return Kind.TRUTH
+            return Kind.BOOLEAN
         if isinstance(value, int | float):
-            if not abs(value) <= LARGEST:
-                raise RuleError(f"may hold numbers within ±{LARGEST:g}, not one beyond")
+            if not abs(value) <= MAX_NUMBER:
+                raise RuleError(f"must have numbers within ±{MAX_NUMBER:g}")
             return Kind.NUMBER
         if isinstance(value, str):
-            return Kind.TEXT
-        raise RuleError(f"may not hold the constant {value!r}")
+            return Kind.STRING
+        raise RuleError(f"must not contain the constant {value!r}")
 
-    def _all(self, nodes: list[ast.expr], kind: Kind, what: str) -> Kind:
+    def _all(self, nodes: list[ast.expr], kind: Kind, operator: str) -> Kind:
+        """Require the kind for all operands of an operator or function."""
         for node in nodes:
             found = self.kind(node)
             if found is not kind:
-                raise RuleError(f"{what} takes {kind}, but {_text(node)} is {found}")
+                raise RuleError(f"{operator} needs {kind}, but {_source(node)} is {found}")
         return kind
 
     def _comparison(self, node: ast.Compare) -> Kind:
@@ -228,65 +229,72 @@ class _Checker:
         for op, right in zip(node.ops, node.comparators, strict=True):
             if isinstance(op, ast.In | ast.NotIn):
                 if not isinstance(right, ast.List | ast.Tuple) or not right.elts or not all(map(_literal, right.elts)):
-                    raise RuleError(f"'in' takes a list of constants, not {_text(right)}")
-                self._all(right.elts, left_kind, "this 'in'")
+                    raise RuleError(f"'in' needs a list of constants, got {_source(right)}")
+                self._all(right.elts, left_kind, "the list after this 'in'")
                 if len(node.ops) > 1:
-                    raise RuleError("'in' stands alone: combine it with 'and'")
+                    raise RuleError("'in' must not be part of a chain of comparisons; combine them with 'and'")
                 continue
             if not isinstance(op, _COMPARISONS):
-                raise RuleError("may not hold 'is'")
+                raise RuleError("must not contain 'is'; use == or !=")
             right_kind = self.kind(right)
             if right_kind is not left_kind:
-                raise RuleError(f"compares {left_kind}, {_text(left)}, with {right_kind}, {_text(right)}")
+                raise RuleError(
+                    f"must compare values of one type: {_source(left)} is {left_kind}, {_source(right)} is {right_kind}"
+                )
             if left_kind is not Kind.NUMBER and not isinstance(op, ast.Eq | ast.NotEq):
-                raise RuleError(f"names have no order: {_text(left)} can be compared with == and != only")
+                raise RuleError(
+                    f"must compare only numbers with <, <=, > and >=, but {_source(left)} is {left_kind}; use == or !="
+                )
             left = right
-        return Kind.TRUTH
+        return Kind.BOOLEAN
 
     def _call(self, name: str, arguments: list[ast.expr]) -> Kind:
         if len(arguments) != 1:
-            raise RuleError(f"{name} takes one argument, got {len(arguments)}")
+            raise RuleError(f"{name} needs one argument, got {len(arguments)}")
         argument = arguments[0]
         if name in ("min", "max"):
             if not isinstance(argument, ast.List) or not argument.elts:
-                raise RuleError(f"{name} takes a list in brackets, like {name}([a, b])")
+                raise RuleError(f"{name} needs a list in brackets, like {name}([a, b])")
             return self._all(argument.elts, Kind.NUMBER, name)
         if name == "len":
-            self._all([argument], Kind.TEXT, name)
+            self._all([argument], Kind.STRING, name)
             return Kind.NUMBER
         return self._all([argument], Kind.NUMBER, name)
 
 
 def _literal(node: ast.expr) -> bool:
+    """Whether a node is a constant with at most one sign."""
     match node:
         case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=ast.Constant()) | ast.Constant():
             return True
     return False
 
 
-def _text(node: ast.expr) -> str:
+def _source(node: ast.expr) -> str:
+    """The source of a node, quoted and shortened for a message."""
     text = ast.unparse(node)
     return repr(text if len(text) <= 40 else text[:37] + "...")
 
 
-def _called(node: ast.expr) -> str:
+def _describe(node: ast.expr) -> str:
+    """What a node is, for a message that refuses it."""
     match node:
         case ast.BinOp(op=ast.Pow()):
             return "a power (**)"
         case ast.BinOp():
-            return f"the operator in {_text(node)}"
+            return f"the operator in {_source(node)}"
         case ast.Attribute():
-            return f"an attribute ({_text(node)})"
+            return f"an attribute ({_source(node)})"
         case ast.Call():
-            return f"the call {_text(node)}: only {', '.join(_FUNCTIONS)} can be called"
+            return f"the call {_source(node)}; only {', '.join(_FUNCTIONS)} can be called"
         case ast.List() | ast.Tuple():
             return "a list, except after 'in' and in min and max"
         case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
             return "a comprehension"
         case ast.Subscript():
-            return f"an index ({_text(node)})"
+            return f"an index ({_source(node)})"
         case ast.Lambda():
             return "a lambda"
         case ast.IfExp():
-            return "'if' and 'else': give each case a segment of its own"
-    return f"{_text(node)} ({type(node).__name__})"
+            return "'if' and 'else'; give each case its own segment"
+    return f"{_source(node)} ({type(node).__name__})"

@@ -1,4 +1,4 @@
-"""Signals: numbers and names computed on the device from recorded events; never sent."""
+"""Signals: numbers and strings that the device computes from recorded events. They never leave the device."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hushtally.client_sdk.survey.rules import Kind
 
 @dataclass(frozen=True)
 class Event:
-    """Something the customer did on a day, with the fields that a survey names. It never leaves the device."""
+    """Something the customer did on a day, with the fields that a survey names. Never leaves the device."""
 
     name: str
     day: date
@@ -36,13 +36,13 @@ class Function(StrEnum):
 
     @property
     def needs_field(self) -> bool:
-        """Whether the signal is about a field of the event (`purchase.amount`), not the event alone."""
+        """Whether the function applies to a field of the event, such as `purchase.amount`."""
         return self in (Function.SUM, Function.TOP, Function.DISTINCT)
 
 
 @dataclass(frozen=True)
 class Signal:
-    """`function` of an event (and one of its fields) over the last `days` days, today included."""
+    """A function of one kind of event, or of one of its fields, over the last `days` days including today."""
 
     function: Function
     event: str
@@ -51,29 +51,29 @@ class Signal:
 
     @property
     def kind(self) -> Kind:
-        """What the signal yields to a rule."""
-        return Kind.TEXT if self.function is Function.TOP else Kind.NUMBER
+        """The type of the signal's value in a rule."""
+        return Kind.STRING if self.function is Function.TOP else Kind.NUMBER
 
     @property
     def source(self) -> str:
-        """The event, and the field if there is one, as the survey writes it."""
+        """The event and its field, as the survey states them: `purchase` or `purchase.amount`."""
         return self.event if self.field is None else f"{self.event}.{self.field}"
 
     def value(self, events: Iterable[Event], today: date) -> float | str | None:
-        """The signal on `today` from events in the order in which they were recorded.
+        """The value of the signal on the day `today`. events: in the order in which they were recorded.
 
-        days_since is infinity without an event in the window; top is None without one, and the most recent of a tie.
+        Without an event in the window, days_since is infinity and top is None. In a tie, top is the most recent value.
         """
-        window = [one for one in events if one.name == self.event and 0 <= (today - one.day).days < self.days]
+        window = [event for event in events if event.name == self.event and 0 <= (today - event.day).days < self.days]
         if self.function is Function.COUNT:
             return len(window)
         if self.function is Function.DAYS_SINCE:
-            return min(((today - one.day).days for one in window), default=math.inf)
-        values = [value for one in window if (value := one.fields.get(self.field or "")) is not None]
+            return min(((today - event.day).days for event in window), default=math.inf)
+        values = [value for event in window if (value := event.fields.get(self.field or "")) is not None]
         if self.function is Function.SUM:
             return math.fsum(value for value in values if isinstance(value, float | int))
         names = [value if isinstance(value, str) else number_name(value) for value in values]
         if self.function is Function.DISTINCT:
             return len(set(names))
-        # a Counter keeps first-seen order, so the most recent of a tie comes first in reverse
+        # a Counter keeps the order of first occurrence, so reversing puts the most recent value of a tie first
         return max(Counter(reversed(names)).items(), key=lambda item: item[1])[0] if names else None

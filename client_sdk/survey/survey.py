@@ -1,4 +1,4 @@
-"""A survey: what is asked, why, until when and at what epsilon; frozen data that every party interprets."""
+"""A survey: what is asked, why, until when, and with which epsilon. Frozen data that every party interprets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hushtally.client_sdk.survey.toml_file import read_file, read_toml
 
 @dataclass(frozen=True)
 class Survey:
-    """A survey that passed every check. Made by `parse`, `load` or `from_resolved`; equal digests, equal surveys."""
+    """A valid survey. Create one with `parse`, `load` or `from_resolved`. Equal surveys have equal digests."""
 
     id: str
     version: int
@@ -42,22 +42,22 @@ class Survey:
 
     @classmethod
     def parse(cls, text: str) -> Survey:
-        """Reads a survey in TOML; SurveyError names every mistake at once, each with its place."""
+        """Parse a survey in TOML. Raises SurveyError that lists every mistake with its place."""
         return cls.from_resolved(read_toml(text))
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Survey:
-        """Reads a survey file; SurveyError, every line beginning with the file, if it cannot be read or is wrong."""
+        """Read a survey file. Raises SurveyError, whose lines start with the path, if it is unreadable or invalid."""
         return read_file(path, cls.parse)
 
     @classmethod
     def from_resolved(cls, definition: Mapping[str, Any]) -> Survey:
-        """The survey that a definition states: a resolved one (as the collector serves it), or one just written."""
+        """Create a survey from a resolved definition, as the collector serves it, or from one as it was written."""
         return cls(**SurveyReader(definition).read())
 
     @cached_property
     def resolved(self) -> dict[str, object]:
-        """The whole definition, defaults filled in and every mechanism with its parameters; JSON-ready."""
+        """The whole definition as JSON: all defaults are filled in, and every mechanism has its parameters."""
         privacy = {name: value for name, value in vars(self.privacy).items() if value is not None}
         return {
             "id": self.id,
@@ -81,19 +81,19 @@ class Survey:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the canonical JSON of the resolved survey, 64 hex digits."""
+        """SHA-256 of the canonical JSON of the resolved survey, as 64 hexadecimal digits."""
         return sha256(self.resolved)
 
     def __hash__(self) -> int:
-        return hash(self.digest)  # equal surveys have equal digests; of its tables there is no hash
+        return hash(self.digest)  # the tables themselves are not hashable
 
     @property
     def name(self) -> str:
-        """Id and version, as people say them."""
+        """Id and version for display, such as `habits v1`."""
         return f"{self.id} v{self.version}"
 
     def question(self, id: str) -> Question:
-        """The question with this id; KeyError if there is none."""
+        """The question with this id. Raises KeyError if there is none."""
         return self._by_id[id]
 
     @cached_property
@@ -102,60 +102,63 @@ class Survey:
 
     @cached_property
     def asked(self) -> tuple[Question, ...]:
-        """The questions that devices answer: all but those that are only crossed."""
+        """The questions that devices answer: all except those that are only crossed."""
         return tuple(question for question in self.questions if not question.only_crossed)
 
     @property
     def permanent(self) -> bool:
-        """Whether the randomized answer to a value is kept and reused."""
+        """Whether the survey uses permanent memory: the randomized answer to a value is stored and reused."""
         return self.privacy.memory == PERMANENT
 
     @property
     def epochs(self) -> int:
-        """How many epochs the survey has."""
+        """The number of epochs."""
         return self.epoch.spanned(self.starts, self.ends)
 
     @property
     def answers(self) -> int:
-        """The most times that one device answers."""
+        """The largest number of answers of one device to one question."""
         return math.ceil(self.epochs / self.privacy.answers_every)
 
     @property
     def charges(self) -> int:
-        """The most times that a device pays for one question: its answers; with permanent memory, those that differ."""
+        """The largest number of answers that cost epsilon. With permanent memory, repeated answers cost nothing."""
         return min(self.answers, 1 + (self.privacy.changes or 0)) if self.permanent else self.answers
 
     @property
     def delivery_epsilon(self) -> float:
-        """What one delivery of a device may reveal: its answers of an epoch travel together."""
-        return self._costliest(question.epsilon for question in self.asked)
+        """The privacy loss of one delivery: the answers of an epoch are sent together."""
+        return self._largest_sum(question.epsilon for question in self.asked)
 
     @property
     def lifetime_epsilon(self) -> float:
-        """What all reports of one device together may reveal; with permanent memory, about what was answered."""
+        """The privacy loss of all reports of one device.
+
+        With permanent memory, this bounds what the answers reveal, but not whether and when an answer changed.
+        """
         if self.permanent:
-            return self.charges * self._costliest(question.epsilon_permanent or 0.0 for question in self.asked)
+            return self.charges * self._largest_sum(question.epsilon_permanent or 0.0 for question in self.asked)
         return self.charges * self.delivery_epsilon
 
-    def _costliest(self, epsilons: Iterable[float]) -> float:
-        """The sum over the questions of one device, whichever of them are drawn."""
+    def _largest_sum(self, epsilons: Iterable[float]) -> float:
+        """The largest sum over the questions of one device, whichever questions it draws."""
         return sum(sorted(epsilons, reverse=True)[: self.privacy.questions_per_device])
 
     @property
     def longest_window(self) -> int:
-        """The days of events that a device has to keep."""
+        """The longest window of a signal, in days: how long a device must store events."""
         return max((signal.days for signal in self.signals.values()), default=1)
 
     def runs(self, day: date) -> bool:
-        """Whether `day` lies within the survey."""
+        """Whether the survey runs on `day`."""
         return self.starts <= day <= self.ends
 
     def accepted_until(self, day: date) -> date:
-        """The last day on which reports of the epoch that `day` lies in are accepted: the end of the next epoch."""
+        """The last day on which reports of the day's epoch are accepted: the end of the next epoch."""
         return self._retention.accepted_until(day)
 
     def erased_on(self, epoch: str) -> date:
-        """The day on which the counts of an epoch are deleted: `retention_days` after the last report was accepted."""
+        """The day on which the counts of an epoch are deleted: `retention_days` after reports were last accepted."""
         return self._retention.erased_on(epoch)
 
     @cached_property
@@ -163,7 +166,7 @@ class Survey:
         return Retention(self.epoch, self.retention_days)
 
     def cohort_problem(self, cohort: object) -> str | None:
-        """What is wrong with `cohort` as a choice of one declared value for every declared cohort; None if nothing."""
+        """What is wrong with a device's cohorts, or None. Every declared cohort needs one of its declared values."""
         if not isinstance(cohort, Mapping) or cohort.keys() != self.cohorts.keys():
             names = ", ".join(self.cohorts) or "none"
             return f"must give exactly the declared cohorts ({names})"

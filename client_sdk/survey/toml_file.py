@@ -1,4 +1,4 @@
-"""The file of a survey: a text in TOML, which holds one table."""
+"""The file of a survey: TOML in UTF-8."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ Read = TypeVar("Read")
 
 
 def read_toml(text: str) -> dict[str, Any]:
-    """The table in a survey's text; SurveyError if it is not TOML."""
+    """Parse the TOML of a survey. Raises SurveyError if it is not valid TOML."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SurveyError(f"is not TOML: {error}") from None
+        raise SurveyError(f"is not valid TOML: {error}") from None
     except (ValueError, RecursionError):
-        raise SurveyError("is not TOML that can be read: it is nested too deep or holds too long a number") from None
+        message = "cannot be parsed: the TOML is nested too deeply or contains a number with too many digits"
+        raise SurveyError(message) from None
 
 
 def read_file(path: str | PathLike[str], parse: Callable[[str], Read]) -> Read:
-    """What `parse` makes of the text in a file; SurveyError, every line beginning with the file, if it cannot."""
+    """Read a file and parse its contents. Raises SurveyError whose lines all start with the path of the file."""
     try:
         return parse(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SurveyError(f"cannot be read: {error.strerror}", str(path)) from None
     except UnicodeDecodeError:
-        raise SurveyError("is not a text file in UTF-8", str(path)) from None
+        raise SurveyError("is not a UTF-8 text file", str(path)) from None
     except SurveyError as error:
         raise SurveyError(error.problems, str(path)) from None

@@ -9,23 +9,17 @@ from numbers import Complex, Number, Real
 from hushtally.client_sdk.survey.signals import Function
 from hushtally.client_sdk.survey.survey import Survey
 
-LONGEST_TEXT = 100
+MAX_STRING_LENGTH = 100
+MAX_NUMBER = 1e12
 
-
-LARGEST_NUMBER = 1e12
-
-
-REQUIREMENT = f"must be a number within 10^12 or a text of at most {LONGEST_TEXT} characters"
-
-
-SUMMED = "must be a number, as a survey sums it"
-
-
-BOOL = f"{REQUIREMENT} (for a bool pass 1 or 0)"
+# what is required of a field's value
+REQUIREMENT = f"must be a number within 10^12 or a string of at most {MAX_STRING_LENGTH} characters"
+SUM_REQUIREMENT = "must be a number, because a survey sums it"
+BOOL_REQUIREMENT = f"{REQUIREMENT} (instead of a bool, pass 1 or 0)"
 
 
 class EventVocabulary:
-    """Which events and fields the surveys name; all others are dropped unread."""
+    """The events and fields that the surveys use. All other events and fields are dropped without being read."""
 
     def __init__(self, surveys: Iterable[Survey]) -> None:
         self._fields: dict[str, set[str]] = {}
@@ -42,58 +36,61 @@ class EventVocabulary:
 
     @classmethod
     def of(cls, surveys: Iterable[Survey]) -> EventVocabulary:
-        """The same object for the same surveys: a kiosk opens one client after the other."""
-        return _named(tuple(surveys))
+        """The vocabulary of these surveys, cached: a gateway opens one client after the other."""
+        return _cached(tuple(surveys))
 
     @property
     def events(self) -> list[str]:
-        """The names of all events that a survey counts."""
+        """The names of all events that a survey uses, sorted."""
         return sorted(self._fields)
 
     def event(self, name: str) -> bool:
-        """Whether a survey counts this event."""
+        """Whether a survey uses this event."""
         return name in self._fields
 
     def fields(self, event: str) -> list[str]:
-        """The names of all fields of the event that a survey looks at."""
+        """The names of all fields of the event that a survey uses, sorted."""
         return sorted(self._fields[event])
 
     def days(self, event: str) -> int:
-        """For how many days, today included, a survey looks back at this event; 0 if none does."""
+        """The longest window of a signal of this event, in days including today; 0 without such a signal."""
         return self._days.get(event, 0)
 
     def field(self, event: str, field: str) -> bool:
-        """Whether a survey looks at this field of the event."""
+        """Whether a survey uses this field of the event."""
         return field in self._fields[event]
 
     def unusable(self, event: str, field: str, value: object) -> str | None:
-        """What is required of the field's value, if it cannot be kept; see `storable`. A sum takes numbers alone."""
+        """The requirement that the field's value violates, or None if the value can be stored.
+
+        See `storable`. A field that a survey sums accepts only numbers.
+        """
         if storable(value) is None:
-            return BOOL if type(value) is bool else REQUIREMENT
-        return SUMMED if isinstance(value, str) and (event, field) in self._summed else None
+            return BOOL_REQUIREMENT if type(value) is bool else REQUIREMENT
+        return SUM_REQUIREMENT if isinstance(value, str) and (event, field) in self._summed else None
 
 
 @lru_cache(maxsize=64)
-def _named(surveys: tuple[Survey, ...]) -> EventVocabulary:
+def _cached(surveys: tuple[Survey, ...]) -> EventVocabulary:
     return EventVocabulary(surveys)
 
 
 def storable(value: object) -> float | str | None:
-    """A field's value as it is kept: a number within 10^12 or a text of at most 100 characters; None if it is neither.
+    """The stored form of a field's value: a number within 10^12 or a string of at most 100 characters, else None.
 
-    A Decimal, a Fraction and the numbers of numpy are kept as floats. Never raises, whatever the app hands over.
+    A Decimal, a Fraction and the numbers of numpy are stored as floats. Never raises, whatever the app passes.
     """
     try:
         if isinstance(value, str):
-            return value if len(value) <= LONGEST_TEXT else None
-        # `int | float` would take longer than the rest
+            return value if len(value) <= MAX_STRING_LENGTH else None
+        # a tuple: `int | float` would take longer than the rest of the function
         number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else _float(value)
-        return number if number is not None and abs(number) <= LARGEST_NUMBER else None
-    except Exception:  # of a number that is none, as Decimal("sNaN"), or of a proxy without its object
+        return number if number is not None and abs(number) <= MAX_NUMBER else None
+    except Exception:  # for example from Decimal("sNaN"), or from a proxy that lost its object
         return None
 
 
 def _float(value: object) -> float | None:
-    """A number of another type as a float; a Decimal is a Number and nothing else."""
+    """A number of another type as a float. A Decimal is a Number, but not Real or Complex."""
     real = isinstance(value, Real) or (isinstance(value, Number) and not isinstance(value, Complex))
     return float(value) if real and not isinstance(value, bool) else None  # type: ignore[arg-type]

@@ -158,7 +158,8 @@ def test_a_file_that_is_another_survey_is_refused_with_what_differs(
     assert result.exit_code == 1
     assert result.stderr == (
         "Error: shop v1 was changed since it was first collected: min_reports: 500 -> 5; give the changed survey a new"
-        " version (hushtally survey diff OLD NEW shows all), or read what was collected: hushtally estimate shop@1\n"
+        " version (hushtally survey diff OLD NEW shows all changes), or read what was collected: "
+        "hushtally estimate shop@1\n"
     )
 
 

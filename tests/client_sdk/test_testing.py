@@ -148,7 +148,7 @@ class TestWhatIsTold:
         assert [record.message for record in caplog.records] == [
             "an event that no survey names is dropped; Client(strict=True) tells which",
             "a field of 'purchase' that no survey names is dropped; Client(strict=True) tells which",
-            "field purchase.amount must be a number within 10^12 or a text of at most 100 characters; it is dropped",
+            "field purchase.amount must be a number within 10^12 or a string of at most 100 characters; it is dropped",
         ]
         assert client.status().counters == {"dropped: not named": 6, "dropped: not usable": 3}
 

@@ -408,7 +408,7 @@ def test_a_changed_survey_needs_a_new_version(store: SqliteStore, survey: Survey
         store.register([replace(survey, id="other"), changed])
     assert str(caught.value) == (
         "habits v1 was changed since it was first collected: title: 'Habits' -> 'Manners'; retention_days: 30 -> 60;"
-        " give the changed survey a new version (hushtally survey diff OLD NEW shows all)"
+        " give the changed survey a new version (hushtally survey diff OLD NEW shows all changes)"
     )
     assert [kept.name for kept in store.surveys()] == ["habits v1"]
     store.register([survey, replace(changed, version=2)])

@@ -188,7 +188,7 @@ def rules() -> dict[str, Any]:
 
 
 def rule_error(source: str, kind: str) -> str:
-    kinds = {"number": Kind.NUMBER, "text": Kind.TEXT, "truth": Kind.TRUTH}
+    kinds = {"number": Kind.NUMBER, "text": Kind.STRING, "truth": Kind.BOOLEAN}
     try:
         Rule.parse(source, {name: kinds[value] for name, value in rule_cases.KINDS.items()}, kinds[kind])
     except RuleError as error:

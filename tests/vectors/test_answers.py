@@ -75,12 +75,12 @@ def test_both_clients_agree_on_random_rules() -> None:
     """Thousands of rules, with the signals of any vector: their results, and which rules are refused."""
     source = Random(1848)
     cases = [signal_values(case) for key in ("conditions", "numbers") for case in RULES[key]]
-    kinds = {name: Kind.TEXT if type == rules.STRING else Kind.NUMBER for name, type in RULES["signals"].items()}
+    kinds = {name: Kind.STRING if type == rules.STRING else Kind.NUMBER for name, type in RULES["signals"].items()}
     agreed = 0
     for _ in range(5000):
         number, condition = composed_rules(source)
         signals = dict.fromkeys(RULES["signals"]) | {"x": 1.0, "y": 0.5} | source.choice(cases)
-        for text, type, kind in ((number, rules.NUMBER, Kind.NUMBER), (condition, rules.BOOLEAN, Kind.TRUTH)):
+        for text, type, kind in ((number, rules.NUMBER, Kind.NUMBER), (condition, rules.BOOLEAN, Kind.BOOLEAN)):
             try:
                 rule = Rule.parse(text, kinds, kind)
             except RuleError:
@@ -121,7 +121,7 @@ def test_both_clients_agree_on_random_rules() -> None:
 def test_both_clients_refuse_the_same_rules(text: str) -> None:
     """Limits on parts and levels, and rules of spelling, that the vectors do not cover."""
     try:
-        Rule.parse(text, {"x": Kind.NUMBER, "t": Kind.TEXT}, Kind.TRUTH)
+        Rule.parse(text, {"x": Kind.NUMBER, "t": Kind.STRING}, Kind.BOOLEAN)
     except RuleError:
         with pytest.raises(InvalidRule):
             rules.Parser(text, RULES["signals"]).read(rules.BOOLEAN)

@@ -254,7 +254,7 @@ def test_a_text_where_a_survey_sums_is_dropped_and_not_counted_as_0(lab, caplog)
         client.record("purchase", amount="42", category="42")
     client.close()
     assert [record.getMessage() for record in caplog.records] == [
-        "field purchase.amount must be a number, as a survey sums it; it is dropped"
+        "field purchase.amount must be a number, because a survey sums it; it is dropped"
     ]
     assert {fields for (fields,) in lab.rows("SELECT fields FROM events")} == {'{"category": "42"}'}
     assert lab.client().status().counters == {"dropped: not usable": 3}
@@ -268,7 +268,7 @@ def test_strict_raises_for_what_no_survey_names(lab):
         (lambda: client.record("purchase", amount=1e13), "field purchase.amount must be a number within 10\\^12 or .*"),
         (
             lambda: client.record("purchase", amount="canary"),
-            "field purchase.amount must be a number, as a survey sums it, got str$",
+            "field purchase.amount must be a number, because a survey sums it, got str$",
         ),
     ]:
         with pytest.raises(ClientError, match=f"^{message}"):

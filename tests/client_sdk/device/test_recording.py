@@ -80,7 +80,7 @@ def test_a_bool_is_dropped_and_what_to_pass_is_said_once(make_client: Make, capl
     client = make_client()
     for flag in (True, False, True):
         client.record("purchase", amount=flag)
-    required = f"field purchase.amount {REQUIREMENT} (for a bool pass 1 or 0)"
+    required = f"field purchase.amount {REQUIREMENT} (instead of a bool, pass 1 or 0)"
     assert told(caplog) == [("WARNING", f"{required}; it is dropped")]
     assert client.status().counters == {"dropped: not usable": 3}
     with pytest.raises(ClientError, match=re.escape(f"{required}, got bool")):

@@ -318,7 +318,7 @@ def test_empty_segments_are_those_that_no_value_reaches():
 
     def rule():
         text = f" {draw.choice(['and', 'or'])} ".join(comparison() for _ in range(draw.randint(1, 2)))
-        return Rule.parse(draw.choice(["", "not "]) + f"({text})", {"days": Kind.NUMBER}, Kind.TRUTH)
+        return Rule.parse(draw.choice(["", "not "]) + f"({text})", {"days": Kind.NUMBER}, Kind.BOOLEAN)
 
     empties = 0
     for _ in range(2_000):

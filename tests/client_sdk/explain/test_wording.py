@@ -5,7 +5,7 @@ import pytest
 from hushtally.client_sdk.explain.wording import counted, in_words
 from hushtally.client_sdk.survey.rules import Kind, Rule
 
-SIGNALS = {"orders": Kind.NUMBER, "idle": Kind.NUMBER, "top": Kind.TEXT}
+SIGNALS = {"orders": Kind.NUMBER, "idle": Kind.NUMBER, "top": Kind.STRING}
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ SIGNALS = {"orders": Kind.NUMBER, "idle": Kind.NUMBER, "top": Kind.TEXT}
     ],
 )
 def test_a_rule_in_words(source, words):
-    Rule.parse(source, SIGNALS, Kind.TRUTH)
+    Rule.parse(source, SIGNALS, Kind.BOOLEAN)
     assert in_words(source) == words
 
 

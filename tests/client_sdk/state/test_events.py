@@ -105,7 +105,7 @@ def test_all_else_is_dropped_and_counted_and_nothing_raises(value: Any, make_cli
     client = make_client(on_error=faults.append)
     client.record("purchase", category=value)
     assert (faults, client.status().counters) == ([], {"dropped: not usable": 1})
-    with pytest.raises(ClientError, match=r"^field purchase.category must be a number within 10\^12 or a text"):
+    with pytest.raises(ClientError, match=r"^field purchase.category must be a number within 10\^12 or a string"):
         make_client(strict=True).record("purchase", category=value)
 
 

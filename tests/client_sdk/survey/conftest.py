@@ -1,4 +1,4 @@
-"""Mistakes made in the example survey, and what is said of them."""
+"""The example survey with changes, and the messages for mistakes in it."""
 
 import copy
 import re
@@ -14,20 +14,20 @@ EXAMPLE = resources.files("hushtally").joinpath("example.toml").read_text(encodi
 
 
 def edited(changes):
-    """The example's table with other values at some places; ... takes a field away."""
+    """The table of the example with other values at some places. The value ... removes a field."""
     table = tomllib.loads(EXAMPLE)
     for place, value in changes.items():
         steps = re.findall(r"([^.\[\]]+)|\[(\d+)\]", place)
-        *way, last = [name or int(index) for name, index in steps]
-        spot = table
-        for step in way:
-            spot = spot[step]
+        *path, last = [name or int(index) for name, index in steps]
+        node = table
+        for step in path:
+            node = node[step]
         if value is ...:
-            del spot[last]
-        elif isinstance(spot, list) and last == len(spot):
-            spot.append(copy.deepcopy(value))
+            del node[last]
+        elif isinstance(node, list) and last == len(node):
+            node.append(copy.deepcopy(value))
         else:
-            spot[last] = copy.deepcopy(value)
+            node[last] = copy.deepcopy(value)
     return table
 
 
@@ -38,7 +38,7 @@ def _edited():
 
 @pytest.fixture
 def problems():
-    """The lines of the error that an edited example makes."""
+    """The lines of the error for an edited example."""
 
     def made(changes):
         with pytest.raises(SurveyError) as caught:

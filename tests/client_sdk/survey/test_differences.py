@@ -1,11 +1,11 @@
-"""What was changed in a survey: all that differs, and the one line for an operator."""
+"""The differences between two surveys, and the one-line message for an operator."""
 
 from importlib import resources
 
 import pytest
 
 from hushtally.client_sdk.survey import Survey
-from hushtally.client_sdk.survey.differences import changed, differences
+from hushtally.client_sdk.survey.differences import describe_change, differences
 
 EXAMPLE = resources.files("hushtally").joinpath("example.toml").read_text(encoding="utf-8")
 
@@ -18,8 +18,7 @@ def edited(*changes):
     return Survey.parse(text)
 
 
-def test_differences_name_the_place_and_both_values():
-    """Two definitions: what differs, in a line each."""
+def test_a_difference_states_the_place_and_both_values():
     ours = edited().resolved
     assert differences(ours, ours) == []
     assert differences(ours, edited(("days = 365", "days = 300"), ("= 500", "= 5")).resolved) == [
@@ -84,16 +83,16 @@ FREQUENCY = 'id = "frequency"'
         ),
     ],
 )
-def test_only_what_the_author_changed_is_named(old, new, says):
-    """No weights, no mechanism and no epsilon of a question that follow from another change; three changes at most."""
-    assert changed(edited(*old), edited(*new)) == (
+def test_the_message_lists_only_what_the_author_changed(old, new, says):
+    """Weights, mechanisms and epsilons that follow from another change are left out. At most three are listed."""
+    assert describe_change(edited(*old), edited(*new)) == (
         f"shopping-habits v1 was changed since it was first collected: {says};"
-        " give the changed survey a new version (hushtally survey diff OLD NEW shows all)"
+        " give the changed survey a new version (hushtally survey diff OLD NEW shows all changes)"
     )
 
 
-def test_another_order_of_the_questions_is_a_change():
+def test_a_new_order_of_the_questions_is_a_change():
     questions = EXAMPLE.split("[[questions]]")
     questions[1], questions[2] = questions[2], questions[1]
-    line = changed(edited(), Survey.parse("[[questions]]".join(questions)))
+    line = describe_change(edited(), Survey.parse("[[questions]]".join(questions)))
     assert "first collected: the order of the questions; give the changed survey a new version" in line

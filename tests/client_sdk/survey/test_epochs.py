@@ -11,7 +11,7 @@ DAYS = [day for day in DAYS if day.year <= 2032]
 
 @pytest.mark.parametrize("length", list(EpochLength))
 def test_label_start_end_and_next_agree_on_every_day_of_thirteen_years(length):
-    """A day lies between start and end of its epoch, and all three, the label and next tell the same epoch."""
+    """A day is between the start and the end of its epoch, and both have the same label as the day."""
     for day in DAYS:
         label = length.label(day)
         start, end = length.start(day), length.end(day)
@@ -26,7 +26,7 @@ def test_label_start_end_and_next_agree_on_every_day_of_thirteen_years(length):
 
 @pytest.mark.parametrize("length", list(EpochLength))
 def test_steps_count_the_epochs_between_days(length):
-    """Steps are the number of times that the label changed on the way, from any first day, and negative backwards."""
+    """The number of steps is the number of times that the label changes. It is negative backwards."""
     for first in (DAYS[0], date(2020, 12, 31), date(2024, 2, 29), date(2026, 11, 2)):
         index = DAYS.index(first)
         count, last = 0, length.label(first)
@@ -55,8 +55,8 @@ def test_steps_count_the_epochs_between_days(length):
         (WEEK, "0987-03-04", "0987-W09", "0987-02-26", "0987-03-04"),
     ],
 )
-def test_labels_and_limits_of_known_epochs(length, day, label, first, last):
-    """Leap years, weeks across New Year, years of 53 weeks, and years of three digits."""
+def test_known_epochs_have_the_expected_labels_and_days(length, day, label, first, last):
+    """Leap years, weeks across New Year, years with 53 weeks, and years with three digits."""
     day = date.fromisoformat(day)
     assert length.label(day) == label
     assert str(length.start(day)) == first
@@ -66,17 +66,17 @@ def test_labels_and_limits_of_known_epochs(length, day, label, first, last):
 @pytest.mark.parametrize(
     ("length", "label", "message"),
     [
-        (DAY, "2026-W45", "a day is written 2026-11-02, got '2026-W45'"),
-        (DAY, "2026-11", "a day is written 2026-11-02, got '2026-11'"),
-        (DAY, "20261102", "a day is written 2026-11-02, got '20261102'"),
-        (DAY, "2026-11-02\n", "a day is written 2026-11-02, got '2026-11-02\\n'"),
-        (WEEK, "2026-45", "a week is written 2026-W45, got '2026-45'"),
-        (WEEK, "2026-w45", "a week is written 2026-W45, got '2026-w45'"),
-        (WEEK, "2026-W45-1", "a week is written 2026-W45, got '2026-W45-1'"),
-        (WEEK, "２０２６-W45", "a week is written 2026-W45, got '２０２６-W45'"),
-        (MONTH, "2026-1", "a month is written 2026-11, got '2026-1'"),
-        (MONTH, "2026-11-02", "a month is written 2026-11, got '2026-11-02'"),
-        (MONTH, "", "a month is written 2026-11, got ''"),
+        (DAY, "2026-W45", "the label of a day must be like 2026-11-02, got '2026-W45'"),
+        (DAY, "2026-11", "the label of a day must be like 2026-11-02, got '2026-11'"),
+        (DAY, "20261102", "the label of a day must be like 2026-11-02, got '20261102'"),
+        (DAY, "2026-11-02\n", "the label of a day must be like 2026-11-02, got '2026-11-02\\n'"),
+        (WEEK, "2026-45", "the label of a week must be like 2026-W45, got '2026-45'"),
+        (WEEK, "2026-w45", "the label of a week must be like 2026-W45, got '2026-w45'"),
+        (WEEK, "2026-W45-1", "the label of a week must be like 2026-W45, got '2026-W45-1'"),
+        (WEEK, "２０２６-W45", "the label of a week must be like 2026-W45, got '２０２６-W45'"),
+        (MONTH, "2026-1", "the label of a month must be like 2026-11, got '2026-1'"),
+        (MONTH, "2026-11-02", "the label of a month must be like 2026-11, got '2026-11-02'"),
+        (MONTH, "", "the label of a month must be like 2026-11, got ''"),
         (DAY, "2026-02-29", None),
         (DAY, "0000-01-01", None),
         (WEEK, "2026-W54", None),
@@ -89,9 +89,9 @@ def test_labels_and_limits_of_known_epochs(length, day, label, first, last):
         (MONTH, "0000-01", None),
     ],
 )
-def test_a_label_of_no_epoch_is_a_value_error(length, label, message):
-    """A label of another length, in other digits, or of a day that never was, is a ValueError and nothing else."""
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the text of dates that never were is Python's
+def test_an_invalid_label_is_a_value_error(length, label, message):
+    """The label is of another length, has other digits, or states a day that does not exist."""
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - for days that do not exist, the message is Python's
         length.first_day(label)
     if message is not None:
         assert str(caught.value) == message

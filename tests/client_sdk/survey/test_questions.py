@@ -7,10 +7,10 @@ from hushtally.client_sdk.mechanisms import build
 from hushtally.client_sdk.survey.questions import Categories, Conditions, Cross, Question, Scale
 from hushtally.client_sdk.survey.rules import Kind, Rule
 
-SIGNALS = {"x": Kind.NUMBER, "n": Kind.NUMBER, "t": Kind.TEXT}
+SIGNALS = {"x": Kind.NUMBER, "n": Kind.NUMBER, "t": Kind.STRING}
 
 
-def rule(source, kind=Kind.TRUTH):
+def rule(source, kind=Kind.BOOLEAN):
     return Rule.parse(source, SIGNALS, kind)
 
 
@@ -33,8 +33,8 @@ SCALE = Scale(rule("x / n", Kind.NUMBER), (0, 20, 50.5, 1_234_567), "none")
         ({}, "rest"),
     ],
 )
-def test_the_first_condition_that_holds_decides_and_the_last_segment_takes_the_rest(signals, segment):
-    """A failing rule counts as false; no customer is without a segment."""
+def test_the_first_rule_that_holds_selects_the_segment_or_else_the_last_segment(signals, segment):
+    """A rule that fails counts as false, so every customer is in a segment."""
     assert CONDITIONS.segments == ("none", "few", "odd", "rest")
     assert CONDITIONS.segments[CONDITIONS.value(signals)] == segment
 
@@ -52,8 +52,8 @@ def test_the_first_condition_that_holds_decides_and_the_last_segment_takes_the_r
         ({}, "other"),
     ],
 )
-def test_a_category_that_is_not_declared_or_missing_is_other(signals, segment):
-    """Only the declared names, exactly, are categories."""
+def test_a_missing_or_undeclared_category_is_other(signals, segment):
+    """Only exact matches of declared names are categories."""
     assert CATEGORIES.segments == ("books", "music", "other")
     assert CATEGORIES.segments[CATEGORIES.value(signals)] == segment
 
@@ -79,22 +79,21 @@ def test_a_category_that_is_not_declared_or_missing_is_other(signals, segment):
         (10**400, 1, "none"),
     ],
 )
-def test_a_span_holds_its_lower_edge_and_the_last_one_infinity(x, n, segment):
-    """What is below all edges, is no number or cannot be computed is `otherwise`."""
+def test_a_span_includes_its_lower_edge_and_the_last_span_includes_infinity(x, n, segment):
+    """`otherwise` is the segment below all edges, for NaN, and for a failed rule."""
     assert SCALE.segments == ("0-20", "20-50.5", "50.5-1234567", "1234567+", "none")
     assert SCALE.segments[SCALE.value({"x": x, "n": n})] == segment
 
 
-def test_edges_are_named_as_they_were_written():
-    """No digit of an edge is lost in the name of its segments."""
+def test_the_names_of_segments_contain_every_digit_of_the_edges():
     edges = (-0.5, 0.1, 99_999.99, 1_000_000, 1_000_001, 10**15)
     assert Scale(rule("x", Kind.NUMBER), edges, "none").spans == (
         "-0.5-0.1", "0.1-99999.99", "99999.99-1000000", "1000000-1000001", "1000001-1e+15", "1e+15+",
     )  # fmt: skip
 
 
-def test_a_cross_counts_its_parts_by_rows():
-    """The value is the row-major index of the parts' values, and its segment names them in that order."""
+def test_a_cross_numbers_its_combinations_in_row_major_order():
+    """The names of its segments are in the same order."""
     cross = Cross(("a", "b", "c"), (CONDITIONS, CATEGORIES, SCALE))
     combinations = list(product(CONDITIONS.segments, CATEGORIES.segments, SCALE.segments))
     assert cross.segments == tuple(" & ".join(parts) for parts in combinations)
@@ -108,7 +107,7 @@ def test_a_cross_counts_its_parts_by_rows():
 
 
 def test_every_form_states_its_definition():
-    """The definition is what the survey's table says, with the rest and `otherwise` filled in."""
+    """The definition has the fields of the survey's table, with the last segment and `otherwise` filled in."""
     assert CONDITIONS.definition == {
         "segments": [
             {"id": "none", "when": "x == 0"},
@@ -122,8 +121,8 @@ def test_every_form_states_its_definition():
     assert Cross(("a", "b"), (CONDITIONS, CATEGORIES)).definition == {"cross": ["a", "b"]}
 
 
-def test_a_question_is_resolved_with_its_mechanism():
-    """Epsilon, what is crossed only, and the mechanism with all it samples are part of the resolved question."""
+def test_a_resolved_question_contains_its_mechanism():
+    """It also contains epsilon, only_crossed, and every integer that the mechanism samples with."""
     mechanism = build("direct", {}, 3, 1.0, 2.0)
     question = Question("q", CATEGORIES, mechanism, 1.0, 2.0, True)
     assert question.segments == CATEGORIES.segments
@@ -143,13 +142,13 @@ def test_a_question_is_resolved_with_its_mechanism():
         (Cross(("a", "b"), (CONDITIONS, CATEGORIES)), {"x", "n", "t"}),
     ],
 )
-def test_a_form_knows_the_signals_that_it_needs(form, names):
-    """Exactly those that its value depends on; functions are none."""
+def test_a_form_states_the_signals_that_it_needs(form, names):
+    """Exactly the signals that its value depends on. Functions are not signals."""
     assert form.needs == names
 
 
-def test_a_mechanism_that_is_chosen_or_named_alike_is_automatic():
-    """Whether a survey says auto or names the one that auto would take, the question is the same."""
+def test_a_mechanism_is_automatic_if_auto_would_choose_it():
+    """The survey may state auto, or the name of the mechanism that auto chooses."""
     for name in ("auto", "direct", "oue"):
         question = Question("q", CATEGORIES, build(name, {}, 3, 1.0), 1.0)
         assert question.automatic is (name != "oue"), name

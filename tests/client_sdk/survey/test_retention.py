@@ -16,18 +16,18 @@ DAY, WEEK, MONTH = EpochLength.DAY, EpochLength.WEEK, EpochLength.MONTH
         (MONTH, "2026-12", date(2027, 1, 31), date(2027, 2, 2)),
     ],
 )
-def test_counts_outlive_the_last_report_that_is_accepted(length, epoch, last, erased):
-    """Kept for one day after the day of the last report: no report is added to an epoch that was begun to be erased."""
+def test_counts_are_erased_after_the_last_report_was_accepted(length, epoch, last, erased):
+    """One full day passes between them, so that no report is added to an epoch while it is erased."""
     retention = Retention(length, 1)
     assert retention.accepted_until(length.first_day(epoch)) == last
     assert retention.erased_on(epoch) == erased
 
 
-def test_a_definition_that_nothing_else_can_be_read_of_still_states_it():
+def test_the_retention_is_readable_in_an_otherwise_unreadable_definition():
     assert Retention.stated({"epoch": "week", "retention_days": 180, "privacy": "?"}) == Retention(WEEK, 180)
 
 
 @pytest.mark.parametrize("definition", [{}, {"epoch": "week"}, {"epoch": "year", "retention_days": 1}, []])
-def test_what_does_not_state_it_is_no_retention(definition):
+def test_a_definition_without_a_retention_is_an_error(definition):
     with pytest.raises((KeyError, TypeError, ValueError)):
         Retention.stated(definition)

@@ -1,4 +1,4 @@
-"""Rules strung together at random: by the grammar, they mean what Python means; otherwise they are refused."""
+"""Random rules: those of the grammar evaluate as in Python, and all others are refused."""
 
 import math
 import random
@@ -6,15 +6,15 @@ import warnings
 from contextlib import suppress
 
 from hushtally.client_sdk.errors import RuleError
-from hushtally.client_sdk.survey.rules import MOST_NODES, Kind, Rule, _Checker
+from hushtally.client_sdk.survey.rules import MAX_PARTS, Kind, Rule, _Checker
 
-NUMBER, TEXT, TRUTH = Kind.NUMBER, Kind.TEXT, Kind.TRUTH
+NUMBER, TEXT, TRUTH = Kind.NUMBER, Kind.STRING, Kind.BOOLEAN
 SIGNALS = {"x": NUMBER, "y": NUMBER, "orders_90d": NUMBER, "t": TEXT, "favourite": TEXT}
 VALUES = {"x": 3, "y": 0.5, "orders_90d": 0, "t": "books", "favourite": None}
 
 
 class Grammar:
-    """Draws expressions of the language."""
+    """Draws random expressions of the language."""
 
     def __init__(self, source: random.Random) -> None:
         self.source = source
@@ -66,7 +66,7 @@ ANYTHING = [*NUMBERS, *TEXTS, True, [], [1], {}, b"a", (1, "a"), object(), 1j, l
 
 
 def by_python(source, signals):
-    """What Python itself makes of the expression; None when it fails."""
+    """The value of the expression in Python, or None if it fails."""
     names = {"__builtins__": {}, "abs": abs, "len": len, "min": min, "max": max, **signals}
     try:
         return eval(source, names)
@@ -74,8 +74,8 @@ def by_python(source, signals):
         return None
 
 
-def test_random_expressions_mean_what_python_means_and_never_raise():
-    """Thousands of expressions of the grammar: all within the limits are read, and agree with Python's own eval."""
+def test_random_expressions_evaluate_as_in_python_and_never_raise():
+    """Thousands of expressions. All expressions within the limits are accepted, and agree with Python's eval."""
     source = random.Random(1865)
     grammar = Grammar(source)
     compared = 0
@@ -104,8 +104,8 @@ def test_random_expressions_mean_what_python_means_and_never_raise():
     assert {message[:15] for message in beyond} <= {"must be at most", "is nested more ", "has more than"}
 
 
-def test_reading_looks_at_every_part_once(monkeypatch):
-    """However large or nested, a rule costs at most as many steps as it may have parts."""
+def test_the_checker_visits_every_part_once(monkeypatch):
+    """The number of steps is at most the number of parts, even for large or deeply nested rules."""
     steps = 0
     kind = _Checker.kind
 
@@ -122,11 +122,11 @@ def test_reading_looks_at_every_part_once(monkeypatch):
         with suppress(RuleError):
             Rule.parse(grammar.truth(6), SIGNALS, TRUTH)
         most = max(most, steps)
-    assert MOST_NODES / 2 < most <= MOST_NODES
+    assert MAX_PARTS / 2 < most <= MAX_PARTS
 
 
-def test_evaluation_never_raises_whatever_the_signals_hold():
-    """Values of any type, and signals that are missing altogether, make a rule false and a number None or a float."""
+def test_evaluation_never_raises_for_any_signals():
+    """With values of any type, or missing signals, a condition is true or false, and a number is None or a float."""
     source = random.Random(1966)
     grammar = Grammar(source)
     for _ in range(3000):
@@ -148,8 +148,8 @@ ODD = ['"', "'", "{", "}", ":", ":=", ".", "**", "//", "%", "@", "~", "=", "is",
 STRANGE = ["#", "\\", "\n", "\t", "\0", "ｘ", "é", "\u202e", "\ud800", "'''"]
 
 
-def test_random_nonsense_is_refused_without_a_warning_or_a_crash():
-    """Whatever is strung together, only RuleError comes out, and the interpreter warns of nothing."""
+def test_random_tokens_are_refused_without_a_warning_or_a_crash():
+    """The only exception is RuleError, and the interpreter issues no warning."""
     source = random.Random(2026)
     messages = set()
     with warnings.catch_warnings(record=True) as caught:

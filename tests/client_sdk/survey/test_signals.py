@@ -55,21 +55,20 @@ def signal(function, days=30):
         ("top", [ago(0, item="7.0")], "7.0"),
     ],
 )  # fmt: skip
-def test_each_function_over_its_window(function, events, value):
-    """Today and the day `days` - 1 ago are in the window; the day `days` ago, days to come and other events are not."""
+def test_each_function_covers_its_window(function, events, value):
+    """The window begins `days` - 1 days ago and ends today. Earlier and later days, and other events, do not count."""
     assert signal(function).value(events, TODAY) == value
 
 
 @pytest.mark.parametrize("function", list(Function))
 def test_a_window_of_one_day_is_today(function):
-    """With days = 1 nothing but today counts."""
     one = signal(function, 1)
     assert one.value([ago(1, item=1)], TODAY) == EMPTY[function]
     assert one.value([ago(0, item=1)], TODAY) != EMPTY[function]
 
 
-def test_a_signal_does_not_depend_on_the_order_of_recording_but_for_ties():
-    """All but the tie of top are functions of the set of events: a sum has no rounding that depends on the order."""
+def test_only_a_tie_of_top_depends_on_the_order_of_recording():
+    """A sum is exact, so its rounding does not depend on the order, either."""
     source = random.Random(11)
     events = [ago(source.randrange(40), item=source.uniform(-1, 1) * 10 ** source.randint(-9, 9)) for _ in range(200)]
     for function in ("count", "sum", "days_since", "distinct"):
@@ -83,16 +82,16 @@ def test_a_signal_does_not_depend_on_the_order_of_recording_but_for_ties():
         ("count", "purchase", Kind.NUMBER),
         ("sum", "purchase.item", Kind.NUMBER),
         ("days_since", "purchase", Kind.NUMBER),
-        ("top", "purchase.item", Kind.TEXT),
+        ("top", "purchase.item", Kind.STRING),
         ("distinct", "purchase.item", Kind.NUMBER),
     ],
 )
 def test_a_signal_states_its_source_and_kind(function, source, kind):
-    """The source is written as in the survey, and only top gives a name."""
+    """The source is written as in the survey, and only top gives a string."""
     assert signal(function).source == source
     assert signal(function).kind is kind
 
 
 def test_an_event_hides_its_values():
-    """What a customer did does not slip into a log through repr."""
+    """repr cannot leak into a log what a customer did."""
     assert repr(ago(0, item="secret")) == str(ago(0, item="secret")) == "Event(hidden)"

@@ -24,15 +24,15 @@ def over_the_wire(survey):
     return json.loads(json.dumps(survey.resolved))
 
 
-def turned(value):
-    """The same tables with their fields in the opposite order; lists as they are."""
+def reversed_fields(value):
+    """The same tables with their fields in reverse order. Lists are unchanged."""
     if isinstance(value, dict):
-        return {key: turned(value[key]) for key in reversed(value)}
-    return [turned(one) for one in value] if isinstance(value, list) else value
+        return {key: reversed_fields(value[key]) for key in reversed(value)}
+    return [reversed_fields(one) for one in value] if isinstance(value, list) else value
 
 
 def as_floats(value):
-    """The same numbers as floats where the survey takes any number."""
+    """The same definition, with floats in all fields that accept any number."""
     if isinstance(value, dict):
         return {key: float(one) if key.startswith("epsilon") else as_floats(one) for key, one in value.items()}
     if isinstance(value, list):
@@ -40,8 +40,8 @@ def as_floats(value):
     return value
 
 
-def test_the_resolved_definition_states_the_same_survey(survey):
-    """What the collector serves, read again, is the survey: equal, with the same digest and the same answers."""
+def test_the_resolved_definition_reads_as_the_same_survey(survey):
+    """The collector serves the resolved definition. It gives an equal survey with the same digest."""
     again = Survey.from_resolved(over_the_wire(survey))
     assert again == survey
     assert again.digest == survey.digest
@@ -62,7 +62,7 @@ def test_the_resolved_definition_states_the_same_survey(survey):
     ],
 )
 def test_the_same_meaning_has_the_same_digest(change):
-    """1 or 1.0, a default written out or left out, another spelling: the digest is of what the survey means."""
+    """The digest ignores 1 or 1.0, defaults that are written or left out, and the spelling of the file."""
     changed = change(EXAMPLE)
     assert changed != EXAMPLE
     assert Survey.parse(changed).digest == Survey.parse(EXAMPLE).digest
@@ -70,45 +70,45 @@ def test_the_same_meaning_has_the_same_digest(change):
     assert hash(Survey.parse(changed)) == hash(Survey.parse(EXAMPLE))
 
 
-def test_the_order_of_fields_and_the_type_of_numbers_do_not_enter_the_digest(survey):
-    """A definition that another program wrote again, with its tables in another order, is the same survey."""
-    for rewritten in (turned(over_the_wire(survey)), as_floats(over_the_wire(survey))):
+def test_the_digest_ignores_the_order_of_fields_and_the_type_of_numbers(survey):
+    """Another program may write the definition with its tables in another order."""
+    for rewritten in (reversed_fields(over_the_wire(survey)), as_floats(over_the_wire(survey))):
         assert Survey.from_resolved(rewritten) == survey
         assert Survey.from_resolved(rewritten).digest == survey.digest
 
 
-def test_a_digest_is_64_hex_digits_and_stable(survey):
-    """Parsed twice, the digest is one; fresh and permanent memory are two surveys."""
+def test_a_digest_has_64_hex_digits_and_is_stable(survey):
+    """Parsing twice gives the same digest. Fresh and permanent memory have different digests."""
     assert Survey.from_resolved(over_the_wire(survey)).digest == survey.digest
     assert len(bytes.fromhex(survey.digest)) == 32
     assert Survey.parse(EXAMPLE).digest != Survey.parse(PERMANENT).digest
 
 
-def test_a_survey_may_be_a_key():
-    """Of a dictionary or in a set: another that is equal finds it, one that differs does not."""
+def test_a_survey_may_be_the_key_of_a_dictionary():
+    """An equal survey finds the entry, and a different one does not."""
     found = {Survey.parse(EXAMPLE): "fresh", Survey.parse(PERMANENT): "permanent"}
     assert (len(found), found[Survey.parse(EXAMPLE)]) == (2, "fresh")
 
 
-def leaves(value, way=()):
-    """Every way to a value that is no table and no list."""
+def leaves(value, path=()):
+    """The path and value of every field that is neither a table nor a list."""
     if isinstance(value, dict | list):
         for key, one in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from leaves(one, (*way, key))
+            yield from leaves(one, (*path, key))
     else:
-        yield way, value
+        yield path, value
 
 
-def put(table, way, value):
+def put(table, path, value):
     table = copy.deepcopy(table)
-    spot = table
-    for step in way[:-1]:
-        spot = spot[step]
-    spot[way[-1]] = value
+    node = table
+    for step in path[:-1]:
+        node = node[step]
+    node[path[-1]] = value
     return table
 
 
-SENSIBLE = {  # another value of which the survey is still sound
+OTHER_VALUES = {  # another value with which the survey is still valid
     "starts": "2026-11-09",
     "ends": "2027-05-09",
     "epoch": "day",
@@ -127,31 +127,31 @@ SENSIBLE = {  # another value of which the survey is still sound
 
 
 def other_value(key, value):
-    if key in SENSIBLE:
-        return SENSIBLE[key]
+    if key in OTHER_VALUES:
+        return OTHER_VALUES[key]
     if isinstance(value, str):
         return value + "x"
     return value + 1
 
 
 def test_a_change_of_any_field_changes_the_digest_or_is_refused(survey):
-    """Every value of the resolved definition, changed in turn: another survey, or none. No field is left out."""
+    """Changes every value of the resolved definition, one after the other. No field may be ignored."""
     resolved = over_the_wire(survey)
     accepted, refused = set(), set()
-    for way, value in leaves(resolved):
-        key = next(step for step in reversed(way) if isinstance(step, str))
+    for path, value in leaves(resolved):
+        key = next(step for step in reversed(path) if isinstance(step, str))
         other = other_value(key, value)
         if other is None:
             continue
         try:
-            changed = Survey.from_resolved(put(resolved, way, other))
+            changed = Survey.from_resolved(put(resolved, path, other))
         except SurveyError:
             refused.add(key)
         else:
             accepted.add(key)
-            assert changed.digest != survey.digest, way
-            assert changed != survey, way
-            assert differences(survey.resolved, changed.resolved) != [], way
+            assert changed.digest != survey.digest, path
+            assert changed != survey, path
+            assert differences(survey.resolved, changed.resolved) != [], path
     assert {
         "id", "version", "title", "purpose", "owner", "starts", "ends", "epoch", "retention_days", "min_reports",
         "answers_every", "questions_per_device", "platform", "count", "sum", "days_since", "top", "days", "when",
@@ -160,27 +160,27 @@ def test_a_change_of_any_field_changes_the_digest_or_is_refused(survey):
     assert not {"symbols", "weights", "name"} & accepted
 
 
-def test_a_resolved_mechanism_that_was_tampered_with_is_refused(survey):
-    """Name, parameters, symbols and sampled integers must be what follows from the epsilon: nothing is believed."""
+def test_a_manipulated_mechanism_is_refused(survey):
+    """Name, parameters, symbols and sampled integers must follow from the epsilon. Nothing is trusted."""
     resolved = over_the_wire(survey)
-    tried = 0
+    changes = 0
     for index, question in enumerate(resolved["questions"]):
-        for way, value in leaves(question["mechanism"]):
+        for path, value in leaves(question["mechanism"]):
             other = f"{value}0" if isinstance(value, str) else value + 1
             with pytest.raises(SurveyError) as caught:
-                Survey.from_resolved(put(resolved, ("questions", index, "mechanism", *way), other))
+                Survey.from_resolved(put(resolved, ("questions", index, "mechanism", *path), other))
             assert {problem.place for problem in caught.value.problems} == {
                 f"questions[{index}] ({question['id']}).mechanism"
             }
-            tried += 1
+            changes += 1
         for epsilon in (question["epsilon"] / 2, question["epsilon"] * 1.25):
             with pytest.raises(
-                SurveyError, match=rf"questions\[{index}\] \({question['id']}\).mechanism: .* as derived"
+                SurveyError, match=rf"questions\[{index}\] \({question['id']}\).mechanism: .* derived value .*"
             ):
                 Survey.from_resolved(put(resolved, ("questions", index, "epsilon"), epsilon))
         with pytest.raises(SurveyError, match=rf"questions\[{index}\] \({question['id']}\).mechanism: .* got 'seed'"):
             Survey.from_resolved(put(resolved, ("questions", index, "mechanism", "seed"), 1))
-    assert tried >= 3 * len(resolved["questions"])
+    assert changes >= 3 * len(resolved["questions"])
 
 
 @pytest.mark.parametrize(
@@ -200,8 +200,8 @@ def test_a_resolved_mechanism_that_was_tampered_with_is_refused(survey):
         ([("edges", "epsilon = 2\nedges"), ('id = "returned"', 'id = "returned"\nepsilon = 8')], 26, 7, 14.0),
     ],
 )  # fmt: skip
-def test_the_lifetime_epsilon_is_derived(changes, epochs, answers, epsilon):
-    """The most that a device can answer, at the most revealing questions that are asked; crossed ones apart are not."""
+def test_the_lifetime_epsilon_follows_from_the_survey(changes, epochs, answers, epsilon):
+    """The largest number of answers times the largest epsilons. Questions that are only crossed do not count."""
     text = EXAMPLE
     for old, new in changes:
         assert old in text
@@ -210,8 +210,7 @@ def test_the_lifetime_epsilon_is_derived(changes, epochs, answers, epsilon):
     assert (survey.epochs, survey.answers, survey.lifetime_epsilon) == (epochs, answers, epsilon)
 
 
-def test_a_survey_knows_its_questions_days_and_windows():
-    """What is asked, by which id, when it runs, what it keeps and when it forgets."""
+def test_a_survey_derives_its_questions_days_and_windows():
     survey = Survey.parse(EXAMPLE)
     assert survey.name == "shopping-habits v1"
     assert [question.id for question in survey.asked] == ["frequency", "affinity", "frequency_x_returned", "basket"]
@@ -248,13 +247,13 @@ def test_a_survey_knows_its_questions_days_and_windows():
         ({"platform": ["web"]}, "platform must be one of web, ios, android"),
     ],
 )
-def test_a_cohort_is_exactly_one_declared_value_of_each(cohort, problem):
-    """A cohort that is missing, one too many or undeclared is named; the value that came is not repeated."""
+def test_a_device_has_one_declared_value_for_every_cohort(cohort, problem):
+    """The message names the cohort, but does not repeat the given value."""
     assert Survey.parse(EXAMPLE).cohort_problem(cohort) == problem
 
 
-def test_a_survey_without_cohorts_takes_the_empty_one_only():
-    """Nothing is sent in the clear, and nothing can be."""
+def test_a_survey_without_cohorts_accepts_none():
+    """Nothing can be sent in the clear."""
     table = tomllib.loads(EXAMPLE)
     del table["cohorts"]
     survey = Survey.from_resolved(table)
@@ -263,7 +262,7 @@ def test_a_survey_without_cohorts_takes_the_empty_one_only():
 
 
 def test_a_survey_is_frozen():
-    """What every party interprets does not change under it."""
+    """Every party interprets the same data."""
     with pytest.raises(FrozenInstanceError):
         Survey.parse(EXAMPLE).version = 2
 
@@ -272,13 +271,13 @@ def test_a_survey_is_frozen():
     ("content", "problem"),
     [
         (None, "cannot be read: No such file or directory"),
-        (b"\xff\xfe", "is not a text file in UTF-8"),
-        (EXAMPLE.encode("utf-16"), "is not a text file in UTF-8"),
-        (b"id = ", "is not TOML: Invalid value (at end of document)"),
+        (b"\xff\xfe", "is not a UTF-8 text file"),
+        (EXAMPLE.encode("utf-16"), "is not a UTF-8 text file"),
+        (b"id = ", "is not valid TOML: Invalid value (at end of document)"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_a_survey_error(tmp_path, content, problem):
-    """The line begins with the file; the reason is the system's or the parser's. Who prints the file has it without."""
+def test_an_unreadable_file_is_a_survey_error(tmp_path, content, problem):
+    """The line starts with the path and states the reason. `problems` contains the reason without the path."""
     path = tmp_path / "survey.toml"
     if content is not None:
         path.write_bytes(content)
@@ -288,7 +287,7 @@ def test_a_file_that_cannot_be_read_is_a_survey_error(tmp_path, content, problem
     assert [str(one) for one in caught.value.problems] == [problem]
 
 
-def test_every_mistake_in_a_file_names_the_file(tmp_path):
+def test_every_mistake_in_a_file_starts_with_its_path(tmp_path):
     path = tmp_path / "survey.toml"
     path.write_text(EXAMPLE.replace("version = 1", "version = 0").replace("min_reports = 500", "min_reports = 0"))
     with pytest.raises(SurveyError) as caught:
@@ -298,7 +297,7 @@ def test_every_mistake_in_a_file_names_the_file(tmp_path):
 
 
 def test_a_file_is_read_with_or_without_a_byte_order_mark(tmp_path):
-    """Editors that write a mark, or end lines their own way, change nothing."""
+    """Editors may write a byte order mark, or other line ends."""
     path = tmp_path / "survey.toml"
     path.write_bytes(b"\xef\xbb\xbf" + EXAMPLE.replace("\n", "\r\n").encode())
     assert Survey.load(path) == Survey.load(str(path)) == Survey.parse(EXAMPLE)

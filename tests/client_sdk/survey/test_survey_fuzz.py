@@ -13,7 +13,7 @@ import pytest
 from hushtally.client_sdk.errors import SurveyError
 from hushtally.client_sdk.survey import Survey
 
-MOST_SECONDS = 60  # of the processor: thousands of times what it takes, and beyond it only a search without end
+MOST_SECONDS = 60  # CPU time: thousands of times what is needed, so that only an endless search exceeds it
 EXAMPLE = resources.files("hushtally").joinpath("example.toml").read_text(encoding="utf-8")
 VALUES = [
     None, True, False, 0, 1, -1, 2, 64, 366, 10**6, 2**53, 2**63 - 1, 2**63, -(2**63), 10**5000, 0.0, -0.0, 0.5,
@@ -34,17 +34,17 @@ NAMES = ["id", "epsilon", "epsilon_permanent", "changes", "memory", "segments", 
          "\n", "x" * 200]  # fmt: skip
 
 
-def spots(value):
+def containers(value):
     """Every table and list of the definition that is not empty."""
     if isinstance(value, dict | list) and value:
         yield value
         for one in value.values() if isinstance(value, dict) else value:
-            yield from spots(one)
+            yield from containers(one)
 
 
 def mutate(table, source):
-    """Replaces, deletes, duplicates or adds one node at random."""
-    spot = source.choice(list(spots(table)))
+    """Replaces, deletes, duplicates or adds one random node."""
+    spot = source.choice(list(containers(table)))
     key = source.choice(list(spot) if isinstance(spot, dict) else range(len(spot)))
     match source.randrange(6):
         case 0 | 1 | 2:
@@ -65,7 +65,7 @@ def mutate(table, source):
 
 
 def usable_or_refused(read):
-    """Whether `read` gives a survey whose every figure can be had; the only error is a SurveyError of short lines."""
+    """Whether `read` returns a usable survey. The only permitted error is a SurveyError with short lines."""
     try:
         survey = read()
     except SurveyError as error:
@@ -79,7 +79,7 @@ def usable_or_refused(read):
 
 
 def usable(survey):
-    """Whether the survey can be served, read again and answered."""
+    """Whether the survey can be served, read back and answered."""
     again = Survey.from_resolved(json.loads(json.dumps(survey.resolved)))
     assert again == survey
     assert again.digest == survey.digest
@@ -94,8 +94,8 @@ def usable(survey):
 
 
 @pytest.mark.parametrize("memory", ["fresh", "permanent"])
-def test_a_definition_damaged_at_random_is_refused_or_still_a_survey(memory):
-    """Any node replaced by any other, deleted, repeated: SurveyError and nothing else, or a survey that works."""
+def test_a_randomly_damaged_definition_is_refused_or_usable(memory):
+    """Nodes are replaced, deleted or repeated. The result is SurveyError, or a survey that works."""
     source = random.Random(memory)
     sound = tomllib.loads(EXAMPLE)
     if memory == "permanent":
@@ -112,8 +112,8 @@ def test_a_definition_damaged_at_random_is_refused_or_still_a_survey(memory):
     assert 50 < accepted < 1500
 
 
-def test_a_text_damaged_at_random_is_refused_or_still_a_survey():
-    """Bytes of the file changed, cut or repeated: SurveyError and nothing else, or a survey that works."""
+def test_a_randomly_damaged_file_is_refused_or_usable():
+    """Bytes of the file are changed, deleted or repeated. The result is SurveyError, or a survey that works."""
     source = random.Random(7)
     accepted = 0
     for _ in range(2000):

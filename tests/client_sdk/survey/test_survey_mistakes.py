@@ -1,16 +1,16 @@
-"""Reading a survey: mistakes in its own fields, privacy, cohorts and signals."""
+"""Reading a survey: the message for every mistake in its fields, privacy, cohorts and signals."""
 
 from datetime import date, datetime, time
 
 import pytest
 
-GONE = ...  # takes a field away
+GONE = ...  # removes a field
 PERMANENT = {"privacy.memory": "permanent", "privacy.epsilon_permanent": 2.0, "privacy.changes": 3}
 TOP = (
     "cohorts, ends, epoch, id, min_reports, owner, privacy, purpose, questions, "
     "retention_days, signals, starts, title, version"
 )
-IDENTIFIER = "must be 1 to 64 of a-z, 0-9, '_', '-', '.', beginning with a letter or digit"
+IDENTIFIER = "must be 1 to 64 characters of a-z, 0-9, '_', '-' and '.', starting with a letter or digit"
 
 TOP_LEVEL = [
     *(
@@ -29,18 +29,18 @@ TOP_LEVEL = [
     ({"version": 2**63}, "version: must be an integer of at most 64 bits"),
     ({"version": 10**5000}, "version: must be an integer of at most 64 bits"),
     *(
-        ({name: ""}, f"{name}: must be a text of 1 to {longest} printable characters, got ''")
+        ({name: ""}, f"{name}: must be a string of 1 to {longest} printable characters, got ''")
         for name, longest in (("title", 200), ("purpose", 2000), ("owner", 200))
     ),
     *(
         (
             {name: "a" * (longest + 1)},
-            f"{name}: must be a text of 1 to {longest} printable characters, got '{'a' * 56}...",
+            f"{name}: must be a string of 1 to {longest} printable characters, got '{'a' * 56}...",
         )
         for name, longest in (("title", 200), ("purpose", 2000), ("owner", 200))
     ),
     *(
-        ({"title": value}, f"title: must be a text of 1 to 200 printable characters, got {value!r}")
+        ({"title": value}, f"title: must be a string of 1 to 200 printable characters, got {value!r}")
         for value in (" ", "a\nb", "\ud800", "\u202ea", "a\x00", 7, True, None, ["a"])
     ),
     ({"epoch": "weak"}, "epoch: must be one of 'day', 'week', 'month', got 'weak'"),
@@ -79,30 +79,30 @@ DAYS = [
     ({"starts": "0001-01-01"}, "starts: must be a date from 2000-01-01 to 2999-12-31, got 0001-01-01"),
     (
         {"starts": date(2026, 11, 3)},
-        "starts: must be the first day of a week; the nearest is 2026-11-02, got 2026-11-03",
+        "starts: must be the first day of a week, got 2026-11-03; the nearest is 2026-11-02",
     ),
     (
         {"starts": date(2026, 11, 7)},
-        "starts: must be the first day of a week; the nearest is 2026-11-09, got 2026-11-07",
+        "starts: must be the first day of a week, got 2026-11-07; the nearest is 2026-11-09",
     ),
-    ({"ends": date(2027, 5, 3)}, "ends: must be the last day of a week; the nearest is 2027-05-02, got 2027-05-03"),
-    ({"ends": date(2027, 5, 7)}, "ends: must be the last day of a week; the nearest is 2027-05-09, got 2027-05-07"),
+    ({"ends": date(2027, 5, 3)}, "ends: must be the last day of a week, got 2027-05-03; the nearest is 2027-05-02"),
+    ({"ends": date(2027, 5, 7)}, "ends: must be the last day of a week, got 2027-05-07; the nearest is 2027-05-09"),
     (
         {"epoch": "month", "starts": date(2026, 11, 16), "ends": date(2027, 1, 31)},
-        "starts: must be the first day of a month; the nearest is 2026-11-01, got 2026-11-16",
+        "starts: must be the first day of a month, got 2026-11-16; the nearest is 2026-11-01",
     ),
     (
         {"epoch": "month", "starts": date(2026, 11, 1), "ends": date(2027, 2, 27)},
-        "ends: must be the last day of a month; the nearest is 2027-02-28, got 2027-02-27",
+        "ends: must be the last day of a month, got 2027-02-27; the nearest is 2027-02-28",
     ),
     ({"ends": date(2026, 11, 1)}, "ends: must not be before starts (2026-11-02), got 2026-11-01"),
     (
         {"epoch": "day", "ends": date(2027, 11, 3)},
-        "ends: must be at most one year (366 days) after starts, got 367 days",
+        "ends: must be at most 366 days after starts (2027-11-02), got 2027-11-03 (367 days)",
     ),
 ]
 
-EPSILON = "must be a number, at least 0.01 and at most 8"
+EPSILON = "must be a number between 0.01 and 8"
 PRIVACY = [
     ({"privacy": 1}, "privacy: must be a table, got 1"),
     ({"privacy": None}, "privacy: must be a table, got None"),
@@ -120,7 +120,7 @@ PRIVACY = [
     ),
     (
         {"privacy.questions_per_device": 5},
-        "privacy.questions_per_device: must be at most the number of questions that are asked, 4, got 5",
+        "privacy.questions_per_device: must be at most 4, the number of questions that are asked, got 5",
     ),
     *(
         ({"privacy.answers_every": value}, f"privacy.answers_every: must be an integer from 1 to 366, got {value!r}")
@@ -131,11 +131,14 @@ PRIVACY = [
         {**PERMANENT, "privacy.memory": "permanant", "questions[0].epsilon_permanent": 1},
         "privacy.memory: must be one of 'fresh', 'permanent', got 'permanant'",
     ),
-    ({"privacy.epsilon_permanent": 2}, "privacy.epsilon_permanent: goes with memory = 'permanent' only"),
-    ({"privacy.changes": 2}, "privacy.changes: goes with memory = 'permanent' only"),
+    (
+        {"privacy.epsilon_permanent": 2},
+        "privacy.epsilon_permanent: needs memory = 'permanent'; change memory, or remove this field",
+    ),
+    ({"privacy.changes": 2}, "privacy.changes: needs memory = 'permanent'; change memory, or remove this field"),
     (
         {"questions[0].epsilon_permanent": 2},
-        "questions[0] (frequency).epsilon_permanent: goes with memory = 'permanent' only",
+        "questions[0] (frequency).epsilon_permanent: needs memory = 'permanent'; change memory, or remove this field",
     ),
     ({"privacy.memory": "permanent", "privacy.changes": 0}, "privacy.epsilon_permanent: is missing"),
     ({"privacy.memory": "permanent", "privacy.epsilon_permanent": 2}, "privacy.changes: is missing"),
@@ -143,11 +146,11 @@ PRIVACY = [
     ({**PERMANENT, "privacy.changes": 101}, "privacy.changes: must be an integer from 0 to 100, got 101"),
     (
         {**PERMANENT, "questions[2].epsilon_permanent": 0.5},
-        "questions[2] (affinity).epsilon_permanent: must not be below its epsilon (1), got 0.5",
+        "questions[2] (affinity).epsilon_permanent: must be at least epsilon = 1, got 0.5",
     ),
     (
         {**PERMANENT, "questions[2].epsilon": 2.5},
-        "questions[2] (affinity).epsilon_permanent: must not be below its epsilon (2.5), got 2",
+        "questions[2] (affinity).epsilon_permanent: must be at least epsilon = 2.5, got 2",
     ),
     ({"privacy.epsilonn": 1}, "privacy.epsilonn: unknown field; did you mean 'epsilon'?"),
 ]
@@ -156,28 +159,30 @@ FIFTY = [str(number) for number in range(50)]
 COHORTS = [
     *(({"cohorts": value}, f"cohorts: must be a table, got {value!r}") for value in (1, None, ["web"])),
     *(
-        ({"cohorts.platform": value}, f"cohorts.platform: must be a list of 1 to 64 texts, got {value!r}")
+        ({"cohorts.platform": value}, f"cohorts.platform: must be a list of 1 to 64 strings, got {value!r}")
         for value in ("web", 1, None, [], {})
     ),
     (
         {"cohorts.platform": FIFTY + FIFTY},
-        f"cohorts.platform: must be a list of 1 to 64 texts, got {repr(FIFTY)[:57]}...",
+        f"cohorts.platform: must be a list of 1 to 64 strings, got {repr(FIFTY)[:57]}...",
     ),
-    ({"cohorts.platform[1]": 7}, "cohorts.platform[1]: must be a text of 1 to 100 printable characters, got 7"),
-    ({"cohorts.platform[1]": ""}, "cohorts.platform[1]: must be a text of 1 to 100 printable characters, got ''"),
+    ({"cohorts.platform[1]": 7}, "cohorts.platform[1]: must be a string of 1 to 100 printable characters, got 7"),
+    ({"cohorts.platform[1]": ""}, "cohorts.platform[1]: must be a string of 1 to 100 printable characters, got ''"),
     (
         {"cohorts.platform[0]": "a\tb"},
-        "cohorts.platform[0]: must be a text of 1 to 100 printable characters, got 'a\\tb'",
+        "cohorts.platform[0]: must be a string of 1 to 100 printable characters, got 'a\\tb'",
     ),
-    ({"cohorts.platform[2]": "web"}, "cohorts.platform[2]: 'web' stands here twice"),
+    ({"cohorts.platform[2]": "web"}, "cohorts.platform[2]: 'web' is already in the list; remove the duplicate"),
     (
         {"cohorts.my platform": ["a"]},
-        "cohorts.my platform: a cohort's name must be letters, digits and '_', beginning with a letter",
+        "cohorts.my platform: the name of a cohort must consist of letters, digits and '_', "
+        "and must not start with a digit",
     ),
-    ({"cohorts": {name: ["x"] for name in "abcd"}}, "cohorts: must be at most 3, got 4"),
-    ({"cohorts": {"a": FIFTY, "b": ["x", "y"]}}, "cohorts: must have at most 64 combinations, got 100"),
+    ({"cohorts": {name: ["x"] for name in "abcd"}}, "cohorts: must have at most 3 cohorts, got 4"),
+    ({"cohorts": {"a": FIFTY, "b": ["x", "y"]}}, "cohorts: must have at most 64 combinations of values, got 100"),
 ]
 
+NAME = "must consist of letters, digits and '_', and must not start with a digit"
 FUNCTIONS = "count, sum, days_since, top, distinct"
 SIGNALS = [
     ({"signals.orders_90d": 5}, "signals.orders_90d: must be a table, got 5"),
@@ -197,28 +202,28 @@ SIGNALS = [
     *(
         (
             {"signals.orders_90d.count": value},
-            f"signals.orders_90d.count: must be event, like 'purchase', got {value!r}",
+            f"signals.orders_90d.count: must name an event, like 'purchase', got {value!r}",
         )
         for value in ("purchase.amount", "a b", "9a", "a-b", ".", "é")
     ),
     (
         {"signals.orders_90d.count": 7},
-        "signals.orders_90d.count: must be a text of 1 to 500 printable characters, got 7",
+        "signals.orders_90d.count: must be a string of 1 to 500 printable characters, got 7",
     ),
     *(
         (
             {"signals.spend_90d.sum": value},
-            f"signals.spend_90d.sum: must be event.field, like 'purchase.amount', got {value!r}",
+            f"signals.spend_90d.sum: must name an event and a field, like 'purchase.amount', got {value!r}",
         )
         for value in ("purchase", "purchase.", ".amount", "a.b.c", "a.9")
     ),
     (
         {"signals.favourite.top": "purchase"},
-        "signals.favourite.top: must be event.field, like 'purchase.amount', got 'purchase'",
+        "signals.favourite.top: must name an event and a field, like 'purchase.amount', got 'purchase'",
     ),
     (
         {"signals.more": {"distinct": "purchase", "days": 1}},
-        "signals.more.distinct: must be event.field, like 'purchase.amount', got 'purchase'",
+        "signals.more.distinct: must name an event and a field, like 'purchase.amount', got 'purchase'",
     ),
     ({"signals.idle_days.day": 3}, "signals.idle_days.day: unknown field; did you mean 'days'?"),
     (
@@ -228,20 +233,28 @@ SIGNALS = [
     *(
         (
             {f"signals.{name}": {"count": "a", "days": 1}},
-            f"signals.{name}: a signal's name must be letters, digits and '_', and no word of Python",
+            f"signals.{name}: the name of a signal {NAME}",
         )
-        for name in ("a b", "9a", "é", "len", "and", "True", "None", "class", "a-b")
+        for name in ("a b", "9a", "é", "a-b")
+    ),
+    *(
+        (
+            {f"signals.{name}": {"count": "a", "days": 1}},
+            f"signals.{name}: the name of a signal must not be a Python keyword or a function of rules; "
+            "choose another name",
+        )
+        for name in ("len", "and", "True", "None", "class")
     ),
     (
         {"signals.a\nb": {"count": "a", "days": 1}},
-        "signals.'a\\nb': a signal's name must be letters, digits and '_', and no word of Python",
+        f"signals.'a\\nb': the name of a signal {NAME}",
     ),
     (
         {
             "signals": {f"s{number}": {"count": "a", "days": 1} for number in range(129)},
             "questions": [{"id": "q", "segments": [{"id": "a", "when": "s1 == 0"}, {"id": "b"}]}],
         },
-        "signals: must be at most 128, got 129",
+        "signals: must have at most 128 signals, got 129",
     ),
 ]
 
@@ -249,6 +262,6 @@ CASES = [*TOP_LEVEL, *DAYS, *PRIVACY, *COHORTS, *SIGNALS]
 
 
 @pytest.mark.parametrize(("changes", "problem"), CASES)
-def test_one_mistake_is_one_line_with_its_place_and_what_was_required(changes, problem, problems):
-    """Every check of the contract: the place, the requirement and what came, and nothing else."""
+def test_one_mistake_is_one_line(changes, problem, problems):
+    """The line states the place, the requirement, the given value and, if useful, what to do."""
     assert problems(changes) == [problem]

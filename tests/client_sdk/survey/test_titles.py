@@ -1,14 +1,14 @@
-"""The title of a question: what it asks, in words for the people who are asked."""
+"""The title of a question: what it asks, in words for customers."""
 
 import pytest
 
 from hushtally.client_sdk.survey import Survey
 
-TITLE = "must be a text of 1 to 100 printable characters"
+TITLE = "must be a string of 1 to 100 printable characters"
 
 
-def test_a_title_is_part_of_the_question(edited):
-    """Also of a cross, and of one that is not asked on its own; it comes back from the resolved survey."""
+def test_every_question_may_have_a_title(edited):
+    """Crosses and only-crossed questions may have one, too. The resolved survey contains the titles."""
     titles = [f"Was fragen wir? {number}" for number in range(5)]
     survey = Survey.from_resolved(edited({f"questions[{index}].title": title for index, title in enumerate(titles)}))
     assert [one.title for one in survey.questions] == titles
@@ -16,8 +16,8 @@ def test_a_title_is_part_of_the_question(edited):
     assert Survey.from_resolved(survey.resolved) == survey
 
 
-def test_a_question_without_a_title_states_none(edited):
-    """So a survey that has none keeps its digest, and with one it has another."""
+def test_the_resolved_question_has_a_title_only_if_one_is_given(edited):
+    """So a survey without titles keeps its digest, and adding a title changes the digest."""
     titled, untitled = (Survey.from_resolved(edited({"questions[0].title": title})) for title in ("Often?", ...))
     assert untitled.question("frequency").name == "frequency"
     assert "title" not in untitled.question("frequency").resolved
@@ -35,10 +35,10 @@ def test_a_question_without_a_title_states_none(edited):
         ("x" * 101, f"'{'x' * 56}..."),
     ],
 )
-def test_a_title_is_one_line_of_plain_text(problems, title, shown):
+def test_a_title_is_one_line_of_printable_characters(problems, title, shown):
     assert problems({"questions[4].title": title}) == [f"questions[4] (basket).title: {TITLE}, got {shown}"]
 
 
-def test_a_title_may_be_long(edited):
+def test_a_title_may_have_100_characters(edited):
     survey = Survey.from_resolved(edited({"questions[4].title": "é" * 100}))
     assert survey.question("basket").title == "é" * 100

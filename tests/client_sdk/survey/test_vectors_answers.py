@@ -20,7 +20,7 @@ from hushtally.client_sdk.survey.signals import Event, Function, Signal
 from hushtally.client_sdk.survey.vocabulary import EventVocabulary, storable
 
 VECTORS = Path(__file__).parents[2] / "vectors"
-KINDS = {"number": Kind.NUMBER, "text": Kind.TEXT, "truth": Kind.TRUTH}
+KINDS = {"number": Kind.NUMBER, "text": Kind.STRING, "truth": Kind.BOOLEAN}
 
 
 def load(name: str) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def signals_of(case: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("case", RULES["conditions"], ids=lambda case: case["rule"])
 def test_a_condition_holds_as_published(case: dict[str, Any]) -> None:
-    assert Rule.parse(case["rule"], SIGNALS, Kind.TRUTH).holds(signals_of(case)) is case["holds"]
+    assert Rule.parse(case["rule"], SIGNALS, Kind.BOOLEAN).holds(signals_of(case)) is case["holds"]
 
 
 @pytest.mark.parametrize("case", RULES["numbers"], ids=lambda case: case["rule"])

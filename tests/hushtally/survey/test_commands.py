@@ -71,10 +71,13 @@ def test_explain_says_what_a_survey_asks_and_reveals(sound):
     [
         (None, "cannot be read: No such file or directory"),
         ("directory", "cannot be read: Is a directory"),
-        (b"id = '\xff'", "is not a text file in UTF-8"),
-        (b"id: shop", "is not TOML: Expected '=' after a key in a key/value pair"),
-        (b"[[" * 3000, "is not TOML: "),
-        (b"a = " + b"[" * 9000, "is not TOML that can be read: it is nested too deep or holds too long a number"),
+        (b"id = '\xff'", "is not a UTF-8 text file"),
+        (b"id: shop", "is not valid TOML: Expected '=' after a key in a key/value pair"),
+        (b"[[" * 3000, "is not valid TOML: "),
+        (
+            b"a = " + b"[" * 9000,
+            "cannot be parsed: the TOML is nested too deeply or contains a number with too many digits",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_line_and_exit_1(tmp_path, command, content, problem):
@@ -106,12 +109,15 @@ def test_every_mistake_is_a_line_that_begins_with_the_file(sound, command):
     result = hushtally(command, sound)
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.splitlines() == [
-        f"Error: {sound}: privacy.epsilon: must be a number, at least 0.01 and at most 8, got 80",
+        f"Error: {sound}: privacy.epsilon: must be a number between 0.01 and 8, got 80",
         (
             f"Error: {sound}: questions[0] (frequency).segments[2] (regular).when: "
             "unknown signal 'order_90d'; did you mean 'orders_90d'?"
         ),
-        f"Error: {sound}: questions[4] (basket).edges: must rise, got [20, 0, 50, 100, 200]",
+        (
+            f"Error: {sound}: questions[4] (basket).edges: "
+            "must be in ascending order without duplicates, got [20, 0, 50, 100, 200]"
+        ),
     ]
 
 
@@ -121,7 +127,7 @@ def test_an_impossible_epsilon_is_named(sound, value, shown):
     sound.write_text(sound.read_text().replace("epsilon = 1.0", f"epsilon = {value}"))
     result = hushtally("check", sound)
     assert result.exit_code == 1
-    expected = f"privacy.epsilon: must be a number, at least 0.01 and at most 8, got {shown}"
+    expected = f"privacy.epsilon: must be a number between 0.01 and 8, got {shown}"
     assert result.stderr == f"Error: {sound}: {expected}\n"
 
 

@@ -288,7 +288,7 @@ def test_an_epsilon_that_no_question_can_have_is_left_out(example: Path) -> None
     text = example.read_text(encoding="utf-8").replace('id = "basket"', 'id = "basket"\nepsilon_permanent = 1.5')
     found = tune(Definition.parse(text.replace('memory = "fresh"', PERMANENT)), Demand(50_000), ANYONE, [1.0, 1.75])
     assert found.refused.keys() == {1.75}
-    assert "epsilon_permanent: must not be below its epsilon (1.75), got 1.5" in found.refused[1.75]
+    assert "epsilon_permanent: must be at least epsilon = 1.75, got 1.5" in found.refused[1.75]
     with pytest.raises(SimulationError, match="no epsilon was named"):
         tune(Definition.load(example), Demand(50_000), ANYONE, [])
 

@@ -98,7 +98,7 @@ def test_lines_end_as_they_did_and_a_link_stays_one(file: Path, tmp_path: Path) 
 @pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "1" * 5_000])
 def test_what_no_survey_could_be_is_refused_as_one(file: Path, text: str) -> None:
     file.write_text(text)
-    with pytest.raises(SurveyError, match="is not TOML that can be read"):
+    with pytest.raises(SurveyError, match="cannot be parsed: the TOML is nested too deeply"):
         Definition.load(file)
 
 
