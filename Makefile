@@ -1,17 +1,28 @@
 PYTHON ?= python3
 BIN := .venv/bin
+# one test process per core; PYTEST_XDIST_AUTO_NUM_WORKERS sets another number
+PARALLEL := -n auto --dist worksteal
 
-.PHONY: demo test test-all check clean
+.PHONY: demo test test-slow test-long test-dates check clean
 
 # its devices are invented: whoever asked not to be tracked is not one of them
 demo: .venv/installed
 	env -u DO_NOT_TRACK -u HUSHTALLY_DISABLED $(BIN)/hushtally demo
 
 test: check
-	$(BIN)/pytest
+	$(BIN)/pytest $(PARALLEL)
 
-test-all: check
-	$(BIN)/pytest -m "slow or not slow"
+# only the tests that `make test` leaves out
+test-slow: .venv/installed
+	$(BIN)/pytest $(PARALLEL) -m "slow and not long"
+
+# only the tests that `make test` and `make test-slow` leave out, then the default tests on other dates
+test-long: .venv/installed test-dates
+	$(BIN)/pytest $(PARALLEL) -m long
+
+# the default tests on other dates (needs libfaketime: apt-get install libfaketime)
+test-dates: .venv/installed
+	$(BIN)/python tests/support/dates.py
 
 check: .venv/installed
 	$(BIN)/ruff check .

@@ -97,7 +97,7 @@ def test_the_reference_table(
     assert [min(found), np.mean(found), max(found)] == pytest.approx([least, mean, most], abs=0.0006)
 
 
-@pytest.mark.parametrize("enumerate_", [coverage, coverage_of_respondents])
+@pytest.mark.parametrize("enumerate_", [coverage, pytest.param(coverage_of_respondents, marks=pytest.mark.slow)])
 def test_the_interval_that_is_published_covers(enumerate_: Callable[..., float]) -> None:
     """Never below .94 in the table's cells and .95 on average, for either population."""
     population = "customers" if enumerate_ is coverage else "respondents"

@@ -242,7 +242,8 @@ def largest_history_excess(tables: Tables, bound: Fraction) -> Fraction:
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters", "lasting"), [("direct", {}, 2.0), ("subset", {"w": 2}, 3.0), ("oue", {}, 2.0)]
+    ("name", "parameters", "lasting"),
+    [("direct", {}, 2.0), ("subset", {"w": 2}, 3.0), pytest.param("oue", {}, 2.0, marks=pytest.mark.slow)],
 )
 def test_histories(name: str, parameters: dict[str, object], lasting: float) -> None:
     """Two histories of 3 values over 4 epochs that change alike: at most (distinct answers) x epsilon_permanent."""

@@ -133,9 +133,10 @@ def test_permanent_memory_is_certified() -> None:
     assert certificate.findings[1].epsilon == pytest.approx(2.0, abs=1e-9)
 
 
-def test_rappor_without_memory_is_certified() -> None:
+@pytest.mark.parametrize("bits", [4, pytest.param(8, marks=pytest.mark.slow)])
+def test_rappor_without_memory_is_certified(bits: int) -> None:
     """It could keep an answer; where the survey has it draw anew, one report is all that is bounded."""
-    rappor = '[CATEGORIES]\nmechanism = { name = "rappor", k = 8, h = 1, m = 4, f = 0.5, p = 0.25, q = 0.75 }'
+    rappor = f'[CATEGORIES]\nmechanism = {{ name = "rappor", k = {bits}, h = 1, m = 4, f = 0.5, p = 0.25, q = 0.75 }}'
     text = FRESH.replace("epsilon = 1.0", "epsilon = 1.1").replace("[CATEGORIES]", rappor)
     found = audit(survey(3, text), trials=2_000, seed=1)
     assert [finding.bound for finding in found.findings] == ["one report"]

@@ -15,7 +15,7 @@ from hushtally.client_sdk.testing import ScriptedClock, SeededRandomness
 from hushtally.collector.app import create_app
 from hushtally.simulations.simulate.client_engine import URL, InProcess
 
-DEVICES, DAYS, LOOKS_BACK = 400, 6, 2
+DAYS, LOOKS_BACK = 6, 2
 STARTS = date(2026, 11, 2)
 SURVEY = Survey.parse(f"""
 id = "habits"
@@ -26,7 +26,7 @@ owner = "tests@shop.example"
 starts = {STARTS}
 ends = {STARTS + timedelta(days=DAYS - 1)}
 epoch = "day"
-min_reports = 50
+min_reports = 20
 privacy = {{ epsilon = 3.0, answers_every = 1 }}
 signals.orders = {{ count = "purchase", days = {LOOKS_BACK} }}
 questions = [{{ id = "buys", segments = [{{ id = "yes", when = "orders > 0" }}, {{ id = "no" }}] }}]
@@ -64,9 +64,9 @@ def lived(source: random.Random) -> Life:
 
 
 @pytest.fixture(scope="module")
-def lives() -> list[Life]:
+def lives(request: pytest.FixtureRequest) -> list[Life]:
     source = random.Random(20_261_124)
-    return [lived(source) for _ in range(DEVICES)]
+    return [lived(source) for _ in range(request.param)]
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +111,7 @@ def share(lives, day, at, *, from_the_first=False):
     return sum(held) / len(there)
 
 
+@pytest.mark.parametrize("lives", [120, pytest.param(400, marks=pytest.mark.slow)], indirect=True)
 def test_it_is_the_share_as_of_the_first_tick_of_each_device(lives, rows):
     """Of what they did since they agreed; each that ticked is in it once."""
     assert len(rows) == DAYS
@@ -120,6 +121,8 @@ def test_it_is_the_share_as_of_the_first_tick_of_each_device(lives, rows):
         assert abs(row.estimate - share(lives, day, 0)) < 4 * row.standard_error, day
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("lives", [400], indirect=True)
 def test_it_is_no_other_share(lives, rows):
     """Not that of the day's end, on any day; nor, while many have just agreed, that of what they had done before."""
     # true of these lives by 7 standard errors at least: fails by chance 1 in 10^6

@@ -69,8 +69,9 @@ def total(found: dict[tuple[str, int], Collected]) -> dict[tuple[str, int], int]
     return {key: one.n for key, one in found.items()}
 
 
-def test_the_engines_agree() -> None:
-    """150 devices 16 times through each engine, with everything that can happen in four epochs: the mean number of
+@pytest.mark.parametrize("repetitions", [4, pytest.param(16, marks=pytest.mark.slow)])
+def test_the_engines_agree(repetitions: int) -> None:
+    """150 devices 4 or 16 times through each engine, with everything that can happen in four epochs: the mean number of
     reports and of supporting reports differ by less than 5.5 standard errors (chance below 1 in 10^6)."""
     survey = small("answers_every = 2\nquestions_per_device = 1")
     scenario = Scenario(150, ANYONE, Population.like("uniform"), 4, 0.8, change=0.3, turnover=0.2, withdrawal=0.1)
@@ -80,7 +81,7 @@ def test_the_engines_agree() -> None:
                 key: np.array([one.n, *(one.supporting if one.supporting is not None else ())])
                 for key, one in found.items()
             }
-            for found in (engine(survey, scenario, (5, repetition)) for repetition in range(16))
+            for found in (engine(survey, scenario, (5, repetition)) for repetition in range(repetitions))
         ]
         for name, engine in (("crowd", tally_engine.collect), ("fleet", client_engine.collect))
     }
@@ -89,11 +90,11 @@ def test_the_engines_agree() -> None:
         difference = samples[0].mean(axis=0) - samples[1].mean(axis=0)
         assert samples[0].mean() > 5
         # counts are at most as spread as Poisson counts of the same mean
-        error = np.sqrt((samples[0].mean(axis=0) + samples[1].mean(axis=0)) / 16)
+        error = np.sqrt((samples[0].mean(axis=0) + samples[1].mean(axis=0)) / repetitions)
         assert (abs(difference) < 5.5 * error).all(), key
 
 
-@pytest.mark.parametrize("memory", ["", PERMANENT])
+@pytest.mark.parametrize("memory", ["", pytest.param(PERMANENT, marks=pytest.mark.slow)])
 def test_both_engines_estimate_the_truth(memory: str) -> None:
     """1,000 devices, chi-square of the estimates' errors in the first of 2 epochs below its 1 in 10^6 point."""
     survey = small(memory + "\nquestions_per_device = 2")
@@ -138,19 +139,20 @@ def test_permanent_memory_repeats_itself_in_the_fleet() -> None:
     assert not np.array_equal(fresh["one", 0].supporting, fresh["one", 1].supporting)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("runs", [1, pytest.param(6, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("changes", [0, 1])
-def test_the_engines_agree_on_what_is_remembered(changes: int) -> None:
-    """150 devices that change again and again, 6 times: with epsilon_permanent = epsilon reports show what each
+def test_the_engines_agree_on_what_is_remembered(changes: int, runs: int) -> None:
+    """150 devices that change again and again, once or 6 times: with epsilon_permanent = epsilon reports show what each
     device keeps; the means of the last epoch, when room for changes is used up, agree (1 in 10^6)."""
     memory = PERMANENT.replace("4.0", "2.0").replace("changes = 1", f"changes = {changes}")
     survey = small(memory + "\nquestions_per_device = 2")
     scenario = Scenario(150, Population.like("geometric:0.1"), Population.like("uniform"), 4, change=0.6)
     lasts = {
-        name: np.array([engine(survey, scenario, (9, run))["one", 3].supporting for run in range(6)])
+        name: np.array([engine(survey, scenario, (9, run))["one", 3].supporting for run in range(runs)])
         for name, engine in (("crowd", tally_engine.collect), ("fleet", client_engine.collect))
     }
     difference = lasts["crowd"].mean(axis=0) - lasts["fleet"].mean(axis=0)
-    error = np.sqrt((lasts["crowd"].mean(axis=0) + lasts["fleet"].mean(axis=0)) / 6)
+    error = np.sqrt((lasts["crowd"].mean(axis=0) + lasts["fleet"].mean(axis=0)) / runs)
     assert (abs(difference) < 5.5 * error).all()
 
 
