@@ -20,9 +20,10 @@ test-slow: .venv/installed
 test-long: .venv/installed test-dates
 	$(BIN)/pytest $(PARALLEL) -m long
 
-# the default tests on other dates (needs libfaketime: apt-get install libfaketime)
+# the default tests on other dates
 test-dates: .venv/installed
-	$(BIN)/python tests/support/dates.py
+	$(BIN)/pip install --quiet --group dates
+	$(BIN)/python tests/support/run_on_dates.py
 
 check: .venv/installed
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Mapping
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from hushtally.aggregator.tally import Cell, Tally
 from hushtally.client_sdk.canonical_json import canonical_json
 from hushtally.client_sdk.protocol.store_file import COLLECTOR
 from hushtally.client_sdk.survey import Survey
+from survey_builder import AFFINITY, FAVOURITE, ORDERS, PLATFORMS, Table, survey_text
 
 SCHEMA = f"""
     CREATE TABLE surveys(
@@ -28,54 +30,35 @@ SCHEMA = f"""
     PRAGMA user_version = 1;
 """
 
-SURVEY = """
-id = "shop"
-version = 1
-title = "How people shop"
-purpose = "To decide which offers to build."
-owner = "insights@shop.example"
-starts = 2026-11-02
-ends = 2027-05-02
-epoch = "week"
-retention_days = 3660  # the command reads by this machine's clock
-min_reports = 500
-
-[privacy]
-epsilon = 1.0
-answers_every = 4
-
-[cohorts]
-platform = ["web", "ios"]
-plan = ["free", "paid"]
-
-[signals]
-orders = { count = "purchase", days = 90 }
-favourite = { top = "purchase.category", days = 90 }
-
-[[questions]]
-id = "frequency"
-segments = [{ id = "none", when = "orders == 0" }, { id = "once", when = "orders == 1" }, { id = "heavy" }]
-
-[[questions]]
-id = "affinity"
-one_of = "favourite"
-categories = ["books", "music", "games"]
-
-[[questions]]
-id = "returned"
-segments = [{ id = "yes", when = "orders > 1" }, { id = "no" }]
-only_crossed = true
-
-[[questions]]
-id = "both"
-cross = ["frequency", "returned"]
-"""
+QUESTIONS: list[Table] = [
+    {
+        "id": "frequency",
+        "segments": [{"id": "none", "when": "orders == 0"}, {"id": "once", "when": "orders == 1"}, {"id": "heavy"}],
+    },
+    AFFINITY | {"categories": ["books", "music", "games"]},
+    {"id": "returned", "segments": [{"id": "yes", "when": "orders > 1"}, {"id": "no"}], "only_crossed": True},
+    {"id": "both", "cross": ["frequency", "returned"]},
+]
+SURVEY = survey_text(
+    QUESTIONS,
+    id="shop",
+    title="How people shop",
+    purpose="To decide which offers to build.",
+    owner="insights@shop.example",
+    ends=date(2027, 5, 2),
+    epoch="week",
+    retention_days=3660,  # the command reads this machine's clock
+    min_reports=500,
+    privacy={"answers_every": 4},
+    cohorts=PLATFORMS | {"plan": ["free", "paid"]},
+    signals={"orders": ORDERS | {"days": 90}, "favourite": FAVOURITE | {"days": 90}},
+)
 
 Write = Callable[[Path, Survey, Mapping[Cell, Tally]], Path]
 
 
-@pytest.fixture
-def survey_text() -> str:
+@pytest.fixture(name="survey_text")
+def _survey_text() -> str:
     return SURVEY
 
 

@@ -21,55 +21,30 @@ import pytest
 
 from hushtally.client_sdk.protocol.report import Batch, Report
 from hushtally.client_sdk.survey import Survey
+from survey_builder import AFFINITY, FAVOURITE, FREQUENCY, ORDERS, Table, survey_text
 
 ROOT = Path(__file__).parents[2]
 TODAY = date(2026, 11, 24)
 MUST_END = 120.0  # seconds, on a machine however slow
-SURVEY = """
-id = "habits"
-version = 1
-title = "Habits"
-purpose = "Tests."
-owner = "tests@shop.example"
-starts = {starts}
-ends = {ends}
-epoch = "day"
-retention_days = 30
-min_reports = 10
-[privacy]
-epsilon = {epsilon}
-questions_per_device = 1
-answers_every = 1
-memory = "fresh"
-[cohorts]
-platform = ["web", "ios"]
-[signals]
-orders = {{ count = "purchase", days = 30 }}
-favourite = {{ top = "purchase.category", days = 30 }}
-[[questions]]
-id = "frequency"
-segments = [ {{ id = "none", when = "orders == 0" }}, {{ id = "some" }} ]
-[[questions]]
-id = "hidden"
-segments = [ {{ id = "few", when = "orders < 5" }}, {{ id = "many" }} ]
-only_crossed = true
-[[questions]]
-id = "both"
-cross = ["frequency", "hidden"]
-[[questions]]
-id = "affinity"
-one_of = "favourite"
-categories = [{categories}]
-"""
+MANY: Table = {"id": "hidden", "segments": [{"id": "few", "when": "orders < 5"}, {"id": "many"}], "only_crossed": True}
+QUESTIONS = (
+    FREQUENCY,
+    MANY,
+    {"id": "both", "cross": ["frequency", "hidden"]},
+    AFFINITY | {"categories": [f"c{number}" for number in range(100)]},
+)
 
 
-def survey_text(today: date = TODAY, *, epsilon: float = 1.0, days: int = 10) -> str:
+def text_around(today: date = TODAY, *, epsilon: float = 1.0, days: int = 10) -> str:
     """A survey in TOML that runs from `days` before to `days` after `today`."""
-    return SURVEY.format(
+    return survey_text(
+        QUESTIONS,
         starts=today - timedelta(days=days),
         ends=today + timedelta(days=days),
-        epsilon=epsilon,
-        categories=", ".join(f'"c{number}"' for number in range(100)),
+        retention_days=30,
+        min_reports=10,
+        privacy={"epsilon": epsilon, "questions_per_device": 1, "answers_every": 1, "memory": "fresh"},
+        signals={"orders": ORDERS, "favourite": FAVOURITE},
     )
 
 
@@ -135,12 +110,12 @@ def command(*arguments: object, grace: float | None = None) -> list[str]:
 @pytest.fixture
 def text() -> Callable[..., str]:
     """Writes the survey in TOML around a day."""
-    return survey_text
+    return text_around
 
 
 @pytest.fixture
 def survey() -> Survey:
-    return Survey.parse(survey_text())
+    return Survey.parse(text_around())
 
 
 @pytest.fixture
@@ -152,14 +127,14 @@ def batches(survey: Survey) -> Batches:
 def live() -> Batches:
     """Batches for a survey that runs by this machine's clock, as the processes need."""
     today = datetime.now(UTC).date()
-    return Batches(Survey.parse(survey_text(today)), today)
+    return Batches(Survey.parse(text_around(today)), today)
 
 
 @pytest.fixture
 def start(tmp_path: Path, live: Batches) -> Iterator[Callable[..., Process]]:
     """Starts collectors of the live survey on tmp_path/counts.db and ends those that still run."""
     file = tmp_path / "survey.toml"
-    file.write_text(survey_text(live.today))
+    file.write_text(text_around(live.today))
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
 
     with ExitStack() as stack:

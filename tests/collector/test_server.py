@@ -56,7 +56,7 @@ def test_what_is_no_http_is_no_word_on_a_batch(wrong: bytes, start: Start) -> No
 
 def test_no_body_is_written_to_a_temporary_file(survey: Survey, tmp_path: Path) -> None:
     """Waitress would, from a size on; it is above that at which a body is cut off, with the last piece that came."""
-    app = create_app([survey], tmp_path / "counts.db")
+    app = create_app([survey], tmp_path / "counts.db", clock=lambda: survey.starts)
     with listen("127.0.0.1", 0) as listening:
         server = Server(app, listening, 1)
         server._drain()
@@ -107,7 +107,7 @@ def test_a_crowd_is_told_of_once(
     """However often places come free and are taken again; and when there was room for a minute."""
     now = [1_000.0]
     monkeypatch.setattr(module, "places", lambda: 192)
-    app = create_app([survey], tmp_path / "counts.db")
+    app = create_app([survey], tmp_path / "counts.db", clock=lambda: survey.starts)
     with listen("127.0.0.1", 0) as listening:
         server = Server(app, listening, 1)
         monkeypatch.setattr(module, "monotonic", lambda: now[0])

@@ -381,7 +381,7 @@ def test_reused_answers_that_tell_devices_apart_are_named(lab):
     text = lab.text(memory="permanent", questions=1).replace("categories =", 'mechanism = "oue"\ncategories =')
     found = sections(explain_survey(Survey.parse(text)))
     assert not any("hardly two devices" in line for line in found["What an observer could conclude"])
-    many = Survey.parse(text.replace("['c1', 'c2', 'c3']", str([f"c{number}" for number in range(39)])))
+    many = Survey.parse(text.replace('["c1", "c2", "c3"]', str([f"c{number}" for number in range(39)])))
     found = sections(explain_survey(many))
     assert found["What an observer could conclude"][-1].startswith("The reused answers to q0 are so many that hardly")
     assert "What was sent stays among the counts until they are deleted." in found["What you can do"]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from click.testing import CliRunner
 
+import broken_mechanisms as broken
 from hushtally.aggregator.errors import ArgumentError
 from hushtally.cli import main
 from hushtally.client_sdk.client import Client
@@ -22,42 +20,23 @@ from hushtally.client_sdk.device import answering
 from hushtally.client_sdk.mechanisms import Direct, Mechanism, Permanent, Subset, Weights, build
 from hushtally.client_sdk.survey import Survey
 from hushtally.simulations.audit.auditor import REPEATS, audit
+from hushtally.simulations.audit.certificate import Certificate
 from hushtally.simulations.audit.client_reports import COPIES
 from hushtally.simulations.audit.distinguisher import Distinguisher
 from hushtally.simulations.audit.proof import TooManyBranches, prove_all_reports, prove_one_report
 from hushtally.simulations.errors import SimulationError
+from survey_builder import survey_text
 
-FRESH = """
-id = "one"
-version = 1
-title = "One question"
-purpose = "For tests."
-owner = "tests@example.com"
-starts = 2026-11-02
-ends = 2026-11-29
-[privacy]
-epsilon = 1.0
-[signals]
-seen = { top = "visit.kind", days = 7 }
-[[questions]]
-id = "kind"
-one_of = "seen"
-categories = [CATEGORIES]
-"""
+FRESH = survey_text(
+    [{"id": "kind", "one_of": "seen", "categories": ["CATEGORIES"]}],
+    id="one",
+    epoch="week",
+    cohorts={},
+    signals={"seen": {"top": "visit.kind", "days": 7}},
+).replace('"CATEGORIES"', "CATEGORIES")
 PERMANENT = FRESH.replace("epsilon = 1.0", 'epsilon = 1.0\nmemory = "permanent"\nepsilon_permanent = 2.0\nchanges = 1')
 
 
-def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"simulations_{name}", Path(__file__).parent / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-broken = load("broken")
 ONE = Weights.of(1.0)
 BROKEN: dict[str, Mechanism] = {
     "a leaked bit": broken.LeakedBit(6, ONE, 3),
@@ -91,6 +70,12 @@ def surveyed(mechanism: Mechanism) -> Survey:
     return survey(mechanism.domain, PERMANENT if isinstance(mechanism, Permanent) else FRESH, mechanism)
 
 
+@pytest.fixture(scope="module")
+def permanent() -> Certificate:
+    """An audit of permanent memory."""
+    return audit(survey(3, PERMANENT), trials=1_000, seed=1)
+
+
 def test_a_survey_that_keeps_its_word_is_certified(example: Path) -> None:
     """Every bound proven within 1e-9 of the survey's epsilon and never above."""
     certificate = audit(Survey.load(example))
@@ -120,9 +105,9 @@ def test_watching_certifies_sixteen_values(name: str) -> None:
     assert 0.95 <= (finding.lower_bound or 0) <= 1
 
 
-def test_permanent_memory_is_certified() -> None:
+def test_permanent_memory_is_certified(permanent: Certificate) -> None:
     """The mechanism by proof, and the client, which has to reuse its answers, by watching it."""
-    certificate = audit(survey(3, PERMANENT), trials=1_000, seed=1)
+    certificate = permanent
     assert certificate.holds
     bounds = [(finding.bound, finding.claimed, finding.method) for finding in certificate.findings]
     assert bounds == [
@@ -231,9 +216,9 @@ def test_the_command_shows_it(example: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert [words for words, _, _ in meters.shown] == [f"proving {one.id}" for one in Survey.load(example).asked]
 
 
-def test_a_certificate_of_permanent_memory_says_what_it_is_about() -> None:
+def test_a_certificate_of_permanent_memory_says_what_it_is_about(permanent: Certificate) -> None:
     """Whether and when an answer changed is not in the bounds."""
-    certificate = audit(survey(3, PERMANENT), trials=1_000, seed=1)
+    certificate = permanent
     assert certificate.as_dict()["memory"] == "permanent"
     assert "epsilon 4 over the whole survey of what was answered, not whether and when it changed:" in str(certificate)
 
@@ -278,10 +263,9 @@ def test_the_command(example: Path) -> None:
     assert len(table.stdout.splitlines()) == 5
 
 
-def test_watching_does_not_prove(example: Path) -> None:
+def test_watching_does_not_prove(permanent: Certificate) -> None:
     """A lower bound that keeps below epsilon does not show that epsilon is kept, and no line says so."""
-    certificate = audit(survey(3, PERMANENT), trials=1_000, seed=1)
-    assert "one v1: no bound is refuted (2 proven, 1 only watched)" in str(certificate)
+    assert "one v1: no bound is refuted (2 proven, 1 only watched)" in str(permanent)
     text = str(audit(survey(3), "statistics", 2_000, seed=1))
     assert "kind, one report: at most 1: not refuted" in text
     assert "with 95% confidence" in text

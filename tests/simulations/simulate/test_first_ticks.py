@@ -14,23 +14,21 @@ from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.testing import ScriptedClock, SeededRandomness
 from hushtally.collector.app import create_app
 from hushtally.simulations.simulate.client_engine import URL, InProcess
+from survey_builder import survey_text
 
 DAYS, LOOKS_BACK = 6, 2
 STARTS = date(2026, 11, 2)
-SURVEY = Survey.parse(f"""
-id = "habits"
-version = 1
-title = "Habits"
-purpose = "Tests."
-owner = "tests@shop.example"
-starts = {STARTS}
-ends = {STARTS + timedelta(days=DAYS - 1)}
-epoch = "day"
-min_reports = 20
-privacy = {{ epsilon = 3.0, answers_every = 1 }}
-signals.orders = {{ count = "purchase", days = {LOOKS_BACK} }}
-questions = [{{ id = "buys", segments = [{{ id = "yes", when = "orders > 0" }}, {{ id = "no" }}] }}]
-""")
+SURVEY = Survey.parse(
+    survey_text(
+        [{"id": "buys", "segments": [{"id": "yes", "when": "orders > 0"}, {"id": "no"}]}],
+        starts=STARTS,
+        ends=STARTS + timedelta(days=DAYS - 1),
+        min_reports=20,
+        privacy={"epsilon": 3.0, "answers_every": 1},
+        cohorts={},
+        signals={"orders": {"count": "purchase", "days": LOOKS_BACK}},
+    )
+)
 
 
 @dataclass(frozen=True)

@@ -30,29 +30,24 @@ from hushtally.simulations.simulate.scenario import Collected, Scenario
 from hushtally.simulations.simulate.simulation import Outcome, simulate, steps
 from hushtally.simulations.simulate.tables import concluded, outcome_sheets
 from hushtally.simulations.tune.forecast import Demand, outlook
+from survey_builder import survey_text
 
 ANYONE = Population.like("zipf:1")
-SMALL = """
-id = "small"
-version = 1
-title = "Small"
-purpose = "For tests."
-owner = "tests@example.com"
-starts = 2026-11-02
-ends = 2026-11-29
-min_reports = 1
-[privacy]
-epsilon = 2.0
-MEMORY
-[signals]
-seen = { count = "visit", days = 7 }
-[[questions]]
-id = "one"
-segments = [{ id = "a", when = "seen == 1" }, { id = "b", when = "seen == 2" }, { id = "c" }]
-[[questions]]
-id = "two"
-segments = [{ id = "a", when = "seen == 1" }, { id = "b" }]
-"""
+SMALL = survey_text(
+    [
+        {
+            "id": "one",
+            "segments": [{"id": "a", "when": "seen == 1"}, {"id": "b", "when": "seen == 2"}, {"id": "c"}],
+        },
+        {"id": "two", "segments": [{"id": "a", "when": "seen == 1"}, {"id": "b"}]},
+    ],
+    id="small",
+    epoch="week",
+    min_reports=1,
+    privacy={"epsilon": 2.0},
+    cohorts={},
+    signals={"seen": {"count": "visit", "days": 7}},
+).replace("epsilon = 2.0", "epsilon = 2.0\nMEMORY")
 PERMANENT = 'memory = "permanent"\nepsilon_permanent = 4.0\nchanges = 1'
 
 
