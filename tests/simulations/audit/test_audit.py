@@ -107,15 +107,14 @@ def test_watching_certifies_sixteen_values(name: str) -> None:
 
 def test_permanent_memory_is_certified(permanent: Certificate) -> None:
     """The mechanism by proof, and the client, which has to reuse its answers, by watching it."""
-    certificate = permanent
-    assert certificate.holds
-    bounds = [(finding.bound, finding.claimed, finding.method) for finding in certificate.findings]
+    assert permanent.holds
+    bounds = [(finding.bound, finding.claimed, finding.method) for finding in permanent.findings]
     assert bounds == [
         ("one report", 1.0, "enumeration"),
         ("all reports of one answer", 2.0, "enumeration"),
         ("16 reports of one answer", 2.0, "statistics"),
     ]
-    assert certificate.findings[1].epsilon == pytest.approx(2.0, abs=1e-9)
+    assert permanent.findings[1].epsilon == pytest.approx(2.0, abs=1e-9)
 
 
 @pytest.mark.parametrize("bits", [4, pytest.param(8, marks=pytest.mark.slow)])
@@ -218,9 +217,8 @@ def test_the_command_shows_it(example: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_certificate_of_permanent_memory_says_what_it_is_about(permanent: Certificate) -> None:
     """Whether and when an answer changed is not in the bounds."""
-    certificate = permanent
-    assert certificate.as_dict()["memory"] == "permanent"
-    assert "epsilon 4 over the whole survey of what was answered, not whether and when it changed:" in str(certificate)
+    assert permanent.as_dict()["memory"] == "permanent"
+    assert "epsilon 4 over the whole survey of what was answered, not whether and when it changed:" in str(permanent)
 
 
 def test_a_bound_is_clopper_and_pearsons() -> None:
