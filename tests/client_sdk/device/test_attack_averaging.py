@@ -16,7 +16,7 @@ from hushtally.client_sdk.testing import ScriptedClock
 VALUES, EPOCHS = 16, 100
 
 
-@pytest.fixture(params=[48, pytest.param(1_600, marks=pytest.mark.slow)])
+@pytest.fixture(params=[48, pytest.param(400, marks=pytest.mark.slow), pytest.param(1_600, marks=pytest.mark.long)])
 def devices(request):
     return request.param
 
@@ -65,7 +65,11 @@ def test_unbudgeted_noise_gives_the_answer_away(lab, devices):
 
 
 @pytest.mark.parametrize("answers", [1, 4])
-@pytest.mark.parametrize("devices", [96, pytest.param(1_600, marks=pytest.mark.slow)], indirect=True)
+@pytest.mark.parametrize(
+    "devices",
+    [96, pytest.param(400, marks=pytest.mark.slow), pytest.param(1_600, marks=pytest.mark.long)],
+    indirect=True,
+)
 def test_fresh_memory_tells_no_more_than_its_lifetime_epsilon(lab, devices, answers):
     survey = survey_of(lab, direct=True, every=EPOCHS // answers)
     assert survey.lifetime_epsilon == answers

@@ -84,10 +84,8 @@ def compare(lab, survey, lives):
     assert talked > lives  # else there was nothing to compare
 
 
-def test_lives_look_alike(lab, survey):
-    compare(lab, survey, 150)
-
-
-@pytest.mark.slow
-def test_ten_thousand_lives_look_alike(lab, survey):
-    compare(lab, survey, 5_000)
+@pytest.mark.parametrize(
+    "lives", [150, pytest.param(1_000, marks=pytest.mark.slow), pytest.param(5_000, marks=pytest.mark.long)]
+)
+def test_lives_look_alike(lab, survey, lives):
+    compare(lab, survey, lives)

@@ -90,7 +90,7 @@ def test_variance_of_many_values_between_the_quarters(domain: int) -> None:
     assert worst([domain], HUNDREDTHS[:376]) <= 1.025
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_variance_over_the_optimum_everywhere() -> None:
     """d <= 1024: at most 1.0133 in every twentieth of epsilon in [.25, 8]; to 16384 1.025 in every hundredth to 4."""
     assert worst(range(2, 1025), HUNDREDTHS[::5]) <= 1.0133

@@ -96,8 +96,10 @@ def test_sixteen_values_are_proven(name: str) -> None:
     assert finding.epsilon == pytest.approx(1.0, abs=1e-9)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SIXTEEN)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.long if name in UNARY else pytest.mark.slow) for name in SIXTEEN],
+)
 def test_watching_certifies_sixteen_values(name: str) -> None:
     """200,000 reports per value: at least .95 epsilon with 95% confidence, and never above it (1 in 10^6)."""
     [finding] = audit(survey(16, mechanism=build(name, SIXTEEN[name], 16, 1.0)), "statistics", seed=1).findings
