@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
-# one test process per core; PYTEST_XDIST_AUTO_NUM_WORKERS sets another number
-PARALLEL := -n auto --dist worksteal
+# one test process per core, 8 at most; PYTEST_XDIST_AUTO_NUM_WORKERS sets another number
+PARALLEL := -n auto --maxprocesses 8 --dist worksteal
 
 .PHONY: demo test test-slow test-long test-dates check clean
 

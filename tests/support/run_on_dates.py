@@ -66,7 +66,7 @@ def check_clock(environment: dict[str, str], expected: date) -> None:
 def main(arguments: list[str]) -> int:
     """Runs pytest once for each date; returns 1 if a test failed on any date."""
     today = datetime.now(UTC).date()
-    options = ["-n", "auto", "--dist", "worksteal", "-p", "no:cacheprovider"]
+    options = ["-n", "auto", "--maxprocesses", "8", "--dist", "worksteal", "-p", "no:cacheprovider"]
     options += ["--ignore=tests/test_architecture.py"]  # it checks which modules are loaded; time-machine loads more
     # time-machine is also a pytest plugin; START_LINE imports the module before pytest does
     options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
