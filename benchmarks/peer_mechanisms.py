@@ -241,30 +241,31 @@ def contestants(epsilon: float, d: int, seed: int) -> Iterator[Contestant]:
 
 
 def _pure_ldp(epsilon: float, d: int) -> Iterator[Contestant]:
-    fo = import_module("pure_ldp.frequency_oracles")
+    oracles = import_module("pure_ldp.frequency_oracles")
 
     def pure(name: str, client: Any, server: Any, q: float | None = None) -> PureLdp:
         return PureLdp(name, d, client, server, Channel(float(server.p), float(server.q if q is None else q)))
 
-    yield pure("GRR", fo.DEClient(epsilon, d), fo.DEServer(epsilon, d))
+    yield pure("GRR", oracles.DEClient(epsilon, d), oracles.DEServer(epsilon, d))
     for name, oue in (("SUE", False), ("OUE", True)):
-        yield pure(name, fo.UEClient(epsilon, d, use_oue=oue), fo.UEServer(epsilon, d, use_oue=oue))
-    yield SummationHistogram("SHE", d, fo.HEClient(epsilon, d), fo.HEServer(epsilon, d), None)
-    yield pure("THE", fo.HEClient(epsilon, d), fo.HEServer(epsilon, d, use_the=True))
+        yield pure(name, oracles.UEClient(epsilon, d, use_oue=oue), oracles.UEServer(epsilon, d, use_oue=oue))
+    yield SummationHistogram("SHE", d, oracles.HEClient(epsilon, d), oracles.HEServer(epsilon, d), None)
+    yield pure("THE", oracles.HEClient(epsilon, d), oracles.HEServer(epsilon, d, use_the=True))
     for name, olh in zip(HASHING, (False, True), strict=True):
-        server = fo.LHServer(epsilon, d, use_olh=olh)
-        client = fo.LHClient(epsilon, d, use_olh=olh)
+        server = oracles.LHServer(epsilon, d, use_olh=olh)
+        client = oracles.LHClient(epsilon, d, use_olh=olh)
         yield pure(name, client, server, 1 / server.g)
-    server = fo.HadamardResponseServer(epsilon, d)
-    client = fo.HadamardResponseClient(epsilon, d, server.get_hash_funcs())
+    server = oracles.HadamardResponseServer(epsilon, d)
+    client = oracles.HadamardResponseClient(epsilon, d, server.get_hash_funcs())
     e = np.exp(epsilon)
     yield HadamardResponse("HR", d, client, server, Channel(e / (e + 1), 0.5))
-    client, server = (one(epsilon, d, 1, use_optimal_t=True) for one in (fo.HadamardMechClient, fo.HadamardMechServer))
+    client = oracles.HadamardMechClient(epsilon, d, 1, use_optimal_t=True)
+    server = oracles.HadamardMechServer(epsilon, d, 1, use_optimal_t=True)
     yield HadamardMechanism("HM", d, client, server, None)
     if epsilon == 1:  # building its pool is slow, so at one epsilon only
         begin = perf_counter()
-        server = fo.FastLHServer(epsilon, d, POOL, use_olh=True)
-        heuristic = FastHashing(HEURISTIC, d, fo.FastLHClient(epsilon, d, POOL, use_olh=True), server, None)
+        server = oracles.FastLHServer(epsilon, d, POOL, use_olh=True)
+        heuristic = FastHashing(HEURISTIC, d, oracles.FastLHClient(epsilon, d, POOL, use_olh=True), server, None)
         heuristic.build_seconds = perf_counter() - begin
         yield heuristic
 

@@ -1,6 +1,6 @@
 """hushtally beside pure-ldp and multi-freq-ldpy, same populations, one run; and RAPPOR beside its original decoder.
 
-Run: python benchmarks/peers.py [--quick] [--output DIRECTORY], after pip install -e '.[all,bench]'. Prints a table of
+Run: python benchmarks/peers.py [--quick] [--output DIRECTORY], after pip install -e '.[all]' --group bench. Prints a table of
 every mechanism and a list of targets. Without --quick it takes six to ten minutes on two cores, writes peers.json and
 accuracy.svg into DIRECTORY (default: benchmarks/results) and the figures into benchmarks/README.md; with --quick it
 writes only what --output asks for. See benchmarks/README.md for what is measured.
@@ -197,7 +197,7 @@ def write(results: dict[str, Any], directory: Path, readme: Path | None) -> None
 def main(quick: bool, output: Path | None) -> None:
     missing = [name for name, module in PEERS.items() if find_spec(module) is None]
     if missing:
-        raise click.ClickException(f"{' and '.join(missing)} not installed: pip install -e '.[all,bench]'")
+        raise click.ClickException(f"{' and '.join(missing)} not installed: pip install -e '.[all]' --group bench")
     results = run(quick)
     show(results)
     if output or not quick:
