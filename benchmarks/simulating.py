@@ -79,7 +79,7 @@ def speed() -> None:
     for name, survey in (
         ("example survey", definition().survey),
         ("64 segments", with_segments(64)),
-        ("1,024", with_segments(1_024)),
+        ("1,024 segments", with_segments(1_024)),
     ):
         seconds, memory = in_process(lambda survey=survey: simulate(survey, billion))  # type: ignore[misc]
         met = seconds <= 10 and memory < 1_000
