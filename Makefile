@@ -29,6 +29,7 @@ check: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/codespell
 
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"hushtally needs Python 3.11 or newer; {sys.executable} is {v[0]}.{v[1]}. Name another one with: make PYTHON=python3.12")'
