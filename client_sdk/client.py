@@ -36,6 +36,7 @@ from hushtally.client_sdk.opt_out import switched_off
 from hushtally.client_sdk.randomness import Randomness, SystemRandomness
 from hushtally.client_sdk.state.consent import Receipt
 from hushtally.client_sdk.state.file import State
+from hushtally.client_sdk.state.silence import Silence
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.vocabulary import EventVocabulary, storable
 
@@ -284,7 +285,7 @@ class Client:
 
     def _why_silent(self) -> str:
         """Why nothing is done, where the device is closed or cannot be read."""
-        return switched_off() or self._unusable or "its state cannot be read"
+        return switched_off() or self._unusable or str(Silence.UNREADABLE)
 
     def receipts(self) -> tuple[Receipt, ...]:
         """The customer's standing answers: to which survey and version, when, and on which text."""
@@ -312,7 +313,7 @@ class Client:
         elif not self._within(CLOSE_SECONDS / 2, close):
             self._tell("close", StateError("not all was written within a second"))
         self._device = None
-        self._unusable = self._unusable or "it was closed"
+        self._unusable = self._unusable or str(Silence.CLOSED)
 
     def __enter__(self) -> Self:
         return self

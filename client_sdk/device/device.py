@@ -24,21 +24,17 @@ from hushtally.client_sdk.state.consent import Receipt
 from hushtally.client_sdk.state.file import State
 from hushtally.client_sdk.state.permission import NOTHING, Permission, Permit
 from hushtally.client_sdk.state.schedule import Schedule
+from hushtally.client_sdk.state.silence import Silence
 from hushtally.client_sdk.survey import Survey
 
 logger = logging.getLogger("hushtally")
 
-CEILING = "it would cost more than the app's ceiling"
-CLOCK = "the clock went back"
-CLOCK_AHEAD = "the clock once told a day after the survey's end"
-NO_CONSENT = "the customer has not agreed"
 MISSED = "missed: no working tick"
-WITHDREW = "the customer withdrew"
 
 TICK_SECONDS = 30.0
 LOOK_SECONDS = 1.0  # until `record` looks again whether another process was given consent
 
-REPLACED = (
+ROLLBACK_MESSAGE = (
     "the state file %s was copied, restored or replaced, or the mark beside it was touched: the surveys that run stay"
     " silent on this device, as it is not known what it answered; those that begin later are answered."
     " Nothing helps but to delete the file and its mark, which makes this a new device without consent"
@@ -95,7 +91,7 @@ class Device:
             self._permit = self._permission.permit(connection)
         if self._permission.replaced and not self._warned:
             self._warned = True
-            logger.error(REPLACED, self._state.path)
+            logger.error(ROLLBACK_MESSAGE, self._state.path)
 
     def grant(self, shown: str | None) -> bool:
         """Notes consent to every survey, with the text that was shown or explains it, and draws the schedules.
@@ -285,7 +281,7 @@ class Device:
         with transaction as connection:
             if not checksum.holds(connection, self._id):
                 self._permission.damaged = True
-                raise StateError(checksum.BROKEN)
+                raise StateError(Silence.DAMAGED)
             yield connection
             checksum.renew(connection, self._id)
 
@@ -341,11 +337,12 @@ class Device:
         most = here
         if plan is None and agreed and silent is None:  # kept consent: it is taken up with the next tick
             most = survey.lifetime_epsilon
-        elif plan and plan.silent in (None, schedule.REPLACED):
+        elif plan and plan.silent in (None, Silence.ROLLED_BACK):
             # where the ledger may be an old one, what was spent is known only to be at most what was set aside
             most = plan.reserved
         coming = plan.next_answer(survey, self._clock().date()) if plan and silent is None else None
-        return SurveyStatus(survey.id, survey.version, agreed, silent, before + here, before + most, withdrew, coming)
+        reason = None if silent is None else str(silent)  # a plain string for the app
+        return SurveyStatus(survey.id, survey.version, agreed, reason, before + here, before + most, withdrew, coming)
 
     def _withdrew(self, connection: sqlite3.Connection, survey: Survey) -> bool:
         answer = consent.receipt(connection, self._id, survey)
@@ -356,15 +353,15 @@ class Device:
     ) -> str | None:
         today = self._clock().date()
         if plan is not None and plan.silent:
-            return CLOCK_AHEAD if plan.silent == schedule.ENDED and today <= survey.ends else plan.silent
+            return Silence.CLOCK_AHEAD if plan.silent == Silence.ENDED and today <= survey.ends else plan.silent
         if withdrew:
-            return WITHDREW
+            return Silence.WITHDRAWN
         if not agreed:
-            return NO_CONSENT
+            return Silence.NO_CONSENT
         if today > survey.ends:
-            return schedule.ENDED
+            return Silence.ENDED
         if plan is not None and survey.epoch.start(today).toordinal() < plan.seen:
-            return CLOCK
+            return Silence.CLOCK_BACK
         if over_ceiling or (plan is not None and not plan.reserved):
-            return CEILING
+            return Silence.OVER_CEILING
         return None

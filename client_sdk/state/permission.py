@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from hushtally.client_sdk.opt_out import switched_off
-from hushtally.client_sdk.state import checksum, consent, rollback, schedule
+from hushtally.client_sdk.state import consent, rollback, schedule
+from hushtally.client_sdk.state.silence import Silence
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.vocabulary import EventVocabulary
 
@@ -45,7 +46,7 @@ class Permission:
 
     def stopped(self) -> str | None:
         """Why nothing may be recorded, answered or sent here, whatever the customer agreed to; None while it may."""
-        return switched_off() or (checksum.BROKEN if self.damaged else None)
+        return switched_off() or (str(Silence.DAMAGED) if self.damaged else None)
 
     def permit(self, connection: sqlite3.Connection) -> Permit:
         """What may be recorded now."""
@@ -76,7 +77,7 @@ class Permission:
         today, silent = self.today(), schedule.silent(connection, self._device)
         standing = consent.standing(connection, self._device)
         running = [survey for survey in self._surveys if today <= survey.ends and survey.id in standing]
-        self.replaced = any(silent.get(survey.digest) == schedule.REPLACED for survey in running)
+        self.replaced = any(silent.get(survey.digest) == Silence.ROLLED_BACK for survey in running)
         known = [survey for survey in running if survey.digest not in silent]
         keep = self._keeps(connection)
         return [survey for survey in known if consent.covers(standing, survey, keep)], known

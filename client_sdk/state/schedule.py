@@ -9,12 +9,8 @@ from datetime import date
 
 from hushtally.client_sdk.randomness import Randomness
 from hushtally.client_sdk.state import checksum, erasure, ledger
+from hushtally.client_sdk.state.silence import Silence
 from hushtally.client_sdk.survey import Survey
-
-ENDED = "the survey is over"
-SUPERSEDED = "another version took its place"
-FORGOTTEN = "consent was withdrawn and the permanent answers erased"
-REPLACED = "the state file was copied, restored or replaced"
 
 _DOUBTFUL = "(silent IS NULL AND schedules.doubts < file.doubts)"  # from before the file was found to be another
 
@@ -60,14 +56,16 @@ def find(connection: sqlite3.Connection, device: int, survey: Survey) -> Schedul
     if row is None:
         return None
     questions, phase, reserved, seen, silent, doubtful = row
-    return Schedule(tuple(json.loads(questions)), phase, reserved, seen, REPLACED if doubtful else silent)
+    return Schedule(tuple(json.loads(questions)), phase, reserved, seen, Silence.ROLLED_BACK if doubtful else silent)
 
 
 def silent(connection: sqlite3.Connection, device: int) -> dict[str, str]:
     """The digests of the surveys that the device answers no more, each with the reason."""
     which = f"device = ? AND (silent IS NOT NULL OR {_DOUBTFUL})"
     return dict(
-        connection.execute(f"SELECT digest, coalesce(silent, ?) FROM schedules, file WHERE {which}", (REPLACED, device))
+        connection.execute(
+            f"SELECT digest, coalesce(silent, ?) FROM schedules, file WHERE {which}", (Silence.ROLLED_BACK, device)
+        )
     )
 
 
@@ -115,11 +113,11 @@ def _draw(connection: sqlite3.Connection, device: int, survey: Survey, today: da
         (device, survey.id, survey.version),
     ).fetchone()
     if not newer:
-        _silence(connection, SUPERSEDED, "device = ? AND survey = ?", device, survey.id)
+        _silence(connection, Silence.SUPERSEDED, "device = ? AND survey = ?", device, survey.id)
     connection.execute(  # what was set aside for a version that never answered is free again
         "UPDATE schedules SET reserved = 0 WHERE device = ? AND survey = ? AND silent = ? AND NOT EXISTS"
         " (SELECT 1 FROM ledger WHERE ledger.device = schedules.device AND ledger.digest = schedules.digest)",
-        (device, survey.id, SUPERSEDED),
+        (device, survey.id, Silence.SUPERSEDED),
     )
     doubts = _doubts(connection, survey, today)
     # where it may have been answered from another state of this file, all that it may cost may have been spent
@@ -137,7 +135,7 @@ def _draw(connection: sqlite3.Connection, device: int, survey: Survey, today: da
             seen or 0,
             reserved,
             -1 if doubts is None else doubts,
-            SUPERSEDED if newer and doubts is not None else None,
+            Silence.SUPERSEDED if newer and doubts is not None else None,
             survey.version,
         ),
     )
@@ -172,7 +170,7 @@ def over(connection: sqlite3.Connection, device: int, today: date) -> list[str]:
 
 def close(connection: sqlite3.Connection, device: int, digest: str) -> None:
     """Forgets a survey that is over: its permanent answers, and of what it cost all but the sum."""
-    _silence(connection, ENDED, "device = ? AND digest = ?", device, digest)
+    _silence(connection, Silence.ENDED, "device = ? AND digest = ?", device, digest)
     ledger.sum_up(connection, device, digest)
     # a later version must not answer again in an epoch that this one has answered
     connection.execute("UPDATE schedules SET seen = ends + 1 WHERE device = ? AND digest = ?", (device, digest))
@@ -181,7 +179,7 @@ def close(connection: sqlite3.Connection, device: int, digest: str) -> None:
 def forget(connection: sqlite3.Connection, device: int) -> None:
     """Ends the device's part in surveys with permanent memory: without its answers it could only draw them anew."""
     permanent = "device = ? AND permanent"
-    _silence(connection, FORGOTTEN, permanent, device)
+    _silence(connection, Silence.ANSWERS_ERASED, permanent, device)
     rows = connection.execute(f"SELECT digest FROM schedules WHERE {permanent}", (device,)).fetchall()
     for (digest,) in rows:
         ledger.flatten(connection, device, digest)
@@ -197,7 +195,7 @@ def _doubts(connection: sqlite3.Connection, survey: Survey, today: date) -> int 
     return None if doubts and survey.starts.toordinal() <= doubted else doubts
 
 
-def _silence(connection: sqlite3.Connection, reason: str, which: str, *values: object) -> None:
+def _silence(connection: sqlite3.Connection, reason: Silence, which: str, *values: object) -> None:
     """Silences those that are not yet; the answers that were kept for them are of no more use."""
     found = connection.execute(
         f"SELECT device, digest FROM schedules, file WHERE silent IS NULL AND NOT {_DOUBTFUL} AND {which}", values

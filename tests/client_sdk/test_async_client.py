@@ -70,7 +70,7 @@ def test_a_life(survey: Survey, options: Any) -> None:
             await client.withdraw_consent()
             client.start()
         await client.close()
-        assert (await client.status()).silent == "it was closed"
+        assert (await client.status()).silent == "the client was closed"
 
     asyncio.run(live())
     assert len(recorder.requests) == 1

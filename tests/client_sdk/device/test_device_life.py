@@ -289,7 +289,7 @@ def test_nothing_raises_into_the_app(lab, monkeypatch, caplog):
     client.tick()
     assert client.flush(0) is False
     assert client.receipts() == ()
-    assert client.status() == Status.unread([lab.survey()], "its state cannot be read")
+    assert client.status() == Status.unread([lab.survey()], "the state file cannot be read")
     assert "Habits" in str(client.explain())
     client.grant_consent()
     client.withdraw_consent()
@@ -306,7 +306,7 @@ def test_after_close_every_call_is_quiet(lab):
     client.record("purchase", amount=1)
     client.tick()
     assert client.flush(0) is False
-    assert client.status().silent == "it was closed"
+    assert client.status().silent == "the client was closed"
     assert lab.faults == []
 
 
@@ -403,7 +403,7 @@ def test_every_survey_has_a_status_also_where_the_device_does_nothing(lab, monke
     client.close()
     assert client.status() == Status(off, stands(True, 1.0, 20.0, off), 0, {"delivered": 2})
     monkeypatch.delenv("DO_NOT_TRACK")
-    closed = "it was closed"
+    closed = "the client was closed"
     assert client.status() == Status(closed, stands(True, 1.0, 20.0, closed), 0, {"delivered": 2})
     for path in lab.folder.iterdir():
         path.unlink()
