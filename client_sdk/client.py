@@ -35,6 +35,7 @@ from hushtally.client_sdk.failures import describe_failure
 from hushtally.client_sdk.opt_out import switched_off
 from hushtally.client_sdk.randomness import Randomness, SystemRandomness
 from hushtally.client_sdk.state.consent import Receipt
+from hushtally.client_sdk.state.counters import Fate
 from hushtally.client_sdk.state.file import State
 from hushtally.client_sdk.state.silence import Silence
 from hushtally.client_sdk.survey import Survey
@@ -46,7 +47,6 @@ MOST_LINES = 100  # that a process logs of what is not kept, however many client
 _logged: set[int] = set()
 UNPERMITTED = "record: nothing is kept before consent, or while every survey is silent; status() says why"
 CLOSE_SECONDS = 2.0
-NOT_NAMED, NOT_USABLE = "dropped: not named", "dropped: not usable"  # counters
 
 T = TypeVar("T")
 
@@ -332,17 +332,17 @@ class Client:
         named = permit.named
         if not named.event(event):
             if not self._all_named.event(event):
-                device.drop(permit, NOT_NAMED)
+                device.drop(permit, Fate.NOT_IN_SURVEY)
                 self._warn_of_unnamed("an event", event, self._all_named.events)
             return
         kept: dict[str, float | str] = {}
         for field, value in fields.items():
             if not named.field(event, field):
                 if not self._all_named.field(event, field):
-                    device.drop(permit, NOT_NAMED)
+                    device.drop(permit, Fate.NOT_IN_SURVEY)
                     self._warn_of_unnamed(f"a field of {event!r}", field, self._all_named.fields(event))
             elif required := named.unusable(event, field, value):
-                device.drop(permit, NOT_USABLE)
+                device.drop(permit, Fate.UNUSABLE_VALUE)
                 if self._first_time(event, field):
                     logger.warning("field %s.%s %s; it is dropped", event, field, required)
             else:

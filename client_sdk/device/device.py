@@ -21,6 +21,7 @@ from hushtally.client_sdk.failures import describe_failure
 from hushtally.client_sdk.randomness import Randomness
 from hushtally.client_sdk.state import checksum, consent, counters, erasure, ledger, outbox, schedule
 from hushtally.client_sdk.state.consent import Receipt
+from hushtally.client_sdk.state.counters import Fate
 from hushtally.client_sdk.state.file import State
 from hushtally.client_sdk.state.permission import NOTHING, Permission, Permit
 from hushtally.client_sdk.state.schedule import Schedule
@@ -29,7 +30,6 @@ from hushtally.client_sdk.survey import Survey
 
 logger = logging.getLogger("hushtally")
 
-MISSED = "missed: no working tick"
 
 TICK_SECONDS = 30.0
 LOOK_SECONDS = 1.0  # until `record` looks again whether another process was given consent
@@ -177,7 +177,7 @@ class Device:
         """Keeps an event under a permit that names it."""
         self.journal.add(permit.withdrawals, permit.day, name, fields)
 
-    def drop(self, permit: Permit, why: str) -> None:
+    def drop(self, permit: Permit, why: Fate) -> None:
         """Counts, under a permit, what cannot be kept."""
         self.journal.drop(permit.withdrawals, why)
 
@@ -322,7 +322,7 @@ class Device:
         if plan and self._permission.covers(connection, survey) and not self._over_ceiling(connection):
             missed = answering.missed(connection, self._id, survey, plan, now)
             if missed:
-                counters.add(connection, self._id, MISSED, missed)
+                counters.add(connection, self._id, Fate.MISSED, missed)
 
     def _over_ceiling(self, connection: sqlite3.Connection) -> bool:
         ceiling = self._terms.max_lifetime_epsilon

@@ -12,6 +12,7 @@ from datetime import date
 
 from hushtally.client_sdk.forking import Forking, at_end_of_worker
 from hushtally.client_sdk.state import counters, events
+from hushtally.client_sdk.state.counters import Fate
 from hushtally.client_sdk.state.events import Recorded
 from hushtally.client_sdk.state.file import State, StateBusyError
 from hushtally.client_sdk.state.permission import Permission
@@ -19,7 +20,6 @@ from hushtally.client_sdk.state.permission import Permission
 MOST_BUFFERED = 64
 TRIM_EVERY = 64  # events, until they are counted again
 LONGEST_BUFFERED = 1.0  # seconds, until the next call of any kind
-UNWRITTEN = "dropped: not written"
 
 
 class Journal(Forking):
@@ -37,7 +37,7 @@ class Journal(Forking):
         self._permission = permission
         self._lock = threading.Lock()
         self._buffer: list[tuple[int, Recorded]] = []  # each with how often the device had withdrawn before
-        self._dropped: Counter[tuple[int, str]] = Counter()
+        self._dropped: Counter[tuple[int, Fate]] = Counter()
         self._since = 0.0
         self._untrimmed = TRIM_EVERY
         self._pruned_on: date | None = None
@@ -55,7 +55,7 @@ class Journal(Forking):
         if self._durable or self._due():
             self._write_for_app()
 
-    def drop(self, withdrawals: int, why: str) -> None:
+    def drop(self, withdrawals: int, why: Fate) -> None:
         """Counts what is not kept."""
         with self._lock:
             self._begin()
@@ -83,7 +83,7 @@ class Journal(Forking):
         """Writes what is in memory, and once a day deletes what may be kept no longer; `brief`: see `State.briefly`."""
         today = self._permission.today()
         taken: list[tuple[int, Recorded]] = []
-        dropped: Counter[tuple[int, str]] = Counter()
+        dropped: Counter[tuple[int, Fate]] = Counter()
         try:
             with self._state.briefly() if brief else nullcontext(), self._state.lock() as connection:
                 stale = self._pruned_on != today and self._outdated(connection, today)
@@ -101,7 +101,7 @@ class Journal(Forking):
                 self._buffer[:0] = taken
                 self._dropped.update(dropped)
                 surplus = max(0, len(self._buffer) - MOST_BUFFERED)
-                self._dropped.update((withdrawals, UNWRITTEN) for withdrawals, _ in self._buffer[:surplus])
+                self._dropped.update((withdrawals, Fate.NOT_WRITTEN) for withdrawals, _ in self._buffer[:surplus])
                 del self._buffer[:surplus]
             raise
         with self._lock:
@@ -126,7 +126,7 @@ class Journal(Forking):
                 raise  # else nothing is lost: it is in memory, and written with a later call
 
     def _keep(
-        self, connection: sqlite3.Connection, taken: list[tuple[int, Recorded]], dropped: Counter[tuple[int, str]]
+        self, connection: sqlite3.Connection, taken: list[tuple[int, Recorded]], dropped: Counter[tuple[int, Fate]]
     ) -> None:
         # consent may have been withdrawn in another process, and given again
         now = self._permission.permit(connection)
@@ -139,7 +139,7 @@ class Journal(Forking):
         if self._untrimmed >= TRIM_EVERY:
             trimmed = events.trim(connection, self._device)
             if trimmed:
-                counters.add(connection, self._device, "dropped: too many events", trimmed)
+                counters.add(connection, self._device, Fate.TOO_MANY_EVENTS, trimmed)
             self._untrimmed = 0
 
     def _outdated(self, connection: sqlite3.Connection, today: date) -> bool:

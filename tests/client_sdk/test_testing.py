@@ -150,7 +150,7 @@ class TestWhatIsTold:
             "a field of 'purchase' that no survey names is dropped; Client(strict=True) tells which",
             "field purchase.amount must be a number within 10^12 or a text of at most 100 characters; it is dropped",
         ]
-        assert client.status().counters == {"dropped: not named": 6, "dropped: not usable": 3}
+        assert client.status().counters == {"dropped: not in any survey": 6, "dropped: unusable value": 3}
 
     def test_once_in_a_process_that_opens_a_client_for_every_visit(
         self, make_client: Make, caplog: pytest.LogCaptureFixture

@@ -245,7 +245,7 @@ def test_what_no_survey_names_is_dropped_counted_and_warned_about_once_by_name(l
         f"field purchase.category {vocabulary.REQUIREMENT}; it is dropped",
     ]
     assert b"canary" not in lab.on_disk()
-    assert lab.client().status().counters == {"dropped: not named": 6, "dropped: not usable": 6}
+    assert lab.client().status().counters == {"dropped: not in any survey": 6, "dropped: unusable value": 6}
 
 
 def test_a_text_where_a_survey_sums_is_dropped_and_not_counted_as_0(lab, caplog):
@@ -257,7 +257,7 @@ def test_a_text_where_a_survey_sums_is_dropped_and_not_counted_as_0(lab, caplog)
         "field purchase.amount must be a number, as a survey sums it; it is dropped"
     ]
     assert {fields for (fields,) in lab.rows("SELECT fields FROM events")} == {'{"category": "42"}'}
-    assert lab.client().status().counters == {"dropped: not usable": 3}
+    assert lab.client().status().counters == {"dropped: unusable value": 3}
 
 
 def test_strict_raises_for_what_no_survey_names(lab):

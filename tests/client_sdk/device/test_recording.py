@@ -50,7 +50,7 @@ def test_a_name_of_the_app_is_not_in_its_log(
     for _ in range(3):
         client.record(event, **fields)
     assert told(caplog) == [("WARNING", line)]
-    assert client.status().counters == {"dropped: not named": 3}
+    assert client.status().counters == {"dropped: not in any survey": 3}
 
 
 @pytest.mark.parametrize(("event", "fields", "line"), UNNAMED)
@@ -82,7 +82,7 @@ def test_a_bool_is_dropped_and_what_to_pass_is_said_once(make_client: Make, capl
         client.record("purchase", amount=flag)
     required = f"field purchase.amount {REQUIREMENT} (for a bool pass 1 or 0)"
     assert told(caplog) == [("WARNING", f"{required}; it is dropped")]
-    assert client.status().counters == {"dropped: not usable": 3}
+    assert client.status().counters == {"dropped: unusable value": 3}
     with pytest.raises(ClientError, match=re.escape(f"{required}, got bool")):
         make_client(strict=True).record("purchase", amount=True)
 

@@ -307,7 +307,7 @@ class TestCorrupt:
         assert {end for end, _ in ends} == {
             "",
             "expired",
-            "dropped: damaged",
+            "dropped: damaged reports",
             "the last try failed: the state file is damaged",
         }
         # not told to the last report are wounds of what a report is counted by, and of whose the row is
