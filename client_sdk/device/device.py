@@ -325,8 +325,7 @@ class Device:
                 counters.add(connection, self._id, Fate.MISSED, missed)
 
     def _over_ceiling(self, connection: sqlite3.Connection) -> bool:
-        ceiling = self._terms.max_lifetime_epsilon
-        return ceiling is not None and ledger.committed(connection, self._id) > ceiling + ledger.ROUNDING
+        return not ledger.fits(connection, self._id, self._terms.max_lifetime_epsilon)
 
     def _standing(self, connection: sqlite3.Connection, survey: Survey) -> SurveyStatus:
         plan = schedule.find(connection, self._id, survey)

@@ -93,7 +93,7 @@ def take_up(
     plan = find(connection, device, survey) or _draw(connection, device, survey, today, randomness)
     if plan.reserved or plan.silent:
         return plan
-    if ceiling is None or ledger.committed(connection, device) + survey.lifetime_epsilon <= ceiling + ledger.ROUNDING:
+    if ledger.fits(connection, device, ceiling, survey.lifetime_epsilon):
         _reserve(connection, device, survey)
     return find(connection, device, survey) or plan
 

@@ -27,6 +27,17 @@ def test_the_ceiling_for_all_surveys_refuses_one_that_can_never_fit(lab):
         lab.client(survey, max_lifetime_epsilon=19)
 
 
+def test_a_ceiling_of_exactly_the_lifetime_epsilon_allows_every_answer(lab):
+    """0.1 + 0.1 + 0.1 is more than 0.3 as a float; a device that is refused by rounding would be silent for nothing."""
+    survey = lab.survey(epsilon=0.1, ends="2026-11-04")
+    assert survey.lifetime_epsilon > 0.3
+    client = lab.client(survey, max_epsilon=0.1, max_lifetime_epsilon=0.3)
+    lab.live(client, 3)
+    assert (len(lab.recorder.batches), lab.faults) == (3, [])
+    with pytest.raises(ClientError, match=r"epsilon 0.3 in all; the app allows .* max_lifetime_epsilon = 0.2999999$"):
+        lab.client(survey, max_lifetime_epsilon=0.2999999)
+
+
 def test_two_surveys_that_ask_the_same_add_up_under_the_ceiling(lab):
     """The whole of each is set aside when it is taken up: whether the second answers does not hang on any data."""
     first, second = lab.survey(), lab.survey(id="again")
