@@ -223,11 +223,9 @@ class Client:
         failed is left alone for a while; a tick then does not wait for it at all.
         """
 
-        def tick(device: Device) -> None:
-            device.answer()
-            device.send(timeout)
-
-        self._run("tick", tick, None, even_if_off=True)  # then it only deletes what was kept for long enough
+        self._run(
+            "tick", lambda device: device.tick(timeout), None, even_if_off=True
+        )  # then it only deletes what was kept for long enough
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Sends the answers that are due, for at most `timeout` seconds; whether it is known that none of them is left.
