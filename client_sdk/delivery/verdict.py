@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from hushtally.client_sdk.delivery.transport import Answer
 from hushtally.client_sdk.protocol.report import Batch, Reason, Report
+from hushtally.client_sdk.state.counters import Fate
 
 BUSY = frozenset({429, 503})  # the collector as a whole wants to be left alone
 # what a collector refuses for good; one that has not been told of the survey yet may be, before the epoch is over
@@ -22,7 +23,7 @@ class Verdict:
 
     delivered: int
     again: tuple[Report, ...]
-    lost: Mapping[str, int]
+    lost: Mapping[Fate, int]
 
 
 def judge(answer: Answer, batch: Batch) -> Verdict | None:
@@ -33,7 +34,7 @@ def judge(answer: Answer, batch: Batch) -> Verdict | None:
     if answer.status == 200:
         return _counted(answer.body, batch)
     kind = _kind(answer.body) if 400 <= answer.status < 500 else None
-    return Verdict(0, (), {f"refused: {kind}": len(batch.reports)}) if kind in KINDS else None
+    return Verdict(0, (), {Fate(f"refused: {kind}"): len(batch.reports)}) if kind in KINDS else None
 
 
 def complaint(answer: Answer, batch: Batch) -> str:
@@ -57,7 +58,7 @@ def _counted(body: bytes, batch: Batch) -> Verdict | None:
     if type(accepted) is not int or accepted != len(batch.reports) - len(rejected):
         return None
     again = tuple(batch.reports[index] for index, (_, retryable) in rejected.items() if retryable)
-    lost = Counter(f"rejected: {_reason(reason)}" for reason, retryable in rejected.values() if not retryable)
+    lost = Counter(Fate(f"rejected: {_reason(reason)}") for reason, retryable in rejected.values() if not retryable)
     return Verdict(accepted, again, lost)
 
 

@@ -15,6 +15,7 @@ from hushtally.client_sdk.explain.belief import PRIOR, largest_belief
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.mechanisms import EPSILON_RANGE, Rappor
 from hushtally.client_sdk.survey import Survey
+from hushtally.client_sdk.survey.privacy import within_ceiling
 from hushtally.client_sdk.survey.questions import Question
 from hushtally.simulations.accuracy import (
     CONFIDENCE,
@@ -80,7 +81,7 @@ class Demand:
 
     def allowed(self, rows: Sequence[Outlook]) -> bool:
         """Whether no more is revealed than the ceiling."""
-        return all(row.lifetime_epsilon <= self.ceiling for row in rows)
+        return all(within_ceiling(row.lifetime_epsilon, self.ceiling) for row in rows)
 
     def devices_for(self, survey: Survey, reports: int) -> int:
         """The devices that send so many reports per question and epoch."""

@@ -32,7 +32,7 @@ def habits(*arguments: Any, **figures: Any) -> Survey:
 def _forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a process remembers: failures, as a port may be given out again, and what was logged once."""
     monkeypatch.setattr(sender, "_failing", Backoffs())
-    monkeypatch.setattr("hushtally.client_sdk.client._logged", set())
+    monkeypatch.setattr("hushtally.client_sdk.device.recording._logged", set())
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def test_a_life(survey: Survey, options: Any) -> None:
             await client.withdraw_consent()
             client.start()
         await client.close()
-        assert (await client.status()).silent == "it was closed"
+        assert (await client.status()).silent == "the client was closed"
 
     asyncio.run(live())
     assert len(recorder.requests) == 1
@@ -84,7 +84,7 @@ def test_what_the_app_cannot_mean_is_raised(survey: Survey, options: Any) -> Non
             with pytest.raises(ClientError, match=r"is made by `await AsyncClient\.open\(surveys, \.\.\.\)`"):
                 AsyncClient(survey, **given)
         client = await AsyncClient.open(survey, **options, strict=True)
-        with pytest.raises(ClientError, match="named by no survey"):
+        with pytest.raises(ClientError, match="not in any survey"):
             await client.record("browse")
         await client.close()
 

@@ -399,6 +399,6 @@ def test_a_client_that_was_closed_may_be_called(make_client: Callable[..., Any])
     client.record("purchase")
     client.tick()
     assert client.flush(0.5) is False
-    assert client.status().silent == "it was closed"
+    assert client.status().silent == "the client was closed"
     assert [receipt.granted for receipt in client.receipts()] == [True]
     assert json.dumps(client.explain().as_dict())

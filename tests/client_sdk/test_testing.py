@@ -14,6 +14,7 @@ from hushtally import Client, ClientError, Fault, Survey
 from hushtally.client_sdk import testing as testing_module
 from hushtally.client_sdk.delivery.transport import Answer
 from hushtally.client_sdk.protocol.report import Batch, Report
+from hushtally.client_sdk.survey.vocabulary import REQUIREMENT
 from hushtally.client_sdk.testing import Recorder, ScriptedClock, ScriptedRandomness, SeededRandomness
 
 Make = Callable[..., Client]
@@ -146,11 +147,11 @@ class TestWhatIsTold:
             client.record("browse", page="canary")
             client.record("purchase", colour="canary", amount="x" * 101)
         assert [record.message for record in caplog.records] == [
-            "an event that no survey names is dropped; Client(strict=True) tells which",
-            "a field of 'purchase' that no survey names is dropped; Client(strict=True) tells which",
-            "field purchase.amount must be a number within 10^12 or a text of at most 100 characters; it is dropped",
+            "record: an event that is not in any survey was dropped; Client(strict=True) names it",
+            "record: a field of 'purchase' that is not in any survey was dropped; Client(strict=True) names it",
+            f"record: field purchase.amount {REQUIREMENT}; the value was dropped",
         ]
-        assert client.status().counters == {"dropped: not named": 6, "dropped: not usable": 3}
+        assert client.status().counters == {"dropped: not in any survey": 6, "dropped: unusable value": 3}
 
     def test_once_in_a_process_that_opens_a_client_for_every_visit(
         self, make_client: Make, caplog: pytest.LogCaptureFixture
@@ -169,11 +170,11 @@ class TestWhatIsTold:
     def test_strict_raises_instead(self, make_client: Make) -> None:
         client = make_client(strict=True)
         client.record("purchase", amount=1)
-        with pytest.raises(ClientError, match="'browse' is named by no survey; they name purchase"):
+        with pytest.raises(ClientError, match="'browse' is not in any survey; the surveys use purchase"):
             client.record("browse")
-        with pytest.raises(ClientError, match=r"\[\] is named by no survey"):
+        with pytest.raises(ClientError, match=r"\[\] is not in any survey"):
             client.record([])  # type: ignore[arg-type]
-        with pytest.raises(ClientError, match=r"purchase\.colour is named by no survey"):
+        with pytest.raises(ClientError, match=r"purchase\.colour is not in any survey"):
             client.record("purchase", colour="canary")
         with pytest.raises(ClientError) as failure:
             client.record("purchase", amount="canary" * 20)

@@ -37,6 +37,13 @@ def test_one_under_the_ceilings_is_taken(survey: Survey) -> None:
     assert fetched.digest == survey.digest
 
 
+def test_a_survey_that_costs_exactly_the_ceiling_is_taken(make_survey: Callable[..., Survey]) -> None:
+    """Also if the sum of its epsilons is rounded up: 0.1 + 0.1 + 0.1."""
+    survey = make_survey(epsilon=0.1, days=3)
+    limits: Any = {"max_epsilon": 0.1, "max_lifetime_epsilon": 0.3}
+    assert fetch_survey(URL, "habits", 1, transport=serving(survey.resolved), **limits) == survey
+
+
 def test_the_digest_is_reckoned_not_believed(survey: Survey, make_survey: Callable[..., Survey]) -> None:
     """The server names the pinned digest beside another survey."""
     body = canonical_json({"survey": make_survey(epsilon=2.0).resolved, "digest": survey.digest}).encode()

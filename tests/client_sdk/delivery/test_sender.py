@@ -185,7 +185,11 @@ class TestTwoAtOnce:
         ids = [batch.id for batch in recorder.batches if len(batch.reports) == 3]
         assert len(ids) == 2
         assert len(set(ids)) == 1
-        assert first.status().counters == {"delivered": 1, "put off: not accepted yet": 1, "rejected: epoch_closed": 1}
+        assert first.status().counters == {
+            "delivered": 1,
+            "postponed: not accepted yet": 1,
+            "rejected: epoch_closed": 1,
+        }
         assert first.status().waiting == 1
 
     def test_a_tick_does_not_wait_for_another_thread_that_sends(self, make_client: Make, clock: ScriptedClock) -> None:

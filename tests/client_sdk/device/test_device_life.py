@@ -239,13 +239,13 @@ def test_what_no_survey_names_is_dropped_counted_and_warned_about_once_by_name(l
         client.record("purchase", amount=float("nan"), category="c" * 101)
     client.close()
     assert [record.getMessage() for record in caplog.records] == [
-        "an event that no survey names is dropped; Client(strict=True) tells which",
-        "a field of 'purchase' that no survey names is dropped; Client(strict=True) tells which",
-        f"field purchase.amount {vocabulary.REQUIREMENT}; it is dropped",
-        f"field purchase.category {vocabulary.REQUIREMENT}; it is dropped",
+        "record: an event that is not in any survey was dropped; Client(strict=True) names it",
+        "record: a field of 'purchase' that is not in any survey was dropped; Client(strict=True) names it",
+        f"record: field purchase.amount {vocabulary.REQUIREMENT}; the value was dropped",
+        f"record: field purchase.category {vocabulary.REQUIREMENT}; the value was dropped",
     ]
     assert b"canary" not in lab.on_disk()
-    assert lab.client().status().counters == {"dropped: not named": 6, "dropped: not usable": 6}
+    assert lab.client().status().counters == {"dropped: not in any survey": 6, "dropped: unusable value": 6}
 
 
 def test_a_text_where_a_survey_sums_is_dropped_and_not_counted_as_0(lab, caplog):
@@ -254,17 +254,17 @@ def test_a_text_where_a_survey_sums_is_dropped_and_not_counted_as_0(lab, caplog)
         client.record("purchase", amount="42", category="42")
     client.close()
     assert [record.getMessage() for record in caplog.records] == [
-        "field purchase.amount must be a number, as a survey sums it; it is dropped"
+        "record: field purchase.amount must be a number, as a survey sums it; the value was dropped"
     ]
     assert {fields for (fields,) in lab.rows("SELECT fields FROM events")} == {'{"category": "42"}'}
-    assert lab.client().status().counters == {"dropped: not usable": 3}
+    assert lab.client().status().counters == {"dropped: unusable value": 3}
 
 
 def test_strict_raises_for_what_no_survey_names(lab):
     client = lab.client(strict=True)
     for call, message in [
-        (lambda: client.record("refund"), "event 'refund' is named by no survey; they name purchase"),
-        (lambda: client.record("purchase", colour="red"), "field purchase.colour is named by no survey"),
+        (lambda: client.record("refund"), "event 'refund' is not in any survey; the surveys use purchase"),
+        (lambda: client.record("purchase", colour="red"), "field purchase.colour is not in any survey"),
         (lambda: client.record("purchase", amount=1e13), "field purchase.amount must be a number within 10\\^12 or .*"),
         (
             lambda: client.record("purchase", amount="canary"),
@@ -289,7 +289,7 @@ def test_nothing_raises_into_the_app(lab, monkeypatch, caplog):
     client.tick()
     assert client.flush(0) is False
     assert client.receipts() == ()
-    assert client.status() == Status.unread([lab.survey()], "its state cannot be read")
+    assert client.status() == Status.unread([lab.survey()], "the state file cannot be read")
     assert "Habits" in str(client.explain())
     client.grant_consent()
     client.withdraw_consent()
@@ -306,7 +306,7 @@ def test_after_close_every_call_is_quiet(lab):
     client.record("purchase", amount=1)
     client.tick()
     assert client.flush(0) is False
-    assert client.status().silent == "it was closed"
+    assert client.status().silent == "the client was closed"
     assert lab.faults == []
 
 
@@ -403,7 +403,7 @@ def test_every_survey_has_a_status_also_where_the_device_does_nothing(lab, monke
     client.close()
     assert client.status() == Status(off, stands(True, 1.0, 20.0, off), 0, {"delivered": 2})
     monkeypatch.delenv("DO_NOT_TRACK")
-    closed = "it was closed"
+    closed = "the client was closed"
     assert client.status() == Status(closed, stands(True, 1.0, 20.0, closed), 0, {"delivered": 2})
     for path in lab.folder.iterdir():
         path.unlink()

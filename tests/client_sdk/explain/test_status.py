@@ -35,7 +35,7 @@ def test_it_is_told_in_a_few_lines(make_client: Make, make_survey: Callable[...,
         "habits v1: agreed; next answer in 2026-11-03; epsilon 1 spent of at most 28",
         f"more v1: agreed; next answer in {following}; epsilon 0 spent of at most 2",
         "1 waiting to be sent",
-        "1 dropped: not named",
+        "1 dropped: not in any survey",
         "not delivered: the last try failed: the connection was refused",
     ]
     client.withdraw_consent()

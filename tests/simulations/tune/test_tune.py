@@ -241,6 +241,15 @@ def test_permanent_memory_above_the_ceiling_is_not_cured_by_a_smaller_epsilon(ex
     )
 
 
+def test_an_epsilon_that_reveals_exactly_the_ceiling_is_allowed(example: Path) -> None:
+    """Also if its lifetime epsilon is rounded up: seven answers at epsilon 0.1."""
+    demand = Demand(500_000, ceiling=0.7)
+    found = tune(Definition.load(example), demand, ANYONE, grid=[0.1, 0.2])
+    assert found.outlooks[0.1][0].lifetime_epsilon > 0.7
+    assert demand.allowed(found.outlooks[0.1])
+    assert not demand.allowed(found.outlooks[0.2])
+
+
 @pytest.mark.parametrize("ceiling", [0.0, float("nan"), float("inf")])
 def test_a_ceiling_is_a_number(ceiling: float) -> None:
     with pytest.raises(ArgumentError, match=f"ceiling must be at least 0.01 and finite, got {ceiling:g}"):
