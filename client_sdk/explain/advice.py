@@ -66,8 +66,8 @@ def _large_lifetime_epsilon(survey: Survey) -> list[str]:
         return []
     scope = " for what was answered" if survey.permanent else ""
     return [
-        f"privacy: the lifetime epsilon is {lifetime:g}{scope}: an observer who was {PRIOR:.0%} sure of a segment can"
-        f" become {describe_belief(belief_bound(PRIOR, lifetime))}; {' or '.join(ways_to_lower_epsilon(survey))}"
+        f"privacy: the lifetime epsilon is {lifetime:g}{scope}, so an observer who was {PRIOR:.0%} sure of a segment"
+        f" can become {describe_belief(belief_bound(PRIOR, lifetime))}; {' or '.join(ways_to_lower_epsilon(survey))}"
     ]
 
 

@@ -117,29 +117,29 @@ def permanent(epsilon, changes):
         ([("ends = 2027-05-02", "ends = 2027-06-13")], None),  # 8 answers: epsilon 8
         (
             [("ends = 2027-05-02", "ends = 2027-06-20")],
-            "9: an observer who was 10% sure of a segment can become at most 99.89% sure; lower epsilon or " + OFTEN,
+            "9, so an observer who was 10% sure of a segment can become at most 99.89% sure; lower epsilon or " + OFTEN,
         ),
         (
             [(EVERY, "answers_every = 1 "), ("ends = 2027-05-02", "ends = 2027-03-28")],
-            f"21: {CERTAIN}; lower epsilon or {OFTEN}",
+            f"21, so {CERTAIN}; lower epsilon or {OFTEN}",
         ),
         (
             [(EVERY, "answers_every = 26 "), (EACH, "questions_per_device = 4"), ("epsilon = 1.0", "epsilon = 4")],
-            f"16: {CERTAIN}; lower epsilon or lower questions_per_device",
+            f"16, so {CERTAIN}; lower epsilon or lower questions_per_device",
         ),
         ([permanent(1, 6)], None),
         (
             [permanent(2, 12), (EVERY, "answers_every = 1 ")],
-            f"26 for what was answered: {CERTAIN}; lower epsilon_permanent or follow fewer changes",
+            f"26 for what was answered, so {CERTAIN}; lower epsilon_permanent or follow fewer changes",
         ),
         (
             [permanent(2, 30)],
-            f"14 for what was answered: {CERTAIN}; lower epsilon_permanent or {OFTEN}",
+            f"14 for what was answered, so {CERTAIN}; lower epsilon_permanent or {OFTEN}",
         ),
         (
             [permanent(5, 0), (EACH, "questions_per_device = 2")],
-            "10 for what was answered: an observer who was 10% sure of a segment can become at most 99.96% sure; lower"
-            " epsilon_permanent or lower questions_per_device",
+            "10 for what was answered, so an observer who was 10% sure of a segment can become at most 99.96% sure;"
+            " lower epsilon_permanent or lower questions_per_device",
         ),
     ],
 )

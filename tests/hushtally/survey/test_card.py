@@ -1,7 +1,9 @@
 """The privacy card: what an assessment needs is filled from the survey, and every gap is marked."""
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 from click.testing import CliRunner
@@ -11,7 +13,7 @@ from hushtally.client_sdk.explain.data_use import ARRIVAL_ORDER, DEVICE, data_af
 from hushtally.client_sdk.explain.disclosure import observer_conclusions
 from hushtally.client_sdk.protocol.report import Batch, Report
 from hushtally.client_sdk.survey import Survey
-from hushtally.collector import vacuum, writer
+from hushtally.collector.vacuum import Vacuum
 from hushtally.survey import commands
 from hushtally.survey.card import card
 
@@ -110,10 +112,21 @@ def test_the_card_does_not_claim_that_the_customer_has_the_device():
     assert "it stores the recorded events: of one customer, or of all customers of a web shop or kiosk" in text
 
 
-def test_the_order_of_arrival_is_described_as_the_collector_treats_it():
-    """The consent text and the card use one sentence, with the intervals of the collector."""
-    assert (writer.SETTLE_EVERY, vacuum.EVERY) == (10, 3_600)
-    assert "emptied (every 10 seconds) and its file is rebuilt (normally within an hour)" in ARRIVAL_ORDER
+def test_the_order_of_arrival_is_described_as_the_collector_treats_it(monkeypatch):
+    """The consent text and the card use one sentence; after an hour the collector rebuilds the file in any case."""
+    assert "its file is rebuilt (normally within an hour)" in ARRIVAL_ORDER
+    now = [0.0]
+    monkeypatch.setattr("hushtally.collector.vacuum.monotonic", lambda: now[0])
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE big AS SELECT zeroblob(1000000) AS bytes")
+        rebuilding = Vacuum(connection)
+        assert rebuilding.run()
+        connection.execute("INSERT INTO big VALUES ('one row')")
+        connection.commit()
+        now[0] = 3_599.0
+        assert not rebuilding.due
+        now[0] = 3_601.0
+        assert rebuilding.due
     survey = Survey.parse(EXAMPLE)
     assert sent_data(survey)[-1].endswith(ARRIVAL_ORDER)
     assert f"- {ARRIVAL_ORDER} Both wait while another program reads the database" in card(survey)
