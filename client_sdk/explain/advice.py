@@ -94,7 +94,7 @@ def lag_warnings(survey: Survey) -> list[str]:
     return [
         f"privacy.changes: with permanent memory and changes = {changes},"
         f" {since if changes else 'a device keeps sending its first answer'}: trends are underestimated, and the"
-        " intervals do not reflect that"
+        " intervals do not reflect that; raise changes, or use fresh memory"
     ]
 
 

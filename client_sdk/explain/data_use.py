@@ -60,7 +60,7 @@ def sent_data(survey: Survey) -> list[str]:
         f"{together if survey.privacy.questions_per_device > 1 else ''}.",
         f"Sent with it, not randomized: about you, {cohorts or 'nothing'}; about the answer, survey, version,"
         f" digest, question, {survey.epoch}, and a random number for the delivery.",
-        "The operator's server sees your network address. The collector stores no address and no time of arrival."
+        "The server sees the device's network address. The collector stores no address and no time of arrival."
         f" {ARRIVAL_ORDER}",
     ]
 

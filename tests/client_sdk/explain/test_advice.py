@@ -164,7 +164,7 @@ def test_changes_that_permanent_memory_does_not_follow_are_named(changes, more, 
     """If a customer's answer can change more often than `changes` allows, old answers stand for new ones."""
     expected = (
         f"privacy.changes: with permanent memory and changes = {changes}, {reason}: trends are underestimated, and the"
-        " intervals do not reflect that"
+        " intervals do not reflect that; raise changes, or use fresh memory"
     )
     lines = [line for line in warnings(permanent(1, changes), *more) if line.startswith("privacy.changes")]
     assert lines == ([expected] if reason else [])

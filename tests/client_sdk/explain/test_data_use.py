@@ -57,7 +57,7 @@ def test_everything_that_is_sent_unrandomized_is_named(lab):
 
 def test_what_the_server_sees_and_the_collector_stores_is_named(lab):
     assert sent_data(lab.survey())[3] == (
-        "The operator's server sees your network address. The collector stores no address and no time of arrival."
+        "The server sees the device's network address. The collector stores no address and no time of arrival."
         f" {ARRIVAL_ORDER}"
     )
 

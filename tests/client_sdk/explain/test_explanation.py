@@ -33,7 +33,7 @@ def test_it_says_what_is_asked_why_by_whom_until_when_and_what_is_sent(lab):
         "favourite: the most frequent purchase.category in the last 5 days.",
         "The device answers 2 of the 4 questions in one day out of 5, at most 4 times each.",
         "Sent with it, not randomized: about you, platform (web, ios);",
-        "The operator's server sees your network address. The collector stores no address and no time of arrival.",
+        "The server sees the device's network address. The collector stores no address and no time of arrival.",
         "Nothing is recorded or sent before you agree",
         "You agreed.",
         "Privacy budget spent: epsilon 0 of at most 8.",
