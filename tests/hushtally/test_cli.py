@@ -110,6 +110,39 @@ def test_a_failure_is_one_line():
     assert CliRunner().invoke(main, ["nonsense"]).exit_code == 2
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_exits_with_2_after_a_usage_error(command):
+    done = CliRunner().invoke(main, [command, "--nonsense"])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("Usage: ")
+    assert "--nonsense" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["survey", "check", "none.toml"],
+        ["survey", "explain", "none.toml"],
+        ["survey", "card", "none.toml"],
+        ["survey", "diff", "none.toml", "none.toml"],
+        ["survey", "new", "none/none.toml"],
+        ["serve", "none.toml", "--port", "0"],
+        ["purge", "--database", "none.db"],
+        ["estimate", "none.toml", "--database", "none.db"],
+        ["tune", "none.toml", "--devices", "1000"],
+        ["simulate", "none.toml", "--devices", "1000"],
+        ["audit", "none.toml"],
+    ],
+    ids=" ".join,
+)
+def test_every_command_exits_with_1_and_one_line_if_a_file_is_missing(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, command)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: none")
+    assert done.stderr.count("\n") == 1
+
+
 def test_the_version_is_that_of_the_distribution():
     """`hushtally --version` prints the installed version."""
     assert CliRunner().invoke(main, ["--version"]).output.startswith("hushtally, version 0.1")
