@@ -272,7 +272,7 @@ class Client:
         """
         status = self._look("status", Device.status, None)
         if status is None:
-            return Status.unread(self._surveys, self._why_silent())
+            return Status.unreadable(self._surveys, self._why_silent())
         return status.silenced(self._why_silent()) if self._device is None else status
 
     def _why_silent(self) -> str:

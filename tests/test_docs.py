@@ -104,7 +104,7 @@ def test_the_sdk_in_ten_lines_runs(newcomer, survey):
     )
     assert done.returncode == 0, done.stderr
     assert "How people shop with us (shopping-habits v1)" in done.stdout
-    assert "The customer agreed." in done.stdout
+    assert "You agreed." in done.stdout
     assert (home / ".shop" / "hushtally.db").exists()
 
 

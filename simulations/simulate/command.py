@@ -7,7 +7,7 @@ import click
 from hushtally.aggregator.command import Command
 from hushtally.aggregator.tables import MOST_SHOWN
 from hushtally.aggregator.terminal import console, print_words
-from hushtally.client_sdk.explain.advice import lagging
+from hushtally.client_sdk.explain.advice import lag_warnings
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.survey import Survey
 from hushtally.simulations.accuracy import CONFIDENCE
@@ -101,7 +101,7 @@ def simulate(
     else:
         shown.print_rows(found)
     shown.print_pictures(drawn)
-    for line in lagging(survey):
+    for line in lag_warnings(survey):
         click.echo(f"Warning: {line}", err=True)
 
 

@@ -8,7 +8,7 @@ import click
 
 from hushtally.aggregator.command import Command
 from hushtally.aggregator.terminal import console, print_words
-from hushtally.client_sdk.explain.advice import MUCH, lagging
+from hushtally.client_sdk.explain.advice import ADVISED_LIFETIME_EPSILON, lag_warnings
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.mechanisms import EPSILON_RANGE
 from hushtally.client_sdk.survey import Survey
@@ -40,7 +40,7 @@ from hushtally.simulations.tune.tuning import tune as tune_survey
 @click.option(
     "--ceiling",
     type=Number(EPSILON_RANGE[0]),
-    default=MUCH,
+    default=ADVISED_LIFETIME_EPSILON,
     show_default=True,
     help="The most that a device may reveal in all; `survey check` warns of more than the default.",
 )
@@ -98,7 +98,7 @@ def tune(
         shown.print_rows(found.rows)
         click.echo(words, err=True)
     shown.print_pictures(drawn)
-    for line in lagging(survey):
+    for line in lag_warnings(survey):
         click.echo(f"Warning: {line}", err=True)
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from hushtally.aggregator.errors import ArgumentError
 from hushtally.aggregator.intervals import comparisons, one_sided, simultaneous
-from hushtally.client_sdk.explain.advice import MUCH
-from hushtally.client_sdk.explain.belief import PRIOR, largest_belief
+from hushtally.client_sdk.explain.advice import ADVISED_LIFETIME_EPSILON
+from hushtally.client_sdk.explain.belief import PRIOR, belief_bound
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.mechanisms import EPSILON_RANGE, Rappor
 from hushtally.client_sdk.survey import Survey
@@ -44,7 +44,7 @@ class Demand:
     participation: float = 1.0
     target: float = 0.01
     epochs: int | None = None
-    ceiling: float = MUCH
+    ceiling: float = ADVISED_LIFETIME_EPSILON
     confidence: float = CONFIDENCE
 
     def __post_init__(self) -> None:
@@ -186,8 +186,8 @@ def outlook(survey: Survey, question: Question, demand: Demand, population: Popu
         devices_for_target=demand.devices_for(survey, max(needed, survey.min_reports)),
         plain_equivalent=plain_equivalent(channel, float(shares[widest]), n),
         lifetime_epsilon=lifetime,
-        belief_one_report=largest_belief(PRIOR, question.epsilon),
-        belief_lifetime=largest_belief(PRIOR, lifetime),
+        belief_one_report=belief_bound(PRIOR, question.epsilon),
+        belief_lifetime=belief_bound(PRIOR, lifetime),
         protects=protection(survey, demand.epochs),
         half_widths=dict(zip(question.segments, halves.tolist(), strict=True)),
     )

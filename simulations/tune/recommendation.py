@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hushtally.client_sdk.explain.advice import MUCH, savings
-from hushtally.client_sdk.explain.belief import PRIOR, sureness
+from hushtally.client_sdk.explain.advice import ADVISED_LIFETIME_EPSILON, ways_to_lower_epsilon
+from hushtally.client_sdk.explain.belief import PRIOR, describe_belief
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.mechanisms import EPSILON_RANGE
 from hushtally.client_sdk.survey import Survey
@@ -56,12 +56,12 @@ class Recommendation:
         words += (
             f". A device reveals at most epsilon {rows[0].lifetime_epsilon:g} {self.demand.span(survey)}{about}:"
             f" whoever keeps all these reports and was {PRIOR:.0%} sure of something about its owner can be"
-            f" {sureness(rows[0].belief_lifetime)}."
+            f" {describe_belief(rows[0].belief_lifetime)}."
         )
-        if survey.lifetime_epsilon > MUCH:
+        if survey.lifetime_epsilon > ADVISED_LIFETIME_EPSILON:
             words += (
-                f" `hushtally survey check` warns of more than {MUCH:g}: the whole survey reveals up to"
-                f" {survey.lifetime_epsilon:g}."
+                f" `hushtally survey check` warns of more than {ADVISED_LIFETIME_EPSILON:g}: the whole survey reveals"
+                f" up to {survey.lifetime_epsilon:g}."
             )
         return words
 
@@ -79,7 +79,7 @@ class Recommendation:
         least, survey = next(iter(self.surveys.items()))
         within = f"stays within {self.demand.ceiling:g} {self.demand.span(survey)}"
         revealed = f"up to {self.outlooks[least][0].lifetime_epsilon:g}"
-        ways = savings(survey)
+        ways = ways_to_lower_epsilon(survey)
         if survey.permanent:
             return f"no epsilon {within}: permanent memory reveals {revealed} whatever it is; {' or '.join(ways)}."
         ways[:1] = ["name smaller ones with --epsilon"] * (least > EPSILON_RANGE[0])

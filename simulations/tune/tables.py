@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hushtally.aggregator.tables import percent
-from hushtally.client_sdk.explain.belief import PRIOR, certainty
+from hushtally.client_sdk.explain.belief import PRIOR, format_belief
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.simulations.accuracy import POWER
 from hushtally.simulations.cli.number_format import half
@@ -43,8 +43,8 @@ def _overview(tuning: Tuning) -> Sheet:
             _half_width(max(rows, key=lambda row: row.half_width)),
             f"{max(row.devices_for_target for row in rows):,}",
             f"{rows[0].lifetime_epsilon:g}",
-            certainty(max(row.belief_one_report for row in rows)),
-            certainty(rows[0].belief_lifetime),
+            format_belief(max(row.belief_one_report for row in rows)),
+            format_belief(rows[0].belief_lifetime),
         )
         for epsilon, rows in tuning.outlooks.items()
     ]
@@ -80,7 +80,7 @@ def _memories(tuning: Tuning) -> Sheet:
             f"{rows[0].answers_every}",
             _half_width(max(rows, key=lambda row: row.half_width)),
             f"{rows[0].lifetime_epsilon:g}",
-            certainty(rows[0].belief_lifetime),
+            format_belief(rows[0].belief_lifetime),
             rows[0].protects,
         )
         for rows in tuning.alternatives

@@ -226,7 +226,7 @@ def test_a_collector_that_serves_ever_new_surveys_under_one_version_is_bounded_b
             client.tick()
             clock.advance(hours=12)
         assert client.status().surveys[0].consent
-        assert client.status().surveys[0].most <= 30
+        assert client.status().surveys[0].budget <= 30
         client.close()
     assert len(recorder.reports) == 3  # after which 28 more would be too much
 

@@ -117,7 +117,7 @@ def test_a_permanent_answer_is_not_drawn_anew(lab):
     assert len(lab.recorder.reports) == 2
     (survey,) = client.status().surveys
     assert (survey.consent, survey.silent, survey.spent) == (True, Silence.ANSWERS_ERASED, 6.0)
-    assert "Silent: consent was withdrawn and the permanent answers erased." in str(client.explain())
+    assert "does not answer: consent was withdrawn and the permanent answers erased." in str(client.explain())
     assert lab.rows("SELECT count(*) FROM events") == [(0,)]  # of no use any more
 
 
@@ -134,7 +134,7 @@ def test_a_new_version_needs_new_consent_unless_the_app_says_otherwise(lab, keep
     lab.live(lab.client(), 2)
     client = lab.client(lab.survey(version=2), agreed=False, keep_consent=keep, max_lifetime_epsilon=100)
     (survey,) = client.status().surveys
-    assert survey.most == (2.0 + lab.survey(version=2).lifetime_epsilon if keep else 2.0)
+    assert survey.budget == (2.0 + lab.survey(version=2).lifetime_epsilon if keep else 2.0)
     client.record("purchase", amount=1, category="c1")
     lab.live(client, 2)
     assert [batch.version for batch in lab.recorder.batches] == [1, 1, *([2, 2] if keep else [])]
@@ -239,7 +239,7 @@ def test_a_new_version_supersedes_the_old_one_for_good(lab):
     assert lab.rows("SELECT count(*) FROM answers") == [(0,)]
     lab.live(client, 2)
     (survey,) = client.status().surveys
-    assert (survey.spent, survey.most) == (12.0, 12.0)
+    assert (survey.spent, survey.budget) == (12.0, 12.0)
     client = lab.client(lab.survey(memory="permanent"))
     lab.live(client, 2)
     assert client.status().surveys[0].silent == Silence.SUPERSEDED

@@ -28,7 +28,7 @@ def test_a_survey_from_consent_to_its_end(lab):
     )
     assert {tuple(one.cohort.items()) for one in lab.recorder.reports} == {(("platform", "web"),)}
     (survey,) = client.status().surveys
-    assert (survey.spent, survey.most, survey.silent) == (60.0, 60.0, "the survey is over")
+    assert (survey.spent, survey.budget, survey.silent) == (60.0, 60.0, "the survey is over")
     assert client.status().counters == {"delivered": 60}
     assert lab.rows("SELECT count(*) FROM events") == [(0,)]
     assert lab.faults == []
@@ -289,7 +289,7 @@ def test_nothing_raises_into_the_app(lab, monkeypatch, caplog):
     client.tick()
     assert client.flush(0) is False
     assert client.receipts() == ()
-    assert client.status() == Status.unread([lab.survey()], "the state file cannot be read")
+    assert client.status() == Status.unreadable([lab.survey()], "the state file cannot be read")
     assert "Habits" in str(client.explain())
     client.grant_consent()
     client.withdraw_consent()
@@ -342,8 +342,8 @@ def test_a_client_carries_several_surveys(lab):
     assert [survey.spent for survey in client.status().surveys] == [2.0, 1.0]
     assert lab.rows("SELECT count(*) FROM events") == [(1,)]
     text = str(client.explain())
-    assert "Spent: epsilon 2 of at most 20." in text
-    assert "Spent: epsilon 1 of at most 10." in text
+    assert "Privacy budget spent: epsilon 2 of at most 20." in text
+    assert "Privacy budget spent: epsilon 1 of at most 10." in text
     assert [one.survey for one in client.receipts()] == ["habits", "other"]
 
 
@@ -377,7 +377,7 @@ def test_the_switches_win_over_all(lab, monkeypatch):
         lab.live(client)
         assert client.flush(0) is False
         assert client.status().silent == f"{name} is set"
-        assert "What leaves the device" in str(client.explain())
+        assert "What the device sends" in str(client.explain())
         client.close()
         monkeypatch.setenv(name, "0")
     assert lab.rows("SELECT count(*) FROM events") == [(1,)]

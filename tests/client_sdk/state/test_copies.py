@@ -220,7 +220,7 @@ class TestCopies:
         """What was spent since cannot be known: it counts as all that was set aside."""
         put_back(self.backup, lived.folder)
         found = self.restored(lived)
-        assert (found.silent, found.spent, found.most) == (Silence.ROLLED_BACK, 2.0, 20.0)
+        assert (found.silent, found.spent, found.budget) == (Silence.ROLLED_BACK, 2.0, 20.0)
         assert len(lived.recorder.batches) == 3
 
     @pytest.mark.parametrize("put_back", [copy_over, copy_anew])
@@ -449,7 +449,7 @@ class TestCopies:
             lab.clock.advance(hours=-1)
             copy_over(backup, lab.folder)
             found = self.live(lab, 3)
-            assert (found.silent, found.spent, found.most) == (Silence.ROLLED_BACK, 0.0, 20.0)
+            assert (found.silent, found.spent, found.budget) == (Silence.ROLLED_BACK, 0.0, 20.0)
             assert len(lab.recorder.batches) == 3
             later = lab.survey(id="later", starts="2026-11-07", ends="2026-11-10")
             assert self.live(lab, 6, later, max_lifetime_epsilon=23).silent is not None
@@ -464,7 +464,7 @@ class TestCopies:
         later = lived.survey(id="later", starts="2026-11-09", ends="2026-11-12")
         assert self.live(lived, 2, later, max_lifetime_epsilon=23).silent == Silence.OVER_CEILING
         found = self.live(lived, 2, later, max_lifetime_epsilon=24)
-        assert (found.silent, found.most) == (None, 4.0)
+        assert (found.silent, found.budget) == (None, 4.0)
         assert [batch.survey for batch in lived.recorder.batches[3:]] == ["later"] * 2
 
     def test_a_restored_file_resends_only_the_very_bytes(self, lab):

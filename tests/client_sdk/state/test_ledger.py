@@ -45,8 +45,8 @@ def test_two_surveys_that_ask_the_same_add_up_under_the_ceiling(lab):
     lab.live(client, 3)
     assert {batch.survey for batch in lab.recorder.batches} == {"habits"}
     found = statuses(client)
-    assert (found["habits v1"].spent, found["habits v1"].most, found["habits v1"].silent) == (3.0, 20.0, None)
-    assert (found["again v1"].spent, found["again v1"].most) == (0.0, 0.0)
+    assert (found["habits v1"].spent, found["habits v1"].budget, found["habits v1"].silent) == (3.0, 20.0, None)
+    assert (found["again v1"].spent, found["again v1"].budget) == (0.0, 0.0)
     assert found["again v1"].silent == Silence.OVER_CEILING
     client.close()
     lab.live(lab.client([first, second], max_lifetime_epsilon=40), 1)
@@ -93,7 +93,7 @@ def test_what_was_set_aside_for_a_version_that_never_answered_is_free_again(lab)
     lab.live(client, 2)
     assert [batch.version for batch in lab.recorder.batches] == [2, 2]
     (found,) = client.status().surveys
-    assert (found.silent, found.most) == (None, second.lifetime_epsilon)
+    assert (found.silent, found.budget) == (None, second.lifetime_epsilon)
 
 
 def test_a_new_version_adds_up_with_the_old_one(lab):
@@ -105,8 +105,8 @@ def test_a_new_version_adds_up_with_the_old_one(lab):
     lab.live(client, 2)
     assert [batch.version for batch in lab.recorder.batches] == [1, 1, 1, 2, 2]
     (found,) = client.status().surveys
-    assert (found.spent, found.most) == (5.0, 23.0)
-    assert "Spent: epsilon 5 of at most 23." in str(client.explain())
+    assert (found.spent, found.budget) == (5.0, 23.0)
+    assert "Privacy budget spent: epsilon 5 of at most 23." in str(client.explain())
 
 
 def test_sums_of_epsilons_meet_a_ceiling_that_equals_them(lab):
@@ -186,7 +186,7 @@ class TestPermanentMemory:
             assert len({(client.status().surveys, str(client.explain())) for client in clients}) == 1
             lab.live_together(clients)
         assert [client.status().surveys[0].spent for client in clients] == [6.0, 6.0]
-        assert "Spent: up to epsilon 6 of at most 6." in str(clients[0].explain())
+        assert "Privacy budget spent: up to epsilon 6 of at most 6." in str(clients[0].explain())
         assert lab.rows("SELECT sum(epsilon) FROM ledger GROUP BY device") == [(2.0,), (6.0,)]
 
     def test_reports_repeat_through_restarts(self, lab):

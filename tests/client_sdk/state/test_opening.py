@@ -157,7 +157,7 @@ class TestTheFileIsClosed:
         with Client(survey, **options, on_error=faults.append) as client:
             client.grant_consent()
         assert client.status().surveys[0].consent
-        assert "The customer agreed." in str(client.explain())
+        assert "You agreed." in str(client.explain())
         assert [receipt.granted for receipt in client.receipts()] == [True]
         assert not is_open(options["state"])
         options["state"].write_text("damaged")

@@ -304,7 +304,7 @@ def test_permanent_memory_that_falls_behind_is_said_last(example: Path, tmp_path
         file.write_text(example.read_text(encoding="utf-8").replace('memory = "fresh"', permanent), encoding="utf-8")
         done = CliRunner().invoke(main, [command, str(file), "--devices", "5e4"])
         assert done.exit_code == 0
-        assert done.stderr.endswith("trends are told too small, and no interval shows it\n") == warned
+        assert done.stderr.endswith("the intervals do not reflect that; raise changes, or use fresh memory\n") == warned
 
 
 def test_nothing_published_says_what_it_takes(example: Path) -> None:

@@ -14,8 +14,8 @@ from rich.console import Console
 from hushtally.aggregator.errors import ArgumentError
 from hushtally.cli import main
 from hushtally.client_sdk.explain.advice import advice
-from hushtally.client_sdk.explain.belief import largest_belief, sureness
-from hushtally.client_sdk.explain.explanation import conclusions
+from hushtally.client_sdk.explain.belief import belief_bound, describe_belief
+from hushtally.client_sdk.explain.disclosure import observer_conclusions
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.survey import Survey
 from hushtally.simulations.cli.number_format import half, points
@@ -312,8 +312,8 @@ def test_a_question_with_its_own_epsilon_keeps_it(example: Path) -> None:
 def test_how_sure_an_observer_can_be_is_told_as_a_survey_explains_it(example: Path) -> None:
     """By one rule, which rounds up: what `survey explain` tells the customer, the table says too."""
     survey = Definition.load(example).survey
-    [told] = [line for line in conclusions(survey) if line.startswith("If 10% of customers")]
-    one, every = (sureness(largest_belief(0.1, epsilon)) for epsilon in (1.0, survey.lifetime_epsilon))
+    [told] = [line for line in observer_conclusions(survey) if line.startswith("If 10% of customers")]
+    one, every = (describe_belief(belief_bound(0.1, epsilon)) for epsilon in (1.0, survey.lifetime_epsilon))
     assert every in told
     lines = run(str(example), "--devices", "50000", "--epsilon", "1", "--target", "0.2").stdout.splitlines()
     assert lines[0].endswith(f"was 10% sure of something about its owner can be {every}.")
