@@ -19,16 +19,16 @@ from hushtally.aggregator.tally import Cell, Tally
 from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.error_text import did_you_mean
 from hushtally.client_sdk.errors import SurveyError
-from hushtally.client_sdk.protocol.store_file import no_collector
+from hushtally.client_sdk.protocol.store_file import COUNTS, no_collector
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.differences import changed
 
-TALLIES = """
-    SELECT cell, symbol, count FROM counts
+TALLIES = f"""
+    {COUNTS.select}
     WHERE cell IN (SELECT cell FROM cells WHERE survey = ? AND version = ?)
     ORDER BY cell, symbol
 """
-ROW = np.dtype([("cell", np.int64), ("symbol", np.int64), ("count", np.int64)])
+ROW = np.dtype([(column, np.int64) for column in COUNTS.columns])
 
 
 class Database:
@@ -84,7 +84,8 @@ class Database:
 
     def surveys(self) -> list[tuple[str, int]]:
         """Id and version of every survey it holds, sorted."""
-        return [(str(id), int(version)) for id, version in self._rows("SELECT id, version FROM surveys ORDER BY 1, 2")]
+        sql = "SELECT id, version FROM surveys ORDER BY 1, 2"
+        return [(str(id), int(version)) for id, version in self._rows(sql)]
 
     def survey(self, id: str, version: int | None = None) -> Survey:
         """The survey as the collector stored it, of the newest version unless one is named.

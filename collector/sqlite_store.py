@@ -18,7 +18,16 @@ from sqlite_utils import Database
 
 from hushtally.client_sdk.canonical_json import canonical_json
 from hushtally.client_sdk.errors import SurveyError
-from hushtally.client_sdk.protocol.store_file import COLLECTOR, COLLECTOR_SCHEMA, no_collector
+from hushtally.client_sdk.protocol.store_file import (
+    BATCHES,
+    CELLS,
+    COLLECTOR,
+    COLLECTOR_SCHEMA,
+    COLLECTOR_TABLES,
+    COUNTS,
+    SURVEYS,
+    no_collector,
+)
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.differences import changed
 from hushtally.client_sdk.survey.retention import Retention
@@ -28,35 +37,14 @@ from hushtally.collector.database_file import identity, require_writable, stated
 from hushtally.collector.store import Counted, Erasure, StoreError
 from hushtally.collector.vacuum import Vacuum
 
-_SCHEMA = (
-    """CREATE TABLE surveys (
-        id TEXT NOT NULL, version INTEGER NOT NULL, digest TEXT NOT NULL, definition TEXT NOT NULL,
-        PRIMARY KEY (id, version)
-    ) WITHOUT ROWID""",
-    """CREATE TABLE cells (
-        cell INTEGER NOT NULL PRIMARY KEY,
-        survey TEXT NOT NULL, version INTEGER NOT NULL, question TEXT NOT NULL,
-        cohort TEXT NOT NULL, epoch TEXT NOT NULL,
-        UNIQUE (survey, version, question, cohort, epoch)
-    ) WITHOUT ROWID""",
-    """CREATE TABLE counts (
-        cell INTEGER NOT NULL, symbol INTEGER NOT NULL, count INTEGER NOT NULL,
-        PRIMARY KEY (cell, symbol)
-    ) WITHOUT ROWID""",
-    """CREATE TABLE batches (
-        id BLOB NOT NULL PRIMARY KEY, answer TEXT NOT NULL, expires TEXT NOT NULL
-    ) WITHOUT ROWID""",
-)
 # two cells with one key break the primary key, which is not the conflict that is passed over
-_ADD_CELL = """INSERT INTO cells VALUES (?, ?, ?, ?, ?, ?)
-    ON CONFLICT (survey, version, question, cohort, epoch) DO NOTHING"""
-_ADD_COUNT = """INSERT INTO counts VALUES (?, ?, ?)
-    ON CONFLICT (cell, symbol) DO UPDATE SET count = count + excluded.count"""
+_ADD_CELL = f"{CELLS.insert} ON CONFLICT (survey, version, question, cohort, epoch) DO NOTHING"
+_ADD_COUNT = f"{COUNTS.insert} ON CONFLICT (cell, symbol) DO UPDATE SET count = count + excluded.count"
 
 
 def _create(database: Database) -> None:
-    for statement in _SCHEMA:
-        database.execute(statement)
+    for table in COLLECTOR_TABLES:
+        database.execute(table.create)
 
 
 # also counts of a survey that is not there are held, and not forgotten
@@ -167,7 +155,7 @@ class SqliteStore:
         ).fetchone()
         if known is None:
             row = (survey.id, survey.version, survey.digest, canonical_json(survey.resolved))
-            self._database.execute("INSERT INTO surveys VALUES (?, ?, ?, ?)", row)
+            self._database.execute(SURVEYS.insert, row)
         elif known[0] != survey.digest:
             held = _readable(known[1])
             raise StoreError(
@@ -224,7 +212,7 @@ class SqliteStore:
             _ADD_COUNT,
             sorted((cell.key, symbol, count) for cell, symbols in counts.items() for symbol, count in symbols.items()),
         )
-        connection.executemany("INSERT INTO batches VALUES (?, ?, ?)", sorted(batches))
+        connection.executemany(BATCHES.insert, sorted(batches))
 
     def purge(self, today: date) -> list[Erasure]:
         """See Store. Rows are overwritten; a copy that SQLite had moved, or has in the log, goes as it is settled."""

@@ -12,21 +12,15 @@ import pytest
 
 from hushtally.aggregator.tally import Cell, Tally
 from hushtally.client_sdk.canonical_json import canonical_json
-from hushtally.client_sdk.protocol.store_file import COLLECTOR
+from hushtally.client_sdk.protocol.store_file import (
+    CELLS,
+    COLLECTOR,
+    COLLECTOR_SCHEMA,
+    COLLECTOR_TABLES,
+    COUNTS,
+    SURVEYS,
+)
 from hushtally.client_sdk.survey import Survey
-
-SCHEMA = f"""
-    CREATE TABLE surveys(
-        id TEXT, version INTEGER, digest TEXT, definition TEXT, PRIMARY KEY(id, version)
-    ) WITHOUT ROWID;
-    CREATE TABLE cells(
-        cell INTEGER PRIMARY KEY, survey TEXT, version INTEGER, question TEXT, cohort TEXT, epoch TEXT,
-        UNIQUE(survey, version, question, cohort, epoch)
-    );
-    CREATE TABLE counts(cell INTEGER, symbol INTEGER, count INTEGER, PRIMARY KEY(cell, symbol)) WITHOUT ROWID;
-    PRAGMA application_id = {COLLECTOR};
-    PRAGMA user_version = 1;
-"""
 
 SURVEY = """
 id = "shop"
@@ -92,16 +86,18 @@ def write_database() -> Write:
         fresh = not path.exists()
         connection = sqlite3.connect(path)
         if fresh:
-            connection.executescript(SCHEMA)
+            for table in COLLECTOR_TABLES:
+                connection.execute(table.create)
+            connection.execute(f"PRAGMA application_id = {COLLECTOR}")
+            connection.execute(f"PRAGMA user_version = {COLLECTOR_SCHEMA}")
         stored = (survey.id, survey.version, survey.digest, json.dumps(survey.resolved))
-        connection.execute("INSERT INTO surveys VALUES (?, ?, ?, ?)", stored)
+        connection.execute(SURVEYS.insert, stored)
         for (question, cohort, epoch), tally in tallies.items():
-            where = (survey.id, survey.version, question, canonical_json(dict(cohort)), epoch)
-            number = connection.execute(
-                "INSERT INTO cells(survey, version, question, cohort, epoch) VALUES (?, ?, ?, ?, ?)", where
-            ).lastrowid
+            (number,) = connection.execute("SELECT count(*) FROM cells").fetchone()
+            row = (number, survey.id, survey.version, question, canonical_json(dict(cohort)), epoch)
+            connection.execute(CELLS.insert, row)
             pairs = zip(tally.symbols.tolist(), tally.counts.tolist(), strict=True)
-            connection.executemany("INSERT INTO counts VALUES (?, ?, ?)", [(number, *pair) for pair in pairs])
+            connection.executemany(COUNTS.insert, [(number, *pair) for pair in pairs])
         connection.commit()
         connection.close()
         return path
