@@ -15,10 +15,11 @@ import numpy as np
 import sqlite_utils
 
 from hushtally.aggregator.errors import DatabaseError
-from hushtally.aggregator.tally import Cell, Tally
+from hushtally.aggregator.tally import Tally
 from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.error_text import did_you_mean
 from hushtally.client_sdk.errors import SurveyError
+from hushtally.client_sdk.protocol.cell import Cell
 from hushtally.client_sdk.protocol.store_file import COUNTS, no_collector
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.differences import changed
@@ -159,7 +160,7 @@ class Database:
         sql = "SELECT cell, question, cohort, epoch FROM cells WHERE survey = ? AND version = ?"
         with self._undamaged(survey):
             for number, question, cohort, epoch in self._rows(sql, survey.id, survey.version):
-                yield number, Cell.of(question, json.loads(cohort), epoch)
+                yield number, Cell.of(survey.id, survey.version, question, json.loads(cohort), epoch)
 
     @contextmanager
     def _undamaged(self, survey: Survey) -> Iterator[None]:

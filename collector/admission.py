@@ -10,10 +10,10 @@ from datetime import date
 from hushtally.client_sdk.canonical_json import canonical_json
 from hushtally.client_sdk.error_text import shown
 from hushtally.client_sdk.errors import BatchError
+from hushtally.client_sdk.protocol.cell import Cell
 from hushtally.client_sdk.protocol.refused import Refused
 from hushtally.client_sdk.protocol.report import MOST_BYTES, Batch, Reason, Report
 from hushtally.client_sdk.survey import Survey
-from hushtally.collector.cell import Cell
 from hushtally.collector.refusal import Refusal
 
 
@@ -81,8 +81,7 @@ def admit(batch: Batch, surveys: Collection[Survey], today: date) -> Admission:
             last = min(survey.accepted_until(survey.epoch.first_day(report.epoch)), horizon)
             expires = last if expires is None else max(expires, last)
         if reason is None:
-            cohort = canonical_json(dict(report.cohort))
-            cell = Cell(survey.id, survey.version, report.question, cohort, report.epoch)
+            cell = Cell.of(survey.id, survey.version, report.question, report.cohort, report.epoch)
             counts.setdefault(cell, Counter())[report.symbol] += 1
     return Admission(batch.id, survey, counts, tuple(rejected), expires)
 

@@ -18,6 +18,7 @@ from sqlite_utils import Database
 
 from hushtally.client_sdk.canonical_json import canonical_json
 from hushtally.client_sdk.errors import SurveyError
+from hushtally.client_sdk.protocol.cell import Cell
 from hushtally.client_sdk.protocol.store_file import (
     BATCHES,
     CELLS,
@@ -32,7 +33,6 @@ from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.differences import changed
 from hushtally.client_sdk.survey.retention import Retention
 from hushtally.collector.admission import Admission
-from hushtally.collector.cell import Cell
 from hushtally.collector.database_file import identity, require_writable, stated
 from hushtally.collector.store import Counted, Erasure, StoreError
 from hushtally.collector.vacuum import Vacuum

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Mapping
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hushtally.aggregator.tally import Cell, Tally
-from hushtally.client_sdk.canonical_json import canonical_json
+from hushtally.aggregator.tally import Tally
+from hushtally.client_sdk.protocol.cell import Cell
 from hushtally.client_sdk.protocol.store_file import (
     CELLS,
     COLLECTOR,
@@ -92,12 +93,11 @@ def write_database() -> Write:
             connection.execute(f"PRAGMA user_version = {COLLECTOR_SCHEMA}")
         stored = (survey.id, survey.version, survey.digest, json.dumps(survey.resolved))
         connection.execute(SURVEYS.insert, stored)
-        for (question, cohort, epoch), tally in tallies.items():
-            (number,) = connection.execute("SELECT count(*) FROM cells").fetchone()
-            row = (number, survey.id, survey.version, question, canonical_json(dict(cohort)), epoch)
-            connection.execute(CELLS.insert, row)
+        for other, tally in tallies.items():
+            cell = replace(other, survey=survey.id, version=survey.version)
+            connection.execute(CELLS.insert, (cell.key, *astuple(cell)))
             pairs = zip(tally.symbols.tolist(), tally.counts.tolist(), strict=True)
-            connection.executemany(COUNTS.insert, [(number, *pair) for pair in pairs])
+            connection.executemany(COUNTS.insert, [(cell.key, *pair) for pair in pairs])
         connection.commit()
         connection.close()
         return path
@@ -114,7 +114,7 @@ def tallies(survey: Survey) -> dict[Cell, Tally]:
         for question in survey.asked:
             for epoch, reports in (("2026-W46", 100), ("2026-W45", 400 + 100 * index)):
                 symbols = rng.integers(0, question.mechanism.symbols, reports)
-                found[Cell.of(question.id, cohort, epoch)] = Tally.of(symbols)
+                found[Cell.of(survey.id, survey.version, question.id, cohort, epoch)] = Tally.of(symbols)
     return found
 
 

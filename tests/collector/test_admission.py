@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from hushtally.client_sdk.errors import SurveyError
+from hushtally.client_sdk.protocol.cell import Cell
 from hushtally.client_sdk.protocol.refused import Refused
 from hushtally.client_sdk.protocol.report import MOST_BYTES, Reason, Report
 from hushtally.client_sdk.survey import Survey
 from hushtally.collector.admission import admit, read
-from hushtally.collector.cell import Cell
 from hushtally.collector.refusal import Refusal
 from hushtally.collector.startup_warnings import require_distinct
 

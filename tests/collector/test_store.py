@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from hushtally.client_sdk import stale_log
+from hushtally.client_sdk.protocol.cell import Cell
 from hushtally.client_sdk.protocol.report import Batch, Report
 from hushtally.client_sdk.protocol.store_file import COLLECTOR, COLLECTOR_SCHEMA
 from hushtally.client_sdk.state.file import State
@@ -27,7 +28,6 @@ from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.epochs import EpochLength
 from hushtally.collector import sqlite_store
 from hushtally.collector.admission import Admission, admit
-from hushtally.collector.cell import Cell
 from hushtally.collector.sqlite_store import MIGRATIONS, SqliteStore
 from hushtally.collector.store import Erasure, StoreError
 
