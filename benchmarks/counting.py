@@ -30,6 +30,7 @@ from hushtally.client_sdk.protocol.report import Batch, Report
 from hushtally.client_sdk.survey import Survey
 from hushtally.collector import writer as writing
 from hushtally.collector.admission import Admission, admit
+from hushtally.collector.housekeeping import Housekeeping
 from hushtally.collector.metrics import Metrics
 from hushtally.collector.sqlite_store import SqliteStore
 from hushtally.collector.writer import Writer
@@ -70,7 +71,8 @@ def through_writer(survey: Survey, admissions: Sequence[Admission], directory: s
     with TemporaryDirectory(dir=directory) as folder, ThreadPoolExecutor(THREADS) as pool:
         store = SqliteStore(Path(folder) / "counts.db")
         store.register([survey])
-        with closing(Writer(store, lambda: TODAY, Metrics([survey]))) as writer:
+        metrics = Metrics([survey])
+        with closing(Writer(store, Housekeeping(store, lambda: TODAY, metrics), metrics)) as writer:
             begin = perf_counter()
             list(pool.map(writer.add, admissions))
             return perf_counter() - begin

@@ -18,6 +18,7 @@ from hushtally.client_sdk.protocol.refused import Refused
 from hushtally.client_sdk.protocol.report import MOST_BYTES
 from hushtally.client_sdk.survey import Survey
 from hushtally.collector.admission import admit, collected, read, too_large
+from hushtally.collector.housekeeping import Housekeeping
 from hushtally.collector.metrics import CONTENT_TYPE, Metrics
 from hushtally.collector.refusal import Refusal
 from hushtally.collector.sqlite_store import SqliteStore
@@ -50,7 +51,7 @@ def create_app(surveys: Sequence[Survey], database: str | Path, *, clock: Callab
         store.close()
         raise
     metrics = Metrics(surveys)
-    writer = Writer(store, clock, metrics)
+    writer = Writer(store, Housekeeping(store, clock, metrics), metrics)
     app = Flask("collector", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES + 1  # a body of unknown length is cut there, and seen to be too large
     app.extensions["hushtally"] = writer

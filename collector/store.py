@@ -23,6 +23,14 @@ class Counted(NamedTuple):
     first: bool
 
 
+def describe_failure(error: Exception) -> str:
+    """A line for the log: the message of a StoreError, of any other error only its type.
+
+    The message of an unexpected error might quote a report.
+    """
+    return str(error) if isinstance(error, StoreError) else type(error).__name__
+
+
 @dataclass(frozen=True)
 class Erasure:
     """What a purge did to the counts of one survey.

@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import date
 from queue import Empty, Full, Queue
-from time import monotonic
 
 from hushtally.client_sdk.protocol.refused import Refused
 from hushtally.collector.admission import Admission
+from hushtally.collector.housekeeping import Housekeeping
 from hushtally.collector.metrics import Metrics
 from hushtally.collector.problem_log import ProblemLog
 from hushtally.collector.refusal import Refusal
-from hushtally.collector.store import Store, StoreError
+from hushtally.collector.store import Store, StoreError, describe_failure
 
 MOST_WAITING = 1_000  # batches in memory; more are told to come later
 MOST_IN_GROUP = 1_000  # batches in one transaction
 PATIENCE = 30.0  # seconds that a request waits for its transaction
 RETRY_AFTER = 5  # seconds
-PURGE_AGAIN = 3_600.0  # seconds after which what could not be erased is tried again
-SETTLE_EVERY = 10.0  # seconds that the store's log may tell of single transactions
-UNSETTLED = 300.0  # seconds that somebody may read, or come back to read, without being complained of
+IDLE_WAKEUP = 10.0  # seconds without a batch after which housekeeping runs
 
-_READ = (
-    f"traces of single batches are left: the log could not be emptied for {UNSETTLED / 60:g} minutes:"
-    " another program has been reading the database since"
-)
 _FORKED = "this process was forked off the one that counts, and cannot: the collector is run by `hushtally serve`"
-
-_log = logging.getLogger("hushtally.collector")
 
 
 @dataclass(frozen=True)
@@ -52,23 +41,18 @@ class Writer:
     """
 
     def __init__(
-        self, store: Store, clock: Callable[[], date], metrics: Metrics, *, most_waiting: int = MOST_WAITING
+        self, store: Store, housekeeping: Housekeeping, metrics: Metrics, *, most_waiting: int = MOST_WAITING
     ) -> None:
         self._store = store
-        self._clock = clock
+        self._housekeeping = housekeeping
         self._metrics = metrics
-        self._tidied: date | None = None
-        self._tidy_again = monotonic()
         self._failed = {True: ProblemLog(), False: ProblemLog()}  # of batches, of trials without any
-        self._unpurged, self._unsettled = ProblemLog(), ProblemLog()
-        self._settled = monotonic()
-        self._settle_again = self._settled + SETTLE_EVERY
         self._closing = False
         self._process = os.getpid()
         self._lost: StoreError | None = None
         self._lock = threading.Lock()
         self._queue: Queue[_Waiting | None] = Queue(most_waiting)
-        self._tidy()
+        housekeeping.purge_if_due()
         self._thread = threading.Thread(target=self._run, name="hushtally-writer", daemon=True)
         self._thread.start()
 
@@ -113,10 +97,10 @@ class Writer:
     def _run(self) -> None:
         try:
             while (group := self._group()) is not None:
-                self._tidy()
+                self._housekeeping.purge_if_due()
                 if group:
                     self._write(group)
-                self._settle()
+                self._housekeeping.checkpoint_if_due()
         finally:
             try:
                 self._store.close()
@@ -127,7 +111,7 @@ class Writer:
         """What waits, in order; None once all was taken and the writer is closing."""
         group: list[_Waiting] = []
         try:
-            waiting = self._queue.get(timeout=SETTLE_EVERY)
+            waiting = self._queue.get(timeout=IDLE_WAKEUP)
             while waiting is not None:
                 group.append(waiting)
                 if len(group) == MOST_IN_GROUP:
@@ -148,7 +132,7 @@ class Writer:
         except Exception as error:
             if admissions:
                 self._metrics.failed()
-            failed.update([f"batches {'are' if admissions else 'would be'} refused: {_told(error)}"])
+            failed.update([f"batches {'are' if admissions else 'would be'} refused: {describe_failure(error)}"])
             for waiting in group:
                 waiting.answer.set_exception(_unavailable("the database refused to count"))
             return
@@ -161,49 +145,6 @@ class Writer:
             if first:
                 self._metrics.admitted(waiting.admission)
             waiting.answer.set_result(answer)
-
-    def _tidy(self) -> None:
-        today = self._clock()
-        if today == self._tidied or monotonic() < self._tidy_again:
-            return
-        problems = set()
-        try:
-            for erasure in self._store.purge(today):
-                if erasure.problem is not None:
-                    problems.add(erasure.problem)
-                elif erasure.epochs:
-                    _log.warning("%s", erasure)
-        except Exception as error:
-            problems = {f"what is over could not be erased: {_told(error)}"}
-        if problems:
-            self._tidy_again = monotonic() + PURGE_AGAIN
-        else:
-            self._tidied = today
-        self._unpurged.update(problems)
-        self._metrics.overdue(len(problems))
-
-    def _settle(self) -> None:
-        if monotonic() < self._settle_again:
-            return
-        problem = None
-        try:
-            settled = self._store.settle()
-        except Exception as error:
-            settled, problem = False, f"traces of single batches are left: {_told(error)}"
-        now = monotonic()
-        self._settle_again = now + SETTLE_EVERY
-        if settled:
-            self._settled = now
-        elif problem is None and now >= self._settled + UNSETTLED:
-            problem = _READ
-        if settled or problem is not None:
-            self._unsettled.update([problem] if problem is not None else [])
-        self._metrics.unsettled(now - self._settled)
-
-
-def _told(error: Exception) -> str:
-    # another error's text might quote a report
-    return str(error) if isinstance(error, StoreError) else type(error).__name__
 
 
 def _unavailable(detail: str) -> Refusal:

@@ -15,8 +15,10 @@ import pytest
 
 from hushtally.client_sdk.protocol.refused import Refused
 from hushtally.client_sdk.survey import Survey
+from hushtally.collector import housekeeping
 from hushtally.collector import writer as module
 from hushtally.collector.admission import Admission, admit
+from hushtally.collector.housekeeping import Housekeeping
 from hushtally.collector.metrics import Metrics
 from hushtally.collector.refusal import Refusal
 from hushtally.collector.store import Counted, Erasure, StoreError
@@ -37,9 +39,6 @@ class Scripted:
         self.first = True
         self.groups: list[int] = []
         self.purged: list[date] = []
-        self.problems: list[str | None] = [None]
-        self.erasures: list[Erasure] = []
-        self.unpurgeable: Exception | None = None
         self.settled = 0
         self.unsettleable: Exception | None = None
         self.read = 0  # so many times somebody reads when it is to settle
@@ -62,9 +61,7 @@ class Scripted:
 
     def purge(self, today: date) -> list[Erasure]:
         self.purged.append(today)
-        if self.unpurgeable is not None:
-            raise self.unpurgeable
-        return [*self.erasures, *(Erasure("habits v1", problem=problem) for problem in self.problems)]
+        return []
 
     def settle(self) -> bool:
         self.settled += 1
@@ -79,7 +76,7 @@ class Scripted:
 
 
 def collect(store: Scripted, clock: Callable[[], date], **options: int) -> Writer:
-    return Writer(store, clock, store.metrics, **options)
+    return Writer(store, Housekeeping(store, clock, store.metrics), store.metrics, **options)
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -171,7 +168,7 @@ def test_what_goes_on_failing_is_told_once(
     store: Scripted, admissions: list[Admission], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """However many batches and probes come; and once more when it is over."""
-    monkeypatch.setattr(module, "SETTLE_EVERY", 0.0)
+    monkeypatch.setattr(housekeeping, "CHECKPOINT_INTERVAL", 0.0)
     store.unsettleable = StoreError("no log")
     writer = collect(store, lambda: TODAY)
     store.go.set()
@@ -220,7 +217,8 @@ def test_each_new_day_is_purged_and_the_log_settled(
     store: Scripted, admissions: list[Admission], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once at the start and once on every new day; a log is emptied some time after what it tells of."""
-    monkeypatch.setattr(module, "SETTLE_EVERY", 0.01)
+    monkeypatch.setattr(module, "IDLE_WAKEUP", 0.01)
+    monkeypatch.setattr(housekeeping, "CHECKPOINT_INTERVAL", 0.01)
     days = [TODAY]
     writer = collect(store, lambda: days[-1])
     store.go.set()
@@ -236,77 +234,12 @@ def test_a_log_that_somebody_reads_is_emptied_later(
     store: Scripted, admissions: list[Admission], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a further batch, as what was erased must not stay there."""
-    monkeypatch.setattr(module, "SETTLE_EVERY", 0.01)
+    monkeypatch.setattr(module, "IDLE_WAKEUP", 0.01)
+    monkeypatch.setattr(housekeeping, "CHECKPOINT_INTERVAL", 0.01)
     store.read = 3
     writer = collect(store, lambda: TODAY)
     until(lambda: store.settled == 4)
     writer.close()
-
-
-def test_who_reads_for_long_is_told_of_once(
-    store: Scripted, admissions: list[Admission], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """After five minutes, as the log then grows without an end; the metric tells for how long; and when it is over."""
-    now = [0.0]
-    monkeypatch.setattr(module, "monotonic", lambda: now[0])
-    store.go.set()
-    store.read = 10**9
-    writer = collect(store, lambda: TODAY)
-
-    def settle(time: float) -> list[str]:
-        settled = store.settled
-        now[0] = time
-        writer.check()
-        until(lambda: store.settled == settled + 1)
-        writer.check()
-        text = store.metrics.text(True)
-        assert f"hushtally_unsettled_seconds {0 if store.settled > store.read else round(time)}\n" in text
-        return [record.getMessage() for record in caplog.records]
-
-    problem = (
-        "traces of single batches are left: the log could not be emptied for 5 minutes:"
-        " another program has been reading the database since"
-    )
-    assert settle(10.0) == settle(299.0) == []
-    assert settle(310.0) == settle(10_000.0) == [f"{problem}; told once"]
-    store.read = 0
-    assert settle(10_010.0) == settle(10_020.0) == [f"{problem}; told once", f"no longer: {problem}"]
-    writer.close()
-
-
-def test_an_error_is_not_over_while_somebody_reads(
-    store: Scripted, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Nobody knows until it was tried again."""
-    monkeypatch.setattr(module, "SETTLE_EVERY", 0.0)
-    store.go.set()
-    store.read = 10**9
-    store.unsettleable = StoreError("no room")
-    writer = collect(store, lambda: TODAY)
-    writer.check()
-    until(lambda: len(caplog.records) == 1)
-    store.unsettleable = None
-    settled = store.settled
-    until(lambda: store.settled > settled + 2)
-    assert [record.getMessage() for record in caplog.records] == [
-        "traces of single batches are left: no room; told once"
-    ]
-    writer.close()
-
-
-def test_every_erasure_is_told(store: Scripted, caplog: pytest.LogCaptureFixture) -> None:
-    """An officer wants the proof, and an operator a trace of a clock that was wrong; a day without any is none."""
-    store.erasures = [
-        Erasure("habits v1", ("2026-W40", "2026-W41"), date(2026, 12, 1)),
-        Erasure("habits v2", ("2026-W41",)),
-        Erasure("habits v3"),
-    ]
-    store.problems = []
-    collect(store, lambda: TODAY).close()
-    assert [record.getMessage() for record in caplog.records] == [
-        "habits v1: erased the counts of 2 epochs, 2026-W40 to 2026-W41; the next counts are due on 2026-12-01",
-        "habits v2: erased the counts of 2026-W41; nothing is kept",
-    ]
 
 
 def test_a_process_that_is_forked_off_refuses(store: Scripted, admissions: list[Admission]) -> None:
@@ -334,51 +267,6 @@ def test_a_process_that_is_forked_off_refuses(store: Scripted, admissions: list[
     assert said == [f"{why}; told once", why, why]
     assert writer.add(admissions[0]) == admissions[0].batch
     writer.close()
-
-
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        (None, ["the counts of habits v1 could not be erased: why"]),
-        (StoreError("database is locked"), ["what is over could not be erased: database is locked"]),
-        (RuntimeError("canary"), ["what is over could not be erased: RuntimeError"]),
-    ],
-)
-def test_a_purge_that_fails_is_told_once_and_waits(
-    error: Exception | None,
-    said: list[str],
-    store: Scripted,
-    admissions: list[Admission],
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """Not in every group of batches; an hour later it is tried again in silence; once it went well, a new day's is."""
-    hour = [0.0]
-    monkeypatch.setattr(module, "monotonic", lambda: hour[0])
-    store.unpurgeable = error
-    store.problems = [None, "the counts of habits v1 could not be erased: why"]
-    days = [TODAY]
-    store.go.set()
-    writer = collect(store, lambda: days[-1])
-    for admission in admissions[:5]:
-        writer.add(admission)
-    assert len(store.purged) == 1
-    assert "hushtally_erasures_overdue 1\n" in store.metrics.text(True)
-    hour[0] = module.PURGE_AGAIN
-    writer.add(admissions[5])
-    assert len(store.purged) == 2
-    assert [record.getMessage() for record in caplog.records] == [f"{line}; told once" for line in said]
-    store.unpurgeable, store.problems = None, [None]
-    hour[0] *= 2
-    writer.add(admissions[6])
-    writer.add(admissions[7])
-    assert "hushtally_erasures_overdue 0\n" in store.metrics.text(True)
-    assert len(store.purged) == 3
-    days.append(TODAY + timedelta(days=1))
-    writer.add(admissions[8])
-    writer.close()
-    assert store.purged == [TODAY] * 3 + [days[-1]]
-    assert [record.getMessage() for record in caplog.records[1:]] == [f"no longer: {line}" for line in said]
 
 
 def test_the_metrics_follow_the_transactions(store: Scripted, admissions: list[Admission]) -> None:
