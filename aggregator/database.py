@@ -20,7 +20,7 @@ from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.error_text import did_you_mean
 from hushtally.client_sdk.errors import SurveyError
 from hushtally.client_sdk.protocol.cell import Cell
-from hushtally.client_sdk.protocol.store_file import COUNTS, no_collector
+from hushtally.client_sdk.protocol.store_file import COUNTS, collector_problem
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.differences import changed
 
@@ -79,7 +79,7 @@ class Database:
     def _check(self) -> None:
         application = self._rows("PRAGMA application_id")[0][0]
         version = self._rows("PRAGMA user_version")[0][0]
-        problem = no_collector(application if version else 0, version)
+        problem = collector_problem(application if version else 0, version)
         if problem:
             raise DatabaseError(f"{self.path} {problem}")
 

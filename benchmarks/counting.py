@@ -67,7 +67,7 @@ def made(survey: Survey, size: int, source: Random) -> list[Batch]:
 
 def through_writer(survey: Survey, admissions: Sequence[Admission], directory: str, group: int) -> float:
     """Seconds until all batches are answered, at most `group` to a commit."""
-    writing.MOST_IN_GROUP = group
+    writing.MAX_IN_GROUP = group
     with TemporaryDirectory(dir=directory) as folder, ThreadPoolExecutor(THREADS) as pool:
         store = SqliteStore(Path(folder) / "counts.db")
         store.register([survey])

@@ -15,9 +15,10 @@ PURGE_RETRY = 3_600.0  # seconds until a purge that failed is tried again
 CHECKPOINT_INTERVAL = 10.0  # seconds between checkpoints
 LONGEST_READ = 300.0  # seconds for which another program may delay checkpoints before that is logged
 
-_READ = (
-    f"traces of single batches are left: the log could not be emptied for {LONGEST_READ / 60:g} minutes:"
-    " another program has been reading the database since"
+_NOT_CLEARED = "the disk still shows in which order batches arrived"
+_READER = (
+    f"{_NOT_CLEARED}: another program has been reading the database for {LONGEST_READ / 60:g} minutes,"
+    " and the write-ahead log cannot be emptied; end that program"
 )
 
 _log = logging.getLogger("hushtally.collector")
@@ -26,10 +27,11 @@ _log = logging.getLogger("hushtally.collector")
 class Housekeeping:
     """Purges a store once a day, and checkpoints it every CHECKPOINT_INTERVAL seconds.
 
-    Only one thread may call it. Failures are logged and shown in the metrics; no method raises one.
+    Only one thread may call it. A failure is logged and shown in the metrics; it raises nothing.
     """
 
     def __init__(self, store: Store, clock: Callable[[], date], metrics: Metrics) -> None:
+        """clock: returns today's day in UTC."""
         self._store = store
         self._clock = clock
         self._metrics = metrics
@@ -39,7 +41,7 @@ class Housekeeping:
         self._next_checkpoint = self._checkpointed + CHECKPOINT_INTERVAL
 
     def purge_if_due(self) -> None:
-        """Purges at the first call and on each new day; after a failure, retries once in PURGE_RETRY seconds."""
+        """Purges the store at the first call and on each new day; after a failure, waits PURGE_RETRY seconds."""
         today = self._clock()
         if today == self._purged or monotonic() < self._next_purge:
             return
@@ -51,29 +53,29 @@ class Housekeeping:
                 elif erasure.epochs:
                     _log.warning("%s", erasure)
         except Exception as error:
-            problems = {f"what is over could not be erased: {describe_failure(error)}"}
+            problems = {f"expired counts could not be erased: {describe_failure(error)}"}
         if problems:
             self._next_purge = monotonic() + PURGE_RETRY
         else:
             self._purged = today
         self._purge_problems.update(problems)
-        self._metrics.overdue(len(problems))
+        self._metrics.set_overdue_erasures(len(problems))
 
     def checkpoint_if_due(self) -> None:
-        """Checkpoints the store; logs a failure at once, and another program's read after LONGEST_READ seconds."""
+        """Checkpoints the store; logs a failure at once, and a read by another program after LONGEST_READ seconds."""
         if monotonic() < self._next_checkpoint:
             return
         problem = None
         try:
-            done = self._store.settle()
+            done = self._store.checkpoint()
         except Exception as error:
-            done, problem = False, f"traces of single batches are left: {describe_failure(error)}"
+            done, problem = False, f"{_NOT_CLEARED}: {describe_failure(error)}"
         now = monotonic()
         self._next_checkpoint = now + CHECKPOINT_INTERVAL
         if done:
             self._checkpointed = now
         elif problem is None and now >= self._checkpointed + LONGEST_READ:
-            problem = _READ
+            problem = _READER
         if done or problem is not None:
             self._checkpoint_problems.update([problem] if problem is not None else [])
-        self._metrics.unsettled(now - self._checkpointed)
+        self._metrics.set_checkpoint_age(now - self._checkpointed)

@@ -66,12 +66,12 @@ BATCHES = Table(
 COLLECTOR_TABLES = (SURVEYS, CELLS, COUNTS, BATCHES)
 
 
-def no_collector(application: int, version: int) -> str | None:
-    """Why a file with this application id and user version is not a collector's database; None if it is one."""
+def collector_problem(application: int, version: int) -> str | None:
+    """Why a file with this application id and user version is not a usable collector's database; None if it is."""
     if application == DEVICE:
-        return "is a device's state file, no collector's database"
+        return "is a device's state file, not a collector's database"
     if application != COLLECTOR:
-        return "is no hushtally database"
+        return "is not a hushtally database"
     if version > COLLECTOR_SCHEMA:
-        return f"was written by a newer hushtally (schema {version}, this one knows {COLLECTOR_SCHEMA})"
+        return f"was written by a newer hushtally (schema {version}; this version supports {COLLECTOR_SCHEMA})"
     return None

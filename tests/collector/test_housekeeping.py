@@ -27,7 +27,7 @@ class Lab:
         self.purge_error: Exception | None = None
         self.checkpoints = 0
         self.checkpoint_error: Exception | None = None
-        self.somebody_reads = False
+        self.another_program_reads = False
         self.metrics = Metrics([survey])
         self.housekeeping: Housekeeping
 
@@ -37,11 +37,11 @@ class Lab:
             raise self.purge_error
         return self.erasures
 
-    def settle(self) -> bool:
+    def checkpoint(self) -> bool:
         self.checkpoints += 1
         if self.checkpoint_error is not None:
             raise self.checkpoint_error
-        return not self.somebody_reads
+        return not self.another_program_reads
 
     def purge_if_due_at(self, time: float) -> None:
         self.time = time
@@ -82,8 +82,8 @@ def test_every_erasure_is_logged(lab: Lab, caplog: pytest.LogCaptureFixture) -> 
     ]
     lab.housekeeping.purge_if_due()
     assert logged(caplog) == [
-        "habits v1: erased the counts of 2 epochs, 2026-W40 to 2026-W41; the next counts are due on 2026-12-01",
-        "habits v2: erased the counts of 2026-W41; nothing is kept",
+        "habits v1: erased the counts of 2 epochs, 2026-W40 to 2026-W41; the next erasure is due on 2026-12-01",
+        "habits v2: erased the counts of 2026-W41; nothing is left",
     ]
 
 
@@ -91,8 +91,8 @@ def test_every_erasure_is_logged(lab: Lab, caplog: pytest.LogCaptureFixture) -> 
     ("error", "line"),
     [
         (None, "the counts of habits v1 could not be erased: why"),
-        (StoreError("database is locked"), "what is over could not be erased: database is locked"),
-        (RuntimeError("canary"), "what is over could not be erased: RuntimeError"),
+        (StoreError("database is locked"), "expired counts could not be erased: database is locked"),
+        (RuntimeError("canary"), "expired counts could not be erased: RuntimeError"),
     ],
 )
 def test_a_purge_that_fails_is_logged_once_and_retried_an_hour_later(
@@ -113,7 +113,7 @@ def test_a_purge_that_fails_is_logged_once_and_retried_an_hour_later(
     assert "hushtally_erasures_overdue 1\n" in lab.metrics.text(True)
     lab.purge_if_due_at(PURGE_RETRY)
     assert len(lab.purges) == 2
-    assert logged(caplog) == [f"{line}; told once"]
+    assert logged(caplog) == [f"{line} (logged once)"]
     lab.purge_error, lab.erasures = None, []
     for time in (2 * PURGE_RETRY, 3 * PURGE_RETRY, 4 * PURGE_RETRY):
         lab.purge_if_due_at(time)
@@ -121,7 +121,7 @@ def test_a_purge_that_fails_is_logged_once_and_retried_an_hour_later(
     lab.day += timedelta(days=1)
     lab.purge_if_due_at(5 * PURGE_RETRY)
     assert lab.purges == [TODAY] * 3 + [lab.day]
-    assert logged(caplog) == [f"{line}; told once", f"no longer: {line}"]
+    assert logged(caplog) == [f"{line} (logged once)", f"resolved: {line}"]
 
 
 def test_a_store_is_checkpointed_every_ten_seconds(lab: Lab) -> None:
@@ -133,20 +133,22 @@ def test_a_store_is_checkpointed_every_ten_seconds(lab: Lab) -> None:
 def test_a_long_read_is_logged_once(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
     """After five minutes, because the log then grows without a limit; the metric shows for how long, and its end."""
     problem = (
-        "traces of single batches are left: the log could not be emptied for 5 minutes:"
-        " another program has been reading the database since"
+        "the disk still shows in which order batches arrived: another program has been reading the database for"
+        " 5 minutes, and the write-ahead log cannot be emptied; end that program"
     )
-    lab.somebody_reads = True
+    lab.another_program_reads = True
 
     def log_at(time: float) -> list[str]:
         lab.checkpoint_if_due_at(time)
-        assert f"hushtally_unsettled_seconds {round(time) if lab.somebody_reads else 0}\n" in lab.metrics.text(True)
+        assert f"hushtally_unsettled_seconds {round(time) if lab.another_program_reads else 0}\n" in lab.metrics.text(
+            True
+        )
         return logged(caplog)
 
     assert log_at(10.0) == log_at(LONGEST_READ - 1) == []
-    assert log_at(310.0) == log_at(10_000.0) == [f"{problem}; told once"]
-    lab.somebody_reads = False
-    assert log_at(10_010.0) == log_at(10_020.0) == [f"{problem}; told once", f"no longer: {problem}"]
+    assert log_at(310.0) == log_at(10_000.0) == [f"{problem} (logged once)"]
+    lab.another_program_reads = False
+    assert log_at(10_010.0) == log_at(10_020.0) == [f"{problem} (logged once)", f"resolved: {problem}"]
 
 
 @pytest.mark.parametrize(
@@ -156,13 +158,13 @@ def test_a_checkpoint_that_fails_is_logged_until_one_succeeds(
     error: Exception, reason: str, lab: Lab, caplog: pytest.LogCaptureFixture
 ) -> None:
     """While another program reads, no checkpoint is tried to its end, so nobody knows whether the problem is over."""
-    line = f"traces of single batches are left: {reason}"
+    line = f"the disk still shows in which order batches arrived: {reason}"
     lab.checkpoint_error = error
     lab.checkpoint_if_due_at(10.0)
-    lab.checkpoint_error, lab.somebody_reads = None, True
+    lab.checkpoint_error, lab.another_program_reads = None, True
     for time in (20.0, 30.0):
         lab.checkpoint_if_due_at(time)
-    assert logged(caplog) == [f"{line}; told once"]
-    lab.somebody_reads = False
+    assert logged(caplog) == [f"{line} (logged once)"]
+    lab.another_program_reads = False
     lab.checkpoint_if_due_at(40.0)
-    assert logged(caplog) == [f"{line}; told once", f"no longer: {line}"]
+    assert logged(caplog) == [f"{line} (logged once)", f"resolved: {line}"]
