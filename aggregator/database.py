@@ -15,20 +15,21 @@ import numpy as np
 import sqlite_utils
 
 from hushtally.aggregator.errors import DatabaseError
-from hushtally.aggregator.tally import Cell, Tally
+from hushtally.aggregator.tally import Tally
 from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.error_text import did_you_mean
 from hushtally.client_sdk.errors import SurveyError
-from hushtally.client_sdk.protocol.store_file import no_collector
+from hushtally.client_sdk.protocol.cell import Cell
+from hushtally.client_sdk.protocol.store_file import COUNTS, collector_problem
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.differences import changed
 
-TALLIES = """
-    SELECT cell, symbol, count FROM counts
+TALLIES = f"""
+    {COUNTS.select}
     WHERE cell IN (SELECT cell FROM cells WHERE survey = ? AND version = ?)
     ORDER BY cell, symbol
 """
-ROW = np.dtype([("cell", np.int64), ("symbol", np.int64), ("count", np.int64)])
+ROW = np.dtype([(column, np.int64) for column in COUNTS.columns])
 
 
 class Database:
@@ -78,13 +79,14 @@ class Database:
     def _check(self) -> None:
         application = self._rows("PRAGMA application_id")[0][0]
         version = self._rows("PRAGMA user_version")[0][0]
-        problem = no_collector(application if version else 0, version)
+        problem = collector_problem(application if version else 0, version)
         if problem:
             raise DatabaseError(f"{self.path} {problem}")
 
     def surveys(self) -> list[tuple[str, int]]:
         """Id and version of every survey it holds, sorted."""
-        return [(str(id), int(version)) for id, version in self._rows("SELECT id, version FROM surveys ORDER BY 1, 2")]
+        sql = "SELECT id, version FROM surveys ORDER BY 1, 2"
+        return [(str(id), int(version)) for id, version in self._rows(sql)]
 
     def survey(self, id: str, version: int | None = None) -> Survey:
         """The survey as the collector stored it, of the newest version unless one is named.
@@ -158,7 +160,7 @@ class Database:
         sql = "SELECT cell, question, cohort, epoch FROM cells WHERE survey = ? AND version = ?"
         with self._undamaged(survey):
             for number, question, cohort, epoch in self._rows(sql, survey.id, survey.version):
-                yield number, Cell.of(question, json.loads(cohort), epoch)
+                yield number, Cell.of(survey.id, survey.version, question, json.loads(cohort), epoch)
 
     @contextmanager
     def _undamaged(self, survey: Survey) -> Iterator[None]:

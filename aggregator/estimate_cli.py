@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from hushtally.aggregator.command import Command
+from hushtally.aggregator.click_command import Command
 from hushtally.aggregator.database import Database
 from hushtally.aggregator.errors import DatabaseError
 from hushtally.aggregator.estimate import CONFIDENCE_RANGE, POPULATIONS

@@ -9,9 +9,10 @@ from datetime import date
 from hushtally.aggregator.errors import ArgumentError, NotEstimableError
 from hushtally.aggregator.estimate import estimate
 from hushtally.aggregator.intervals import Population
-from hushtally.aggregator.tally import Cell, Tally
+from hushtally.aggregator.tally import Tally
 from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.error_text import did_you_mean
+from hushtally.client_sdk.protocol.cell import Cell
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.questions import Question
 
@@ -129,10 +130,10 @@ def _groups(
     survey: Survey, question: Question, tallies: Mapping[Cell, Tally], names: Sequence[str]
 ) -> dict[tuple[str, Group], list[Tally]]:
     groups: dict[tuple[str, Group], list[Tally]] = {}
-    for (of, cohort, epoch), tally in tallies.items():
-        if of == question.id and tally.n:
-            values = dict(cohort)
-            groups.setdefault((epoch, tuple(values[name] for name in names)), []).append(tally)
+    for cell, tally in tallies.items():
+        if cell.question == question.id and tally.n:
+            group = tuple(cell.cohort_values[name] for name in names)
+            groups.setdefault((cell.epoch, group), []).append(tally)
     return groups
 
 
@@ -164,7 +165,7 @@ def _questions(survey: Survey, questions: Iterable[str] | None) -> list[Question
 
 
 def _epochs(tallies: Mapping[Cell, Tally], epochs: Iterable[str] | None) -> set[str]:
-    known = {epoch for _, _, epoch in tallies}
+    known = {cell.epoch for cell in tallies}
     if epochs is None:
         return known
     wanted = set(epochs)

@@ -1,4 +1,4 @@
-"""A summary as a table to read, JSON or CSV."""
+"""A summary as tables on a terminal or in a pipe."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from hushtally.aggregator.share_format import interval_plot, percent, span
 from hushtally.aggregator.summary import Row
 from hushtally.aggregator.terminal import print_table, print_title, print_words, width
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.survey import Survey
 
 MOST_SHOWN = 50  # segments of one table; beyond it the largest are shown
-PICTURE = 24  # characters of the picture of a share and its interval
 LONGEST_SEGMENT = 36
 SHORTEST_SEGMENT = 8
 
@@ -82,7 +82,7 @@ def _last(row: Row, survey: Survey) -> date:
 
 def _print_table(shares: Sequence[Row], console: Console) -> bool:
     """The fullest table that fits; at the worst segments are cut, and then lines broken by the terminal."""
-    table = _table(shares, picture(shares, console)) if console.is_terminal else _table(shares)
+    table = _table(shares, interval_plot(shares, console)) if console.is_terminal else _table(shares)
     if width(table, console) > console.width:
         table = _table(shares)
     consistent = width(table, console) <= console.width
@@ -124,35 +124,5 @@ def _table(
     return table
 
 
-def percent(share: float | None) -> str:
-    """A share as people read it, with the sign kept where any digit is left; '-' for none."""
-    return "-" if share is None else f"{share:z.1%}"
-
-
-def span(low: float | None, high: float | None) -> str:
-    """An interval of shares as it came out, below 0% and above 100% too: so it always holds its estimate."""
-    return "-" if low is None or high is None else f"{percent(low)} to {percent(high)}"
-
-
-def _possible(share: float) -> float:
-    return min(max(share, 0.0), 1.0)
-
-
 def _share(row: Row) -> float:
     return row.estimate or 0.0
-
-
-def picture(shares: Sequence[Row], console: Console) -> Callable[[Row], str]:
-    """A function that draws a share as a dot on its interval; one scale for a table, from 0 to the highest end."""
-    line, dot = ("─", "●") if (console.encoding or "").lower().startswith("utf") else ("-", "o")
-    top = max(_possible(row.high or 0.0) for row in shares) or 1.0
-
-    def column(share: float) -> int:
-        return min(int(_possible(share) / top * PICTURE), PICTURE - 1)
-
-    def draw(row: Row) -> str:
-        low, middle, high = (column(end or 0.0) for end in (row.low, row.estimate, row.high))
-        middle = min(max(middle, low), high)
-        return " " * low + line * (middle - low) + dot + line * (high - middle)
-
-    return draw

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -76,16 +76,3 @@ class Tally:
         dense = np.zeros(last - first, dtype=np.int64)
         dense[self.symbols[begin:end] - first] = self.counts[begin:end]
         return dense
-
-
-class Cell(NamedTuple):
-    """What a tally belongs to: a question, one value of every declared cohort (sorted by name), an epoch."""
-
-    question: str
-    cohort: tuple[tuple[str, str], ...]
-    epoch: str
-
-    @classmethod
-    def of(cls, question: str, cohort: Mapping[str, str], epoch: str) -> Cell:
-        """The cell of a question, a cohort like {"platform": "web"} and an epoch."""
-        return cls(question, tuple(sorted(cohort.items())), epoch)

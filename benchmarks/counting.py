@@ -33,6 +33,7 @@ from hushtally.client_sdk.protocol.report import Batch, Report
 from hushtally.client_sdk.survey import Survey
 from hushtally.collector import writer as writing
 from hushtally.collector.admission import Admission, admit
+from hushtally.collector.housekeeping import Housekeeping
 from hushtally.collector.metrics import Metrics
 from hushtally.collector.sqlite_store import SqliteStore
 from hushtally.collector.writer import Writer
@@ -69,11 +70,12 @@ def random_batches(survey: Survey, size: int, source: Random) -> list[Batch]:
 
 def time_writer(survey: Survey, admissions: Sequence[Admission], directory: str, group: int) -> float:
     """Seconds until all batches are answered, with at most `group` batches per commit."""
-    writing.MOST_IN_GROUP = group
+    writing.MAX_IN_GROUP = group
     with TemporaryDirectory(dir=directory) as folder, ThreadPoolExecutor(THREADS) as pool:
         store = SqliteStore(Path(folder) / "counts.db")
         store.register([survey])
-        with closing(Writer(store, lambda: TODAY, Metrics([survey]))) as writer:
+        metrics = Metrics([survey])
+        with closing(Writer(store, Housekeeping(store, lambda: TODAY, metrics), metrics)) as writer:
             begin = perf_counter()
             list(pool.map(writer.add, admissions))
             return perf_counter() - begin

@@ -17,10 +17,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from hushtally.aggregator.command import Command
+from hushtally.aggregator.click_command import Command
 from hushtally.aggregator.errors import ArgumentError
+from hushtally.aggregator.share_format import interval_plot, percent, span
 from hushtally.aggregator.summary import Row
-from hushtally.aggregator.tables import percent, picture, span
 from hushtally.aggregator.terminal import console, print_table, print_words, width
 from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.explain.wording import counted
@@ -117,7 +117,9 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 def print_lines(question: str, lines: Sequence[Line], console: Console) -> None:
     """The table of a question, with a picture of its intervals on a terminal that has room for it."""
-    drawn = _table(question, lines, picture([line.row for line in lines], console)) if console.is_terminal else None
+    drawn = (
+        _table(question, lines, interval_plot([line.row for line in lines], console)) if console.is_terminal else None
+    )
     print_table(drawn if drawn and width(drawn, console) <= console.width else _table(question, lines, None), console)
 
 

@@ -129,7 +129,7 @@ def _tallied(survey: Survey, database: Path, label: str, today: date) -> dict[st
         tallies = opened.tallies(survey, today)
     found = {}
     for question in survey.asked:
-        tally = Tally.merge(one for (of, _, epoch), one in tallies.items() if (of, epoch) == (question.id, label))
+        tally = Tally.merge(one for cell, one in tallies.items() if (cell.question, cell.epoch) == (question.id, label))
         found[question.id] = Collected.of(question.mechanism, tally)
     return found
 

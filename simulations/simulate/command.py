@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from hushtally.aggregator.command import Command
+from hushtally.aggregator.click_command import Command
 from hushtally.aggregator.tables import MOST_SHOWN
 from hushtally.aggregator.terminal import console, print_words
 from hushtally.client_sdk.explain.advice import lag_warnings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hushtally.aggregator.command import Command
+from hushtally.aggregator.click_command import Command
 from hushtally.aggregator.terminal import console, print_words
 from hushtally.client_sdk.explain.advice import ADVISED_LIFETIME_EPSILON, lag_warnings
 from hushtally.client_sdk.explain.wording import counted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hushtally.aggregator.tables import percent
+from hushtally.aggregator.share_format import percent
 from hushtally.client_sdk.explain.belief import PRIOR, format_belief
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.simulations.accuracy import POWER

@@ -5,30 +5,25 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Mapping
+from dataclasses import astuple, replace
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hushtally.aggregator.tally import Cell, Tally
-from hushtally.client_sdk.canonical_json import canonical_json
-from hushtally.client_sdk.protocol.store_file import COLLECTOR
+from hushtally.aggregator.tally import Tally
+from hushtally.client_sdk.protocol.cell import Cell
+from hushtally.client_sdk.protocol.store_file import (
+    CELLS,
+    COLLECTOR,
+    COLLECTOR_SCHEMA,
+    COLLECTOR_TABLES,
+    COUNTS,
+    SURVEYS,
+)
 from hushtally.client_sdk.survey import Survey
 from survey_builder import AFFINITY, FAVOURITE, ORDERS, PLATFORMS, Table, survey_text
-
-SCHEMA = f"""
-    CREATE TABLE surveys(
-        id TEXT, version INTEGER, digest TEXT, definition TEXT, PRIMARY KEY(id, version)
-    ) WITHOUT ROWID;
-    CREATE TABLE cells(
-        cell INTEGER PRIMARY KEY, survey TEXT, version INTEGER, question TEXT, cohort TEXT, epoch TEXT,
-        UNIQUE(survey, version, question, cohort, epoch)
-    );
-    CREATE TABLE counts(cell INTEGER, symbol INTEGER, count INTEGER, PRIMARY KEY(cell, symbol)) WITHOUT ROWID;
-    PRAGMA application_id = {COLLECTOR};
-    PRAGMA user_version = 1;
-"""
 
 QUESTIONS: list[Table] = [
     {
@@ -75,16 +70,17 @@ def write_database() -> Write:
         fresh = not path.exists()
         connection = sqlite3.connect(path)
         if fresh:
-            connection.executescript(SCHEMA)
+            for table in COLLECTOR_TABLES:
+                connection.execute(table.create)
+            connection.execute(f"PRAGMA application_id = {COLLECTOR}")
+            connection.execute(f"PRAGMA user_version = {COLLECTOR_SCHEMA}")
         stored = (survey.id, survey.version, survey.digest, json.dumps(survey.resolved))
-        connection.execute("INSERT INTO surveys VALUES (?, ?, ?, ?)", stored)
-        for (question, cohort, epoch), tally in tallies.items():
-            where = (survey.id, survey.version, question, canonical_json(dict(cohort)), epoch)
-            number = connection.execute(
-                "INSERT INTO cells(survey, version, question, cohort, epoch) VALUES (?, ?, ?, ?, ?)", where
-            ).lastrowid
+        connection.execute(SURVEYS.insert, stored)
+        for other, tally in tallies.items():
+            cell = replace(other, survey=survey.id, version=survey.version)
+            connection.execute(CELLS.insert, (cell.key, *astuple(cell)))
             pairs = zip(tally.symbols.tolist(), tally.counts.tolist(), strict=True)
-            connection.executemany("INSERT INTO counts VALUES (?, ?, ?)", [(number, *pair) for pair in pairs])
+            connection.executemany(COUNTS.insert, [(cell.key, *pair) for pair in pairs])
         connection.commit()
         connection.close()
         return path
@@ -101,7 +97,7 @@ def tallies(survey: Survey) -> dict[Cell, Tally]:
         for question in survey.asked:
             for epoch, reports in (("2026-W46", 100), ("2026-W45", 400 + 100 * index)):
                 symbols = rng.integers(0, question.mechanism.symbols, reports)
-                found[Cell.of(question.id, cohort, epoch)] = Tally.of(symbols)
+                found[Cell.of(survey.id, survey.version, question.id, cohort, epoch)] = Tally.of(symbols)
     return found
 
 

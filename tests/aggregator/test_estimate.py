@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 from typing import Any
@@ -16,9 +17,10 @@ from hushtally.aggregator.intervals import Population
 from hushtally.aggregator.regression import regress
 from hushtally.aggregator.summary import summarize
 from hushtally.aggregator.support import support_counts
-from hushtally.aggregator.tally import Cell, Tally
+from hushtally.aggregator.tally import Tally
 from hushtally.client_sdk.mechanisms import Affine, Direct, Mechanism, Projective, Rappor, Subset, Weights
 from hushtally.client_sdk.mechanisms.design import Design
+from hushtally.client_sdk.protocol.cell import Cell
 from hushtally.client_sdk.survey import Survey
 
 W = Weights.of(1.0)
@@ -129,7 +131,9 @@ def test_the_summary_groups_by_cohort_and_merges_the_rest(survey: Survey, tallie
         for segment in ("none", "once", "heavy")
     ]
     free = Tally.merge(
-        t for (q, c, e), t in tallies.items() if (q, e) == ("frequency", "2026-W45") and "free" in str(c)
+        tally
+        for cell, tally in tallies.items()
+        if (cell.question, cell.epoch) == ("frequency", "2026-W45") and cell.cohort_values["plan"] == "free"
     )
     found = estimate(survey.question("frequency"), free)
     assert [row.estimate for row in rows[:3]] == found.estimate.tolist()
@@ -152,14 +156,16 @@ def test_rows_say_whether_more_reports_can_come(survey: Survey, tallies: dict[Ce
         rows = summarize(survey, tallies, today=today)
         assert {row.published for row in rows} == {True, False}
         assert {(row.epoch, row.complete) for row in rows} == set(complete.items())
-    of_the_past = summarize(survey, {Cell(q, c, "2020-W01"): tally for (q, c, _), tally in tallies.items()})
+    of_the_past = summarize(survey, {replace(cell, epoch="2020-W01"): tally for cell, tally in tallies.items()})
     assert {row.complete for row in of_the_past} == {True}
 
 
 def test_rows_say_which_shares_are_told_from_zero(survey: Survey, tallies: dict[Cell, Tally]) -> None:
     rows = summarize(survey, tallies, questions=["frequency"])
     first = {row.segment: row.detected for row in rows if row.published}
-    merged = Tally.merge(t for (q, _, e), t in tallies.items() if (q, e) == ("frequency", "2026-W45"))
+    merged = Tally.merge(
+        tally for cell, tally in tallies.items() if (cell.question, cell.epoch) == ("frequency", "2026-W45")
+    )
     found = estimate(survey.question("frequency"), merged)
     assert list(first.values()) == found.detected.tolist()
     assert {row.detected for row in rows if not row.published} == {None}

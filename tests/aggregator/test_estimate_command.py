@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from hushtally.aggregator.tally import Cell, Tally
+from hushtally.aggregator.tally import Tally
 from hushtally.cli import main
+from hushtally.client_sdk.protocol.cell import Cell
 from hushtally.client_sdk.state.file import State
 from hushtally.client_sdk.survey import Survey
 
@@ -217,7 +218,7 @@ def test_a_long_domain_shows_its_largest_segments(
 ) -> None:
     names = ", ".join(f'"c{index}"' for index in range(99))
     survey = Survey.parse(survey_text.replace('"books", "music", "games"', names))
-    cell = Cell.of("affinity", {"platform": "web", "plan": "free"}, "2026-W45")
+    cell = Cell.of("shop", 1, "affinity", {"platform": "web", "plan": "free"}, "2026-W45")
     tally = Tally.of(range(min(survey.question("affinity").mechanism.symbols, 900)))
     database = write_database(tmp_path / "long.db", survey, {cell: tally})
     result = run(database, "shop")

@@ -16,8 +16,9 @@ from hushtally.aggregator.estimate import estimate
 from hushtally.aggregator.intervals import Population
 from hushtally.aggregator.regression import Regression, regress
 from hushtally.aggregator.summary import summarize
-from hushtally.aggregator.tally import Cell, Tally
+from hushtally.aggregator.tally import Tally
 from hushtally.client_sdk.mechanisms import Rappor
+from hushtally.client_sdk.protocol.cell import Cell
 from hushtally.client_sdk.survey import Survey
 
 SMALL = Rappor(3, 4, 2, 3, Fraction(1, 2), Fraction(1, 4), Fraction(3, 4))
@@ -202,7 +203,7 @@ def test_what_cannot_be_told_is_not_published(survey_text: str) -> None:
         "answers_every = 4", 'memory = "permanent"\nepsilon_permanent = 2.1972245773362196\nchanges = 1'
     )
     survey = Survey.parse(text)
-    cell = Cell.of("affinity", {"platform": "web", "plan": "free"}, "2026-W45")
+    cell = Cell.of("shop", 1, "affinity", {"platform": "web", "plan": "free"}, "2026-W45")
     rows = summarize(survey, {cell: Tally.of(range(48), [100] * 48)})
     assert len(rows) == 40
     assert {row.reason for row in rows} == {

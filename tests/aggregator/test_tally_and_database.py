@@ -13,7 +13,8 @@ import pytest
 
 from hushtally.aggregator.database import Database
 from hushtally.aggregator.errors import DatabaseError, EstimateError
-from hushtally.aggregator.tally import Cell, Tally
+from hushtally.aggregator.tally import Tally
+from hushtally.client_sdk.protocol.cell import Cell
 from hushtally.client_sdk.survey import Survey
 
 
