@@ -179,5 +179,5 @@ class Database:
             yield
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
-                raise DatabaseError(f"{self.path} is no hushtally database") from None
+                raise DatabaseError(f"{self.path} is not a hushtally database") from None
             raise DatabaseError(f"{self.path}: cannot be read: {error}") from None

@@ -41,7 +41,7 @@ def _decode(mechanism: Mechanism, tally: Tally) -> Integers:
 
 @_decode.register
 def _permanent(mechanism: Permanent, tally: Tally) -> Integers:
-    return _decode(mechanism.once, tally)
+    return _decode(mechanism.single_report, tally)
 
 
 @_decode.register
@@ -79,7 +79,7 @@ def _pairs(mechanism: Affine, tally: Tally) -> Integers:
     step = max(BLOCK // mechanism.domain, 1)
     for start in range(0, tally.symbols.size, step):
         rows, columns = np.divmod(tally.symbols[start : start + step, None], mechanism.r)
-        inside = mechanism.field.minus(mechanism.product(rows, values), columns) < mechanism.w
+        inside = mechanism.field.subtract(mechanism.product(rows, values), columns) < mechanism.w
         supporting += tally.counts[start : start + step] @ inside
     return supporting
 

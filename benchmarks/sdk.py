@@ -28,7 +28,6 @@ from statistics import mean, median
 from hushtally import Client, Survey
 from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.delivery.http import HttpTransport
-from hushtally.client_sdk.delivery.transport import Answer
 from hushtally.client_sdk.mechanisms import build
 from hushtally.survey.commands import example
 
@@ -126,7 +125,7 @@ def requests(rounds: int = 400) -> None:
 class UnusedTransport:
     """A transport that fails if it is used: no batch is due yet."""
 
-    def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = 0) -> Answer:
+    def request(self, method: str, url: str, body: bytes | None, timeout: float, max_bytes: int = 0) -> Response:
         raise AssertionError("no batch is due")
 
 

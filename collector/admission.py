@@ -12,7 +12,7 @@ from hushtally.client_sdk.error_text import shown
 from hushtally.client_sdk.errors import BatchError
 from hushtally.client_sdk.protocol.cell import Cell
 from hushtally.client_sdk.protocol.refused import Refused
-from hushtally.client_sdk.protocol.report import MOST_BYTES, Batch, Reason, Report
+from hushtally.client_sdk.protocol.report import MAX_BYTES, Batch, Reason, Report
 from hushtally.client_sdk.survey import Survey
 from hushtally.collector.refusal import Refusal
 
@@ -49,7 +49,7 @@ class Admission:
 
 def decode(body: bytes) -> Batch:
     """The batch in the body of a request; raises Refusal if the body is too large or is not a batch."""
-    if len(body) > MOST_BYTES:
+    if len(body) > MAX_BYTES:
         raise too_large()
     try:
         return Batch.decode(body)
@@ -59,7 +59,7 @@ def decode(body: bytes) -> Batch:
 
 def too_large() -> Refusal:
     """The refusal of a body that is larger than any batch."""
-    return Refusal(Refused.TOO_LARGE, f"the body must have at most {MOST_BYTES:,} bytes")
+    return Refusal(Refused.TOO_LARGE, f"the body must have at most {MAX_BYTES:,} bytes")
 
 
 def admit(batch: Batch, surveys: Collection[Survey], today: date) -> Admission:

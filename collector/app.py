@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 from hushtally.client_sdk.canonical_json import canonical_json
 from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.protocol.refused import Refused
-from hushtally.client_sdk.protocol.report import MOST_BYTES
+from hushtally.client_sdk.protocol.report import MAX_BYTES
 from hushtally.client_sdk.survey import Survey
 from hushtally.collector.admission import admit, decode, describe_collected, too_large
 from hushtally.collector.housekeeping import Housekeeping
@@ -52,7 +52,7 @@ def create_app(surveys: Sequence[Survey], database: str | Path, *, clock: Callab
     metrics = Metrics(surveys)
     writer = Writer(store, Housekeeping(store, clock, metrics), metrics)
     app = Flask("collector", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES + 1  # a body of unknown length is cut here, and is then too large
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 1  # a body of unknown length is cut here, and is then too large
     app.extensions["hushtally"] = writer
     app.register_blueprint(_reports(surveys, writer, metrics, clock))
     app.register_blueprint(_surveys(surveys))

@@ -21,7 +21,7 @@ from waitress.task import ErrorTask  # type: ignore[import-untyped]
 from waitress.utilities import RequestEntityTooLarge  # type: ignore[import-untyped]
 
 from hushtally.client_sdk.errors import HushtallyError
-from hushtally.client_sdk.protocol.report import MOST_BYTES
+from hushtally.client_sdk.protocol.report import MAX_BYTES
 from hushtally.collector.problem_log import ProblemLog
 
 try:
@@ -32,7 +32,7 @@ except ImportError:  # Windows has no such limit
 GRACE_PERIOD = 10.0  # seconds that requests may take after the signal
 POLL_INTERVAL = 1.0  # seconds, at most, between checks for a signal and for too many connections
 IDLE_TIMEOUT = 15  # seconds after which an idle connection is closed, because others may need it
-MAX_READ = 2 * MOST_BYTES  # bytes of a body; a larger body is cut off at this size
+MAX_READ = 2 * MAX_BYTES  # bytes of a body; a larger body is cut off at this size
 MAX_CONNECTIONS = 900  # below the usual limit of 1,024 open files
 MIN_CONNECTIONS = 32
 RESERVED_FILES = 64  # open files for everything else: the database, its log, SQLite's temporary files, the threads

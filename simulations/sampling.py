@@ -27,7 +27,7 @@ def draw_supporting(mechanism: Mechanism, holders: Integers, random: np.random.G
     are independent given the truth), for others with the mechanism's own `perturb`. SimulationError where that is
     too much.
     """
-    basis = mechanism.once if isinstance(mechanism, Permanent) else mechanism
+    basis = mechanism.single_report if isinstance(mechanism, Permanent) else mechanism
     if isinstance(basis, Unary):
         p, q = float(mechanism.channel.p), float(mechanism.channel.q)
         supporting: Integers = random.binomial(holders, p) + random.binomial(holders.sum() - holders, q)
@@ -37,7 +37,7 @@ def draw_supporting(mechanism: Mechanism, holders: Integers, random: np.random.G
 
 def draw_tally(mechanism: Mechanism, holders: Integers, random: np.random.Generator) -> Tally:
     """How often each symbol comes when holders[v] devices with the value v each send one; exact, see above."""
-    basis = mechanism.once if isinstance(mechanism, Permanent) else mechanism
+    basis = mechanism.single_report if isinstance(mechanism, Permanent) else mechanism
     if isinstance(basis, Design):
         return _draw_design(mechanism, basis, holders, random)
     n = int(holders.sum())
@@ -62,8 +62,8 @@ def draw_symbols(mechanism: Mechanism, values: Integers, random: np.random.Gener
 
 def _tilt(mechanism: Mechanism, design: Design) -> float:
     """How often a report is one of the symbols that support its value, uniformly; otherwise it is a blank."""
-    blank_rate = float(design.blank_rate)
-    return (float(mechanism.channel.p) - blank_rate) / (1 - blank_rate)
+    baseline_rate = float(design.baseline_rate)
+    return (float(mechanism.channel.p) - baseline_rate) / (1 - baseline_rate)
 
 
 def _draw_design(mechanism: Mechanism, design: Design, holders: Integers, random: np.random.Generator) -> Tally:
@@ -119,7 +119,7 @@ def _symbols(design: Design, values: Integers, index: Integers) -> Integers:
         return values
     if isinstance(design, Affine):
         row, offset = np.divmod(index, design.w)
-        return np.asarray(row * design.r + design.field.minus(design.product(row, values), offset))
+        return np.asarray(row * design.r + design.field.subtract(design.product(row, values), offset))
     if isinstance(design, Subset):
         return np.asarray(_sets_with(design)[values, index])
     assert isinstance(design, Projective)

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from hushtally.client_sdk.delivery.sender import Delivery
+from hushtally.client_sdk.delivery.sender import Sender
 from hushtally.client_sdk.delivery.transport import Transport
 from hushtally.client_sdk.device import answering
 from hushtally.client_sdk.device.journal import Journal
@@ -74,7 +74,7 @@ class Device:
         self._randomness = randomness
         # they know what is permitted, not this device: it is in no cycle, and gone with its file when it is let go
         self._permission = Permission(self._surveys, terms.keep_consent, clock)
-        self.delivery = Delivery(state, self._id, self._surveys, collector, transport, randomness, self._permission)
+        self.delivery = Sender(state, self._id, self._surveys, collector, transport, randomness, self._permission)
         self.journal = Journal(state, self._id, terms.durable, self._permission)
         self._withdrawals: int | None = None  # before the one that is not written yet
         with state.snapshot() as connection:
@@ -129,7 +129,7 @@ class Device:
         """
         self._withdrawals = None
         self._permission.withdrawing = True
-        self.delivery.cut()
+        self.delivery.cancel()
         self._permit = NOTHING
         self.journal.clear()
         with suppress(Exception), self._state.lock() as connection:  # where unknown, it is written in any case
@@ -155,7 +155,7 @@ class Device:
                 self._state.mark()
             for one in self._state.users:  # what other clients of this device are just sending, too
                 if isinstance(one, Device) and one._id == self._id:
-                    one.delivery.cut()
+                    one.delivery.cancel()
         self._state.erase()
         self._state.rebuild()
 
@@ -246,7 +246,7 @@ class Device:
             waiting = outbox.waiting(connection, self._id)
             counted = counters.find(connection, self._id)
         self._apply(facts, today)  # what it says of consent is what `record` goes by
-        status = Status(self._trouble, surveys, len(waiting), counted, self.delivery.trouble(waiting))
+        status = Status(self._trouble, surveys, len(waiting), counted, self.delivery.last_failure(waiting))
         stopped = self._permission.stopped()
         return status.silenced(stopped) if stopped else status
 

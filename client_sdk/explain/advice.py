@@ -9,7 +9,7 @@ from hushtally.client_sdk.explain.belief import PRIOR, belief_bound, describe_be
 from hushtally.client_sdk.explain.ranges import misread_range, unreachable_ranges
 from hushtally.client_sdk.explain.reachability import unreachable_segments
 from hushtally.client_sdk.explain.wording import counted
-from hushtally.client_sdk.mechanisms import EPSILON_RANGE, Rappor, most_symbols_permanent
+from hushtally.client_sdk.mechanisms import EPSILON_RANGE, Rappor, max_symbols_permanent
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.epochs import EpochLength
 from hushtally.client_sdk.survey.fields import row_place
@@ -219,7 +219,7 @@ def _identifying_answers(survey: Survey) -> list[str]:
     return [
         f"{_place(index, question)}.mechanism: with permanent memory, a repeated symbol out of"
         f" {question.mechanism.symbols:,} identifies the device that sent it; auto uses at most"
-        f" {most_symbols_permanent(question.mechanism.domain):,} symbols"
+        f" {max_symbols_permanent(question.mechanism.domain):,} symbols"
         for index, question in enumerate(survey.questions)
         if question.linkable
     ]

@@ -11,7 +11,7 @@ import numpy as np
 from hushtally.client_sdk.mechanisms import Mechanism, PermanentMechanism, Rappor
 from hushtally.client_sdk.mechanisms.base import logarithm
 from hushtally.client_sdk.mechanisms.channel import Channel
-from hushtally.client_sdk.mechanisms.enumeration import TIGHT, distribution, largest_ratio
+from hushtally.client_sdk.mechanisms.enumeration import TOLERANCE, distribution, largest_ratio
 from hushtally.client_sdk.randomness import Randomness
 from hushtally.client_sdk.survey.questions import Question
 from hushtally.simulations.audit.certificate import ENUMERATION, Finding
@@ -80,7 +80,7 @@ def _finding(
         breaches = ["a symbol can rule a value out: the ratio is infinite", *breaches]
     elif epsilon > claimed:
         breaches = [f"it tells {epsilon:.12g}, more than the {claimed:g} claimed", *breaches]
-    elif epsilon < claimed - TIGHT and not isinstance(mechanism, Rappor):  # where hashes collide it tells less
+    elif epsilon < claimed - TOLERANCE and not isinstance(mechanism, Rappor):  # where hashes collide it tells less
         breaches = [f"it tells {epsilon:.12g}, so that accuracy for {claimed:g} is given away", *breaches]
     return Finding(
         question.id, mechanism.label, mechanism.domain, mechanism.symbols, bound, claimed, ENUMERATION,
@@ -104,7 +104,7 @@ def _strays(mechanism: Mechanism, reports: Sequence[Distribution]) -> list[str]:
     channel: Channel = mechanism.channel
     expected = np.where(np.eye(mechanism.domain, dtype=bool), float(channel.p), float(channel.q))
     off = np.abs(rates - expected)
-    if off.max() <= TIGHT:
+    if off.max() <= TOLERANCE:
         return []
     truth, value = np.unravel_index(int(off.argmax()), off.shape)
     return [

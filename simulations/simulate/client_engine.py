@@ -17,7 +17,7 @@ from hushtally.aggregator.database import Database
 from hushtally.aggregator.errors import ArgumentError
 from hushtally.aggregator.tally import Integers, Tally
 from hushtally.client_sdk.client import Client
-from hushtally.client_sdk.delivery.transport import LARGEST_ANSWER, Answer, Transport
+from hushtally.client_sdk.delivery.transport import MAX_RESPONSE_BYTES, Response, Transport
 from hushtally.client_sdk.state.file import State
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.questions import Categories, Question
@@ -55,14 +55,16 @@ class InProcess:
         self.accepted = 0
         self.refused = 0
 
-    def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = LARGEST_ANSWER) -> Answer:
+    def request(
+        self, method: str, url: str, body: bytes | None, timeout: float, max_bytes: int = MAX_RESPONSE_BYTES
+    ) -> Response:
         """See Transport."""
         answer = self._collector.open(url.removeprefix(URL), method=method, data=body, content_type="application/json")
         if answer.status_code == 200:
             self.accepted += answer.get_json()["accepted"]
         else:
             self.refused += 1
-        return Answer(answer.status_code, answer.get_data())
+        return Response(answer.status_code, answer.get_data())
 
 
 def collect(

@@ -27,7 +27,7 @@ class Memories:
     """
 
     def __init__(self, mechanism: Permanent, devices: int, changes: int) -> None:
-        self._once, self._lasting = mechanism.once, mechanism.lasting
+        self._once, self._lasting = mechanism.single_report, mechanism.permanent_draw
         self._gamma = float(mechanism.gamma)
         self._values = np.full((devices, changes + 1), -1)
         self._symbols = np.zeros((devices, changes + 1), dtype=np.int64)
@@ -57,7 +57,11 @@ class Memories:
 def can_remember(question: Question, scenario: Scenario) -> bool:
     """Whether the devices of a scenario fit, and the mechanism draws symbols uniformly from those that support."""
     mechanism = question.mechanism
-    return isinstance(mechanism, Permanent) and isinstance(mechanism.once, Design) and scenario.devices <= MOST_DEVICES
+    return (
+        isinstance(mechanism, Permanent)
+        and isinstance(mechanism.single_report, Design)
+        and scenario.devices <= MOST_DEVICES
+    )
 
 
 def remembered(survey: Survey, question: Question, scenario: Scenario, random: np.random.Generator) -> Iterator[Tally]:

@@ -246,11 +246,14 @@ def test_a_database_that_cannot_be_read_says_why(tmp_path: Path, database: Path)
     connection.close()
     for result, message in (
         (missing, "there is no such database"),
-        (run(text, "shop"), f"Error: {text} is no hushtally database"),
-        (run(other, "shop"), f"Error: {other} is no hushtally database"),
-        (run(device, "shop"), f"Error: {device} is a device's state file, no collector's database"),
+        (run(text, "shop"), f"Error: {text} is not a hushtally database"),
+        (run(other, "shop"), f"Error: {other} is not a hushtally database"),
+        (run(device, "shop"), f"Error: {device} is a device's state file, not a collector's database"),
         (run(tmp_path, "shop"), f"Error: {tmp_path} is a folder, no database"),
-        (run(database, "shop"), "was written by a newer hushtally (schema 2, this one knows 1)"),
+        (
+            run(database, "shop"),
+            "was written by a newer hushtally (schema 2, but this version reads at most 1); upgrade hushtally",
+        ),
     ):
         assert result.exit_code == 1
         assert message in result.stderr

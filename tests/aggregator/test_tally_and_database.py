@@ -116,7 +116,7 @@ def test_reading_leaves_nothing_beside_it(database: Path, survey: Survey) -> Non
         ("UPDATE surveys SET digest = 'f00d'", "the definition of shop v1 does not have its digest"),
         ("DELETE FROM surveys", "has no survey 'shop'; it holds no survey"),
         ("DROP TABLE surveys", "cannot be read: no such table: surveys"),
-        ("PRAGMA user_version = 0", "is no hushtally database"),
+        ("PRAGMA user_version = 0", "is not a hushtally database"),
     ],
 )
 def test_a_damaged_database_is_refused(database: Path, sql: str, message: str) -> None:

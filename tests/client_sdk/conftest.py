@@ -31,7 +31,7 @@ def habits(*arguments: Any, **figures: Any) -> Survey:
 @pytest.fixture(autouse=True)
 def _forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a process remembers: failures, as a port may be given out again, and what was logged once."""
-    monkeypatch.setattr(sender, "_failing", Backoffs())
+    monkeypatch.setattr(sender, "_shared_backoffs", Backoffs())
     monkeypatch.setattr("hushtally.client_sdk.device.recording._logged", set())
 
 

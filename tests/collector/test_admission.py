@@ -13,7 +13,7 @@ import pytest
 from hushtally.client_sdk.errors import SurveyError
 from hushtally.client_sdk.protocol.cell import Cell
 from hushtally.client_sdk.protocol.refused import Refused
-from hushtally.client_sdk.protocol.report import MOST_BYTES, Reason, Report
+from hushtally.client_sdk.protocol.report import MAX_BYTES, Reason, Report
 from hushtally.client_sdk.survey import Survey
 from hushtally.collector.admission import admit, decode
 from hushtally.collector.refusal import Refusal
@@ -131,12 +131,12 @@ MALFORMED = [
     (b"\xff", "the body must be JSON in UTF-8"),
     (b"[" * 100_000, "the body must be JSON in UTF-8"),
     (b"[]", "the batch must be an object"),
-    (b"{}", "the batch lacks batch, survey, version, digest, reports"),
+    (b"{}", "the batch is missing batch, survey, version, digest, reports"),
     ({"device": "d"}, "the batch has an unknown field: 'device'"),
-    ({"batch": "A" * 32}, "batch must be 32 lower-case hex digits"),
+    ({"batch": "A" * 32}, "batch must be 32 lowercase hexadecimal digits"),
     ({"version": "1"}, "version must be an integer from 0 to 2^53 - 1"),
-    ({"reports": []}, "reports must be a list of 1 to 1,000"),
-    ({"reports": [{}]}, "reports[0] lacks question, epoch, cohort, symbol"),
+    ({"reports": []}, "reports must be a list of 1 to 1,000 reports"),
+    ({"reports": [{}]}, "reports[0] is missing question, epoch, cohort, symbol"),
     ({"reports": [{"user": "u"}]}, "reports[0] has an unknown field: 'user'"),
 ]
 
@@ -158,7 +158,7 @@ def test_a_body_that_is_not_a_batch_is_refused(body: Any, detail: str, batches: 
 
 def test_a_body_above_the_limit_is_refused() -> None:
     with pytest.raises(Refusal, match="the body must have at most 262,144 bytes") as caught:
-        decode(b" " * (MOST_BYTES + 1))
+        decode(b" " * (MAX_BYTES + 1))
     assert caught.value.kind.status == 413
 
 

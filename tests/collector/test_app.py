@@ -17,7 +17,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from hushtally.client_sdk.errors import SurveyError
-from hushtally.client_sdk.protocol.report import MOST_BYTES
+from hushtally.client_sdk.protocol.report import MAX_BYTES
 from hushtally.client_sdk.survey import Survey
 from hushtally.collector import app as module
 from hushtally.collector.app import create_app
@@ -81,8 +81,8 @@ def test_a_retry_gets_the_same_response(path: Path, survey: Survey, batches: Any
 
 
 REFUSED = [
-    (b"{}", "application/json", {}, 400, "malformed", "the batch lacks batch, survey, version, digest, reports"),
-    (b"x" * (MOST_BYTES + 1), "application/json", {}, 413, "too_large", "the body must have at most 262,144 bytes"),
+    (b"{}", "application/json", {}, 400, "malformed", "the batch is missing batch, survey, version, digest, reports"),
+    (b"x" * (MAX_BYTES + 1), "application/json", {}, 413, "too_large", "the body must have at most 262,144 bytes"),
     (b"{}", "text/plain", {}, 415, "unsupported_content", "Content-Type must be application/json"),
     (b"{}", None, {}, 415, "unsupported_content", "Content-Type must be application/json"),
     (b"{}", "application/json", {"Content-Encoding": "gzip"}, 415, "unsupported_content", "must not be compressed"),

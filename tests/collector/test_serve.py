@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from hushtally.client_sdk.protocol.refused import Refused
-from hushtally.client_sdk.protocol.report import MOST_BYTES, Batch, Reason, Report
+from hushtally.client_sdk.protocol.report import MAX_BYTES, Batch, Reason, Report
 from hushtally.client_sdk.survey import Survey
 from hushtally.collector.admission import admit
 from hushtally.collector.sqlite_store import SqliteStore
@@ -271,7 +271,7 @@ def test_the_metrics_have_no_label_that_a_sender_chose(start: Start, live: Any, 
     batch = live.batch(live.report(), live.report(), live.report(platform="canary"), live.report("canary"))
     for _ in range(2):
         assert post(process, batch)["accepted"] == 2
-    refused = [b"canary", b" " * (MOST_BYTES + 1), replace(batch, survey="canary").encode()]
+    refused = [b"canary", b" " * (MAX_BYTES + 1), replace(batch, survey="canary").encode()]
     assert [process.request("POST", "/v1/reports", body)[0] for body in refused] == [400, 413, 422]
     assert process.request("POST", "/v1/reports", b"{}", **{"Content-Type": "text/canary"})[0] == 415
     assert process.request("GET", "/v1/surveys/canary/1")[0] == 404

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from hushtally.client_sdk.delivery.transport import Answer
+from hushtally.client_sdk.delivery.transport import Response
 from hushtally.client_sdk.mechanisms import Direct, Permanent
 from hushtally.client_sdk.testing import ScriptedClock, SeededRandomness, accepted
 
@@ -30,7 +30,7 @@ class Line:
         luck = self._source.random()
         if luck < 0.1:
             raise TimeoutError
-        return Answer(503, b"") if luck < 0.2 else accepted(body)
+        return Response(503, b"") if luck < 0.2 else accepted(body)
 
 
 def act(client, source):

@@ -429,6 +429,6 @@ def test_a_withdrawal_cuts_what_other_clients_of_the_device_are_sending(lab, mon
     stranger = lab.client(device="another")
     cut = []
     for name, client in (("first", first), ("second", second), ("stranger", stranger)):
-        monkeypatch.setattr(client._device.delivery, "cut", lambda name=name: cut.append(name))
+        monkeypatch.setattr(client._device.delivery, "cancel", lambda name=name: cut.append(name))
     assert first.withdraw_consent() is True
     assert set(cut) == {"first", "second"}

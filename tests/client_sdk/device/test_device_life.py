@@ -8,13 +8,13 @@ from collections import Counter
 import pytest
 
 from hushtally import Client, ClientError, Survey
-from hushtally.client_sdk.delivery.transport import Answer
+from hushtally.client_sdk.delivery.transport import Response
 from hushtally.client_sdk.explain.status import Status, SurveyStatus
 from hushtally.client_sdk.state import events
 from hushtally.client_sdk.survey import vocabulary
 from hushtally.client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
 
-ACCEPTED = Answer(200, b'{"accepted": 1, "rejected": []}')
+ACCEPTED = Response(200, b'{"accepted": 1, "rejected": []}')
 
 
 def test_a_survey_from_consent_to_its_end(lab):
@@ -113,7 +113,7 @@ def test_the_questions_are_drawn_once_and_uniformly(lab):
 
 def test_a_retry_sends_the_same_bytes(lab, monkeypatch):
     monkeypatch.setattr("hushtally.client_sdk.delivery.backoff.Backoff.remaining", lambda *_: 0.0)
-    lab.recorder = Recorder(TimeoutError(), Answer(503, b""), Answer(200, b"strange"), ACCEPTED)
+    lab.recorder = Recorder(TimeoutError(), Response(503, b""), Response(200, b"strange"), ACCEPTED)
     client = lab.client()
     client.tick()
     lab.clock.advance(seconds=86_399)

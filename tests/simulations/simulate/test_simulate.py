@@ -16,7 +16,7 @@ from scipy.stats import chi2
 
 from hushtally.aggregator.errors import ArgumentError
 from hushtally.cli import main
-from hushtally.client_sdk.delivery.transport import Answer
+from hushtally.client_sdk.delivery.transport import Response
 from hushtally.client_sdk.mechanisms import choose
 from hushtally.client_sdk.survey import Survey
 from hushtally.simulations.accuracy import ONE_SIDED, least_detected, power
@@ -322,9 +322,9 @@ def test_one_report_is_not_many(example: Path) -> None:
 def test_devices_that_fail_are_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
     """A collector that refuses everything: what came is not passed off as what was asked."""
 
-    def refuse(self: InProcess, *request: object, **options: object) -> Answer:
+    def refuse(self: InProcess, *request: object, **options: object) -> Response:
         self.refused += 1
-        return Answer(400, b"{}")
+        return Response(400, b"{}")
 
     monkeypatch.setattr(InProcess, "request", refuse)
     with pytest.raises(SimulationError, match=r"refused by the collector: \d+; reports accepted: 0, counted: 0"):
