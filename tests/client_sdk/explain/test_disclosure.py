@@ -116,10 +116,14 @@ def test_without_a_followed_change_the_bound_has_no_exception(lab, shape):
 
 
 def test_reused_answers_that_identify_a_device_are_named(lab):
-    text = lab.text(memory="permanent", questions=1).replace("categories =", 'mechanism = "oue"\ncategories =')
+    few, many = (
+        Survey.parse(
+            lab.text(memory="permanent", categories=number).replace("categories =", 'mechanism = "oue"\ncategories =')
+        )
+        for number in (3, 39)
+    )
     warning = (
         "have so many possible values that almost no two devices share one. An observer can recognise your reports."
     )
-    assert not any(warning in line for line in observer_conclusions(Survey.parse(text)))
-    many = Survey.parse(text.replace("['c1', 'c2', 'c3']", str([f"c{number}" for number in range(39)])))
+    assert not any(warning in line for line in observer_conclusions(few))
     assert observer_conclusions(many)[-1] == f"The reused answers to q0 {warning}"
