@@ -52,7 +52,7 @@ VERSION = re.compile(r"[0-9]{1,18}")
     default="./hushtally.db",
     show_default=True,
     type=click.Path(path_type=Path),
-    help="The collector's database (HUSHTALLY_DATABASE).",
+    help="The collector's database.",
 )
 def estimate(
     survey: str,
