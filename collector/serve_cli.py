@@ -35,12 +35,12 @@ from hushtally.collector.startup_warnings import accepts_reports
     help="How many requests are processed at the same time.",
 )
 def serve(files: tuple[Path, ...], host: str, port: int, database: Path, threads: int) -> None:
-    """Collect reports for the surveys in FILE....
+    """Collect reports for the surveys in one or more files.
 
-    SIGTERM or SIGINT stops the collector. It finishes the requests that it has begun, and leaves a single database
+    SIGTERM or SIGINT stops the collector: it finishes the requests that it has begun, and leaves a single database
     file. A survey that has ended may be included: its reports are rejected, and its counts are erased when their
-    retention ends. Two collectors may use one database, for example while one replaces the other; every batch is
-    counted exactly once. Put a proxy in front of the collector for TLS.
+    retention ends. Two collectors may use one database, for example while one replaces the other: every batch is
+    counted exactly once. For TLS, put a proxy in front of the collector.
     """
     surveys = _load(files)
     # listen first: a second collector that is started by mistake must not touch the database

@@ -1,4 +1,4 @@
-"""A real database file with the collector's schema, and a survey small enough to see through."""
+"""A small survey, and a database file with the collector's tables."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def survey() -> Survey:
 
 @pytest.fixture
 def write_database() -> Write:
-    """Adds a survey and its tallies to a database file, made if need be, as the collector would."""
+    """Adds a survey and its tallies to a database file, as the collector does; creates a missing file."""
 
     def write(path: Path, survey: Survey, tallies: Mapping[Cell, Tally]) -> Path:
         fresh = not path.exists()
@@ -90,7 +90,7 @@ def write_database() -> Write:
 
 @pytest.fixture
 def tallies(survey: Survey) -> dict[Cell, Tally]:
-    """Two epochs of uniform symbols: every cohort of the first has 400 reports or more, of the second 100."""
+    """Two epochs of uniform symbols: at least 400 reports per cohort in the first epoch, 100 in the second."""
     rng = np.random.default_rng(7)
     found = {}
     for index, cohort in enumerate(survey.all_cohorts()):
