@@ -28,6 +28,7 @@ from statistics import mean, median
 from hushtally import Client, Survey
 from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.delivery.http import HttpTransport
+from hushtally.client_sdk.delivery.transport import Response
 from hushtally.client_sdk.mechanisms import build
 from hushtally.survey.commands import example
 

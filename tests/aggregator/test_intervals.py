@@ -88,12 +88,11 @@ def default(channel: Channel, counts: np.ndarray, n: int) -> Interval:
         (wald, coverage, 0.806, 0.942, 0.953),
         (lambda channel, counts, n: mapped(wilson(counts, n, Z), channel), coverage, 0.941, 0.951, 0.974),
         (lambda channel, counts, n: mapped(clopper_pearson(counts, n, 0.95), channel), coverage, 0.950, 0.956, 0.991),
-        (
+        pytest.param(
             lambda channel, counts, n: respondents_score(channel, counts, n, Z),
             coverage_of_respondents,
-            0.941,
-            0.951,
-            0.976,
+            *(0.941, 0.951, 0.976),
+            marks=pytest.mark.slow,
         ),
     ],
     ids=["wald", "wilson", "clopper_pearson", "respondents"],

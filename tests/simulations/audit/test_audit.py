@@ -70,10 +70,29 @@ def surveyed(mechanism: Mechanism) -> Survey:
     return survey(mechanism.domain, PERMANENT if isinstance(mechanism, Permanent) else FRESH, mechanism)
 
 
+class Meters:
+    """Notes what is shown: the words, the steps announced, and the steps taken."""
+
+    def __init__(self) -> None:
+        self.shown: list[tuple[str, int | None, int]] = []
+
+    @contextmanager
+    def __call__(self, words: str, total: int | None) -> Iterator[Callable[[], object]]:
+        taken: list[int] = []
+        yield lambda: taken.append(1)
+        self.shown.append((words, total, len(taken)))
+
+
 @pytest.fixture(scope="module")
-def permanent() -> Certificate:
-    """An audit of permanent memory."""
-    return audit(survey(3, PERMANENT), trials=1_000, seed=1)
+def audited() -> tuple[Certificate, Meters]:
+    """An audit of permanent memory, and the progress that it showed."""
+    meters = Meters()
+    return audit(survey(3, PERMANENT), trials=1_000, seed=1, progress=meters), meters
+
+
+@pytest.fixture
+def permanent(audited: tuple[Certificate, Meters]) -> Certificate:
+    return audited[0]
 
 
 def test_a_survey_that_keeps_its_word_is_certified(example: Path) -> None:
@@ -186,23 +205,9 @@ def test_what_memory_keeps_is_proven_where_a_report_has_too_many_branches() -> N
     assert [finding.method for finding in certificate.findings] == ["statistics", "enumeration", "statistics"]
 
 
-class Meters:
-    """Notes what is shown: the words, the steps announced, and the steps taken."""
-
-    def __init__(self) -> None:
-        self.shown: list[tuple[str, int | None, int]] = []
-
-    @contextmanager
-    def __call__(self, words: str, total: int | None) -> Iterator[Callable[[], object]]:
-        taken: list[int] = []
-        yield lambda: taken.append(1)
-        self.shown.append((words, total, len(taken)))
-
-
-def test_every_proof_and_every_watch_shows_how_far_it_is() -> None:
+def test_every_proof_and_every_watch_shows_how_far_it_is(audited: tuple[Certificate, Meters]) -> None:
     """A watch takes as many steps as announced; how many a proof takes nobody knows before."""
-    meters = Meters()
-    audit(survey(3, PERMANENT), "auto", 1_000, seed=1, progress=meters)
+    meters = audited[1]
     assert [words for words, _, _ in meters.shown] == ["proving kind", "proving kind", "watching kind"]
     assert [total for _, total, _ in meters.shown[:2]] == [None, None]
     assert meters.shown[2][1] == meters.shown[2][2] == 2 * math.ceil(1_000 / COPIES) * REPEATS

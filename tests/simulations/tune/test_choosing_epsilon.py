@@ -36,8 +36,8 @@ def assert_shown(shown: list[str], printed: list[str], drawn: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "left_out", ["--engine clients", pytest.param(None, id="everything", marks=pytest.mark.slow)]
-)  # real clients take most of the time
+    "left_out", ["hushtally simulate", pytest.param(None, id="everything", marks=pytest.mark.slow)]
+)  # simulations take most of the time
 def test_the_example_runs_as_printed(tmp_path: Path, left_out: str | None) -> None:
     """Files are written, edits made, programs and commands run, in the order in which they stand there."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
