@@ -1,4 +1,4 @@
-"""Audits: whether a survey's questions keep the epsilon they claim, by proof or by watching the shipped client."""
+"""The auditor, which proves or tests that the questions of a survey keep the epsilon that they claim."""
 
 from __future__ import annotations
 
@@ -18,19 +18,21 @@ from hushtally.client_sdk.randomness import Randomness, SystemRandomness
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.questions import Question
 from hushtally.client_sdk.testing import SeededRandomness
+from hushtally.simulations.audit.breaches import epsilon_exceeded, invalid_symbol, wrong_support_rate
 from hushtally.simulations.audit.certificate import STATISTICS, Certificate, Finding
-from hushtally.simulations.audit.client_reports import steps, watch
+from hushtally.simulations.audit.client_reports import client_reports, progress_steps
 from hushtally.simulations.audit.distinguisher import Distinguisher, distinguishers, supporting
-from hushtally.simulations.audit.proof import MOST_BRANCHES, TooManyBranches, prove_all_reports, prove_one_report
-from hushtally.simulations.cli.progress import Meter, silent
+from hushtally.simulations.audit.proof import MAX_BRANCHES, TooManyBranches, prove_all_reports, prove_one_report
+from hushtally.simulations.cli.progress import ProgressBar, no_progress
 
 METHODS = ("auto", "enumeration", "statistics")
 TRIALS = 200_000  # reports per value
-CONFIDENCE = 0.95  # of the lower bound that is shown
-FALSE_ALARM = 1e-6  # chance that a question that keeps its bound is called broken
-REPEATS = 16  # reports of one answer that are looked at together
-SEQUENCES = 10_000
-ANSWERS = 8  # of one device: each takes longer the more there were before, a new device takes longest
+MIN_TRIALS = 1_000
+CONFIDENCE = 0.95  # of the lower bound of epsilon
+FALSE_ALARM = 1e-6  # probability that a sound question is called broken
+REPEATS = 16  # reports of one answer that are tested together
+MAX_SEQUENCES = 10_000  # of such reports, per value
+ANSWERS_PER_DEVICE = 8  # more answers make each slower; fewer answers need more devices, which are slowest
 
 
 def audit(
@@ -38,24 +40,25 @@ def audit(
     method: str = "auto",
     trials: int = TRIALS,
     seed: int | None = None,
-    branches: int = MOST_BRANCHES,
-    progress: Meter = silent,
+    branches: int = MAX_BRANCHES,
+    progress: ProgressBar = no_progress,
 ) -> Certificate:
-    """A certificate about every question that the survey asks.
+    """Audit every question that the survey asks.
 
-    method: "enumeration" proves a bound by running every branch of the mechanism's code, at most `branches` of them;
-    "statistics" watches `trials` reports of the shipped client for each of a few values; "auto" does the first where
-    it can. With permanent memory the client is always watched as well: reusing an answer is its part, not the
-    mechanism's. seed: of simulated randomness; None: the system's, as on a device. progress: shows how far each proof
-    and each watch has come. ArgumentError where enumeration was demanded and is too much.
+    method: "enumeration" proves the bounds by running every branch of the mechanism's code, at most `branches` of them;
+    "statistics" tests `trials` reports of the shipped client for each of a few values; "auto" uses enumeration where it
+    is possible. With permanent memory, the client is always tested too, because the client reuses the answers and not
+    the mechanism. seed: of simulated randomness; None uses the system's randomness, as a device does. progress: shows
+    how far each proof and each test has come. Raises ArgumentError if enumeration is required and there are too many
+    branches.
     """
     if method not in METHODS:
         raise ArgumentError("method", f"must be one of {', '.join(METHODS)}, got {method!r}")
-    if trials < 1_000:
-        raise ArgumentError("trials", f"must be at least 1,000, got {trials}")
+    if trials < MIN_TRIALS:
+        raise ArgumentError("trials", f"must be at least {MIN_TRIALS:,}, got {trials}")
     auditor = _Auditor(survey, method, trials, branches, _source(seed), progress)
     findings = [finding for question in survey.asked for finding in auditor.findings(question)]
-    return Certificate.of(survey, "the system's" if seed is None else f"simulated, seed {seed}", findings)
+    return Certificate.of(survey, "system" if seed is None else f"simulated, seed {seed}", findings)
 
 
 def _source(seed: int | None) -> Callable[[], Randomness]:
@@ -67,121 +70,124 @@ def _source(seed: int | None) -> Callable[[], Randomness]:
 
 @dataclass(frozen=True)
 class _Auditor:
-    """What an audit was asked for."""
+    """The arguments of an audit."""
 
     survey: Survey
     method: str
     trials: int
     branches: int
     source: Callable[[], Randomness]
-    progress: Meter
+    progress: ProgressBar
 
     def findings(self, question: Question) -> Iterator[Finding]:
-        """The bounds of a question: of one report and, with permanent memory, of many."""
-        yield self._proven(prove_one_report, question) or self._one_report(question)
+        """The bound of one report and, with permanent memory, the bound of many reports."""
+        yield self._proof(prove_one_report, question) or self._test_one_report(question)
         if question.epsilon_permanent is not None:
-            if proven := self._proven(prove_all_reports, question):
-                yield proven
-            yield self._many_reports(question, question.epsilon_permanent)
+            if finding := self._proof(prove_all_reports, question):
+                yield finding
+            yield self._test_many_reports(question, question.epsilon_permanent)
 
-    def _proven(
+    def _proof(
         self, prove: Callable[[Question, int, Callable[[], object]], Finding], question: Question
     ) -> Finding | None:
-        """A proof, or None where the method does not ask for one or, being free to choose, cannot have it."""
+        """The finding of a proof; None if the method does not ask for one, or if it allows a test instead."""
         if self.method == "statistics":
             return None
         try:
-            with self.progress(f"proving {question.id}", None) as advance:
+            with self.progress(f"Proving {question.id}", None) as advance:
                 return prove(question, self.branches, advance)
         except TooManyBranches:
             if self.method == "enumeration":
                 raise ArgumentError(
                     "method",
-                    f"enumeration runs at most {self.branches:,} branches, and {question.id} has more; auto or"
-                    " statistics watch the client instead",
+                    f"cannot be enumeration, because {question.id} has more than {self.branches:,} branches; use auto"
+                    " or statistics",
                 ) from None
         except MechanismError:
             if self.method == "enumeration":
                 raise
         return None
 
-    def _one_report(self, question: Question) -> Finding:
-        """Events of one report for every ordered pair of a few values, and the rates at which values are supported."""
-        mechanism, length = question.mechanism, 1 if self.survey.permanent else ANSWERS
-        rows = self._watched(question, _values(mechanism), math.ceil(self.trials / length), length)
-        sent = {value: symbols.ravel()[: self.trials] for value, symbols in rows.items()}
-        found = [one for pair in permutations(sent, 2) for one in distinguishers(mechanism, pair, sent)]
-        breaches = _stray_symbols(mechanism, sent) or _strange_rates(mechanism, sent)
-        return _finding(question, "one report", question.epsilon, found, breaches)
+    def _test_one_report(self, question: Question) -> Finding:
+        """Test events of one report for every ordered pair of values, the symbols, and the support rates."""
+        mechanism, length = question.mechanism, 1 if self.survey.permanent else ANSWERS_PER_DEVICE
+        rows = self._reports(question, _tested_values(mechanism), math.ceil(self.trials / length), length)
+        symbols = {value: sent.ravel()[: self.trials] for value, sent in rows.items()}
+        events = [one for pair in permutations(symbols, 2) for one in distinguishers(mechanism, pair, symbols)]
+        breaches = _invalid_symbols(mechanism, symbols) or _wrong_support_rates(mechanism, symbols)
+        return _finding(question, "one report", question.epsilon, events, breaches)
 
-    def _many_reports(self, question: Question, claimed: float) -> Finding:
-        """How often one value outweighs another in many reports of one unchanged answer: memory is what bounds it."""
-        mechanism, pair = question.mechanism, _values(question.mechanism)[:2]
-        sequences = min(self.trials, SEQUENCES)
-        scores = {}
-        for value, sent in self._watched(question, pair, sequences, REPEATS).items():
-            votes = [supporting(mechanism, sent, one).astype(np.int64) for one in pair]
-            scores[value] = (votes[0] - votes[1]).sum(axis=1)
-        learning = sequences // 2
+    def _test_many_reports(self, question: Question, claimed: float) -> Finding:
+        """Test how often many reports of one unchanged answer support one value more often than another.
 
-        def counted(chosen: tuple[int, int], rows: slice) -> Distinguisher:
-            sign, least = chosen
-            likely, other = ((sign * scores[value][rows] >= least).sum() for value in pair[::sign])
-            one, two = pair[::sign]
-            words = f"in {REPEATS} reports value {one} is supported {least} times more than {two}"
-            return Distinguisher(words, int(likely), int(other), len(scores[one][rows]))
-
+        Only the client's memory bounds this. The event is chosen with half of the sequences and counted in the others.
+        """
+        values = _tested_values(question.mechanism)[:2]
+        sequences = min(self.trials, MAX_SEQUENCES)
+        scores = self._score_differences(question, values, sequences)
+        half = sequences // 2
         candidates = [(sign, least) for sign in (1, -1) for least in range(-REPEATS, REPEATS + 1)]
-        best = max(candidates, key=lambda one: counted(one, slice(learning)).lower_bound(1 - CONFIDENCE))
-        return _finding(
-            question, f"{REPEATS} reports of one answer", claimed, [counted(best, slice(learning, None))], []
-        )
 
-    def _watched(self, question: Question, values: list[int], sequences: int, length: int) -> dict[int, Integers]:
-        """What devices that were told each of the values send."""
-        with self.progress(f"watching {question.id}", len(values) * steps(sequences, length)) as advance:
+        def event(candidate: tuple[int, int], rows: slice) -> Distinguisher:
+            sign, least = candidate
+            one, two = values[::sign]
+            likely, other = (int((sign * scores[value][rows] >= least).sum()) for value in (one, two))
+            name = f"{REPEATS} reports support value {one} at least {least} times more than value {two}"
+            return Distinguisher(name, likely, other, len(scores[one][rows]))
+
+        best = max(candidates, key=lambda one: event(one, slice(half)).lower_bound(1 - CONFIDENCE))
+        return _finding(question, f"{REPEATS} reports of one answer", claimed, [event(best, slice(half, None))], [])
+
+    def _score_differences(self, question: Question, values: list[int], sequences: int) -> dict[int, Integers]:
+        """By true value: how much more often the reports of a sequence support the first value than the second."""
+        scores = {}
+        for value, symbols in self._reports(question, values, sequences, REPEATS).items():
+            first, second = (supporting(question.mechanism, symbols, one).astype(np.int64) for one in values)
+            scores[value] = (first - second).sum(axis=1)
+        return scores
+
+    def _reports(self, question: Question, values: list[int], sequences: int, length: int) -> dict[int, Integers]:
+        """The symbols that clients send for each of the values; arrays of shape (sequences, length)."""
+        steps = len(values) * progress_steps(sequences, length)
+        with self.progress(f"Testing {question.id}", steps) as advance:
             return {
-                value: watch(self.survey, question, value, sequences, length, self.source, advance) for value in values
+                value: client_reports(self.survey, question, value, sequences, length, self.source, advance)
+                for value in values
             }
 
 
 def _finding(
-    question: Question, bound: str, claimed: float, found: Sequence[Distinguisher], breaches: list[str]
+    question: Question, bound: str, claimed: float, events: Sequence[Distinguisher], breaches: list[str]
 ) -> Finding:
-    """The lower bound is the first one's, which was chosen beforehand; any of them may show a breach."""
-    mechanism, first = question.mechanism, found[0]
-    certain = [(one.lower_bound(FALSE_ALARM / len(found)), one.name) for one in found]
-    worst, name = max(certain)
-    if worst > claimed:
-        breaches = [*breaches, f"it tells at least {worst:.4f}, more than the {claimed:g} claimed: {name}"]
+    """The lower bound is that of the first event, which was chosen beforehand; any event may show a breach."""
+    mechanism, first = question.mechanism, events[0]
+    largest, name = max((event.lower_bound(FALSE_ALARM / len(events)), event.name) for event in events)
+    if largest > claimed:
+        breaches = [*breaches, f"{epsilon_exceeded(f'at least {largest:.4f}', claimed)}; event: {name}"]
     return Finding(
         question.id, mechanism.label, mechanism.domain, mechanism.symbols, bound, claimed, STATISTICS,
         None, first.lower_bound(1 - CONFIDENCE), CONFIDENCE, first.trials, first.name, tuple(breaches),
     )  # fmt: skip
 
 
-def _values(mechanism: Mechanism) -> list[int]:
-    """The values that devices are told: the first two and the last."""
+def _tested_values(mechanism: Mechanism) -> list[int]:
+    """The values that clients are tested with: the first two and the last."""
     return sorted({0, 1, mechanism.domain - 1})
 
 
-def _stray_symbols(mechanism: Mechanism, sent: Mapping[int, Integers]) -> list[str]:
-    largest = max(int(one.max()) for one in sent.values())
-    return [f"symbol {largest} is not one of its {mechanism.symbols:,}"] if largest >= mechanism.symbols else []
+def _invalid_symbols(mechanism: Mechanism, symbols: Mapping[int, Integers]) -> list[str]:
+    largest = max(int(sent.max()) for sent in symbols.values())
+    return [invalid_symbol(largest, mechanism)] if largest >= mechanism.symbols else []
 
 
-def _strange_rates(mechanism: Mechanism, sent: Mapping[int, Integers]) -> list[str]:
-    """Support rates that the channel does not explain, by an exact binomial test of each."""
+def _wrong_support_rates(mechanism: Mechanism, symbols: Mapping[int, Integers]) -> list[str]:
+    """The first support rate that differs from the channel's, by an exact binomial test of each."""
     if isinstance(mechanism, Rappor):
         return []
-    found = []
-    for truth, one in sent.items():
-        for value in sent:
-            count, n = int(supporting(mechanism, one, value).sum()), len(one)
+    for truth, sent in symbols.items():
+        for value in symbols:
+            count, n = int(supporting(mechanism, sent, value).sum()), len(sent)
             rate = float(mechanism.channel.p if value == truth else mechanism.channel.q)
-            if 2 * min(bdtr(count, n, rate), bdtrc(count - 1, n, rate)) < FALSE_ALARM / len(sent) ** 2:
-                found.append(
-                    f"value {value} is supported at the rate {count / n:.4f} when the truth is {truth}; its channel"
-                    f" says {rate:.4f}, so that estimates are biased"
-                )
-    return found[:1]
+            if 2 * min(bdtr(count, n, rate), bdtrc(count - 1, n, rate)) < FALSE_ALARM / len(symbols) ** 2:
+                return [wrong_support_rate(value, truth, f"{count / n:.4f}", f"{rate:.4f}")]
+    return []

@@ -1,4 +1,4 @@
-"""Certificates: what an audit found out about every question of a survey, to be kept beside it."""
+"""Certificates: the findings of an audit about every question of a survey."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ ENUMERATION, STATISTICS = "enumeration", "statistics"
 class Finding:
     """One bound of one question; the fields are the stable keys of JSON and CSV.
 
-    bound: what it is about, like "one report". claimed: the survey's epsilon for it. method: "enumeration", with the
-    exact `epsilon`, or "statistics", with a lower_bound of it at `confidence`, from so many trials per value and the
-    event that tells most. breaches: what is wrong, none if the bound is kept.
+    bound: the reports that it covers, like "one report". claimed: the survey's epsilon for them. method: "enumeration",
+    with the exact `epsilon`, or "statistics", with a lower bound of epsilon at `confidence`, the number of trials per
+    value, and the event with this bound. breaches: what is wrong; empty if the bound is kept.
     """
 
     question: str
@@ -37,13 +37,13 @@ class Finding:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing was found against the bound."""
+        """Whether the audit found no breach of the bound."""
         return not self.breaches
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """The findings about a survey, named by its digest. source: where the audited client's randomness came from."""
+    """The findings about a survey, identified by its digest. source: the randomness of the tested client."""
 
     survey: str
     version: int
@@ -56,7 +56,7 @@ class Certificate:
 
     @classmethod
     def of(cls, survey: Survey, source: str, findings: Sequence[Finding]) -> Certificate:
-        """A certificate of the findings about a survey."""
+        """A certificate with the findings about a survey."""
         return cls(
             survey.id, survey.version, survey.digest, metadata.version("hushtally"), survey.lifetime_epsilon,
             survey.privacy.memory, source, tuple(findings),
@@ -64,48 +64,51 @@ class Certificate:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing was found against any bound."""
+        """Whether the audit found no breach of any bound."""
         return all(finding.holds for finding in self.findings)
 
     def as_dict(self) -> dict[str, object]:
-        """The certificate, JSON-ready."""
+        """The certificate as values that JSON can hold."""
         findings = [asdict(finding) | {"holds": finding.holds} for finding in self.findings]
         return {**vars(self), "holds": self.holds, "findings": findings}
 
     def __str__(self) -> str:
-        about = " of what was answered, not whether and when it changed" if self.memory == PERMANENT else ""
         lines = [
             f"Certificate of {self.survey} v{self.version}: {self._verdict()}",
-            f"  digest {self.digest}",
-            f"  hushtally {self.hushtally}; randomness: {self.source}",
-            f"  a device reveals at most epsilon {self.lifetime_epsilon:g} over the whole survey{about}:",
-            "  this follows from the bounds below by composition, and is not itself tested",
+            f"  digest: {self.digest}",
+            f"  hushtally: {self.hushtally}; randomness: {self.source}",
+            f"  lifetime epsilon of a device: at most {self.lifetime_epsilon:g}",
+            "  The lifetime epsilon follows from the bounds below by composition. It is not tested itself.",
         ]
+        if self.memory == PERMANENT:
+            lines.append("  It covers the answers, but not whether or when an answer changed.")
         for finding in self.findings:
-            lines += ["", *_told(finding)]
+            lines += ["", *_lines(finding)]
         return "\n".join(lines)
 
     def _verdict(self) -> str:
-        proven = sum(finding.method == ENUMERATION for finding in self.findings)
         if not self.holds:
             return "NOT ALL BOUNDS ARE KEPT"
+        proven = sum(finding.method == ENUMERATION for finding in self.findings)
         if proven == len(self.findings):
             return "every bound is proven"
-        rest = len(self.findings) - proven
-        return f"no bound is refuted ({proven} proven, {rest} only watched)"
+        return f"no bound is refuted ({proven} proven, {len(self.findings) - proven} only tested)"
 
 
-def _told(finding: Finding) -> list[str]:
-    about = f"{finding.question}, {finding.bound}: at most {finding.claimed:g}"
-    by = f"  {finding.mechanism}, {finding.segments:,} segments, {finding.symbols:,} symbols"
-    if finding.method == ENUMERATION:
-        exact = "unbounded" if finding.epsilon is None else f"{finding.epsilon:.12g} to 12 digits"
-        how = f"  enumerated, every branch of the shipped code: {exact}"
+def _lines(finding: Finding) -> list[str]:
+    is_proof = finding.method == ENUMERATION
+    verdict = "BROKEN" if not finding.holds else "proven" if is_proof else "not refuted"
+    if is_proof:
+        exact = "infinite" if finding.epsilon is None else f"{finding.epsilon:.12g} (to 12 digits)"
+        result = f"enumeration of every branch of the shipped code: epsilon {exact}"
     else:
-        how = (
-            f"  {finding.trials:,} reports of the shipped client per value: at least {finding.lower_bound:.4f} with"
-            f" {finding.confidence:.0%} confidence, by the event that {finding.event}"
+        result = (
+            f"test with {finding.trials:,} reports of the shipped client per value: epsilon at least"
+            f" {finding.lower_bound:.4f} with {finding.confidence:.0%} confidence, by this event: {finding.event}"
         )
-    sound = "proven" if finding.method == ENUMERATION else "not refuted"
-    verdict = sound if finding.holds else "BROKEN"
-    return [f"{about}: {verdict}", by, how, *(f"  BREACH: {breach}" for breach in finding.breaches)]
+    return [
+        f"{finding.question}, {finding.bound}: epsilon at most {finding.claimed:g}: {verdict}",
+        f"  mechanism: {finding.mechanism}; {finding.segments:,} segments, {finding.symbols:,} symbols",
+        f"  {result}",
+        *(f"  BREACH: {breach}" for breach in finding.breaches),
+    ]

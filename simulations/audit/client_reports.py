@@ -1,4 +1,4 @@
-"""A witness: what the shipped client sends, again and again, when it was told a value."""
+"""Reports that the shipped client sends about a known value, again and again."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from hushtally.client_sdk.delivery.transport import LARGEST_ANSWER, Answer
 from hushtally.client_sdk.randomness import Randomness
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.epochs import EpochLength
-from hushtally.client_sdk.survey.questions import Categories, Question
-from hushtally.client_sdk.survey.signals import Function, Signal
+from hushtally.client_sdk.survey.questions import Question
 from hushtally.client_sdk.testing import ScriptedClock
 from hushtally.simulations.errors import SimulationError
-from hushtally.simulations.requirements import require_clients
+from hushtally.simulations.preset_answers import EVENT, preset_question, preset_signal
+from hushtally.simulations.requirements import require_clients_enabled
 
-COPIES = 64  # of the question, which one device answers at once
+COPIES = 64  # copies of the question that one device answers each day
 DAYS = 360
 STARTS = date(2026, 1, 1)
+SIGNAL = "value"
 
 
-class _Notes:
-    """A transport that notes the symbol of every report, by the copy of the question."""
+class _RecordingTransport:
+    """A transport that accepts every batch and records the symbols of its reports by question id."""
 
     def __init__(self) -> None:
         self.symbols: dict[str, list[int]] = {}
@@ -42,12 +43,8 @@ class _Notes:
         return Answer(200, b'{"accepted": %d, "rejected": []}' % len(reports))
 
 
-def repeated(survey: Survey, question: Question) -> Survey:
-    """A survey of a year that asks many copies of one question every day, each about a value the device is told."""
-    categories = tuple(map(str, range(len(question.segments) - 1)))
-    copies = tuple(
-        replace(question, id=f"copy{number}", form=Categories("told", categories)) for number in range(COPIES)
-    )
+def copied_survey(survey: Survey, question: Question) -> Survey:
+    """A survey of about a year that asks many copies of one question every day, with a preset answer."""
     return replace(
         survey,
         starts=STARTS,
@@ -55,17 +52,17 @@ def repeated(survey: Survey, question: Question) -> Survey:
         epoch=EpochLength.DAY,
         privacy=replace(survey.privacy, questions_per_device=COPIES, answers_every=1),
         cohorts={},
-        signals={"told": Signal(Function.TOP, "truth", "told", 1)},
-        questions=copies,
+        signals={SIGNAL: preset_signal(SIGNAL)},
+        questions=tuple(preset_question(question, SIGNAL, f"copy{number}") for number in range(COPIES)),
     )
 
 
-def steps(sequences: int, length: int) -> int:
-    """How often `watch` reports progress."""
+def progress_steps(sequences: int, length: int) -> int:
+    """How often `client_reports` reports progress."""
     return math.ceil(sequences / COPIES) * length
 
 
-def watch(
+def client_reports(
     survey: Survey,
     question: Question,
     value: int,
@@ -74,45 +71,47 @@ def watch(
     source: Callable[[], Randomness],
     progress: Callable[[], object] = lambda: None,
 ) -> Integers:
-    """What devices that were told `value` every day send about a question, through the client's public API.
+    """The reports about a question, through the client's public API, of devices with the same value every day.
 
-    At least `sequences` rows of `length` reports, each row of one device and one answer; int array of symbols.
-    source: the randomness of the next device. progress is called `steps` times. SimulationError if the
-    client fails or sends anything but one report per question and day.
+    Returns an int array of symbols of shape (sequences, length); each row is from one device and one copy of the
+    question. source: creates the randomness of the next device. progress is called `progress_steps` times. Raises
+    SimulationError if the client fails, or sends anything but one report per copy and day.
     """
-    require_clients()
-    asked = repeated(survey, question)
+    require_clients_enabled()
+    copied = copied_survey(survey, question)
     if not 1 <= length <= DAYS:
         raise ArgumentError("length", f"must be at least 1 and at most {DAYS}, got {length}")
     rows: list[Sequence[int]] = []
     while len(rows) < sequences:
-        rows += _life(asked, value, length, source(), progress)
+        rows += _device_reports(copied, value, length, source(), progress)
     return np.array(rows[:sequences], dtype=np.int64)
 
 
-def _life(
-    asked: Survey, value: int, length: int, randomness: Randomness, progress: Callable[[], object]
+def _device_reports(
+    survey: Survey, value: int, days: int, randomness: Randomness, progress: Callable[[], object]
 ) -> list[list[int]]:
-    """What one device that was told `value` on so many days sent about each copy of the question."""
-    notes = _Notes()
+    """The symbols that one device sends about each copy of the question, one for each day."""
+    transport = _RecordingTransport()
     faults: list[Fault] = []
     clock = ScriptedClock("2026-01-01T23:59:59")
     with Client(
-        asked,
+        survey,
         collector="http://localhost",
         state=":memory:",
         clock=clock,
         randomness=randomness,
-        transport=notes,
+        transport=transport,
         on_error=faults.append,
     ) as client:
         client.grant_consent()
-        for _ in range(length):
-            client.record("truth", told=str(value))
+        for _ in range(days):
+            client.record(EVENT, **{SIGNAL: str(value)})
             client.tick()
             clock.advance(days=1)
             progress()
-    sent = list(notes.symbols.values())
-    if faults or len(sent) != COPIES or any(len(one) != length for one in sent):
-        raise SimulationError(f"the client did not answer {COPIES} questions on {length} days: {faults or 'silent'}")
-    return sent
+    symbols = list(transport.symbols.values())
+    if faults or len(symbols) != COPIES or any(len(sent) != days for sent in symbols):
+        raise SimulationError(
+            f"the client did not answer {COPIES} questions on each of {days} days; faults: {faults or 'none'}"
+        )
+    return symbols

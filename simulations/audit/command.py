@@ -1,4 +1,4 @@
-"""`hushtally audit`: whether the code that ships keeps a survey's epsilon."""
+"""The command `hushtally audit`, which tests whether the shipped code keeps a survey's epsilon."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hushtally.simulations.audit.auditor import METHODS, TRIALS
 from hushtally.simulations.audit.auditor import audit as audit_survey
 from hushtally.simulations.audit.certificate import Finding
 from hushtally.simulations.cli.option_types import Count
-from hushtally.simulations.cli.progress import progress
+from hushtally.simulations.cli.progress import progress_bar
 from hushtally.simulations.definition import Definition
 
 
@@ -23,19 +23,30 @@ from hushtally.simulations.definition import Definition
     type=click.Choice(METHODS),
     default="auto",
     show_default=True,
-    help="Prove by running every branch of the code, watch the shipped client, or prove where that is possible.",
+    help="enumeration: prove the bounds with every branch of the code. statistics: test the reports of the shipped"
+    " client. auto: enumeration where possible, else statistics.",
 )
-@click.option("--trials", type=Count(1_000), default=TRIALS, show_default=True, help="Reports per value when watching.")
-@click.option("--seed", type=Count(0), help="Watch with simulated randomness that can be repeated.")
-@click.option("--format", "form", type=click.Choice(["text", "json", "csv"]), default="text", show_default=True)
+@click.option(
+    "--trials", type=Count(1_000), default=TRIALS, show_default=True, help="Reports per value of a statistical test."
+)
+@click.option("--seed", type=Count(0), help="Test with simulated randomness; equal seeds give equal results.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "csv"]),
+    default="text",
+    show_default=True,
+    help="Print a certificate for people, or JSON or CSV for programs.",
+)
 def audit(file: str, method: str, trials: int, seed: int | None, form: str) -> None:
-    """Prove or test that every question of FILE keeps its epsilon; ends with 1 if one does not.
+    """Prove or test that every question of FILE keeps its epsilon.
 
-    Prints a certificate. A bound is proven by running every branch of the shipped code or, where there are too many,
-    tested on the reports that the shipped client sends, which can refute it but not prove it.
+    Prints a certificate. The exit status is 1 if a question breaks its epsilon. A proof runs every branch of the
+    shipped code. If there are too many branches, a statistical test of the shipped client's reports can refute the
+    epsilon, but cannot prove it.
     """
     survey = Definition.load(file).survey
-    certificate = audit_survey(survey, method, trials, seed, progress=progress)
+    certificate = audit_survey(survey, method, trials, seed, progress=progress_bar)
     if form == "json":
         click.echo(json.dumps(certificate.as_dict(), indent=2, ensure_ascii=False))
     elif form == "csv":

@@ -1,4 +1,4 @@
-"""Audits: what keeps its word gets a certificate, what does not is found, by proof and by watching the client."""
+"""Audits certify sound surveys, and find broken mechanisms and clients by proof and by statistical tests."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def load(name: str) -> ModuleType:
     return module
 
 
-broken = load("broken")
+broken = load("broken_mechanisms")
 ONE = Weights.of(1.0)
 BROKEN: dict[str, Mechanism] = {
     "a leaked bit": broken.LeakedBit(6, ONE, 3),
@@ -66,7 +66,7 @@ BROKEN: dict[str, Mechanism] = {
     "p 2% too large": broken.OffBy2Percent(2, Weights.of(3.0)),
     "p 2% too small": broken.OffBy2Percent(2, Weights.of(3.0), less=True),
 }
-UNARY = ("sue", "oue")  # with as many bits to enumerate as there are values
+UNARY = ("sue", "oue")  # they have as many bits to enumerate as values
 # every mechanism at 16 values and epsilon 1
 SIXTEEN: dict[str, dict[str, object]] = {
     "direct": {},
@@ -87,12 +87,12 @@ def survey(domain: int, text: str = FRESH, mechanism: Mechanism | None = None) -
     return replace(parsed, questions=(question,))
 
 
-def surveyed(mechanism: Mechanism) -> Survey:
+def survey_with(mechanism: Mechanism) -> Survey:
     return survey(mechanism.domain, PERMANENT if isinstance(mechanism, Permanent) else FRESH, mechanism)
 
 
-def test_a_survey_that_keeps_its_word_is_certified(example: Path) -> None:
-    """Every bound proven within 1e-9 of the survey's epsilon and never above."""
+def test_a_sound_survey_is_certified(example: Path) -> None:
+    """The proven epsilon is within 1e-9 of the survey's epsilon, and never above it."""
     certificate = audit(Survey.load(example))
     assert certificate.holds
     assert certificate.digest == Survey.load(example).digest
@@ -113,15 +113,15 @@ def test_sixteen_values_are_proven(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SIXTEEN)
-def test_watching_certifies_sixteen_values(name: str) -> None:
-    """200,000 reports per value: at least .95 epsilon with 95% confidence, and never above it (1 in 10^6)."""
+def test_statistics_certify_sixteen_values(name: str) -> None:
+    """200,000 reports per value: the lower bound is from .95 to 1 epsilon; fails by chance 1 in 10^6."""
     [finding] = audit(survey(16, mechanism=build(name, SIXTEEN[name], 16, 1.0)), "statistics", seed=1).findings
     assert finding.holds
     assert 0.95 <= (finding.lower_bound or 0) <= 1
 
 
 def test_permanent_memory_is_certified() -> None:
-    """The mechanism by proof, and the client, which has to reuse its answers, by watching it."""
+    """A proof covers the mechanism; a test covers the client, which has to reuse its answers."""
     certificate = audit(survey(3, PERMANENT), trials=1_000, seed=1)
     assert certificate.holds
     bounds = [(finding.bound, finding.claimed, finding.method) for finding in certificate.findings]
@@ -134,7 +134,7 @@ def test_permanent_memory_is_certified() -> None:
 
 
 def test_rappor_without_memory_is_certified() -> None:
-    """It could keep an answer; where the survey has it draw anew, one report is all that is bounded."""
+    """Its mechanism supports permanent memory; with fresh memory, only one report is bounded."""
     rappor = '[CATEGORIES]\nmechanism = { name = "rappor", k = 8, h = 1, m = 4, f = 0.5, p = 0.25, q = 0.75 }'
     text = FRESH.replace("epsilon = 1.0", "epsilon = 1.1").replace("[CATEGORIES]", rappor)
     found = audit(survey(3, text), trials=2_000, seed=1)
@@ -143,129 +143,133 @@ def test_rappor_without_memory_is_certified() -> None:
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_what_is_broken_is_found_by_enumeration(name: str) -> None:
-    question = surveyed(BROKEN[name]).asked[0]
+def test_enumeration_finds_broken_mechanisms(name: str) -> None:
+    question = survey_with(BROKEN[name]).asked[0]
     prove = prove_all_reports if isinstance(question.mechanism, Permanent) else prove_one_report
     assert not prove(question).holds
 
 
 @pytest.mark.parametrize(("name", "trials"), [(name, 10_000 if "2%" in name else 1_000) for name in BROKEN])
-def test_what_is_broken_is_found_by_watching_the_client(name: str, trials: int) -> None:
-    certificate = audit(surveyed(BROKEN[name]), "statistics", trials, seed=2)
+def test_statistics_find_broken_mechanisms(name: str, trials: int) -> None:
+    certificate = audit(survey_with(BROKEN[name]), "statistics", trials, seed=2)
     assert not certificate.holds
     assert "BREACH" in str(certificate)
 
 
-def test_what_is_sound_is_not_called_broken() -> None:
-    """The sound counterparts of the broken ones (a false alarm has chance below 1 in 10^6)."""
+def test_sound_mechanisms_are_not_called_broken() -> None:
+    """The sound counterparts of the broken mechanisms; fails by chance less than 1 in 10^6."""
     for mechanism in (Subset(6, ONE, 3), Permanent.of(Direct(4, ONE), 2.0), Direct(2, ONE)):
-        assert audit(surveyed(mechanism), "statistics", 1_000, seed=2).holds
+        assert audit(survey_with(mechanism), "statistics", 1_000, seed=2).holds
 
 
 def test_a_client_that_redraws_its_noise_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each report alone is sound, and so is the mechanism: only many reports of one answer tell."""
-    remembered = answering.answers.recall
+    """The mechanism and each single report are sound; only many reports of one answer reveal the fault."""
+    recall = answering.answers.recall
 
-    def forgetful(connection, device, *rest):  # type: ignore[no-untyped-def]
+    def without_memory(connection, device, *rest):  # type: ignore[no-untyped-def]
         connection.execute("DELETE FROM answers")
-        return remembered(connection, device, *rest)
+        return recall(connection, device, *rest)
 
-    monkeypatch.setattr(answering.answers, "recall", forgetful)
+    monkeypatch.setattr(answering.answers, "recall", without_memory)
     certificate = audit(survey(3, PERMANENT), trials=1_000, seed=1)
     assert [finding.holds for finding in certificate.findings] == [True, True, False]
-    assert "in 16 reports" in certificate.findings[2].breaches[0]
+    assert "event: 16 reports support value " in certificate.findings[2].breaches[0]
 
 
-def test_a_client_that_is_silent_is_no_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_sends_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Client, "tick", lambda self: None)
-    with pytest.raises(SimulationError, match="the client did not answer 64 questions on 8 days: silent"):
+    with pytest.raises(SimulationError, match="the client did not answer 64 questions on each of 8 days; faults: none"):
         audit(survey(3), "statistics", 1_000, seed=1)
 
 
-def test_too_many_branches_are_watched_instead(example: Path) -> None:
+def test_too_many_branches_are_tested_by_statistics(example: Path) -> None:
     question = Survey.load(example).asked[0]
     with pytest.raises(TooManyBranches):
-        prove_one_report(question, most=10)
-    with pytest.raises(ArgumentError, match="enumeration runs at most 10 branches, and frequency has more; auto"):
+        prove_one_report(question, max_branches=10)
+    with pytest.raises(
+        ArgumentError, match="method cannot be enumeration, because frequency has more than 10 branches"
+    ):
         audit(Survey.load(example), "enumeration", branches=10)
     certificate = audit(survey(3), "auto", 2_000, seed=1, branches=3)
     assert [finding.method for finding in certificate.findings] == ["statistics"]
 
 
-def test_what_memory_keeps_is_proven_where_a_report_has_too_many_branches() -> None:
-    """A report draws twice, so that its branches are squared; the permanent symbol alone bounds all reports."""
+def test_the_permanent_answer_is_proven_even_if_a_report_has_too_many_branches() -> None:
+    """A report draws twice, which squares its branches; the permanent symbol alone bounds all reports."""
     certificate = audit(survey(8, PERMANENT), trials=1_000, seed=1, branches=5_000)
     assert certificate.holds
     assert [finding.method for finding in certificate.findings] == ["statistics", "enumeration", "statistics"]
 
 
-class Meters:
-    """Notes what is shown: the words, the steps announced, and the steps taken."""
+class RecordedBars:
+    """Progress bars that record the description, the announced steps and the taken steps."""
 
     def __init__(self) -> None:
         self.shown: list[tuple[str, int | None, int]] = []
 
     @contextmanager
-    def __call__(self, words: str, total: int | None) -> Iterator[Callable[[], object]]:
+    def __call__(self, description: str, steps: int | None) -> Iterator[Callable[[], object]]:
         taken: list[int] = []
         yield lambda: taken.append(1)
-        self.shown.append((words, total, len(taken)))
+        self.shown.append((description, steps, len(taken)))
 
 
-def test_every_proof_and_every_watch_shows_how_far_it_is() -> None:
-    """A watch takes as many steps as announced; how many a proof takes nobody knows before."""
-    meters = Meters()
-    audit(survey(3, PERMANENT), "auto", 1_000, seed=1, progress=meters)
-    assert [words for words, _, _ in meters.shown] == ["proving kind", "proving kind", "watching kind"]
-    assert [total for _, total, _ in meters.shown[:2]] == [None, None]
-    assert meters.shown[2][1] == meters.shown[2][2] == 2 * math.ceil(1_000 / COPIES) * REPEATS
-    assert all(taken > 0 for _, _, taken in meters.shown)
+def test_every_proof_and_every_test_shows_progress() -> None:
+    """A test takes as many steps as announced; the steps of a proof are not known beforehand."""
+    bars = RecordedBars()
+    audit(survey(3, PERMANENT), "auto", 1_000, seed=1, progress=bars)
+    assert [description for description, _, _ in bars.shown] == ["Proving kind", "Proving kind", "Testing kind"]
+    assert [total for _, total, _ in bars.shown[:2]] == [None, None]
+    assert bars.shown[2][1] == bars.shown[2][2] == 2 * math.ceil(1_000 / COPIES) * REPEATS
+    assert all(taken > 0 for _, _, taken in bars.shown)
 
 
-def test_the_command_shows_it(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the bar that the other commands have."""
-    meters = Meters()
-    monkeypatch.setattr("hushtally.simulations.audit.command.progress", meters)
+def test_the_command_shows_progress(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bars = RecordedBars()
+    monkeypatch.setattr("hushtally.simulations.audit.command.progress_bar", bars)
     assert CliRunner().invoke(main, ["audit", str(example)]).exit_code == 0
-    assert [words for words, _, _ in meters.shown] == [f"proving {one.id}" for one in Survey.load(example).asked]
+    assert [description for description, _, _ in bars.shown] == [
+        f"Proving {one.id}" for one in Survey.load(example).asked
+    ]
 
 
-def test_a_certificate_of_permanent_memory_says_what_it_is_about() -> None:
-    """Whether and when an answer changed is not in the bounds."""
+def test_a_certificate_of_permanent_memory_says_what_it_does_not_cover() -> None:
+    """The bounds do not cover whether or when an answer changed."""
     certificate = audit(survey(3, PERMANENT), trials=1_000, seed=1)
     assert certificate.as_dict()["memory"] == "permanent"
-    assert "epsilon 4 over the whole survey of what was answered, not whether and when it changed:" in str(certificate)
+    assert "lifetime epsilon of a device: at most 4\n" in str(certificate)
+    assert "It covers the answers, but not whether or when an answer changed." in str(certificate)
 
 
-def test_a_bound_is_clopper_and_pearsons() -> None:
-    """Both ends at half the error; an event that never came bounds nothing."""
+def test_a_lower_bound_uses_clopper_pearson_intervals() -> None:
+    """Each rate gets half the error; an event that never happens gives no bound."""
     assert Distinguisher("", 0, 5, 100).lower_bound(0.05) == -math.inf
-    # ends of 50 and 10 in 100 at 97.5% one-sided, from tables
+    # one-sided 97.5% limits for 50 and 10 of 100, from tables
     assert Distinguisher("", 50, 10, 100).lower_bound(0.05) == pytest.approx(math.log(0.3983 / 0.1762), abs=1e-3)
 
 
-def test_the_same_seed_gives_the_same_certificate() -> None:
+def test_equal_seeds_give_equal_certificates() -> None:
     one, other = (str(audit(survey(3), "statistics", 2_000, seed=5)) for _ in range(2))
     assert one == other
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [((), None), (("guess",), "method must be one of auto"), (("auto", 5), "trials must be at least 1,000, got 5")],
 )
-def test_arguments(arguments: tuple[str, int], said: str | None) -> None:
-    if said:
-        with pytest.raises(ArgumentError, match=said):
+def test_impossible_arguments_are_errors(arguments: tuple[str, int], message: str | None) -> None:
+    if message:
+        with pytest.raises(ArgumentError, match=message):
             audit(survey(3), *arguments)
 
 
-def test_the_command(example: Path) -> None:
+def test_the_command_prints_a_certificate(example: Path) -> None:
     result = CliRunner().invoke(main, ["audit", str(example)])
     assert result.exit_code == 0, result.output
     assert "every bound is proven" in result.output
-    assert "frequency, one report: at most 1: proven" in result.output
-    assert "to 12 digits" in result.output
-    assert "epsilon 7 over the whole survey:\n  this follows from the bounds below by composition" in result.output
+    assert "frequency, one report: epsilon at most 1: proven" in result.output
+    assert "(to 12 digits)" in result.output
+    assert "of a device: at most 7\n  The lifetime epsilon follows from the bounds below by" in result.output
     shown = CliRunner().invoke(main, ["audit", str(example), "--format", "json"])
     certificate = json.loads(shown.stdout)
     assert certificate["holds"] is True
@@ -277,20 +281,20 @@ def test_the_command(example: Path) -> None:
     assert len(table.stdout.splitlines()) == 5
 
 
-def test_watching_does_not_prove(example: Path) -> None:
-    """A lower bound that keeps below epsilon does not show that epsilon is kept, and no line says so."""
+def test_statistics_do_not_prove(example: Path) -> None:
+    """A lower bound below epsilon does not prove that the survey keeps epsilon, and no line says so."""
     certificate = audit(survey(3, PERMANENT), trials=1_000, seed=1)
-    assert "one v1: no bound is refuted (2 proven, 1 only watched)" in str(certificate)
+    assert "one v1: no bound is refuted (2 proven, 1 only tested)" in str(certificate)
     text = str(audit(survey(3), "statistics", 2_000, seed=1))
-    assert "kind, one report: at most 1: not refuted" in text
+    assert "kind, one report: epsilon at most 1: not refuted" in text
     assert "with 95% confidence" in text
     assert "kept" not in text
 
 
-def test_the_command_ends_with_1_when_a_bound_is_broken(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_exit_status_is_1_if_a_bound_is_broken(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Direct, "perturb", broken.OffBy2Percent.perturb)
     monkeypatch.setattr(Direct, "less", False, raising=False)
     result = CliRunner().invoke(main, ["audit", str(example)])
     assert result.exit_code == 1
-    assert "frequency, one report: at most 1: BROKEN" in result.output
+    assert "frequency, one report: epsilon at most 1: BROKEN" in result.output
     assert "Traceback" not in result.output

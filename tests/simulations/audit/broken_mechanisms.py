@@ -1,4 +1,4 @@
-"""Mechanisms and memories that do not keep their word, each in a way that was found in the field."""
+"""Mechanisms that break their epsilon or their channel, each in a way that real implementations did."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hushtally.client_sdk.randomness import Randomness
 
 @dataclass(frozen=True)
 class LeakedBit(Subset):
-    """The lowest bit of the symbol is that of the value."""
+    """The lowest bit of the symbol is the lowest bit of the value."""
 
     def perturb(self, value: int, randomness: Randomness) -> int:
         return super().perturb(value, randomness) // 2 * 2 + value % 2
@@ -20,7 +20,7 @@ class LeakedBit(Subset):
 
 @dataclass(frozen=True)
 class ValueFirst(Subset):
-    """The symbol also says which member of the set was put down first: the true value, if it is one."""
+    """The symbol also states the first member of the set, which is the true value if the set contains it."""
 
     @property
     def symbols(self) -> int:
@@ -47,7 +47,7 @@ class ValueFirst(Subset):
 
 @dataclass(frozen=True)
 class Redrawn(Permanent):
-    """What is kept is the value itself, and every report draws its noise anew."""
+    """The memory stores the value itself, and every report draws new noise."""
 
     def draw(self, value: int, randomness: Randomness, previous: int | None = None) -> int:
         return value
@@ -58,13 +58,13 @@ class Redrawn(Permanent):
 
 @dataclass(frozen=True)
 class OffBy2Percent(Direct):
-    """The truth is told 2% more often than the channel says (2% less often with `less`)."""
+    """The true value is reported 2% more often than the channel says; with `less`, 2% less often."""
 
     less: bool = False
 
     def perturb(self, value: int, randomness: Randomness) -> int:
-        told, total = self._odds
-        chance = Fraction(told, total) * (Fraction(98, 100) if self.less else Fraction(102, 100))
-        if randomness.coin(chance.numerator, chance.denominator):
+        true, total = self._odds
+        probability = Fraction(true, total) * (Fraction(98, 100) if self.less else Fraction(102, 100))
+        if randomness.coin(probability.numerator, probability.denominator):
             return self.draw_supporting(value, randomness)
         return self.draw_other(value, randomness)
