@@ -1,12 +1,11 @@
-"""Time, memory and correctness of `tune`, `simulate` and `audit`, compared with their targets.
+"""Time and memory of planning, simulating and auditing, and how true their figures are; against the targets.
 
-One line per target states what was measured, the target, and whether it is met. The benchmark takes about three minutes
-on one core. Every random figure has a fixed seed.
+Run: python benchmarks/simulating.py. Prints one line for every target: what was measured, the target, whether it is
+met. About three minutes on one core; every figure is drawn with a fixed seed.
 """
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import resource
 from collections.abc import Callable
@@ -18,17 +17,18 @@ import numpy as np
 
 from hushtally.client_sdk.mechanisms import build, choose
 from hushtally.client_sdk.survey import Survey
-from hushtally.simulations.accuracy import ONE_SIDED, detectable_share, least_detected, power
+from hushtally.simulations.accuracy import ONE_SIDED, detectable_share, detection_count, power
 from hushtally.simulations.audit.auditor import audit
 from hushtally.simulations.definition import Definition
 from hushtally.simulations.population.population import Population
-from hushtally.simulations.sampling import draw_supporting
+from hushtally.simulations.sampling import draw_support_counts
 from hushtally.simulations.simulate.scenario import Scenario
 from hushtally.simulations.simulate.simulation import simulate
-from hushtally.simulations.tune.forecast import Demand, outlook
+from hushtally.simulations.tune.constraints import Constraints
+from hushtally.simulations.tune.forecast import forecast
 from hushtally.simulations.tune.tuning import tune
 
-ANYONE = Population.like("zipf:1")
+ANYONE = Population.from_shape("zipf:1")
 TABLE = {
     (0.5, 0.1): 8_480, (0.5, 0.05): 33_840, (0.5, 0.01): 844_337,
     (1.0, 0.1): 1_967, (1.0, 0.05): 7_783, (1.0, 0.01): 192_781,
@@ -46,8 +46,8 @@ def report(what: str, measured: str, target: str, met: bool) -> None:
     print(f"{what:<58} {measured:>24}   {target:<28} {'met' if met else 'MISSED'}", flush=True)
 
 
-def in_process(work: Callable[[], object]) -> tuple[float, float]:
-    """Seconds and peak memory in MB of some work in a separate process."""
+def apart(work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds and largest memory in MB of some work in a process of its own."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
 
@@ -63,8 +63,8 @@ def in_process(work: Callable[[], object]) -> tuple[float, float]:
     return seconds, memory
 
 
-def with_segments(segments: int) -> Survey:
-    """The example survey with one question of this many segments, which every device answers in every epoch."""
+def asking(segments: int) -> Survey:
+    """The example survey with one question of so many segments, which every device answers in every epoch."""
     survey = definition().survey
     question = replace(survey.asked[0], mechanism=build("auto", {}, segments, 1.0))
     form = replace(question.form, rules=question.form.rules[:1] * (segments - 1))  # type: ignore[attr-defined, type-var]
@@ -73,52 +73,51 @@ def with_segments(segments: int) -> Survey:
 
 
 def speed() -> None:
-    seconds, _ = in_process(lambda: tune(definition(), Demand(50_000), ANYONE))
+    seconds, _ = apart(lambda: tune(definition(), Constraints(50_000), ANYONE))
     report("tune, example survey, default grid", f"{seconds:.2f} s", "at most 5 s", seconds <= 5)
     billion = Scenario(10**9, ANYONE)
     for name, survey in (
         ("example survey", definition().survey),
-        ("64 segments", with_segments(64)),
-        ("1,024 segments", with_segments(1_024)),
+        ("64 segments", asking(64)),
+        ("1,024", asking(1_024)),
     ):
-        seconds, memory = in_process(lambda survey=survey: simulate(survey, billion))  # type: ignore[misc]
+        seconds, memory = apart(lambda survey=survey: simulate(survey, billion))  # type: ignore[misc]
         met = seconds <= 10 and memory < 1_000
         report(
-            f"simulate 10^9 devices, engine tallies, {name}",
-            f"{seconds:.1f} s, {memory:.0f} MB",
-            "10 s, under 1 GB",
-            met,
+            f"simulate 10^9 devices by tallies, {name}", f"{seconds:.1f} s, {memory:.0f} MB", "10 s, under 1 GB", met
         )
-    seconds, _ = in_process(lambda: simulate(definition().survey, Scenario(10_000, ANYONE), "clients"))
-    report("simulate 10,000 devices, engine clients", f"{seconds:.1f} s", "at most 60 s", seconds <= 60)
+    seconds, _ = apart(lambda: simulate(definition().survey, Scenario(10_000, ANYONE), "clients"))
+    report("simulate 10,000 devices by client and collector", f"{seconds:.1f} s", "at most 60 s", seconds <= 60)
 
 
-def correctness() -> None:
+def truth() -> None:
     survey = definition().survey
     measured = simulate(survey, Scenario(200_000, ANYONE), repetitions=200)
     planned = {
         (question.id, segment): half
         for question in survey.asked
-        for segment, half in outlook(survey, question, Demand(200_000), ANYONE).half_widths.items()
+        for segment, half in forecast(survey, question, Constraints(200_000), ANYONE).half_widths.items()
     }
     off = max(abs((row.half_width or 0) / planned[row.question, row.segment] - 1) for row in measured)
-    report("planned half widths compared with simulated ones", f"off by at most {off:.2%}", "3%", off <= 0.03)
+    report("planned half-widths against simulated ones", f"off by at most {off:.2%}", "3%", off <= 0.03)
     errors = {
         (epsilon, share): (detectable_share(choose(16, epsilon).channel, reports) or 1) / share - 1
         for (epsilon, share), reports in TABLE.items()
     }
     worst = max(abs(errors[key]) for key, reports in TABLE.items() if reports > 100)
-    what = "detectable share with the reports of the planning table"
+    what = "share told from zero with the reports of the planning table, 10 cells"
     report(what, f"off by at most {worst:.1%}", "3%", worst <= 0.03)
     for key in ((4.0, 0.1), (4.0, 0.05)):
-        print(f"    formula too optimistic: epsilon {key[0]:g}, share {key[1]:.0%}: off by {errors[key]:.0%}")
+        print(
+            f"    where the formula promises too much, epsilon {key[0]:g}, share {key[1]:.0%}: off by {errors[key]:.0%}"
+        )
     random = np.random.default_rng(1)
     for epsilon, share in ((1.0, 0.1), (2.0, 0.05), (4.0, 0.05)):
         mechanism = choose(16, epsilon)
         n = TABLE[epsilon, share]
         shares, exact = np.array([share, *[(1 - share) / 15] * 15]), power(mechanism.channel, share, n)
-        least = least_detected(mechanism.channel, n, ONE_SIDED)
-        drawn = (draw_supporting(mechanism, random.multinomial(n, shares), random)[0] for _ in range(1_000))
+        least = detection_count(mechanism.channel, n, ONE_SIDED)
+        drawn = (draw_support_counts(mechanism, random.multinomial(n, shares), random)[0] for _ in range(1_000))
         detected = sum(int(one >= least) for one in drawn) / 1_000
         errors_off = abs(detected - exact) / (exact * (1 - exact) / 1_000) ** 0.5
         what = f"power at {n:,} reports, epsilon {epsilon:g}, share {share:.0%}"
@@ -126,7 +125,7 @@ def correctness() -> None:
 
 
 def audits() -> None:
-    survey = with_segments(16)
+    survey = asking(16)
     for name in MECHANISMS:
         mechanism = build(name, {}, 16, 1.0)
         asked = replace(survey, questions=(replace(survey.asked[0], mechanism=mechanism),))
@@ -139,13 +138,12 @@ def audits() -> None:
         watched = audit(asked, "statistics", seed=1).findings[0]
         bound = watched.lower_bound or 0.0
         took = f"{bound:.4f} ({perf_counter() - begin:.0f} s)"
-        report(f"audit {name}, 16 values, statistics", took, ".95 to 1", 0.95 <= bound <= 1 and watched.holds)
+        report(f"audit {name}, 16 values, watching", took, ".95 to 1", 0.95 <= bound <= 1 and watched.holds)
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     speed()
-    correctness()
+    truth()
     audits()
 
 

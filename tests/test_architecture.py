@@ -34,7 +34,7 @@ LEAVES = {
 }  # fmt: skip
 SERVERS = {"client_sdk.survey", "client_sdk.mechanisms", "client_sdk.explain", "client_sdk.protocol"}
 BASE = {"client_sdk", "aggregator", "collector", "simulations.errors", "simulations.accuracy", "simulations.sampling",
-        "simulations.definition", "simulations.requirements"}  # fmt: skip
+        "simulations.definition", "simulations.requirements", "simulations.preset_answers"}  # fmt: skip
 SHARED = BASE | {"simulations.population", "simulations.charts"}
 MAY_IMPORT: dict[str, set[str]] = {
     "client_sdk.mechanisms": set(),

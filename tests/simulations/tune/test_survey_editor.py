@@ -1,4 +1,4 @@
-"""`tune --write`: the epsilon changes, and nothing else does."""
+"""`tune --write` changes the epsilon of a survey file, and nothing else."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from click.testing import CliRunner, Result
 from hushtally.cli import main
 from hushtally.client_sdk.errors import SurveyError
 from hushtally.client_sdk.survey import Survey
-from hushtally.simulations.definition import Definition, write_epsilon
+from hushtally.simulations.definition import Definition
 from hushtally.simulations.errors import SimulationError
+from hushtally.simulations.tune.survey_editor import write_epsilon
 
 
 @pytest.fixture
@@ -27,10 +28,10 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["tune", *arguments])
 
 
-def test_one_line_changes_and_keeps_its_comment(file: Path, example: Path) -> None:
+def test_only_one_line_changes_and_its_comment_stays(file: Path, example: Path) -> None:
     result = run(str(file), "--devices", "500000", "--ceiling", "17.5", "--write")
     assert result.exit_code == 0, result.output
-    assert f"wrote epsilon = 2.5 to {file}; if version 1 is in use, give it a new version" in result.output
+    assert f"wrote epsilon = 2.5 to {file}; if version 1 is already in use, raise the version" in result.output
     lines = difflib.unified_diff(
         example.read_text(encoding="utf-8").splitlines(),
         file.read_text(encoding="utf-8").splitlines(),
@@ -47,37 +48,43 @@ def test_one_line_changes_and_keeps_its_comment(file: Path, example: Path) -> No
 
 @pytest.mark.parametrize("epsilon", [0.75, 2.25, 0.1234567890123456])
 def test_the_comment_stays_in_its_column(file: Path, epsilon: float) -> None:
-    """As long as there is room for it."""
+    """The comment keeps its column if there is room for the new number."""
     write_epsilon(file, epsilon)
     line = next(one for one in file.read_text(encoding="utf-8").splitlines() if one.startswith("epsilon"))
     assert line == f"epsilon = {epsilon}".ljust(29) + "# what one report may reveal"
 
 
-def test_nothing_is_written_unasked_or_without_a_recommendation(file: Path, example: Path) -> None:
+def test_without_write_or_a_recommendation_nothing_is_written(file: Path, example: Path) -> None:
     assert run(str(file), "--devices", "500000").exit_code == 0
     result = run(str(file), "--devices", "50000", "--write")
     assert result.exit_code == 1
-    assert f"{file} was left as it is: no epsilon up to 1, the largest below a ceiling of 8, meets" in result.output
+    assert (
+        f"{file} is unchanged, because no epsilon is recommended. No epsilon within the ceiling of 8 meets the"
+        in result.output
+    )
     assert file.read_bytes() == example.read_bytes()
 
 
-def test_the_same_epsilon_is_no_change(file: Path) -> None:
+def test_the_same_epsilon_changes_nothing(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     result = run(str(file), "--devices", "500000", "--epsilon", "1", "--target", "0.1", "--write")
-    assert "has this epsilon already" in result.output
+    assert "already has epsilon = 1" in result.output
     assert file.read_text(encoding="utf-8") == text
 
 
-def test_the_permanent_epsilon_is_a_promise_that_only_its_author_changes(file: Path) -> None:
-    """An epsilon above it is refused, in the command and from a notebook, and the file stays as it is."""
+def test_epsilon_permanent_is_never_changed(file: Path) -> None:
+    """An epsilon above it is refused by the command and by the function, and the file does not change."""
     text = file.read_text(encoding="utf-8")
     permanent = 'memory = "permanent"\nepsilon_permanent = 3.0 # in all\nchanges = 3'
     file.write_text(text.replace('memory = "fresh"', permanent), encoding="utf-8")
     before = file.read_bytes()
-    said = "epsilon 4 is above privacy.epsilon_permanent = 3: raise that yourself, or name smaller ones with --epsilon"
+    message = (
+        "epsilon 4 is above privacy.epsilon_permanent = 3; raise epsilon_permanent in the survey, or pass a smaller"
+        " --epsilon"
+    )
     result = run(str(file), "--devices", "500000", "--epsilon", "4", "--write")
-    assert (result.exit_code, result.output) == (1, f"Error: {said}\n")
-    with pytest.raises(SimulationError, match=said):
+    assert (result.exit_code, result.output) == (1, f"Error: {message}\n")
+    with pytest.raises(SimulationError, match=message):
         write_epsilon(file, 4.0)
     assert file.read_bytes() == before
     assert run(str(file), "--devices", "500000", "--ceiling", "12", "--write").exit_code == 0
@@ -85,7 +92,7 @@ def test_the_permanent_epsilon_is_a_promise_that_only_its_author_changes(file: P
     assert "epsilon_permanent = 3.0 # in all" in file.read_text(encoding="utf-8")
 
 
-def test_lines_end_as_they_did_and_a_link_stays_one(file: Path, tmp_path: Path) -> None:
+def test_line_endings_and_a_symbolic_link_stay(file: Path, tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
     link = tmp_path / "link.toml"
     link.symlink_to(file)
@@ -96,23 +103,23 @@ def test_lines_end_as_they_did_and_a_link_stays_one(file: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "1" * 5_000])
-def test_what_no_survey_could_be_is_refused_as_one(file: Path, text: str) -> None:
+def test_extreme_toml_is_a_survey_error(file: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(SurveyError, match="is not TOML that can be read"):
         Definition.load(file)
 
 
-def test_a_byte_order_mark_is_read_over(file: Path) -> None:
+def test_a_byte_order_mark_is_ignored(file: Path) -> None:
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
     assert Definition.load(file).survey == Survey.load(file)
 
 
-def test_what_cannot_be_edited_stays_as_it_is(file: Path, example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An edit that does not say what was meant is thrown away; without tomlkit there is none."""
+def test_a_failed_edit_changes_nothing(file: Path, example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An edit with another meaning is discarded; without tomlkit there is no edit."""
     monkeypatch.setattr("tomlkit.dumps", lambda document: example.read_text(encoding="utf-8"))
-    with pytest.raises(SimulationError, match=r"cannot be edited; set epsilon = 2\.5 under \[privacy\] by hand"):
+    with pytest.raises(SimulationError, match=r"cannot edit .*; set epsilon = 2\.5 under \[privacy\] by hand"):
         write_epsilon(file, 2.5)
     monkeypatch.setitem(sys.modules, "tomlkit", None)
-    with pytest.raises(SimulationError, match="writing a survey needs tomlkit; run: pip install 'hushtally"):
+    with pytest.raises(SimulationError, match="editing a survey needs tomlkit; run: pip install 'hushtally"):
         write_epsilon(file, 2.5)
     assert file.read_bytes() == example.read_bytes()
