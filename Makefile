@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all check clean
+.PHONY: demo test test-all check docs clean
 
 # its devices are invented: whoever asked not to be tracked is not one of them
 demo: .venv/installed
@@ -18,6 +18,11 @@ check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# a warning is an error: no broken link, no missing reference
+docs: .venv/installed
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet docs docs/_build/html
+	@echo "wrote docs/_build/html/index.html"
+
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"hushtally needs Python 3.11 or newer; {sys.executable} is {v[0]}.{v[1]}. Name another one with: make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
@@ -26,4 +31,4 @@ check: .venv/installed
 	@touch $@
 
 clean:
-	rm -rf .venv build dist
+	rm -rf .venv build dist docs/_build
