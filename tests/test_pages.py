@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import subprocess
@@ -14,7 +13,8 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from page_text import ROOT, load
+
 REPOSITORY_PAGES = [  # beside the site's
     path
     for path in [*ROOT.glob("*.md"), *(ROOT / "examples").glob("*.md"), ROOT / "benchmarks" / "README.md"]
@@ -22,17 +22,7 @@ REPOSITORY_PAGES = [  # beside the site's
 ]
 
 
-def load_pages() -> Any:
-    spec = importlib.util.spec_from_file_location("pages", ROOT / "docs" / "pages.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["pages"] = module  # for its dataclasses
-    spec.loader.exec_module(module)
-    return module
-
-
-pages = load_pages()
+pages = load(ROOT / "docs" / "pages.py")
 DIRECTIVES = ("{toctree}", "{eval-rst}", "{include}", "{literalinclude}", "{image}")
 ALL = [pages.Page(path) for path in pages.all_pages()]
 
