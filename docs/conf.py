@@ -16,7 +16,7 @@ import hushtally
 project = "hushtally"
 release = version = metadata.version("hushtally")
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_click"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "README.md"]
 
 html_theme = "furo"
 html_title = f"hushtally {release}"

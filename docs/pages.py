@@ -9,7 +9,7 @@ What a block does follows from its language:
 
 - `console`: every line that begins with "$ " is a command for bash; the lines below it are what the command prints.
   Without lines below it, the command only runs. A line "..." stands for lines that the page leaves out. Lines of
-  more than WIDTH columns are wrapped. A command that ends in " &" runs until the page stops it with `kill %1`.
+  more than 100 columns are wrapped. A command that ends in " &" runs until the page stops it with `kill %1`.
 - `python`: a program.
 - `diff`: changes of the file that was written last; each removed line is followed by the line that replaces it.
 - `toml`, `json`, `ini`: read by a parser.
@@ -32,7 +32,6 @@ takes longer than a few seconds; the default test run leaves it out.
 from __future__ import annotations
 
 import configparser
-import difflib
 import json
 import os
 import re
@@ -41,7 +40,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import textwrap
 import time
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -49,20 +47,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from quotation import PageError, compared
+
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGE_DAY = "2026-11-30"  # a Monday, the first day of 2026-W49
-WIDTH = 100
 HOME = "/home/ada"  # what a page shows instead of the temporary folder
 PORT = "8080"  # what a page shows instead of the free port
 COMMENT = re.compile(r"^<!-- (\w+)(?:: (.*?))? -->$")
 FENCE = re.compile(r"^```(\S*)(?: .*)?$")
 SETTINGS = ("file", "append", "output", "random", "exit", "now", "skip")
 NOT_HERE = ("pip ", "make ", "git ", "source ", "python3 -m venv", "sudo ", "systemctl ")  # commands of an installation
-
-
-class PageError(AssertionError):
-    """A block of a page failed, or printed something else than the page quotes."""
 
 
 def all_pages() -> list[Path]:
@@ -333,82 +328,6 @@ def commands(lines: Sequence[str]) -> Iterator[list[str]]:
             found.append(line)
     if found:
         yield found
-
-
-def compared(shown: list[str], printed: str, random: bool, rewrite: bool, command: str = "the program") -> list[str]:
-    """The lines that a page should quote; PageError if it quotes others and they are not to be rewritten."""
-    lines = wrapped(printed)
-    if matches(shown, lines, random):
-        return shown
-    if rewrite:
-        return refreshed(shown, lines)
-    difference = "\n".join(difflib.unified_diff(shown, lines, "the page", "printed", lineterm="", n=1))
-    raise PageError(f"{command} prints something else (`python docs/pages.py` rewrites it):\n{difference}")
-
-
-def wrapped(printed: str) -> list[str]:
-    """The lines as a terminal of WIDTH columns with a word wrap shows them."""
-    lines: list[str] = []
-    for line in printed.rstrip("\n").split("\n"):
-        lines += (
-            [line.rstrip()]
-            if len(line) <= WIDTH
-            else textwrap.wrap(line, WIDTH, break_long_words=False, break_on_hyphens=False)
-        )
-    return lines if printed.strip() else []
-
-
-def masked(line: str) -> str:
-    """A line without its figures, and without how wide they are."""
-    return re.sub(r" +", " ", re.sub(r"[-\d.,%]+|\byes\b|\bno\b", "0", line)).strip()
-
-
-def segments(shown: Sequence[str]) -> list[list[str]]:
-    """The runs of lines between the lines "..."."""
-    found: list[list[str]] = [[]]
-    for line in shown:
-        if line == "...":
-            found.append([])
-        else:
-            found[-1].append(line)
-    return found
-
-
-def matches(shown: Sequence[str], lines: Sequence[str], random: bool) -> bool:
-    """Whether the quoted runs of lines were printed, in this order, and nothing else but what "..." stands for."""
-    view = masked if random else str.rstrip
-    text = [view(line) for line in lines]
-    first, *others = ([view(line) for line in run] for run in segments(shown))
-    if not others:
-        return first == text
-    if text[: len(first)] != first:
-        return False
-    place, last = len(first), others.pop()
-    for run in others:
-        found = next((at for at in range(place, len(text) + 1) if text[at : at + len(run)] == run), None)
-        if found is None:
-            return False
-        place = found + len(run)
-    return len(text) - len(last) >= place and text[len(text) - len(last) :] == last
-
-
-def refreshed(shown: Sequence[str], lines: Sequence[str]) -> list[str]:
-    """What was printed; of a quotation with "..." the runs of lines that resemble the quoted ones most."""
-    first, *others = segments(shown)
-    if not others:
-        return list(lines)
-    quoted, place = list(lines[: len(first)]), len(first)
-    last = others.pop()
-    for run in others:
-        ends = range(place, max(place, len(lines) - len(run) - len(last)) + 1)
-        at = max(ends, key=lambda start: similarity(run, lines[start : start + len(run)]))
-        quoted += ["...", *lines[at : at + len(run)]]
-        place = at + len(run)
-    return [*quoted, "...", *lines[len(lines) - len(last) :]]
-
-
-def similarity(some: Sequence[str], others: Sequence[str]) -> float:
-    return sum(difflib.SequenceMatcher(None, *pair).ratio() for pair in zip(some, others, strict=False))
 
 
 def main(names: Sequence[str]) -> int:

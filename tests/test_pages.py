@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from page_text import ROOT, load
+import pages
+from page_text import ROOT
+from quotation import PageError
 
 REPOSITORY_PAGES = [  # beside the site's
     path
@@ -22,7 +24,6 @@ REPOSITORY_PAGES = [  # beside the site's
 ]
 
 
-pages = load(ROOT / "docs" / "pages.py")
 DIRECTIVES = ("{toctree}", "{eval-rst}", "{include}", "{literalinclude}", "{image}")
 ALL = [pages.Page(path) for path in pages.all_pages()]
 
@@ -56,7 +57,7 @@ def test_a_page_that_quotes_something_else_is_found_and_rewritten(
     page.write_text(text.format("5"), encoding="utf-8")
     assert not pages.Page(page).run(rewrite=True)
     page.write_text(text.format("55"), encoding="utf-8")
-    with pytest.raises(pages.PageError, match=r"page.md:4: seq 1 9 prints something else"):
+    with pytest.raises(PageError, match=r"page.md:4: seq 1 9 prints something else"):
         pages.Page(page).run()
     assert pages.Page(page).run(rewrite=True)
     assert page.read_text(encoding="utf-8") == text.format("5")
@@ -80,7 +81,7 @@ def test_a_block_that_fails_is_named_with_its_line(
     (tmp_path / "examples").mkdir()
     (tmp_path / "Makefile").write_text("all:\n", encoding="utf-8")
     (tmp_path / "page.md").write_text(f"# A\n\n{block}\n", encoding="utf-8")
-    with pytest.raises(pages.PageError, match=re.escape(message)) as error:
+    with pytest.raises(PageError, match=re.escape(message)) as error:
         pages.Page(tmp_path / "page.md").run()
     assert re.match(r"page\.md:\d+: ", str(error.value))
 
@@ -121,6 +122,15 @@ def test_every_link_leads_somewhere(path: Path) -> None:
             )  # it includes that
             broken += [] if anchor in anchors(source) else [link]
     assert broken == []
+
+
+@pytest.mark.parametrize("page", ALL, ids=lambda page: page.name)
+def test_every_file_that_a_page_names_exists(page: Any) -> None:
+    """Paths in the text that begin with a folder of the project."""
+    text = "\n".join(line for line in page.lines if not line.startswith("$ "))
+    folders = "client_sdk|collector|aggregator|simulations|hushtally|tests|benchmarks|examples|docs"
+    named = re.findall(rf"`((?:{folders})/[\w./-]*)`", text)
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_every_page_is_linked_from_its_part() -> None:
@@ -172,7 +182,7 @@ def test_the_site_builds_and_loads_nothing_from_elsewhere(site: Path) -> None:
     assert {str(path.relative_to(site)) for path in built} >= {
         str(page.path.relative_to(ROOT / "docs").with_suffix(".html"))
         for page in ALL
-        if page.path.is_relative_to(ROOT / "docs")
+        if page.path.is_relative_to(ROOT / "docs") and page.path.name != "README.md"
     }
     for path in built:
         parser = Loads()
