@@ -393,7 +393,7 @@ class Laboratory:
         for state in list(State._open.values()):
             state.close()
         State._open.clear()
-        State._counted.clear()
+        State._verified.clear()
 
 
 @pytest.fixture

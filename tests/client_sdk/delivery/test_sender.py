@@ -199,7 +199,7 @@ class TestTwoAtOnce:
             def request(self, *args: Any, **kwargs: Any) -> Answer:
                 if not self.requests:
                     self.requests.append(("", "", None))
-                    client._run("tick", lambda device: device.send(5.0), None)
+                    client._call("tick", lambda device: device.send(5.0), None)
                     self.requests.clear()
                 return super().request(*args, **kwargs)
 
