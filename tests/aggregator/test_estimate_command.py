@@ -278,9 +278,9 @@ def test_a_backup_beside_the_log_of_a_crash_is_refused(database: Path, tmp_path:
         result = run(path, "shop")
         assert (result.exit_code, result.stdout) == (1, "")
         assert result.stderr == (
-            f"Error: {copy / database.name} was put in the place of another database, whose log is still there, and may"
-            f" hold what that one counted last: with no collector running, move {crashed} and"
-            f" {copy / database.name}-shm away\n"
+            f"Error: {copy / database.name} was put in the place of another database whose write-ahead log is still"
+            f" there and may contain its last counts. Stop the collector, then move {crashed} and"
+            f" {copy / database.name}-shm to another folder\n"
         )
     crashed.unlink()
     assert rows(run(copy / database.name, "shop", "--format", "json")) == before

@@ -494,8 +494,9 @@ def test_a_backup_that_is_restored_beside_the_log_of_a_crash_is_refused(
     with pytest.raises(StoreError) as caught:
         SqliteStore(copy / "counts.db")
     assert str(caught.value) == (
-        f"{copy}/counts.db was put in the place of another database, whose log is still there, and may hold what that"
-        f" one counted last: with no collector running, move {copy}/counts.db-wal and {copy}/counts.db-shm away"
+        f"{copy}/counts.db was put in the place of another database whose write-ahead log is still there and may"
+        f" contain its last counts. Stop the collector, then move {copy}/counts.db-wal and {copy}/counts.db-shm to"
+        " another folder"
     )
     assert (copy / "counts.db").read_bytes() == before
     (copy / "counts.db-wal").unlink()

@@ -57,7 +57,7 @@ for number in range(processes):
         while left and time.monotonic() < until:
             left = [one for one in left if not one.flush(5.0)]
         for one in clients:
-            while one._device.journal.waits and time.monotonic() < until:
+            while one._device.journal.has_unwritten and time.monotonic() < until:
                 one.status()  # writes what is in memory, and waits for the others longer than close may
             one.close()
         sys.exit(len(left))
