@@ -17,17 +17,18 @@ import numpy as np
 
 from hushtally.client_sdk.mechanisms import build, choose
 from hushtally.client_sdk.survey import Survey
-from hushtally.simulations.accuracy import ONE_SIDED, detectable_share, least_detected, power
+from hushtally.simulations.accuracy import ONE_SIDED, detectable_share, detection_count, power
 from hushtally.simulations.audit.auditor import audit
 from hushtally.simulations.definition import Definition
 from hushtally.simulations.population.population import Population
-from hushtally.simulations.sampling import draw_supporting
+from hushtally.simulations.sampling import draw_support_counts
 from hushtally.simulations.simulate.scenario import Scenario
 from hushtally.simulations.simulate.simulation import simulate
-from hushtally.simulations.tune.forecast import Demand, outlook
+from hushtally.simulations.tune.constraints import Constraints
+from hushtally.simulations.tune.forecast import forecast
 from hushtally.simulations.tune.tuning import tune
 
-ANYONE = Population.like("zipf:1")
+ANYONE = Population.from_shape("zipf:1")
 TABLE = {
     (0.5, 0.1): 8_480, (0.5, 0.05): 33_840, (0.5, 0.01): 844_337,
     (1.0, 0.1): 1_967, (1.0, 0.05): 7_783, (1.0, 0.01): 192_781,
@@ -72,7 +73,7 @@ def asking(segments: int) -> Survey:
 
 
 def speed() -> None:
-    seconds, _ = apart(lambda: tune(definition(), Demand(50_000), ANYONE))
+    seconds, _ = apart(lambda: tune(definition(), Constraints(50_000), ANYONE))
     report("tune, example survey, default grid", f"{seconds:.2f} s", "at most 5 s", seconds <= 5)
     billion = Scenario(10**9, ANYONE)
     for name, survey in (
@@ -95,7 +96,7 @@ def truth() -> None:
     planned = {
         (question.id, segment): half
         for question in survey.asked
-        for segment, half in outlook(survey, question, Demand(200_000), ANYONE).half_widths.items()
+        for segment, half in forecast(survey, question, Constraints(200_000), ANYONE).half_widths.items()
     }
     off = max(abs((row.half_width or 0) / planned[row.question, row.segment] - 1) for row in measured)
     report("planned half-widths against simulated ones", f"off by at most {off:.2%}", "3%", off <= 0.03)
@@ -115,8 +116,8 @@ def truth() -> None:
         mechanism = choose(16, epsilon)
         n = TABLE[epsilon, share]
         shares, exact = np.array([share, *[(1 - share) / 15] * 15]), power(mechanism.channel, share, n)
-        least = least_detected(mechanism.channel, n, ONE_SIDED)
-        drawn = (draw_supporting(mechanism, random.multinomial(n, shares), random)[0] for _ in range(1_000))
+        least = detection_count(mechanism.channel, n, ONE_SIDED)
+        drawn = (draw_support_counts(mechanism, random.multinomial(n, shares), random)[0] for _ in range(1_000))
         detected = sum(int(one >= least) for one in drawn) / 1_000
         errors_off = abs(detected - exact) / (exact * (1 - exact) / 1_000) ** 0.5
         what = f"power at {n:,} reports, epsilon {epsilon:g}, share {share:.0%}"

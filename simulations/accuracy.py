@@ -1,8 +1,9 @@
-"""Planning: what a number of reports can tell, before there is one. Every figure is of the intervals that ship."""
+"""The accuracy to expect from a number of reports, calculated with the same intervals that estimates use."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from scipy.special import bdtrc, ndtri
@@ -13,46 +14,49 @@ from hushtally.client_sdk.mechanisms.channel import Channel
 
 CONFIDENCE, POWER = 0.95, 0.8
 ONE_SIDED = one_sided(CONFIDENCE)
+SHARE_PRECISION = 1e-7  # of `detectable_share`
 
 
 def half_widths(channel: Channel, shares: Floats, n: int, confidence: float = CONFIDENCE) -> Floats:
-    """Half the length of the two-sided interval of each share when as many reports support it as are to be expected.
+    """Half the length of the two-sided interval of each share, if its support count equals the expected count.
 
-    shares: float array in [0, 1]; n >= 1 reports. The intervals are the estimate's own, not cut to 0..1; their mean
-    half is at most 1% longer and 8% shorter, from 60 reports on 4%.
+    shares: float array in [0, 1]; n >= 1 reports. Returns an array of the same shape. The intervals are not clipped to
+    [0, 1]. The mean half-width of real intervals is at most 1% larger and at most 8% smaller (4% from 60 reports on).
     """
     low, high = share_interval(channel, n * channel.observed(shares), n, confidence)
     return (high - low) / 2
 
 
 def half_width(channel: Channel, share: float, n: int, confidence: float = CONFIDENCE) -> float:
-    """The same for one share."""
+    """Half the length of the interval of one share; see `half_widths`."""
     return float(half_widths(channel, np.array([share]), n, confidence)[0])
 
 
 def reports_for_half_width(channel: Channel, share: float, target: float, confidence: float = CONFIDENCE) -> int:
-    """The reports with which the interval of a share is `target` wide on each side; target > 0."""
+    """The smallest number of reports for which the half-width is at most `target`; ArgumentError unless target > 0."""
     if target <= 0:
         raise ArgumentError("target", f"must be above 0, got {target:g}")
     z = float(ndtri((1 + confidence) / 2))
     low, high = 1, math.ceil(float(channel.variance(share, 1)) * (z / target) ** 2) + 1
     while half_width(channel, share, high, confidence) > target:
         low, high = high, 2 * high
-    while low + 1 < high:
-        middle = (low + high) // 2
-        if half_width(channel, share, middle, confidence) > target:
-            low = middle
-        else:
-            high = middle
-    return high
+    return _smallest(low, high, lambda n: half_width(channel, share, n, confidence) <= target)
 
 
-def least_detected(channel: Channel, n: int, confidence: float) -> int:
-    """From how many supporting reports of n the lower end of the interval of this confidence is above zero."""
-    low, high = math.floor(n * channel.q), n + 1
+def detection_count(channel: Channel, n: int, confidence: float) -> int:
+    """The smallest support count among n reports for which the interval lies above zero; n + 1 if there is none."""
+    return _smallest(
+        math.floor(n * channel.q),
+        n + 1,
+        lambda count: bool(share_interval(channel, np.array([count]), n, confidence).low[0] > 0),
+    )
+
+
+def _smallest(low: int, high: int, accepts: Callable[[int], bool]) -> int:
+    """The smallest number in (low, high] that `accepts` takes, by bisection; `high` is not tested."""
     while low + 1 < high:
         middle = (low + high) // 2
-        if share_interval(channel, np.array([middle]), n, confidence).low[0] > 0:
+        if accepts(middle):
             high = middle
         else:
             low = middle
@@ -60,26 +64,26 @@ def least_detected(channel: Channel, n: int, confidence: float) -> int:
 
 
 def power(channel: Channel, share: float, n: int, confidence: float = ONE_SIDED) -> float:
-    """The exact chance that n reports tell `share` from zero: that the lower end of its interval is above it.
+    """The exact probability that the interval of `share`, from n reports, lies above zero.
 
-    confidence: of the two-sided interval; by default its lower end alone has 95%.
+    confidence: of the two-sided interval. With the default, its lower end is the end of a one-sided 95% interval.
     """
-    least = least_detected(channel, n, confidence)
-    return 0.0 if least > n else float(bdtrc(least - 1, n, float(channel.observed(share))))
+    count = detection_count(channel, n, confidence)
+    return 0.0 if count > n else float(bdtrc(count - 1, n, float(channel.observed(share))))
 
 
-def detectable_share(channel: Channel, n: int, wanted: float = POWER, confidence: float = ONE_SIDED) -> float | None:
-    """The smallest share that n reports tell from zero with the power wanted; None if they tell no share at all.
+def detectable_share(channel: Channel, n: int, min_power: float = POWER, confidence: float = ONE_SIDED) -> float | None:
+    """The smallest share that n reports distinguish from zero with at least `min_power`; None if there is none.
 
-    Exact: the power rises with the share.
+    The result is exact to 1e-7, because the power increases with the share.
     """
-    least = least_detected(channel, n, confidence)
-    if least > n or bdtrc(least - 1, n, float(channel.p)) < wanted:
+    count = detection_count(channel, n, confidence)
+    if count > n or bdtrc(count - 1, n, float(channel.p)) < min_power:
         return None
     low, high = 0.0, 1.0
-    while high - low > 1e-7:
+    while high - low > SHARE_PRECISION:
         middle = (low + high) / 2
-        if bdtrc(least - 1, n, float(channel.observed(middle))) < wanted:
+        if bdtrc(count - 1, n, float(channel.observed(middle))) < min_power:
             low = middle
         else:
             high = middle
@@ -87,5 +91,5 @@ def detectable_share(channel: Channel, n: int, wanted: float = POWER, confidence
 
 
 def plain_equivalent(channel: Channel, share: float, n: int) -> float:
-    """How many answers of a survey without privacy estimate a share as precisely as n reports."""
+    """The number of answers without randomization that estimate a share as precisely as n reports."""
     return float(share * (1 - share) / channel.variance(share, n))

@@ -1,4 +1,4 @@
-"""A survey's definition as it was written, and the surveys it would be with another epsilon."""
+"""The definition of a survey, as its author wrote it."""
 
 from __future__ import annotations
 
@@ -16,78 +16,49 @@ from hushtally.simulations.errors import SimulationError
 
 @dataclass(frozen=True)
 class Definition:
-    """What the author of a survey wrote, defaults left out: changing its epsilon changes all that follows from it.
+    """The fields that a survey file states, without defaults.
 
-    Questions that name their own epsilon keep it.
+    Values that depend on epsilon are not stored, so `at` can create the same survey with another epsilon. Questions
+    that set their own epsilon keep it.
     """
 
     table: Mapping[str, Any]
 
     @classmethod
     def parse(cls, text: str) -> Definition:
-        """The definition in a TOML text; SurveyError unless it is a sound survey."""
+        """Read the definition from a TOML string; SurveyError if it is not a valid survey."""
         definition = cls(read_toml(text))
-        definition.survey  # noqa: B018 - read now, so that a mistake is found where the file is known
+        definition.survey  # noqa: B018 - reports a mistake here, where the caller knows the file
         return definition
 
     @classmethod
     def load(cls, path: str | Path) -> Definition:
-        """The definition in a file; SurveyError, every line beginning with the path, if it is not a sound survey."""
+        """Read the definition from a file; SurveyError, with the path in every line, if it is not a valid survey."""
         return read_file(path, cls.parse)
 
     @cached_property
     def survey(self) -> Survey:
-        """The survey as it was written."""
+        """The survey as defined."""
         return Survey.from_resolved(self.table)
 
     def at(self, epsilon: float, **privacy: object) -> Survey:
-        """The survey with another epsilon, and other fields of its privacy table (None leaves one out).
+        """The survey with another epsilon and other fields of its privacy table; None removes a field.
 
-        Permanent memory keeps its epsilon_permanent, which is a promise: SimulationError for an epsilon above it.
-        SurveyError where a question cannot have that epsilon.
+        Permanent memory keeps its epsilon_permanent, because it is a promise to customers. Raises SimulationError if
+        epsilon is above it, and SurveyError if a question does not allow the epsilon.
         """
         table = {**self.table["privacy"], "epsilon": epsilon, **privacy}
         questions = self.table["questions"]
         if table.get("memory") == PERMANENT:
             if epsilon > table["epsilon_permanent"]:
                 raise SimulationError(
-                    f"epsilon {epsilon:g} is above privacy.epsilon_permanent = {table['epsilon_permanent']:g}:"
-                    " raise that yourself, or name smaller ones with --epsilon"
+                    f"epsilon {epsilon:g} is above privacy.epsilon_permanent = {table['epsilon_permanent']:g}; raise"
+                    " epsilon_permanent in the survey, or pass a smaller --epsilon"
                 )
         else:
-            questions = [{name: one[name] for name in one if name != "epsilon_permanent"} for one in questions]
+            questions = [
+                {name: value for name, value in question.items() if name != "epsilon_permanent"}
+                for question in questions
+            ]
         stated = {name: value for name, value in table.items() if value is not None}
         return Survey.from_resolved({**self.table, "privacy": stated, "questions": questions})
-
-
-def write_epsilon(path: str | Path, epsilon: float) -> Survey:
-    """Sets the epsilon in a survey file, keeping comments and layout; the survey as it is now.
-
-    The file is replaced as a whole or not at all. SurveyError where a question cannot have that epsilon,
-    SimulationError where it is above epsilon_permanent, the file cannot be written or would not say what was meant.
-    """
-    try:
-        import tomlkit
-    except ImportError:
-        raise SimulationError("writing a survey needs tomlkit; run: pip install 'hushtally[simulations]'") from None
-    meant = Definition.load(path).at(epsilon)
-    place = Path(path).resolve()  # through a link, which stays one
-    document = tomlkit.parse(place.read_bytes().decode("utf-8-sig"))
-    privacy: Any = document["privacy"]
-    before = len(privacy["epsilon"].as_string())
-    privacy["epsilon"] = epsilon
-    kept, longer = privacy["epsilon"].trivia, len(privacy["epsilon"].as_string()) - before
-    if kept.comment:  # stays in its column
-        kept.comment_ws = " " * max(len(kept.comment_ws) - longer, 1)
-    text = tomlkit.dumps(document)
-    if Survey.parse(text).digest != meant.digest:
-        raise SimulationError(f"{path}: cannot be edited; set epsilon = {epsilon:g} under [privacy] by hand")
-    beside = place.with_name(f".{place.name}.new")
-    try:
-        beside.write_bytes(text.encode())
-        beside.chmod(place.stat().st_mode)
-        beside.replace(place)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise SimulationError(f"{path} cannot be written: {error.strerror}") from None
-    return meant

@@ -1,4 +1,4 @@
-"""What can go wrong in a simulation."""
+"""The error that simulations raise."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from hushtally.client_sdk.errors import HushtallyError
 
 
 class SimulationError(HushtallyError):
-    """A simulation was asked for what the survey or the population does not allow."""
+    """The survey, the population or the environment does not allow the requested simulation."""

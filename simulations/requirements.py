@@ -1,12 +1,12 @@
-"""What the environment must allow before real clients are simulated."""
+"""Requirements on the environment in which real clients run."""
 
 from __future__ import annotations
 
-from hushtally.client_sdk.opt_out import switched_off
+from hushtally.client_sdk.opt_out import opt_out_reason
 from hushtally.simulations.errors import SimulationError
 
 
-def require_clients() -> None:
-    """SimulationError where the environment switches every client off."""
-    if reason := switched_off():
-        raise SimulationError(f"real clients cannot be simulated here: {reason}")
+def require_clients_enabled() -> None:
+    """Raise SimulationError if an environment variable disables all clients."""
+    if reason := opt_out_reason():
+        raise SimulationError(f"cannot simulate real clients: {reason}; unset it and try again")

@@ -1,4 +1,4 @@
-"""Reports drawn by the million: from how many devices hold each value to how many of their reports support each."""
+"""Random draws of the reports of many devices, with the exact distribution of the mechanism."""
 
 from __future__ import annotations
 
@@ -13,147 +13,158 @@ from hushtally.client_sdk.mechanisms import Affine, Design, Direct, Mechanism, P
 from hushtally.client_sdk.testing import SeededRandomness
 from hushtally.simulations.errors import SimulationError
 
-MOST_DENSE = 2**22  # symbols whose counts are held at once
-BATCH = 2**20  # reports drawn one by one at a time, where they are few per symbol
-MOST_SINGLE = 2 * 10**7  # reports drawn one by one where symbols are more
-MOST_PERTURBED = 200_000  # reports drawn by the mechanism's own code, where nothing faster is exact
+MAX_DENSE_SYMBOLS = 2**22  # up to here, one array holds the count of every symbol
+BATCH_SIZE = 2**20  # reports in one array, if they are drawn one by one
+MAX_SINGLE_REPORTS = 2 * 10**7  # drawn one by one, for designs with more symbols than MAX_DENSE_SYMBOLS
+MAX_PERTURBED_REPORTS = 200_000  # drawn with `perturb`, for mechanisms without a faster exact way
+MAX_SUBSET_ENTRIES = 2 * 10**7  # members of all subsets of a subset design together
 
 
-def draw_supporting(mechanism: Mechanism, holders: Integers, random: np.random.Generator) -> Integers:
-    """How many reports support each value when holders[v] devices with the value v each send one.
+def draw_support_counts(mechanism: Mechanism, true_counts: Integers, random: np.random.Generator) -> Integers:
+    """How many reports support each value, if true_counts[v] devices with the value v each send one report.
 
-    holders: int array of shape (domain,). Returns an int array of the same shape, with the exact joint distribution
-    of one epoch: for designs by drawing how often each symbol comes, for unary encodings value by value (their bits
-    are independent given the truth), for others with the mechanism's own `perturb`. SimulationError where that is
-    too much.
+    true_counts: int array of shape (domain,). Returns an int array of the same shape with the exact joint distribution
+    of one epoch. Designs draw the count of every symbol. Unary encodings draw value by value, because their bits are
+    independent given the true values. Other mechanisms call their own `perturb`. Raises SimulationError if the draw
+    would take too much time or memory.
     """
-    basis = mechanism.single_report if isinstance(mechanism, Permanent) else mechanism
-    if isinstance(basis, Unary):
+    once = mechanism.single_report if isinstance(mechanism, Permanent) else mechanism
+    if isinstance(once, Unary):
         p, q = float(mechanism.channel.p), float(mechanism.channel.q)
-        supporting: Integers = random.binomial(holders, p) + random.binomial(holders.sum() - holders, q)
-        return supporting
-    return support_counts(mechanism, draw_tally(mechanism, holders, random))
+        counts: Integers = random.binomial(true_counts, p) + random.binomial(true_counts.sum() - true_counts, q)
+        return counts
+    return support_counts(mechanism, draw_tally(mechanism, true_counts, random))
 
 
-def draw_tally(mechanism: Mechanism, holders: Integers, random: np.random.Generator) -> Tally:
-    """How often each symbol comes when holders[v] devices with the value v each send one; exact, see above."""
-    basis = mechanism.single_report if isinstance(mechanism, Permanent) else mechanism
-    if isinstance(basis, Design):
-        return _draw_design(mechanism, basis, holders, random)
-    n = int(holders.sum())
-    if n > MOST_PERTURBED:
+def draw_tally(mechanism: Mechanism, true_counts: Integers, random: np.random.Generator) -> Tally:
+    """The count of every symbol, if true_counts[v] devices with the value v each send one report.
+
+    The distribution is exact. Raises SimulationError if the draw would take too much time or memory.
+    """
+    once = mechanism.single_report if isinstance(mechanism, Permanent) else mechanism
+    if isinstance(once, Design):
+        return _draw_design_tally(mechanism, once, true_counts, random)
+    n = int(true_counts.sum())
+    if n > MAX_PERTURBED_REPORTS:
         raise SimulationError(
-            f"{mechanism.name} is drawn report by report, at most {MOST_PERTURBED:,} an epoch, got {n:,}: take fewer"
-            " devices"
+            f"{mechanism.name} reports are drawn one by one, at most {MAX_PERTURBED_REPORTS:,} an epoch (got {n:,});"
+            " simulate fewer devices"
         )
     source = SeededRandomness(int(random.integers(2**63)))
-    values = np.repeat(np.arange(holders.size), holders).tolist()
+    values = np.repeat(np.arange(true_counts.size), true_counts).tolist()
     return Tally.of([mechanism.perturb(value, source) for value in values])
 
 
 def draw_symbols(mechanism: Mechanism, values: Integers, random: np.random.Generator) -> Integers:
-    """One report for each of the values, by itself, from a design; int array of symbols, in the same order."""
+    """One report of a design for each of the values; int array of symbols in the same order."""
     assert isinstance(mechanism, Design)
-    tilted = random.random(values.size) < _tilt(mechanism, mechanism)
+    informative = random.random(values.size) < _informative_rate(mechanism, mechanism)
     symbols = random.integers(mechanism.symbols, size=values.size)
-    symbols[tilted] = _supporting(mechanism, values[tilted], random)
+    symbols[informative] = _draw_supporting_symbols(mechanism, values[informative], random)
     return symbols
 
 
-def _tilt(mechanism: Mechanism, design: Design) -> float:
-    """How often a report is one of the symbols that support its value, uniformly; otherwise it is a blank."""
+def _informative_rate(mechanism: Mechanism, design: Design) -> float:
+    """The probability that a report is drawn from the symbols that support its value, rather than from all symbols."""
     baseline_rate = float(design.baseline_rate)
     return (float(mechanism.channel.p) - baseline_rate) / (1 - baseline_rate)
 
 
-def _draw_design(mechanism: Mechanism, design: Design, holders: Integers, random: np.random.Generator) -> Tally:
-    """A report is a blank, or else one of the symbols that support its value, uniformly: so few draws suffice."""
-    tilted = random.binomial(holders, _tilt(mechanism, design))
-    blanks = int(holders.sum() - tilted.sum())
-    single = tilted < design.symbols_per_value
-    if design.symbols > MOST_DENSE:
-        if not single.all() or holders.sum() > MOST_SINGLE:
+def _draw_design_tally(
+    mechanism: Mechanism, design: Design, true_counts: Integers, random: np.random.Generator
+) -> Tally:
+    """Draw blank reports uniformly from all symbols and the others uniformly from the supporting symbols.
+
+    Values with fewer reports than supporting symbols are drawn report by report, other values as multinomial counts.
+    """
+    informative = random.binomial(true_counts, _informative_rate(mechanism, design))
+    blanks = int(true_counts.sum() - informative.sum())
+    sparse = informative < design.symbols_per_value
+    if design.symbols > MAX_DENSE_SYMBOLS:
+        if not sparse.all() or true_counts.sum() > MAX_SINGLE_REPORTS:
             raise SimulationError(
-                f"{design.name} with {design.symbols:,} symbols is drawn report by report, at most {MOST_SINGLE:,}"
-                f" an epoch, got {int(holders.sum()):,}: take fewer devices"
+                f"{design.name} reports with {design.symbols:,} symbols are drawn one by one, at most"
+                f" {MAX_SINGLE_REPORTS:,} an epoch (got {int(true_counts.sum()):,}); simulate fewer devices"
             )
-        values = np.repeat(np.arange(holders.size), tilted)
-        blank = random.integers(design.symbols, size=blanks)
-        return Tally.of(np.concatenate([_supporting(design, values, random), blank]))
-    counts = _spread(blanks, design.symbols, random)
-    for value in np.flatnonzero(~single):
+        values = np.repeat(np.arange(true_counts.size), informative)
+        blank_symbols = random.integers(design.symbols, size=blanks)
+        return Tally.of(np.concatenate([_draw_supporting_symbols(design, values, random), blank_symbols]))
+    counts = _draw_uniform_counts(blanks, design.symbols, random)
+    for value in np.flatnonzero(~sparse):
         index = np.arange(design.symbols_per_value)
-        symbols = _symbols(design, np.full(index.shape, value), index)
-        counts[symbols] += _spread(int(tilted[value]), index.size, random)
-    for values in _batches(np.where(single, tilted, 0)):
-        counts += np.bincount(_supporting(design, values, random), minlength=design.symbols)
+        symbols = _supporting_symbols(design, np.full(index.shape, value), index)
+        counts[symbols] += _draw_uniform_counts(int(informative[value]), index.size, random)
+    for values in _batches(np.where(sparse, informative, 0)):
+        counts += np.bincount(_draw_supporting_symbols(design, values, random), minlength=design.symbols)
     return Tally.of(np.arange(design.symbols), counts)
 
 
-def _batches(numbers: Integers) -> Iterator[Integers]:
-    """Every value as often as its number says, in arrays of about BATCH."""
-    ends = np.cumsum(numbers)
+def _batches(counts: Integers) -> Iterator[Integers]:
+    """Every value v repeated counts[v] times, in arrays of about BATCH_SIZE."""
+    ends = np.cumsum(counts)
     begin = 0
-    while begin < numbers.size:
+    while begin < counts.size:
         before = ends[begin - 1] if begin else 0
-        end = max(int(np.searchsorted(ends, before + BATCH, side="right")), begin + 1)
-        yield np.repeat(np.arange(begin, end), numbers[begin:end])
+        end = max(int(np.searchsorted(ends, before + BATCH_SIZE, side="right")), begin + 1)
+        yield np.repeat(np.arange(begin, end), counts[begin:end])
         begin = end
 
 
-def _spread(balls: int, boxes: int, random: np.random.Generator) -> Integers:
-    """How many of the balls fall into each box, every box as likely."""
-    if balls < boxes:
-        return np.bincount(random.integers(boxes, size=balls), minlength=boxes)
-    return random.multinomial(balls, np.full(boxes, 1 / boxes))
+def _draw_uniform_counts(n: int, bins: int, random: np.random.Generator) -> Integers:
+    """How many of n uniform draws fall into each bin."""
+    if n < bins:
+        return np.bincount(random.integers(bins, size=n), minlength=bins)
+    return random.multinomial(n, np.full(bins, 1 / bins))
 
 
-def _supporting(design: Design, values: Integers, random: np.random.Generator) -> Integers:
-    """For each value one of the symbols that support it, uniformly."""
-    return _symbols(design, values, random.integers(design.symbols_per_value, size=values.size))
+def _draw_supporting_symbols(design: Design, values: Integers, random: np.random.Generator) -> Integers:
+    """For each value, one of the symbols that support it, drawn uniformly."""
+    return _supporting_symbols(design, values, random.integers(design.symbols_per_value, size=values.size))
 
 
-def _symbols(design: Design, values: Integers, index: Integers) -> Integers:
-    """The symbols with this index, 0 <= index < symbols_per_value, among those that support the values."""
+def _supporting_symbols(design: Design, values: Integers, index: Integers) -> Integers:
+    """The symbol with the given index among the symbols that support each value; 0 <= index < symbols_per_value."""
     if isinstance(design, Direct):
         return values
     if isinstance(design, Affine):
         row, offset = np.divmod(index, design.w)
         return np.asarray(row * design.r + design.field.subtract(design.product(row, values), offset))
     if isinstance(design, Subset):
-        return np.asarray(_sets_with(design)[values, index])
+        return np.asarray(_subsets_containing(design)[values, index])
     assert isinstance(design, Projective)
-    return _orthogonal(design, values, index)
+    return _orthogonal_points(design, values, index)
 
 
 @lru_cache(maxsize=4)
-def _sets_with(design: Subset) -> Integers:
-    """The ranks of the w-subsets that hold each value; int array of shape (domain, C(domain - 1, w - 1))."""
-    if design.symbols * design.w > 2 * 10**7:
-        raise SimulationError(f"subset with {design.symbols:,} symbols is too large to be drawn; mechanism auto is not")
+def _subsets_containing(design: Subset) -> Integers:
+    """The ranks of the w-subsets that contain each value; int array of shape (domain, C(domain - 1, w - 1))."""
+    if design.symbols * design.w > MAX_SUBSET_ENTRIES:
+        raise SimulationError(
+            f'subset with {design.symbols:,} symbols is too large to simulate; set mechanism = "auto" instead'
+        )
     members = np.array(list(unranked(design, np.arange(design.symbols))))
     order = np.argsort(members.ravel(), kind="stable") % design.symbols
     return order.reshape(design.domain, -1)
 
 
-def _orthogonal(design: Projective, values: Integers, index: Integers) -> Integers:
-    """The points orthogonal to the values: canonical vectors without the value's pivot, which is then solved for."""
+def _orthogonal_points(design: Projective, values: Integers, index: Integers) -> Integers:
+    """The points orthogonal to the values: the index gives all coordinates but the value's pivot, which is solved."""
     r, t = design.r, design.t
     value, pivot = vectors(values, r, t)
     free, _ = vectors(index, r, t - 1)
-    places = np.arange(t - 1)[:, None]
-    places = places + (places >= pivot)
-    product = (np.take_along_axis(value, places, axis=0) * free).sum(axis=0)
+    coordinates = np.arange(t - 1)[:, None]
+    coordinates = coordinates + (coordinates >= pivot)
+    product = (np.take_along_axis(value, coordinates, axis=0) * free).sum(axis=0)
     vector = np.zeros_like(value)
-    np.put_along_axis(vector, places, free, axis=0)
+    np.put_along_axis(vector, coordinates, free, axis=0)
     np.put_along_axis(vector, pivot[None, :], -product % r, axis=0)
-    return _indexes(vector, r, t)
+    return _point_indexes(vector, r, t)
 
 
-def _indexes(vectors: Integers, r: int, t: int) -> Integers:
-    """The indexes of the points that the columns stand for, canonical or not."""
+def _point_indexes(vectors: Integers, r: int, t: int) -> Integers:
+    """The indexes of the projective points that the columns represent; the columns may be scaled by any factor."""
     pivot = (vectors != 0).argmax(axis=0)
-    inverses = np.array([0, *(pow(one, -1, r) for one in range(1, r))])
+    inverses = np.array([0, *(pow(number, -1, r) for number in range(1, r))])
     scale = inverses[np.take_along_axis(vectors, pivot[None, :], axis=0)[0]]
     number = np.zeros_like(pivot)
     for row in vectors:

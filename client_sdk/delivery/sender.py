@@ -18,6 +18,7 @@ from hushtally.client_sdk.forking import Forking
 from hushtally.client_sdk.protocol.report import Batch
 from hushtally.client_sdk.randomness import Randomness
 from hushtally.client_sdk.state import counters, outbox
+from hushtally.client_sdk.state.counters import Fate
 from hushtally.client_sdk.state.file import State
 from hushtally.client_sdk.state.outbox import Waiting
 from hushtally.client_sdk.state.permission import Permission
@@ -175,14 +176,14 @@ class Sender(Forking):
     def _account(self, connection: sqlite3.Connection, batch: Batch, verdict: Verdict, now: datetime) -> None:
         """Count what happened to the reports. Those that may be accepted later are queued again, symbols unchanged."""
         if verdict.delivered:
-            counters.add(connection, self._device, "delivered", verdict.delivered)
-        for reason, number in verdict.lost.items():
-            counters.add(connection, self._device, reason, number)
+            counters.add(connection, self._device, Fate.DELIVERED, verdict.delivered)
+        for fate, number in verdict.lost.items():
+            counters.add(connection, self._device, fate, number)
         survey = self._surveys.get(batch.digest)
         if verdict.again and survey is not None:
             due = outbox.moment(survey, now, self._randomness)
             outbox.put(connection, self._device, survey, verdict.again, due, self._randomness)
             # for example if this device's clock is ahead; without this counter, only expired reports would show it
-            counters.add(connection, self._device, "put off: not accepted yet", len(verdict.again))
+            counters.add(connection, self._device, Fate.POSTPONED, len(verdict.again))
         elif verdict.again:
-            counters.add(connection, self._device, "dropped: the app has this survey no longer", len(verdict.again))
+            counters.add(connection, self._device, Fate.SURVEY_REMOVED, len(verdict.again))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hushtally.client_sdk.delivery.transport import Response
 from hushtally.client_sdk.protocol.refused import Refused
 from hushtally.client_sdk.protocol.report import Batch, Reason, Report
+from hushtally.client_sdk.state.counters import Fate
 
 BUSY = frozenset({429, 503})  # the status with which a collector, or its proxy, asks for a pause
 
@@ -20,7 +21,7 @@ class Verdict:
 
     delivered: int
     again: tuple[Report, ...]
-    lost: Mapping[str, int]
+    lost: Mapping[Fate, int]
 
 
 def judge(response: Response, batch: Batch) -> Verdict | None:
@@ -31,7 +32,9 @@ def judge(response: Response, batch: Batch) -> Verdict | None:
     if response.status == 200:
         return _counted(response.body, batch)
     kind = _refusal(response)
-    return None if kind is None or kind.retryable else Verdict(0, (), {f"refused: {kind.code}": len(batch.reports)})
+    return (
+        None if kind is None or kind.retryable else Verdict(0, (), {Fate(f"refused: {kind.code}"): len(batch.reports)})
+    )
 
 
 def retry_reason(response: Response, batch: Batch) -> str:
@@ -55,7 +58,7 @@ def _counted(body: bytes, batch: Batch) -> Verdict | None:
     if type(accepted) is not int or accepted != len(batch.reports) - len(rejected):
         return None
     again = tuple(batch.reports[index] for index, (_, retryable) in rejected.items() if retryable)
-    lost = Counter(f"rejected: {_reason(reason)}" for reason, retryable in rejected.values() if not retryable)
+    lost = Counter(Fate(f"rejected: {_reason(reason)}") for reason, retryable in rejected.values() if not retryable)
     return Verdict(accepted, again, lost)
 
 

@@ -60,14 +60,17 @@ class EventVocabulary:
         """Whether a survey uses this field of the event."""
         return field in self._fields[event]
 
-    def unusable(self, event: str, field: str, value: object) -> str | None:
-        """The requirement that the field's value violates, or None if the value can be stored.
+    def value(self, event: str, field: str, value: object) -> tuple[float | str | None, str]:
+        """The stored form of a field's value, or None and the requirement that the value violates.
 
         See `storable`. A field that a survey sums accepts only numbers.
         """
-        if storable(value) is None:
-            return BOOL_REQUIREMENT if type(value) is bool else REQUIREMENT
-        return SUM_REQUIREMENT if isinstance(value, str) and (event, field) in self._summed else None
+        stored = storable(value)
+        if stored is None:
+            return None, BOOL_REQUIREMENT if type(value) is bool else REQUIREMENT
+        if isinstance(stored, str) and (event, field) in self._summed:
+            return None, SUM_REQUIREMENT
+        return stored, ""
 
 
 @lru_cache(maxsize=64)

@@ -6,36 +6,35 @@ import json
 
 import click
 
-from hushtally.aggregator.command import Command
+from hushtally.aggregator.click_command import Command
 from hushtally.aggregator.rows import to_csv
-from hushtally.simulations.audit.auditor import METHODS, TRIALS
+from hushtally.simulations.audit.auditor import BRANCHES, TRIALS
 from hushtally.simulations.audit.auditor import audit as audit_survey
 from hushtally.simulations.audit.certificate import Finding
 from hushtally.simulations.cli.option_types import Count
-from hushtally.simulations.cli.progress import progress
+from hushtally.simulations.cli.progress import progress_bar
 from hushtally.simulations.definition import Definition
 
 
 @click.command("audit", cls=Command)
 @click.argument("file")
 @click.option(
-    "--method",
-    type=click.Choice(METHODS),
-    default="auto",
-    show_default=True,
-    help="Prove by running every branch of the code, watch the shipped client, or prove where that is possible.",
+    "--trials", type=Count(1_000), default=TRIALS, show_default=True, help="Reports of the shipped client per segment."
 )
-@click.option("--trials", type=Count(1_000), default=TRIALS, show_default=True, help="Reports per value when watching.")
-@click.option("--seed", type=Count(0), help="Watch with simulated randomness that can be repeated.")
+@click.option("--branches", type=Count(1), default=BRANCHES, show_default=True, help="Branches run for exact rows.")
+@click.option(
+    "--seed", type=Count(0), help="Simulated randomness that can be repeated; the system's source by default."
+)
 @click.option("--format", "form", type=click.Choice(["text", "json", "csv"]), default="text", show_default=True)
-def audit(file: str, method: str, trials: int, seed: int | None, form: str) -> None:
-    """Prove or test that every question of FILE keeps its epsilon; ends with 1 if one does not.
+def audit(file: str, trials: int, branches: int, seed: int | None, form: str) -> None:
+    """Prove or test that every question of FILE keeps its epsilon. Ends with 1 if one does not.
 
-    Prints a certificate. A bound is proven by running every branch of the shipped code or, where there are too many,
-    tested on the reports that the shipped client sends, which can refute it but not prove it.
+    Prints a certificate. A bound is proven by running every branch of the shipped code for every segment. If there are
+    too many branches, some segments are enumerated and random branches of every segment are checked. The shipped client
+    and the source of randomness are always tested as well. Tests can refute a bound, but not prove it.
     """
     survey = Definition.load(file).survey
-    certificate = audit_survey(survey, method, trials, seed, progress=progress)
+    certificate = audit_survey(survey, trials, seed, branches, progress_bar)
     if form == "json":
         click.echo(json.dumps(certificate.as_dict(), indent=2, ensure_ascii=False))
     elif form == "csv":

@@ -1,4 +1,4 @@
-"""Distinguishers: events that may tell two values apart, counted in what devices sent."""
+"""Distinguishers: events that may distinguish two values, counted in the reports of the client."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Distinguisher:
-    """An event that may be true of what a device sends, and how often it was, of so many, for two values."""
+    """An event, and how often it happens among the trials of the value that makes it likely and of another value."""
 
     name: str
     likely: int
@@ -26,44 +26,67 @@ class Distinguisher:
     trials: int
 
     def lower_bound(self, error: float) -> float:
-        """What the event's log ratio is at least, but for an error of so much: Clopper-Pearson on both sides."""
+        """A lower bound of the event's log ratio, wrong with a probability of at most `error`.
+
+        Uses the intervals of Clopper & Pearson 1934 with half the error for each of the two rates.
+        """
         low = betaincinv(self.likely, self.trials - self.likely + 1, error / 2) if self.likely else 0.0
         high = betaincinv(self.other + 1, self.trials - self.other, 1 - error / 2) if self.other < self.trials else 1.0
         return math.log(low / high) if low > 0 else -math.inf
 
 
 def distinguishers(
-    mechanism: Mechanism, pair: tuple[int, int], sent: Mapping[int, Integers]
+    mechanism: Mechanism, pair: tuple[int, int], symbols: Mapping[int, Integers]
 ) -> Iterator[Distinguisher]:
-    """What may tell two values apart: the event that the mechanism is made for, every binary digit of the symbol, and
-    sets of symbols that a quarter of the reports, which then count no more, suggest."""
-    likely, other = (sent[value] for value in pair)
+    """Events that may distinguish the first value of the pair from the second, by the symbols sent for each value.
+
+    First the event that is likely by design, then every binary digit of the symbol, then sets of symbols. The sets are
+    chosen with a quarter of the reports and counted in the rest.
+    """
+    likely, other = (symbols[value] for value in pair)
+    yield _by_design(mechanism, pair, likely, other)
+    yield from _by_digit(mechanism, pair, likely, other)
+    yield from _by_symbol_set(mechanism, pair, likely, other)
+
+
+def _by_design(mechanism: Mechanism, pair: tuple[int, int], likely: Integers, other: Integers) -> Distinguisher:
+    hits = [
+        int((supporting(mechanism, sent, pair[0]) & ~supporting(mechanism, sent, pair[1])).sum())
+        for sent in (likely, other)
+    ]
+    return Distinguisher(f"the report supports value {pair[0]} and not value {pair[1]}", hits[0], hits[1], len(likely))
+
+
+def _by_digit(
+    mechanism: Mechanism, pair: tuple[int, int], likely: Integers, other: Integers
+) -> Iterator[Distinguisher]:
     n = len(likely)
-    told = [supporting(mechanism, one, pair[0]) & ~supporting(mechanism, one, pair[1]) for one in (likely, other)]
-    yield Distinguisher(f"value {pair[0]} is supported and {pair[1]} is not", int(told[0].sum()), int(told[1].sum()), n)
     for digit in range((mechanism.symbols - 1).bit_length()):
-        ones = [int((one >> digit & 1).sum()) for one in (likely, other)]
-        yield Distinguisher(
-            f"binary digit {digit} of the symbol is 1 (value {pair[0]}, not {pair[1]})", ones[0], ones[1], n
-        )
-        yield Distinguisher(
-            f"binary digit {digit} of the symbol is 0 (value {pair[0]}, not {pair[1]})", n - ones[0], n - ones[1], n
-        )
+        ones = [int((sent >> digit & 1).sum()) for sent in (likely, other)]
+        values = f"(value {pair[0]} rather than {pair[1]})"
+        yield Distinguisher(f"binary digit {digit} of the symbol is 1 {values}", ones[0], ones[1], n)
+        yield Distinguisher(f"binary digit {digit} of the symbol is 0 {values}", n - ones[0], n - ones[1], n)
+
+
+def _by_symbol_set(
+    mechanism: Mechanism, pair: tuple[int, int], likely: Integers, other: Integers
+) -> Iterator[Distinguisher]:
+    n = len(likely)
     quarter = n // 4
-    symbols, where = np.unique(np.concatenate([likely[:quarter], other[:quarter]]), return_inverse=True)
-    counts = [np.bincount(one, minlength=symbols.size) for one in (where[:quarter], where[quarter:])]
-    for words, chosen in (
-        ("never", counts[1] == 0),
-        ("too seldom", counts[0] > float(mechanism.ratio) * counts[1]),
-        ("less often", counts[0] > counts[1]),
+    symbols, inverse = np.unique(np.concatenate([likely[:quarter], other[:quarter]]), return_inverse=True)
+    counts = [np.bincount(half, minlength=symbols.size) for half in (inverse[:quarter], inverse[quarter:])]
+    rare = f"the symbol is one that, in a first sample, value {pair[1]} sent"
+    for name, chosen in (
+        (f"{rare} never", counts[1] == 0),
+        (f"{rare} much less often than value {pair[0]}", counts[0] > float(mechanism.ratio) * counts[1]),
+        (f"{rare} less often than value {pair[0]}", counts[0] > counts[1]),
     ):
-        hits = [int(np.isin(one[quarter:], symbols[chosen]).sum()) for one in (likely, other)]
-        yield Distinguisher(
-            f"the symbol is one that value {pair[1]} sent {words} beside {pair[0]}", hits[0], hits[1], n - quarter
-        )
+        hits = [int(np.isin(sent[quarter:], symbols[chosen]).sum()) for sent in (likely, other)]
+        yield Distinguisher(name, hits[0], hits[1], n - quarter)
 
 
-def supporting(mechanism: Mechanism, sent: Integers, value: int) -> Mask:
+def supporting(mechanism: Mechanism, symbols: Integers, value: int) -> Mask:
     """Which of the symbols support a value; bool array of the same shape."""
-    symbols, where = np.unique(sent, return_inverse=True)
-    return np.array([mechanism.supports(symbol, value) for symbol in symbols.tolist()])[where].reshape(sent.shape)
+    distinct, inverse = np.unique(symbols, return_inverse=True)
+    supports = np.array([mechanism.supports(symbol, value) for symbol in distinct.tolist()])
+    return supports[inverse].reshape(symbols.shape)

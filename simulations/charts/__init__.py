@@ -1,1 +1,1 @@
-"""Charts, drawn as SVG, PNG or terminal characters."""
+"""Charts as SVG, PNG and text."""

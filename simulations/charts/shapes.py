@@ -1,4 +1,4 @@
-"""Shapes that draw pictures on any surface, and what all pictures have in common."""
+"""Shapes that charts consist of, in pixels from the upper left corner."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from typing import Protocol
 from unicodedata import east_asian_width
 
-# told apart in every kind of colour vision (Okabe & Ito 2008), dark enough on white, and by their marks besides
+# distinguishable with every kind of colour vision (Okabe & Ito 2008), and dark enough on white
 COLOURS = ("#0072b2", "#b34700", "#00785a", "#a33c7f", "#5a4a00", "#1f4e79", "#7a1f1f", "#444444")
-INK, PALE, FAINT, ALARM = "#222222", "#5f6770", "#d8d8d8", "#b00020"
-MARKS = ((), (4,), (3,), (4, 45), (6,), (5,), (3, 180), (8,))  # corners and turn of a mark; () is round
+INK, MUTED, FAINT, ALARM = "#222222", "#5f6770", "#d8d8d8", "#b00020"
+MARKERS = ((), (4,), (3,), (4, 45), (6,), (5,), (3, 180), (8,))  # corners and rotation in degrees; () is round
+ROUND = 16  # corners of a round marker
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Stroke:
-    """A line through points, in pixels from the upper left."""
+class Polyline:
+    """A line through points."""
 
     points: Sequence[Point]
     colour: str
@@ -26,7 +27,7 @@ class Stroke:
 
 
 @dataclass(frozen=True)
-class Area:
+class Polygon:
     """A filled polygon."""
 
     points: Sequence[Point]
@@ -34,8 +35,8 @@ class Area:
 
 
 @dataclass(frozen=True)
-class Words:
-    """A text whose left end, middle or right end ("start", "middle", "end") is at the point, on its base line."""
+class Text:
+    """One line of text. anchor: which end of its baseline is at the point: "start", "middle" or "end"."""
 
     at: Point
     text: str
@@ -45,11 +46,11 @@ class Words:
     bold: bool = False
 
 
-Shape = Stroke | Area | Words
+Shape = Polyline | Polygon | Text
 
 
 class Drawing(Protocol):
-    """Anything that can be drawn: so many pixels wide and high, with a title and a description in words."""
+    """A picture of a given size in pixels, with a title and a description for people who cannot see it."""
 
     @property
     def title(self) -> str: ...
@@ -63,8 +64,8 @@ class Drawing(Protocol):
     def shapes(self) -> list[Shape]: ...
 
 
-def width(text: str, size: int) -> float:
-    """About how many pixels wide a text is, rather too many than too few: fonts differ."""
+def text_width(text: str, size: int) -> float:
+    """An upper estimate of the width of a text in pixels; fonts differ."""
     return size * sum(map(_ems, text))
 
 
@@ -74,16 +75,16 @@ def _ems(letter: str) -> float:
     return 0.75 if letter.isupper() else 0.62
 
 
-def fitted(text: str, size: int, room: float) -> str:
-    """As much of a text as fits into so many pixels."""
-    if width(text, size) <= room:
+def truncated(text: str, size: int, room: float) -> str:
+    """The text, cut with an ellipsis if it needs more than `room` pixels."""
+    if text_width(text, size) <= room:
         return text
-    kept = next(end for end in range(len(text), -1, -1) if end == 0 or width(f"{text[:end]}…", size) <= room)
-    return f"{text[:kept]}…"
+    end = next(end for end in range(len(text), -1, -1) if end == 0 or text_width(f"{text[:end]}…", size) <= room)
+    return f"{text[:end]}…"
 
 
-def mark(number: int, at: Point, radius: float = 4.5) -> list[Point]:
-    """The corners of the mark of a line, by which it is known without its colour."""
-    corners, turn = ((*MARKS[number % len(MARKS)], 0) if MARKS[number % len(MARKS)] else (16, 0))[:2]
-    angles = (2 * math.pi * corner / corners + math.radians(turn) - math.pi / 2 for corner in range(corners))
+def marker(number: int, at: Point, radius: float = 4.5) -> list[Point]:
+    """The corners of the marker of a line; its form identifies the line without colour."""
+    corners, rotation = ((*MARKERS[number % len(MARKERS)], 0) if MARKERS[number % len(MARKERS)] else (ROUND, 0))[:2]
+    angles = (2 * math.pi * corner / corners + math.radians(rotation) - math.pi / 2 for corner in range(corners))
     return [(at[0] + radius * math.cos(angle), at[1] + radius * math.sin(angle)) for angle in angles]

@@ -1,1 +1,1 @@
-"""What the simulation commands share."""
+"""Options and output that the simulation commands share."""

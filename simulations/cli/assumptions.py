@@ -1,4 +1,4 @@
-"""What tune and simulate suppose of the customers: their shares, and how many devices take part."""
+"""Options of tune and simulate that describe the customers: how many, their true shares, and how many take part."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ import click
 
 from hushtally.client_sdk.survey import Survey
 from hushtally.simulations.cli.option_types import Count, ShapeName, Share
-from hushtally.simulations.cli.progress import progress
-from hushtally.simulations.population.population import DEFAULT_SHAPE, MOST_DEVICES, Population
+from hushtally.simulations.cli.progress import progress_bar
+from hushtally.simulations.population.population import MAX_DEVICES, Population
+from hushtally.simulations.population.shape import DEFAULT_SHAPE
 
 OPTIONS = (
-    click.option("--devices", type=Count(1, MOST_DEVICES), required=True, help="How many devices hold the app."),
+    click.option("--devices", type=Count(1, MAX_DEVICES), required=True, help="Number of devices that have the app."),
     click.option(
         "--truth",
         type=click.Path(path_type=Path),
-        help="The shares: JSON, CSV (question, segment, share) or a log of events (device, day, event, ...).",
+        help="File with the true shares: JSON, CSV (question, segment, share) or event log (device, day, event, ...).",
     ),
     click.option(
         "--like",
@@ -28,21 +29,21 @@ OPTIONS = (
         default=DEFAULT_SHAPE,
         show_default=True,
         metavar="SHAPE",
-        help="How customers spread over segments otherwise: uniform, zipf:S or geometric:R.",
+        help="Assumed shares of all questions that --truth does not cover: uniform, zipf:S or geometric:R.",
     ),
     click.option(
         "--participation",
         type=Share(0, 1, min_open=True),
         default=1.0,
         show_default=True,
-        help="The share of the devices that take part.",
+        help="Share of the devices that take part.",
     ),
 )
 
 
 @dataclass(frozen=True)
 class Assumptions:
-    """The options that say who answers."""
+    """The values of these options."""
 
     devices: int
     truth: Path | None
@@ -50,27 +51,26 @@ class Assumptions:
     participation: float
 
     def population(self, survey: Survey) -> Population:
-        """The customers' shares; what is odd in their file is said on stderr."""
-        if self.truth is None:
-            return Population.like(self.like)
-        with progress(f"reading {self.truth}", None) as advance:
-            return warned(Population.read(self.truth, survey, self.like, advance))
+        """The population of the survey; possible mistakes in its file are printed on stderr."""
+        return Population.from_shape(self.like) if self.truth is None else load(self.truth, survey, self.like)
 
 
-def warned(population: Population) -> Population:
-    """The population, after what is odd in its file was said."""
-    for remark in population.remarks:
-        click.echo(f"Warning: {remark}", err=True)
+def load(path: Path, survey: Survey, default_shape: str = DEFAULT_SHAPE) -> Population:
+    """Read a population from a file, show the progress, and print possible mistakes in the file on stderr."""
+    with progress_bar(f"Reading {path}", None) as advance:
+        population = Population.load(path, survey, default_shape, advance)
+    for warning in population.warnings:
+        click.echo(f"Warning: {warning}", err=True)
     return population
 
 
 def assumption_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives a command these options, as one argument `supposed`."""
+    """Add these options to a command, which gets them as the argument `assumptions`."""
 
     @functools.wraps(command)
-    def folded(devices: int, truth: Path | None, like: str, participation: float, **others: Any) -> Any:
-        return command(supposed=Assumptions(devices, truth, like, participation), **others)
+    def with_options(devices: int, truth: Path | None, like: str, participation: float, **others: Any) -> Any:
+        return command(assumptions=Assumptions(devices, truth, like, participation), **others)
 
     for option in reversed(OPTIONS):
-        folded = option(folded)
-    return folded
+        with_options = option(with_options)
+    return with_options

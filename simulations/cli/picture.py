@@ -1,16 +1,16 @@
-"""A named chart."""
+"""Charts with a name, under which they are saved."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hushtally.simulations.charts.bars import Bars
-from hushtally.simulations.charts.lines import Chart
+from hushtally.simulations.charts.bar_chart import BarChart
+from hushtally.simulations.charts.line_chart import LineChart
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A chart, or bars, with a short name, which becomes its file's name."""
+    """A chart, and its file name without an extension."""
 
     name: str
-    chart: Chart | Bars
+    chart: LineChart | BarChart

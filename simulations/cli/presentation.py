@@ -1,4 +1,4 @@
-"""How tune and simulate show what they found: as tables or rows for a program, as a page, as pictures."""
+"""Options of tune and simulate that choose the output: tables, rows for a program, a page, or pictures."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from click.core import ParameterSource
 from hushtally.aggregator.rows import to_csv, to_json
 from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.survey import Survey
-from hushtally.simulations.charts.render import to_png, to_svg, to_text
+from hushtally.simulations.charts.png import to_png
+from hushtally.simulations.charts.svg import to_svg
+from hushtally.simulations.charts.text import to_text
 from hushtally.simulations.cli.assumptions import Assumptions
-from hushtally.simulations.cli.option_types import NewFile, NewFolder
+from hushtally.simulations.cli.option_types import OutputFile, OutputFolder
 from hushtally.simulations.cli.page import Page
 from hushtally.simulations.cli.picture import Picture
 
@@ -29,18 +31,18 @@ OPTIONS = (
         type=click.Choice(["table", "json", "csv"]),
         default="table",
         show_default=True,
-        help="For a reader, or one row per line for a program.",
+        help="Print tables for people, or JSON or CSV with one row per line for programs.",
     ),
-    click.option("--output", type=NewFile(), help="Write all of it, with pictures, as one page (page.html)."),
-    click.option("--pictures", type=NewFolder(), help="Write the pictures into this folder, as SVG and PNG."),
-    click.option("--draw", is_flag=True, help="Show the pictures in the terminal."),
+    click.option("--output", type=OutputFile(), help="Write the results and pictures to one HTML page (page.html)."),
+    click.option("--pictures", type=OutputFolder(), help="Write the pictures to this folder as SVG and PNG files."),
+    click.option("--draw", is_flag=True, help="Print the pictures in the terminal."),
 )
-NO_FIGURES = ("output", "pictures", "draw", "form", "write")  # options that change no figure
+OUTPUT_PARAMETERS = ("output", "pictures", "draw", "form", "write")  # they do not change any figure
 
 
 @dataclass(frozen=True)
 class Presentation:
-    """The options that say how it is shown."""
+    """The values of these options."""
 
     form: str
     output: Path | None
@@ -49,16 +51,16 @@ class Presentation:
 
     @property
     def as_table(self) -> bool:
-        """Whether it is for a reader rather than a program."""
+        """Whether the results are printed as tables for people."""
         return self.form == "table"
 
     @property
-    def drawn(self) -> bool:
-        """Whether pictures are wanted."""
+    def needs_pictures(self) -> bool:
+        """Whether any option asks for pictures."""
         return bool(self.output or self.pictures or self.draw)
 
     def write(self, page: Page) -> None:
-        """Writes the page and its pictures, as far as they are wanted: before anything is printed."""
+        """Write the page and its pictures to files if asked for; call this before anything is printed."""
         if self.output:
             self.output.write_text(page.html(), encoding="utf-8")
         if self.pictures:
@@ -68,49 +70,49 @@ class Presentation:
                 (self.pictures / f"{picture.name}.png").write_bytes(to_png(picture.chart))
 
     def print_rows(self, rows: list[Any]) -> None:
-        """Prints rows for a program."""
+        """Print rows as JSON or CSV."""
         click.echo(to_json(rows) if self.form == "json" else to_csv(rows, type(rows[0])), nl=False)
 
-    def print_pictures(self, drawn: Sequence[Picture]) -> None:
-        """Prints the pictures in characters if wanted, beside the tables and not among rows for a program."""
+    def print_pictures(self, pictures: Sequence[Picture]) -> None:
+        """Print the pictures as text if asked for; on stderr if stdout holds rows for a program."""
         if self.draw:
-            click.echo("\n" + "\n\n".join(to_text(picture.chart) for picture in drawn), err=not self.as_table)
+            click.echo("\n" + "\n\n".join(to_text(picture.chart) for picture in pictures), err=not self.as_table)
 
 
-def presenting(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives a command these options, as one argument `shown`."""
+def presentation_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add these options to a command, which gets them as the argument `presentation`."""
 
     @functools.wraps(command)
-    def folded(form: str, output: Path | None, pictures: Path | None, draw: bool, **others: Any) -> Any:
-        return command(shown=Presentation(form, output, pictures, draw), **others)
+    def with_options(form: str, output: Path | None, pictures: Path | None, draw: bool, **others: Any) -> Any:
+        return command(presentation=Presentation(form, output, pictures, draw), **others)
 
     for option in reversed(OPTIONS):
-        folded = option(folded)
-    return folded
+        with_options = option(with_options)
+    return with_options
 
 
-def facts(survey: Survey, truth: str, supposed: Assumptions) -> dict[str, str]:
-    """What a page is about and how it was made, so that it can be checked and made again."""
+def page_facts(survey: Survey, truth: str, assumptions: Assumptions) -> dict[str, str]:
+    """What a page is about, and how to produce the same page again."""
     return {
         "survey": f"{survey.name}: {survey.title}",
-        "digest as read": survey.digest,
-        "truth supposed": truth,
-        "devices": f"{supposed.devices:,}, of which {100 * supposed.participation:.4g}% take part",
-        "command": _command(),
-        "made": f"{utc_today()} by hushtally {metadata.version('hushtally')}",
+        "survey digest": survey.digest,
+        "true shares": truth,
+        "devices": f"{assumptions.devices:,}, of which {100 * assumptions.participation:.4g}% take part",
+        "command": _command_line(),
+        "created": f"{utc_today()} by hushtally {metadata.version('hushtally')}",
     }
 
 
-def _command() -> str:
-    """The command as it was called, without the options that change no figure."""
+def _command_line() -> str:
+    """The current command line, without the options that do not change any figure."""
     context = click.get_current_context()
     words = ["hushtally", context.info_name or ""]
     for parameter in context.command.params:
         name = parameter.name or ""
-        if name in NO_FIGURES or context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+        if name in OUTPUT_PARAMETERS or context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
             continue
         value = context.params[name]
         option = parameter.opts[-1:] if isinstance(parameter, click.Option) else []
-        for one in value if isinstance(value, tuple) else (value,):
-            words += [*option, str(one)]
+        for single in value if isinstance(value, tuple) else (value,):
+            words += [*option, str(single)]
     return shlex.join(words)

@@ -1,4 +1,4 @@
-"""The bar that shows how far long work has come."""
+"""Progress bars on stderr."""
 
 from __future__ import annotations
 
@@ -10,31 +10,36 @@ from time import monotonic
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-# what shows how far work is: from words and the number of steps (None if unknown) to what is called at every step
-Meter = Callable[[str, int | None], AbstractContextManager[Callable[[], object]]]
+REFRESH_SECONDS = 0.1
+
+# takes a description and the number of steps (None if unknown); the block calls the function that it gets after a step
+ProgressBar = Callable[[str, int | None], AbstractContextManager[Callable[[], object]]]
 
 
 @contextmanager
-def silent(words: str, total: int | None) -> Iterator[Callable[[], object]]:
-    """Shows nothing."""
+def no_progress(description: str, steps: int | None) -> Iterator[Callable[[], object]]:
+    """Show nothing."""
     yield lambda: None
 
 
 @contextmanager
-def progress(words: str, total: int | None) -> Iterator[Callable[[], object]]:
-    """A bar on the terminal that takes a step at every call of what it yields; total: steps, None if unknown."""
-    left = TimeElapsedColumn() if total is None else TimeRemainingColumn()
-    columns = (TextColumn("{task.description}"), BarColumn(), left)
-    shown_on = Console(stderr=True, highlight=False)
-    with Progress(*columns, console=shown_on, transient=True, disable=not shown_on.is_terminal) as bar:
-        task = bar.add_task(words, total=total)
-        taken, shown = count(1), monotonic()  # a counter that threads can share
+def progress_bar(description: str, steps: int | None) -> Iterator[Callable[[], object]]:
+    """Show a bar that advances with every call of the yielded function, from any thread; nothing if not a terminal.
+
+    steps: the number of calls; None if unknown, which shows the elapsed time.
+    """
+    time = TimeElapsedColumn() if steps is None else TimeRemainingColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), time)
+    stderr = Console(stderr=True, highlight=False)
+    with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
+        task = bar.add_task(description, total=steps)
+        counter, updated = count(1), monotonic()  # threads can share this counter
 
         def advance() -> None:
-            nonlocal shown
-            steps = next(taken)
-            if monotonic() - shown > 0.1:
-                bar.update(task, completed=steps)
-                shown = monotonic()
+            nonlocal updated
+            completed = next(counter)
+            if monotonic() - updated > REFRESH_SECONDS:
+                bar.update(task, completed=completed)
+                updated = monotonic()
 
         yield advance

@@ -1,4 +1,4 @@
-"""Sheets: tables of cells that are ready to be read, in a terminal or on a page."""
+"""Tables of text, for a terminal or a page."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from hushtally.aggregator.terminal import print_table, print_title, print_words
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """A table with a title, and what stands beside it and below.
+class TextTable:
+    """A table with a title, a subtitle beside it, and a footnote below.
 
-    words: the columns that hold words, which may be wrapped; all others are figures. stressed: the number of a row to
-    stress, None for none.
+    text_columns: the columns that hold text, which may be wrapped; all other columns hold figures. highlighted: the
+    index of the row to print in bold, or None.
     """
 
     title: str
-    about: str
+    subtitle: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
-    words: Sequence[str] = ()
-    stressed: int | None = None
-    remark: str = ""
+    text_columns: Sequence[str] = ()
+    highlighted: int | None = None
+    footnote: str = ""
 
 
-def print_sheet(sheet: Sheet, out: Console) -> None:
-    """Title, table and remark of a sheet, and an empty line."""
-    if sheet.title:
-        print_title(sheet.title, sheet.about, out)
-    if sheet.rows:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-        for name in sheet.columns:
-            words = name in sheet.words
-            table.add_column(name, justify="left" if words else "right", no_wrap=not words, overflow="fold")
-        for number, row in enumerate(sheet.rows):
-            table.add_row(*map(escape, row), style="bold" if number == sheet.stressed else None)
-        print_table(table, out)
-    if sheet.remark:
-        print_words(f"  {sheet.remark}", out)
+def print_text_table(table: TextTable, out: Console) -> None:
+    """Print the title, the rows and the footnote of a table, and an empty line."""
+    if table.title:
+        print_title(table.title, table.subtitle, out)
+    if table.rows:
+        grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+        for name in table.columns:
+            is_text = name in table.text_columns
+            grid.add_column(name, justify="left" if is_text else "right", no_wrap=not is_text, overflow="fold")
+        for number, row in enumerate(table.rows):
+            grid.add_row(*map(escape, row), style="bold" if number == table.highlighted else None)
+        print_table(grid, out)
+    if table.footnote:
+        print_words(f"  {table.footnote}", out)
     out.print()

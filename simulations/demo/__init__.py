@@ -1,1 +1,1 @@
-"""`hushtally demo`."""
+"""The command `hushtally demo`."""

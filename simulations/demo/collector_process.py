@@ -1,4 +1,4 @@
-"""A real collector process on loopback, for the time of a block."""
+"""A collector process on this machine that runs while a block runs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ _READY = re.compile(r" at (http://\S+)")
 
 
 class CollectorError(HushtallyError):
-    """The collector process did not come up."""
+    """The collector process did not start."""
 
 
 @contextmanager
-def collector(survey: Path, database: Path, port: int = 0) -> Iterator[str]:
-    """The URL of a collector of `survey` that runs as a process of its own and is gone when the block ends.
+def collector_process(survey: Path, database: Path, port: int = 0) -> Iterator[str]:
+    """Run a collector of the survey in its own process; yields its URL.
 
-    port: 0 takes any that is free. Raises CollectorError with the collector's own words if it does not start.
+    port: 0 uses any free port. The process ends with the block. Raises CollectorError, with the messages of the
+    collector, if it does not start.
     """
     command = [sys.executable, "-m", "hushtally", "serve", str(survey)]
     process = subprocess.Popen(
@@ -34,7 +35,7 @@ def collector(survey: Path, database: Path, port: int = 0) -> Iterator[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        start_new_session=True,  # Ctrl-C comes to this process alone, which then ends the collector in order
+        start_new_session=True,  # Ctrl-C interrupts this process only, which then stops the collector cleanly
     )
     try:
         assert process.stderr is not None
@@ -51,17 +52,19 @@ def collector(survey: Path, database: Path, port: int = 0) -> Iterator[str]:
 
 
 def _url(process: subprocess.Popen[str]) -> str:
+    """The URL that the collector prints when it is ready."""
     assert process.stderr is not None
     timer = threading.Timer(START_SECONDS, process.kill)
     timer.start()
-    said = []
+    lines = []
     try:
         for line in process.stderr:
-            said.append(line.strip())
+            lines.append(line.strip())
             if found := _READY.search(line):
-                # from here on its words are read away, so that a full pipe never stops it
+                # read all further output, because a full pipe would block the collector
                 threading.Thread(target=process.stderr.read, daemon=True).start()
                 return found[1]
     finally:
         timer.cancel()
-    raise CollectorError(f"the collector did not start: {' '.join(said).removeprefix('Error: ') or 'it said nothing'}")
+    message = " ".join(lines).removeprefix("Error: ") or "it printed nothing"
+    raise CollectorError(f"the collector did not start: {message}")

@@ -1,187 +1,146 @@
-"""`hushtally demo`: the whole path on a real purchase log, on this machine."""
+"""The command `hushtally demo`, which runs everything on a real purchase log, on this machine."""
 
 from __future__ import annotations
 
-import shlex
-import shutil
 import signal
-import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import date
 from itertools import groupby
 from pathlib import Path
 
 import click
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
-from hushtally.aggregator.command import Command
+from hushtally.aggregator.click_command import Command
 from hushtally.aggregator.errors import ArgumentError
-from hushtally.aggregator.summary import Row
-from hushtally.aggregator.tables import percent, picture, span
-from hushtally.aggregator.terminal import console, print_table, print_words, width
+from hushtally.aggregator.terminal import console, print_words
 from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.mechanisms.base import EPSILON_RANGE
 from hushtally.client_sdk.survey import Survey
-from hushtally.simulations.charts.render import to_svg
-from hushtally.simulations.cli.option_types import Count, NewFile, NewFolder, Number
-from hushtally.simulations.cli.progress import progress
-from hushtally.simulations.demo.collector_process import collector
-from hushtally.simulations.demo.picture import picture as result
+from hushtally.simulations.charts.svg import to_svg
+from hushtally.simulations.cli.option_types import Count, Number, OutputFile, OutputFolder
+from hushtally.simulations.cli.progress import progress_bar
+from hushtally.simulations.demo.collector_process import collector_process
+from hushtally.simulations.demo.comparison import Comparison, compare
+from hushtally.simulations.demo.next_steps import print_next_steps
+from hushtally.simulations.demo.picture import demo_picture
 from hushtally.simulations.demo.purchases import LOG_ENDS, Customer, load_customers, shift_to
-from hushtally.simulations.demo.replay import Line, compare, replay, write_survey
-from hushtally.simulations.demo.reruns import run_again
-from hushtally.simulations.requirements import require_clients
-from hushtally.simulations.simulate.tables import UNCUT
+from hushtally.simulations.demo.replay import replay
+from hushtally.simulations.demo.reruns import RUNS, rerun
+from hushtally.simulations.demo.survey import DATABASE_FILE, SURVEY_FILE, write_survey
+from hushtally.simulations.demo.tables import print_question
+from hushtally.simulations.requirements import require_clients_enabled
+from hushtally.simulations.simulate.tables import NEGATIVE_ESTIMATES
 
-SURVEY, DATABASE = "cdnow.toml", "hushtally.db"
-ALL = 23_570
+MAX_CUSTOMERS = 23_570
 
 
 @click.command(cls=Command)
+@click.option("--epsilon", type=Number(*EPSILON_RANGE), default=1.0, show_default=True, help="Epsilon of one report.")
 @click.option(
-    "--epsilon",
-    type=Number(*EPSILON_RANGE),
-    default=1.0,
+    "--customers",
+    type=Count(1, MAX_CUSTOMERS),
+    default=MAX_CUSTOMERS,
     show_default=True,
-    help="What one report may reveal.",
+    help="Number of customers that take part.",
 )
-@click.option("--customers", type=Count(1, ALL), default=ALL, show_default=True, help="How many customers take part.")
 @click.option(
     "--seed",
     type=Count(0),
     default=0,
     show_default=True,
-    help="Draws which customers take part; devices always draw from the system.",
+    help="Seed that selects the customers. Devices always use the system's randomness.",
 )
-@click.option("--port", type=Count(0, 65_535), default=0, help="The collector's port; any free one by default.")
-@click.option(
-    "--keep",
-    type=NewFolder(),
-    help="A new folder to keep the survey and the database in.",
-)
-@click.option("--picture", "image", type=NewFile(), help="Draw the result into this SVG file.")
+@click.option("--port", type=Count(0, 65_535), default=0, help="Port of the collector; default: any free port.")
+@click.option("--keep", type=OutputFolder(), help="New folder in which the survey and the database are kept.")
+@click.option("--picture", "image", type=OutputFile(), help="Write a picture of the result to this SVG file.")
 def demo(epsilon: float, customers: int, seed: int, port: int, keep: Path | None, image: Path | None) -> None:
-    """Let 23,570 real customers answer at random, and compare with the truth.
+    """Estimate what 23,570 real customers did, and compare with the truth.
 
-    Replays a real purchase log (CDNOW, 1997-98): every customer is a device that counts its own purchases, randomizes
-    one answer and sends it to a real collector process on this machine.
+    Replays a real purchase log (CDNOW, 1997-98). Every customer is a device that counts its own purchases, randomizes
+    one answer, and sends it to a real collector process on this machine.
     """
-    require_clients()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill stops as cleanly as Ctrl-C
+    require_clients_enabled()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM stops the demo as cleanly as Ctrl-C
     today = utc_today()
-    with _folder(keep) as folder, tempfile.TemporaryDirectory(prefix="hushtally-devices-") as devices:
-        survey = write_survey(folder / SURVEY, epsilon, today)
-        people = load_customers(customers, seed)
-        with (
-            collector(folder / SURVEY, folder / DATABASE, port) as url,
-            progress(f"{counted(len(people), 'device')} record and answer to {url}", len(people)) as advance,
-        ):
-            delivered = replay(people, survey, url, Path(devices), today, advance)
-        if delivered < len(people):
-            missing = counted(len(people) - delivered, "device")
-            raise click.ClickException(f"{missing} of {len(people):,} could not deliver an answer")
-        lines = compare(survey, folder / DATABASE, people)
-    if image is not None:  # before anything is printed, whoever reads it
-        image.write_text(to_svg(result(lines, len(people), epsilon)), encoding="utf-8")
+    with _folder(keep) as folder:
+        survey = write_survey(folder / SURVEY_FILE, epsilon, today)
+        with progress_bar("Reading the purchase log", None):
+            people = load_customers(customers, seed)
+        _collect_reports(people, survey, folder, port, today)
+        with progress_bar("Comparing the estimates with the truth", None):
+            comparisons = compare(survey, folder / DATABASE_FILE, people)
+    if image is not None:  # before anything is printed, because the reader of stdout may stop early
+        image.write_text(to_svg(demo_picture(comparisons, len(people), epsilon)), encoding="utf-8")
     out = console()
-    moved = LOG_ENDS + shift_to(today)
-    print_words(
-        f"{counted(len(people), 'customer')} of a music shop, purchases moved so that {LOG_ENDS} falls on {moved}.\n"
-        f"truth: all these customers; estimate: from one randomized report each, epsilon {epsilon:g}, to one of"
-        f" {len(survey.asked)} questions.\n"
-        "acquired: the month of the first purchase, which stands for a registration date.\n",
-        out,
-    )
-    for question, rows in groupby(lines, key=lambda line: line.row.question):
-        print_lines(question, list(rows), out)
-    _conclude(lines, survey, people, out)
-    _next(keep, out)
+    _print_introduction(survey, len(people), epsilon, today, out)
+    for question, rows in groupby(comparisons, key=lambda one: one.row.question):
+        print_question(question, list(rows), out)
+    _print_conclusion(comparisons, survey, people, out)
+    print_next_steps(keep, out)
 
 
 @contextmanager
 def _folder(keep: Path | None) -> Iterator[Path]:
-    """Where the survey and the database lie: `keep`, made anew, or a folder that goes with the demonstration."""
+    """The folder of the survey and the database: `keep`, or a temporary folder that is deleted after the block."""
     if keep is None:
         with tempfile.TemporaryDirectory(prefix="hushtally-demo-") as folder:
             yield Path(folder)
         return
     if keep.exists() and any(keep.iterdir()):
-        raise ArgumentError("keep", f"must be a new or an empty folder, got {keep}, which holds files")
+        raise ArgumentError("keep", f"must be a new or an empty folder, but {keep} contains files")
     keep.mkdir(parents=True, exist_ok=True)
     yield keep
 
 
-def print_lines(question: str, lines: Sequence[Line], console: Console) -> None:
-    """The table of a question, with a picture of its intervals on a terminal that has room for it."""
-    drawn = _table(question, lines, picture([line.row for line in lines], console)) if console.is_terminal else None
-    print_table(drawn if drawn and width(drawn, console) <= console.width else _table(question, lines, None), console)
+def _collect_reports(people: Sequence[Customer], survey: Survey, folder: Path, port: int, today: date) -> None:
+    """Replay the log against a collector; ClickException unless the report of every device arrives."""
+    devices = counted(len(people), "device")
+    with ExitStack() as stack:
+        states = stack.enter_context(tempfile.TemporaryDirectory(prefix="hushtally-devices-"))
+        with progress_bar("Starting the collector", None):
+            url = stack.enter_context(collector_process(folder / SURVEY_FILE, folder / DATABASE_FILE, port))
+        with progress_bar(f"{devices} record purchases and send reports to {url}", len(people)) as advance:
+            delivered = replay(people, survey, url, Path(states), today, advance)
+    if delivered < len(people):
+        missing = counted(len(people) - delivered, "device")
+        raise click.ClickException(f"the reports of {missing} out of {len(people):,} did not reach the collector")
 
 
-def _table(question: str, lines: Sequence[Line], draw: Callable[[Row], str] | None) -> Table:
-    table = Table(title=f"[bold]{question}[/bold]", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("acquired", no_wrap=True)
-    table.add_column("segment", no_wrap=True)
-    for name in ("truth", "estimate", "95% interval"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("covers", no_wrap=True)
-    if draw:
-        table.add_column("", no_wrap=True)
-    for group, part in groupby(lines, key=lambda line: line.row.cohort.get("acquired", "all")):
-        for index, line in enumerate(part):
-            row = line.row
-            cells = [
-                group if index == 0 else counted(row.reports, "report") if index == 1 else "",
-                row.segment,
-                percent(line.truth),
-                percent(row.estimate) if row.published else "too few",
-                span(row.low, row.high),
-                ("yes" if line.covers else "no") if row.published else "-",
-            ]
-            table.add_row(*cells, *([draw(row)] if draw else []))
-        table.add_section()
-    return table
+def _print_introduction(survey: Survey, customers: int, epsilon: float, today: date, out: Console) -> None:
+    print_words(
+        f"{counted(customers, 'customer')} of a music shop. The purchases are moved in time, so that {LOG_ENDS} becomes"
+        f" {LOG_ENDS + shift_to(today)}.\n"
+        "truth: the true share of these customers.\n"
+        "estimate: from one randomized report per customer, about one of"
+        f" {len(survey.asked)} questions, at epsilon {epsilon:g}.\n"
+        "acquired: the month of the first purchase, used as the date of registration.\n"
+        "covers: whether the interval contains the true value.\n",
+        out,
+    )
 
 
-def _conclude(lines: Sequence[Line], survey: Survey, customers: Sequence[Customer], console: Console) -> None:
-    """How many intervals hold the truth, and how many do from run to run."""
-    published = [line for line in lines if line.row.published]
+def _print_conclusion(
+    comparisons: Sequence[Comparison], survey: Survey, customers: Sequence[Customer], out: Console
+) -> None:
+    """Print how many intervals contain the true value, and how this number varies from run to run."""
+    published = [one for one in comparisons if one.row.published]
     if not published:
-        print_words("Too few reports to publish anything; with more --customers there is something to see.\n", console)
+        print_words("There are too few reports to publish an estimate. Run the demo with more --customers.\n", out)
         return
-    held = sum(line.covers for line in published)
+    covering = sum(one.covers for one in published)
+    share = f"{covering / len(published):.1%}"
+    print_words(f"{covering} of {len(published):,} intervals contain the true value: {share}.", out, "bold")
+    with progress_bar(f"Simulating {RUNS:,} more runs", RUNS) as advance:
+        reruns = rerun(survey, comparisons, customers, progress=advance)
+    low, high = reruns.central_range
     print_words(
-        f"{held} of {counted(len(published), 'interval')} hold the truth: {held / len(published):.1%}.", console, "bold"
+        f"The expected coverage is 95%, on average over many runs. In {RUNS:,} more runs, simulated with these"
+        f" customers, {reruns.mean:.1%} of the intervals contain the true value on average. In 9 of 10 runs, {low:.1%}"
+        f" to {high:.1%} do. Runs differ this much because the intervals of one question depend on each other.\n"
+        f"{NEGATIVE_ESTIMATES}\n",
+        out,
     )
-    runs = run_again(survey, lines, customers)
-    low, high = runs.usual
-    print_words(
-        f"The 95% that is promised is an average over many runs: {len(runs.shares):,} more, simulated with these"
-        f" customers, had {runs.mean:.1%} on average, 9 in 10 of them from {low:.1%} to {high:.1%} (intervals of one"
-        f" question depend on each other).\n{UNCUT}\n",
-        console,
-    )
-
-
-def _next(keep: Path | None, console: Console) -> None:
-    """Three commands that work as printed, from the folder and the environment that the demonstration ran in."""
-    folder = keep or Path("demo")
-    estimate = ["estimate", "cdnow", "--database", folder / DATABASE, "--by", "acquired"]
-    explain = ["survey", "explain", folder / SURVEY]
-    if keep is None:
-        commands = [["demo", "--customers", 5000, "--epsilon", 2, "--keep", folder], estimate, explain]
-    else:
-        commands = [estimate, explain, ["tune", folder / SURVEY, "--devices", 50000]]
-    lines = [shlex.join([*_called(), *map(str, words)]) for words in commands]
-    console.print("Next:", *lines, sep="\n  ", markup=False, soft_wrap=True)
-
-
-def _called() -> list[str]:
-    """The words by which the demonstration was called."""
-    script = Path(sys.argv[0])
-    if script.name == "__main__.py":
-        return [sys.executable, "-m", "hushtally"]
-    return ["hushtally"] if shutil.which("hushtally") == str(script.absolute()) else [str(script)]

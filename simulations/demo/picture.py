@@ -1,4 +1,4 @@
-"""The demonstration as a picture: every estimate with its interval, beside the truth."""
+"""The picture of the demo: every estimate with its interval and the true value."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from hushtally.client_sdk.explain.wording import counted
-from hushtally.simulations.charts.bars import Bar, Bars, Group
-from hushtally.simulations.demo.replay import Line
+from hushtally.simulations.charts.bar_chart import Bar, BarChart, Group
+from hushtally.simulations.demo.comparison import Comparison
 
 
-def picture(lines: Sequence[Line], customers: int, epsilon: float) -> Bars:
-    """The shares of all customers, question by question."""
-    shown = [line for line in lines if not line.row.cohort and line.row.published]
+def demo_picture(comparisons: Sequence[Comparison], customers: int, epsilon: float) -> BarChart:
+    """The published shares of all customers, question by question."""
+    shown = [one for one in comparisons if not one.row.cohort and one.row.published]
     groups = []
-    for question, group in groupby(shown, key=lambda line: line.row.question):
+    for question, group in groupby(shown, key=lambda one: one.row.question):
         rows = list(group)
         bars = [
-            Bar(line.row.segment, line.row.estimate or 0.0, line.row.low or 0.0, line.row.high or 0.0, line.truth)
-            for line in rows
+            Bar(one.row.segment, one.row.estimate or 0.0, one.row.low or 0.0, one.row.high or 0.0, one.truth)
+            for one in rows
         ]
         groups.append(Group(question, counted(rows[0].row.reports, "report"), bars))
     title = f"{counted(customers, 'customer')}, one randomized answer each, epsilon {epsilon:g}"
-    return Bars(title, "estimate with its 95% interval", groups)
+    return BarChart(title, "estimate with its 95% interval", groups)

@@ -1,4 +1,4 @@
-"""The purchase log that the demonstration replays, and the exact truth about its customers."""
+"""The purchase log of the demo, and the true segments of its customers."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ WEEK = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Customer:
-    """One customer of the log: the id, and what was spent on each day with a purchase, in order."""
+    """One customer of the log, with the day and the dollars of each purchase in order; one purchase per day."""
 
     id: str
     purchases: tuple[tuple[date, float], ...]
 
     @cached_property
     def acquired(self) -> str:
-        """The month of the first purchase, which stands for a registration date."""
+        """The month of the first purchase, used as the date of registration."""
         return f"{self.purchases[0][0]:%Y-%m}"
 
     @cached_property
     def segments(self) -> dict[str, str]:
-        """The true segment by question, reckoned from the log itself and not by a survey's rules."""
+        """The true segment by question, calculated from the log without the survey's rules."""
         early = sum(day < SECOND_HALF for day, _ in self.purchases)
         late = len(self.purchases) - early
         idle = (LOG_ENDS - self.purchases[-1][0]).days
         return {
-            "frequency": _span(len(self.purchases), _TIMES),
-            "recency": _span(idle, _IDLE),
-            "spend": _span(sum(round(100 * usd) for _, usd in self.purchases), _CENTS),
-            "early_frequency_x_came_back": f"{_span(early, _TIMES)} & {'yes' if late else 'no'}",
+            "frequency": _segment(len(self.purchases), _TIMES),
+            "recency": _segment(idle, _IDLE),
+            "spend": _segment(sum(round(100 * usd) for _, usd in self.purchases), _CENTS),
+            "early_frequency_x_came_back": f"{_segment(early, _TIMES)} & {'yes' if late else 'no'}",
         }
 
 
@@ -49,29 +49,30 @@ _IDLE = {30: "0-30-days", 90: "31-90-days", 180: "91-180-days", 365: "181-365-da
 _CENTS = {0: "nothing", 2_000: "to-20", 5_000: "to-50", 10_000: "to-100", 25_000: "to-250", None: "above-250"}
 
 
-def _span(number: int, spans: dict[int | None, str]) -> str:
-    return next(name for most, name in spans.items() if most is None or number <= most)
+def _segment(number: int, names: dict[int | None, str]) -> str:
+    """The name of the first segment whose upper limit is at least `number`; a limit of None has no end."""
+    return next(name for limit, name in names.items() if limit is None or number <= limit)
 
 
-def load_customers(most: int | None = None, seed: int = 0) -> list[Customer]:
-    """The customers of the log, or `most` of them drawn with `seed`, in the order of their ids."""
+def load_customers(number: int | None = None, seed: int = 0) -> list[Customer]:
+    """All customers of the log, or a sample of the given number drawn with `seed`, in the order of their ids."""
     packed = files("hushtally.simulations.demo").joinpath("data/cdnow_transactions.csv.gz").read_bytes()
     days: dict[str, dict[date, float]] = defaultdict(lambda: defaultdict(float))
     for row in csv.DictReader(io.StringIO(gzip.decompress(packed).decode())):
         days[row["customer_id"]][date.fromisoformat(row["date"])] += float(row["usd"])
     customers = [Customer(id, tuple(sorted(spent.items()))) for id, spent in sorted(days.items())]
-    if most is not None and most < len(customers):
-        customers = sorted(random.Random(seed).sample(customers, most), key=lambda customer: customer.id)
+    if number is not None and number < len(customers):
+        customers = sorted(random.Random(seed).sample(customers, number), key=lambda customer: customer.id)
     return customers
 
 
 def shift_to(today: date) -> timedelta:
-    """How far to move the log, by whole weeks, so that it ends yesterday or at most six days before."""
+    """By how many whole weeks to move the log, so that it ends one to seven days before today."""
     return (today - timedelta(days=1) - LOG_ENDS) // WEEK * WEEK
 
 
 def true_shares(customers: Iterable[Customer], question: str) -> dict[str, float]:
-    """The exact share of the customers in every segment that occurs."""
+    """The exact share of the customers in every segment that is not empty."""
     found = Counter(customer.segments[question] for customer in customers)
     total = found.total()
     return {segment: count / total for segment, count in found.items()}

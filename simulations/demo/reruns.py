@@ -1,8 +1,8 @@
-"""The demonstration drawn again and again: how many of its intervals hold the truth, from run to run."""
+"""Reruns of the demo: how the number of intervals that contain the true value varies from run to run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,75 +10,94 @@ import numpy as np
 from hushtally.aggregator.intervals import share_interval
 from hushtally.aggregator.tally import Integers
 from hushtally.client_sdk.survey import Survey
+from hushtally.simulations.accuracy import CONFIDENCE
+from hushtally.simulations.demo.comparison import COHORT, Comparison
 from hushtally.simulations.demo.purchases import Customer
-from hushtally.simulations.demo.replay import Line
-from hushtally.simulations.sampling import draw_supporting
+from hushtally.simulations.sampling import draw_support_counts
 
 RUNS = 1_000
-ALL = ""  # in place of a month
+ALL = ""  # the group of all customers, in place of a month
+
+Key = tuple[str, str]  # question id and month
 
 
 @dataclass(frozen=True)
-class Runs:
-    """The shares of the intervals that held the truth, one for every run, ascending."""
+class Reruns:
+    """The coverage of each run: the share of its intervals that contain the true value, in ascending order."""
 
-    shares: Sequence[float]
+    coverages: Sequence[float]
 
     @property
     def mean(self) -> float:
-        """The share on average."""
-        return float(np.mean(self.shares))
+        """The mean coverage."""
+        return float(np.mean(self.coverages))
 
     @property
-    def usual(self) -> tuple[float, float]:
-        """From where to where at least nine in ten of the runs lie: all but a twentieth at each end."""
-        spared = len(self.shares) // 20
-        return self.shares[spared], self.shares[-1 - spared]
+    def central_range(self) -> tuple[float, float]:
+        """The range of coverage that contains at least 90% of the runs, with at most 5% outside at each end."""
+        cut = len(self.coverages) // 20
+        return self.coverages[cut], self.coverages[-1 - cut]
 
 
-def run_again(survey: Survey, lines: Sequence[Line], customers: Sequence[Customer], runs: int = RUNS) -> Runs:
-    """Runs with the same customers, of whom as many as in `lines` answer each question, and intervals of the same
-    groups: who answers which question is drawn anew, and so is every report. Equal arguments, equal results.
+def rerun(
+    survey: Survey,
+    comparisons: Sequence[Comparison],
+    customers: Sequence[Customer],
+    runs: int = RUNS,
+    progress: Callable[[], object] = lambda: None,
+) -> Reruns:
+    """Simulate the demo again with the same customers and the same number of reports for each question and group.
+
+    Each run draws anew which customer answers which question, and all reports. Equal arguments give equal results.
+    progress is called once per run.
     """
     random = np.random.default_rng(0)
     values = {
         question.id: np.array([question.segments.index(one.segments[question.id]) for one in customers])
         for question in survey.asked
     }
-    reports = {(line.row.question, line.row.cohort.get("acquired", ALL)): line.row.reports for line in lines}
-    truths: dict[tuple[str, str], list[float]] = {}
-    for line in lines:
-        if line.row.published:
-            truths.setdefault((line.row.question, line.row.cohort.get("acquired", ALL)), []).append(line.truth)
+    reports = {(one.row.question, one.group): one.row.reports for one in comparisons}
+    truths: dict[Key, list[float]] = {}
+    for one in comparisons:
+        if one.row.published:
+            truths.setdefault((one.row.question, one.group), []).append(one.truth)
     months = np.array([one.acquired for one in customers])
-    members = {month: np.flatnonzero(months == month) for month in survey.cohorts["acquired"]}
-    shares = []
+    members = {month: np.flatnonzero(months == month) for month in survey.cohorts[COHORT]}
+    coverages = []
     for _ in range(runs):
-        drawn = _draw(survey, members, values, reports, random)
-        held = 0
-        for (id, month), truth in truths.items():
-            supporting = drawn[id, month] if month else sum(drawn[id, one] for one in members)
-            channel = survey.question(id).mechanism.channel
-            low, high = share_interval(channel, np.asarray(supporting), reports[id, month], 0.95)
-            held += int(((low <= truth) & (truth <= high)).sum())
-        shares.append(held / sum(map(len, truths.values())))
-    return Runs(sorted(shares))
+        counts = _draw_counts(survey, members, values, reports, random)
+        coverages.append(_coverage(survey, counts, reports, truths))
+        progress()
+    return Reruns(sorted(coverages))
 
 
-def _draw(
+def _draw_counts(
     survey: Survey,
     members: dict[str, Integers],
     values: dict[str, Integers],
-    reports: dict[tuple[str, str], int],
+    reports: dict[Key, int],
     random: np.random.Generator,
-) -> dict[tuple[str, str], Integers]:
-    """How many reports support each value, by question and month; every customer answers one question."""
-    found = {}
-    for month, some in members.items():
-        rest = random.permutation(some)
+) -> dict[Key, Integers]:
+    """How many reports support each value, if every customer answers one question; by question and month."""
+    counts = {}
+    for month, of_month in members.items():
+        rest = random.permutation(of_month)
         for question in survey.asked:
             n = reports.get((question.id, month), 0)
             answering, rest = rest[:n], rest[n:]
-            holders = np.bincount(values[question.id][answering], minlength=question.mechanism.domain)
-            found[question.id, month] = draw_supporting(question.mechanism, holders, random)
-    return found
+            true_counts = np.bincount(values[question.id][answering], minlength=question.mechanism.domain)
+            counts[question.id, month] = draw_support_counts(question.mechanism, true_counts, random)
+    return counts
+
+
+def _coverage(
+    survey: Survey, counts: dict[Key, Integers], reports: dict[Key, int], truths: dict[Key, list[float]]
+) -> float:
+    """The share of the intervals of one run that contain the true value."""
+    covering = 0
+    for (id, month), truth in truths.items():
+        support = counts[id, month] if month else sum(counts[id, one] for one in survey.cohorts[COHORT])
+        channel = survey.question(id).mechanism.channel
+        low, high = share_interval(channel, np.asarray(support), reports[id, month], CONFIDENCE)
+        covering += int(((low <= truth) & (truth <= high)).sum())
+    return covering / sum(map(len, truths.values()))

@@ -1,1 +1,1 @@
-"""Populations: who the simulated customers are."""
+"""Populations of customers whose true shares are known."""

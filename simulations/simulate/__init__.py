@@ -1,1 +1,1 @@
-"""`hushtally simulate`."""
+"""The command `hushtally simulate`."""

@@ -1,4 +1,4 @@
-"""Pictures of what a simulation found."""
+"""Pictures of a simulation."""
 
 from __future__ import annotations
 
@@ -6,65 +6,66 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from hushtally.client_sdk.explain.wording import counted
-from hushtally.simulations.charts.bars import Bar, Bars, Group
-from hushtally.simulations.charts.lines import MOST_LINES, Axis, Chart, Line
+from hushtally.simulations.charts.axis import Axis
+from hushtally.simulations.charts.bar_chart import Bar, BarChart, Group
+from hushtally.simulations.charts.line_chart import MAX_LINES, Line, LineChart
 from hushtally.simulations.cli.picture import Picture
 from hushtally.simulations.simulate.simulation import Outcome
 
-MOST_BARS = 30
+MAX_BARS = 30
 
 
 def simulation_pictures(outcomes: Sequence[Outcome]) -> list[Picture]:
-    """For every question the estimates with their intervals and the truth: bars or, over several epochs, lines."""
+    """For each question, the estimates with their intervals and true values: bars for one epoch, lines for several."""
     groups = groupby((one for one in outcomes if one.estimate is not None), key=lambda one: one.question)
     pictures = []
     for question, group in groups:
         rows = list(group)
         several = any(row.epoch != rows[0].epoch for row in rows)
-        pictures.append(Picture(question, _over_epochs(rows) if several else _in_one_epoch(rows)))
+        pictures.append(Picture(question, _lines(rows) if several else _bars(rows)))
     return pictures
 
 
-def _in_one_epoch(rows: Sequence[Outcome]) -> Bars:
-    """All segments in their order, or the largest."""
-    shown = rows if len(rows) <= MOST_BARS else sorted(rows, key=lambda row: -row.truth)[:MOST_BARS]
-    bars = [Bar(row.segment, row.estimate or 0.0, *_span(row), row.truth) for row in shown]
-    about = counted(round(rows[0].reports), "report") + " on average" * (rows[0].repetitions > 1)
-    words = (_titled(rows, len(shown)), _key(rows[0]), [Group(rows[0].epoch, about, bars)])
-    # A mean interval that leaves out the truth says that most did, not that one missed it.
-    return Bars(*words) if rows[0].repetitions == 1 else Bars(*words, "truth; outside the bar: missed mostly")
+def _bars(rows: Sequence[Outcome]) -> BarChart:
+    """All segments in their order, or only the largest if there are too many."""
+    shown = rows if len(rows) <= MAX_BARS else sorted(rows, key=lambda row: -row.truth)[:MAX_BARS]
+    bars = [Bar(row.segment, row.estimate or 0.0, *_interval(row), row.truth) for row in shown]
+    subtitle = counted(round(rows[0].reports), "report") + " on average" * (rows[0].repetitions > 1)
+    chart = (_title(rows, len(shown)), _key(rows[0]), [Group(rows[0].epoch, subtitle, bars)])
+    # if a mean interval does not contain the true value, most intervals missed it, but not all
+    return BarChart(*chart) if rows[0].repetitions == 1 else BarChart(*chart, "true value; outside: most miss")
 
 
-def _over_epochs(rows: Sequence[Outcome]) -> Chart:
-    """The largest segments, epoch by epoch."""
+def _lines(rows: Sequence[Outcome]) -> LineChart:
+    """The largest segments over the epochs."""
     epochs = {epoch: number for number, epoch in enumerate(dict.fromkeys(row.epoch for row in rows), 1)}
     segments = sorted({row.segment: row.truth for row in rows}.items(), key=lambda item: -item[1])
     lines = []
-    for segment, _ in segments[:MOST_LINES]:
-        mine = [row for row in rows if row.segment == segment]
-        spots = [(epochs[row.epoch], row.estimate or 0.0) for row in mine]
-        lines.append(Line(segment, spots, [_span(row) for row in mine], [row.truth for row in mine]))
-    shares = [y for line in lines for y in (*line.truths, *(end for ends in line.spans for end in ends))]
-    x = Axis("epochs since the survey began", 0.5, len(epochs) + 0.5, whole=True)
+    for segment, _ in segments[:MAX_LINES]:
+        of_segment = [row for row in rows if row.segment == segment]
+        points = [(epochs[row.epoch], row.estimate or 0.0) for row in of_segment]
+        lines.append(Line(segment, points, list(map(_interval, of_segment)), [row.truth for row in of_segment]))
+    shares = [y for line in lines for y in (*line.truths, *(end for ends in line.intervals for end in ends))]
+    x = Axis("epochs since the start of the survey", 0.5, len(epochs) + 0.5, whole=True)
     y = Axis.over("share of customers", shares, percent=True)
-    return Chart(_titled(rows, len(lines)), x, y, lines, key=_key(rows[0]))
+    return LineChart(_title(rows, len(lines)), x, y, lines, key=_key(rows[0]))
 
 
-def _titled(rows: Sequence[Outcome], shown: int) -> str:
+def _title(rows: Sequence[Outcome], shown: int) -> str:
     segments = len({row.segment for row in rows})
-    words = f": the largest {shown} of {segments:,} segments" if shown < segments else ""
-    return f"{rows[0].question}{words}"
+    cut = f": the largest {shown} of {segments:,} segments" if shown < segments else ""
+    return f"{rows[0].question}{cut}"
 
 
 def _key(row: Outcome) -> str:
-    """What a mark is: an estimate with its own interval or, with several repetitions, means of both."""
+    """The meaning of a marker: one estimate, or the mean of several repetitions."""
     if row.repetitions == 1:
         return "estimate with its 95% interval"
     return f"mean of {row.repetitions:,} estimates, mean 95% interval"
 
 
-def _span(row: Outcome) -> tuple[float, float]:
+def _interval(row: Outcome) -> tuple[float, float]:
     if row.repetitions == 1:
         return row.low or 0.0, row.high or 0.0
-    estimate, half = row.estimate or 0.0, row.half_width or 0.0
-    return estimate - half, estimate + half
+    estimate, half_width = row.estimate or 0.0, row.half_width or 0.0
+    return estimate - half_width, estimate + half_width

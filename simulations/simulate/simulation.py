@@ -1,4 +1,4 @@
-"""Simulations: a survey run on a population whose truth is known, again and again."""
+"""Simulations: repeated runs of a survey on a population whose true shares are known."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.questions import Question
 from hushtally.simulations.accuracy import CONFIDENCE
 from hushtally.simulations.simulate import client_engine, tally_engine
-from hushtally.simulations.simulate.scenario import Collected, Scenario, labels
+from hushtally.simulations.simulate.epoch_counts import EpochCounts
+from hushtally.simulations.simulate.scenario import Scenario, epoch_labels
 
-ENGINES = {"tallies": tally_engine.collect, "clients": client_engine.collect}
+ENGINES = {"tallies": tally_engine.run, "clients": client_engine.run}
 
 
 @dataclass(frozen=True)
 class Outcome:
     """One segment in one epoch, over all repetitions; the fields are the stable keys of JSON and CSV.
 
-    reports: the mean. truth: the expected share. estimate: the mean; low, high: the interval of the first repetition.
-    error: root of the mean squared error. half_width: the mean. coverage: how often the interval held the truth;
-    detected: how often the lower end of the one-sided interval was above zero. published: repetitions with enough
-    reports; the other figures are of these, None if there is none.
+    reports: mean number. truth: expected share. published: number of repetitions with enough reports; the following
+    figures are of these repetitions, and None if there is none. estimate: mean. low, high: interval of the first
+    repetition. error: root mean square error. half_width: mean. coverage: how often the interval contains the true
+    value. detected: how often the lower end of the one-sided interval is above zero.
     """
 
     survey: str
@@ -48,29 +49,30 @@ class Outcome:
 
 
 @dataclass
-class _Sums:
-    """Figures of one question in one epoch, added up over the repetitions that are published."""
+class _Totals:
+    """The figures of one question in one epoch, summed over the published repetitions."""
 
     published: int = 0
     reports: int = 0
-    first: tuple[Floats, Floats] | None = None
+    first_interval: tuple[Floats, Floats] | None = None
     sums: dict[str, Floats] = field(default_factory=dict)
 
-    def add(self, question: Question, collected: Collected, truth: Floats, confidence: float, least: int) -> None:
-        self.reports += collected.n
-        if collected.n < max(least, 1):
+    def add(self, question: Question, counts: EpochCounts, truth: Floats, confidence: float, min_reports: int) -> None:
+        """Add one repetition."""
+        self.reports += counts.n
+        if counts.n < max(min_reports, 1):
             return
-        estimate, (low, high), told = collected.estimate(question.mechanism, confidence)
+        estimate, (low, high), detected = counts.estimate(question.mechanism, confidence)
         figures: dict[str, Floats] = {
             "estimate": estimate,
             "error": (estimate - truth) ** 2,
             "half_width": (high - low) / 2,
             "coverage": ((low <= truth) & (truth <= high)).astype(np.float64),
-            "detected": told.astype(np.float64),
+            "detected": detected.astype(np.float64),
         }
         for name, figure in figures.items():
             self.sums[name] = self.sums[name] + figure if name in self.sums else figure
-        self.first = self.first or (low, high)
+        self.first_interval = self.first_interval or (low, high)
         self.published += 1
 
 
@@ -83,56 +85,55 @@ def simulate(
     confidence: float = CONFIDENCE,
     progress: Callable[[], object] = lambda: None,
 ) -> list[Outcome]:
-    """Runs a scenario and compares estimates with the truth: question by question, epoch by epoch, in their order.
+    """Run a scenario and compare the estimates with the true shares, by question and epoch in their order.
 
-    engine: "tallies" draws what a crowd of up to 10^9 devices sends straight from the mechanisms, "clients" runs the
-    real client and collector for up to 200,000. Equal seeds, equal results. progress: called `steps` times.
+    engine: "tallies" draws the counts of up to 10^9 devices from the mechanisms; "clients" runs the real client and
+    collector for up to 200,000 devices. Equal seeds give equal results. progress is called `progress_steps` times.
+    Raises ArgumentError for a value outside its range.
     """
     if engine not in ENGINES:
         raise ArgumentError("engine", f"must be one of {', '.join(ENGINES)}, got {engine!r}")
     if repetitions < 1:
         raise ArgumentError("repetitions", f"must be at least 1, got {repetitions}")
-    epochs = labels(survey, scenario.epochs)
-    truths = {question.id: scenario.truths(question) for question in survey.asked}
-    sums: dict[tuple[str, int], _Sums] = {
-        (question.id, step): _Sums() for question in survey.asked for step in range(len(epochs))
-    }
+    epochs = epoch_labels(survey, scenario.epochs)
+    truths = {question.id: scenario.true_shares(question) for question in survey.asked}
+    totals = {(question.id, step): _Totals() for question in survey.asked for step in range(len(epochs))}
     for repetition in range(repetitions):
-        collected = ENGINES[engine](survey, scenario, (seed, repetition), progress)
-        for (id, step), one in collected.items():
-            question = survey.question(id)
-            sums[id, step].add(question, one, truths[id][step], confidence, survey.min_reports)
+        counts = ENGINES[engine](survey, scenario, (seed, repetition), progress)
+        for (id, step), one in counts.items():
+            totals[id, step].add(survey.question(id), one, truths[id][step], confidence, survey.min_reports)
     return [
         outcome
         for question in survey.asked
         for step, epoch in enumerate(epochs)
         for outcome in _outcomes(
-            survey, engine, question, epoch, repetitions, truths[question.id][step], sums[question.id, step]
+            survey, engine, question, epoch, repetitions, truths[question.id][step], totals[question.id, step]
         )
     ]
 
 
-def steps(survey: Survey, scenario: Scenario, engine: str, repetitions: int) -> int:
-    """How often a simulation reports progress."""
-    return repetitions * (
-        client_engine.steps(scenario) if engine == "clients" else tally_engine.steps(survey, scenario)
-    )
+def progress_steps(survey: Survey, scenario: Scenario, engine: str, repetitions: int) -> int:
+    """How often `simulate` reports progress."""
+    if engine == "clients":
+        return repetitions * client_engine.progress_steps(scenario)
+    return repetitions * tally_engine.progress_steps(survey, scenario)
 
 
 def _outcomes(
-    survey: Survey, engine: str, question: Question, epoch: str, repetitions: int, truth: Floats, sums: _Sums
+    survey: Survey, engine: str, question: Question, epoch: str, repetitions: int, truth: Floats, totals: _Totals
 ) -> list[Outcome]:
-    found = []
-    means: Mapping[str, Floats] = {name: figure / sums.published for name, figure in sums.sums.items()}
+    outcomes = []
+    means: Mapping[str, Floats] = {name: figure / totals.published for name, figure in totals.sums.items()}
     for index, segment in enumerate(question.segments):
         figures = {name: float(mean[index]) for name, mean in means.items()}
-        if sums.first is not None:
-            figures |= {"low": float(sums.first[0][index]), "high": float(sums.first[1][index])}
+        if totals.first_interval is not None:
+            low, high = totals.first_interval
+            figures |= {"low": float(low[index]), "high": float(high[index])}
             figures["error"] = float(np.sqrt(figures["error"]))
-        found.append(
+        outcomes.append(
             Outcome(
                 survey.id, survey.version, engine, question.id, epoch, segment, repetitions,
-                sums.reports / repetitions, float(truth[index]), sums.published, **figures,
+                totals.reports / repetitions, float(truth[index]), totals.published, **figures,
             )
         )  # fmt: skip
-    return found
+    return outcomes

@@ -1,71 +1,79 @@
-"""What a simulation found, as sheets to read."""
+"""Tables of a simulation, and its coverage in words."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
 
-from hushtally.aggregator.tables import percent, span
+from hushtally.aggregator.share_format import percent, span
 from hushtally.client_sdk.explain.wording import counted
-from hushtally.simulations.cli.number_format import half
-from hushtally.simulations.cli.text_table import Sheet
+from hushtally.simulations.accuracy import CONFIDENCE
+from hushtally.simulations.cli.number_format import plus_minus
+from hushtally.simulations.cli.text_table import TextTable
 from hushtally.simulations.simulate.simulation import Outcome
 
 LEGEND = {
-    "truth": "the share of devices that are in the segment",
-    "estimate, mean": "from randomized reports; the mean of all repetitions",
-    "interval": "95%; with several repetitions percentage points on each side, on average",
-    "error": "percentage points, root of the mean square",
-    "holds, coverage": "whether the interval holds the truth, and how often",
-    "above 0": "how often the lower end of the one-sided 95% interval is",
+    "truth": "true share of the devices in the segment",
+    "estimate, mean": "estimate from the randomized reports; with several repetitions their mean",
+    "interval": f"{CONFIDENCE:.0%} interval; with several repetitions the mean half-width, in percentage points",
+    "error": "root mean square error, in percentage points",
+    "covers, coverage": "whether the interval contains the true value; with several repetitions how often",
+    "detected": f"how often the share is distinguishable from zero (one-sided {CONFIDENCE:.0%} interval above zero)",
 }
-UNCUT = (
-    "Noise takes small shares below 0. Intervals are shown whole, as `hushtally estimate` shows them, so that it can be"
-    " counted how often they hold the truth."
+NEGATIVE_ESTIMATES = (
+    "Noise makes some estimates of small shares negative. Estimates and intervals are not cut at 0%, as in `hushtally"
+    " estimate`, so that every interval can be compared with the true value."
 )
+SINGLE_COLUMNS = ("estimate", "interval", "covers")
+REPEATED_COLUMNS = ("mean", "error", "interval", "coverage", "detected")
 
 
-def outcome_sheets(outcomes: Sequence[Outcome], most: int | None = None) -> list[Sheet]:
-    """One sheet for every question and epoch: truth and estimate, and how they differ over the repetitions.
+def outcome_tables(outcomes: Sequence[Outcome], max_segments: int | None = None) -> list[TextTable]:
+    """One table for each question and epoch, with the true shares and the estimates.
 
-    most: show the so many largest segments only.
+    max_segments: show only so many of the largest segments.
     """
-    sheets = []
-    for (question, epoch), group in groupby(outcomes, key=lambda one: (one.question, one.epoch)):
-        rows = list(group)
-        about = f"{epoch}  {counted(round(rows[0].reports), 'report')}" + " on average" * (rows[0].repetitions > 1)
-        if not rows[0].published:
-            sheets.append(Sheet(question, about, (), (), remark="too few to be published"))
-            continue
-        large = most is not None and len(rows) > most
-        shown = sorted(rows, key=lambda one: one.truth, reverse=True)[:most] if large else rows
-        hidden = len(rows) - len(shown)
-        remark = f"the largest {len(shown)}; {hidden:,} more with --format csv or --format json" if hidden else ""
-        several = rows[0].repetitions > 1
-        names = ("mean", "error", "interval", "coverage", "above 0") if several else ("estimate", "interval", "holds")
-        cells = [_of_outcome(row) for row in shown]
-        sheets.append(Sheet(question, about, ("segment", "truth", *names), cells, ("segment",), remark=remark))
-    return sheets
+    return [
+        _table(question, epoch, list(group), max_segments)
+        for (question, epoch), group in groupby(outcomes, key=lambda one: (one.question, one.epoch))
+    ]
 
 
-def _of_outcome(row: Outcome) -> list[str]:
+def _table(question: str, epoch: str, rows: list[Outcome], max_segments: int | None) -> TextTable:
+    repeated = rows[0].repetitions > 1
+    subtitle = f"{epoch}  {counted(round(rows[0].reports), 'report')}" + " on average" * repeated
+    if not rows[0].published:
+        return TextTable(question, subtitle, (), (), footnote="too few to be published")
+    is_cut = max_segments is not None and len(rows) > max_segments
+    shown = sorted(rows, key=lambda one: one.truth, reverse=True)[:max_segments] if is_cut else rows
+    hidden = len(rows) - len(shown)
+    footnote = f"largest {len(shown)} segments; use --format csv or json for the other {hidden:,}" if hidden else ""
+    columns = ("segment", "truth", *(REPEATED_COLUMNS if repeated else SINGLE_COLUMNS))
+    return TextTable(question, subtitle, columns, [_cells(row) for row in shown], ("segment",), footnote=footnote)
+
+
+def _cells(row: Outcome) -> list[str]:
     assert row.error is not None
     assert row.half_width is not None
     cells = [row.segment, percent(row.truth), percent(row.estimate)]
     if row.repetitions > 1:
-        return [*cells, half(row.error)[1:], half(row.half_width), percent(row.coverage), percent(row.detected)]
+        error, interval = plus_minus(row.error).removeprefix("±"), plus_minus(row.half_width)
+        return [*cells, error, interval, percent(row.coverage), percent(row.detected)]
     return [*cells, span(row.low, row.high), "yes" if row.coverage else "no"]
 
 
-def concluded(outcomes: Sequence[Outcome], confidence: float) -> str:
-    """How many of all intervals hold the truth, in words, what was promised, and why some are below 0."""
-    held = sum((row.coverage or 0) * row.published for row in outcomes)
+def coverage_summary(outcomes: Sequence[Outcome], confidence: float) -> str:
+    """How many intervals contain the true value and how many are expected to; why estimates can be negative."""
+    covering = sum((row.coverage or 0) * row.published for row in outcomes)
     total = sum(row.published for row in outcomes)
     if not total:
-        return "No question has enough reports to be published; it takes more devices, or a smaller min_reports."
-    below = any(((row.low or 0) if row.repetitions == 1 else (row.estimate or 0)) < 0 for row in outcomes)
-    return (
-        f"{held:,.0f} of {total:,} intervals hold the truth: {held / total:.1%} ({confidence:.0%} is promised on"
-        f" average over many runs{'' if outcomes[0].repetitions > 1 else '; --repetitions 200 makes as many'})."
-        f"{f' {UNCUT}' if below else ''}"
-    )
+        return "No question has enough reports to be published. Simulate more devices, or lower min_reports."
+    sentences = [
+        f"{covering:,.0f} of {total:,} intervals contain the true value: {covering / total:.1%}.",
+        f"The expected coverage is {confidence:.0%} on average over many runs.",
+    ]
+    if outcomes[0].repetitions == 1:
+        sentences.append("To measure this average, use --repetitions 200.")
+    if any(((row.low or 0) if row.repetitions == 1 else (row.estimate or 0)) < 0 for row in outcomes):
+        sentences.append(NEGATIVE_ESTIMATES)
+    return " ".join(sentences)

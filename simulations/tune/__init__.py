@@ -1,1 +1,1 @@
-"""`hushtally tune`."""
+"""The command `hushtally tune`."""

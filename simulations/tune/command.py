@@ -1,4 +1,4 @@
-"""`hushtally tune`: which epsilon gives which accuracy, before a single device has answered."""
+"""The command `hushtally tune`, which forecasts the accuracy of each epsilon before any device has answered."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ from pathlib import Path
 
 import click
 
-from hushtally.aggregator.command import Command
+from hushtally.aggregator.click_command import Command
 from hushtally.aggregator.terminal import console, print_words
-from hushtally.client_sdk.explain.advice import MUCH, lagging
+from hushtally.client_sdk.explain.advice import ADVISED_LIFETIME_EPSILON, lag_warnings
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.mechanisms import EPSILON_RANGE
 from hushtally.client_sdk.survey import Survey
 from hushtally.simulations.cli.assumptions import Assumptions, assumption_options
-from hushtally.simulations.cli.number_format import points
-from hushtally.simulations.cli.option_types import Count, Number, Share, require_room, require_writable
+from hushtally.simulations.cli.number_format import margin
+from hushtally.simulations.cli.option_types import Count, Number, Share
 from hushtally.simulations.cli.page import Page
-from hushtally.simulations.cli.presentation import Presentation, facts, presenting
-from hushtally.simulations.cli.text_table import print_sheet
-from hushtally.simulations.definition import Definition, write_epsilon
-from hushtally.simulations.tune.forecast import Demand
+from hushtally.simulations.cli.presentation import Presentation, page_facts, presentation_options
+from hushtally.simulations.cli.progress import progress_bar
+from hushtally.simulations.cli.text_table import TextTable, print_text_table
+from hushtally.simulations.cli.write_check import require_replaceable_file
+from hushtally.simulations.definition import Definition
+from hushtally.simulations.tune.constraints import Constraints
 from hushtally.simulations.tune.pictures import tuning_pictures
-from hushtally.simulations.tune.tables import LEGEND, tuning_sheets
+from hushtally.simulations.tune.survey_editor import write_epsilon
+from hushtally.simulations.tune.tables import LEGEND, tuning_tables
 from hushtally.simulations.tune.tuning import GRID, Tuning
 from hushtally.simulations.tune.tuning import tune as tune_survey
 
@@ -34,25 +37,25 @@ from hushtally.simulations.tune.tuning import tune as tune_survey
     type=Share(0, 1, min_open=True, max_open=True),
     default=0.01,
     show_default=True,
-    help="How far, as a share, a segment's interval may reach on each side, per epoch.",
+    help="Largest acceptable margin of error of any segment in one epoch (half the 95% interval), as a share.",
 )
-@click.option("--epochs", type=Count(1), help="Count what is revealed in so many epochs; all by default.")
+@click.option("--epochs", type=Count(1), help="Count the lifetime epsilon over so many epochs; default: all.")
 @click.option(
     "--ceiling",
     type=Number(EPSILON_RANGE[0]),
-    default=MUCH,
+    default=ADVISED_LIFETIME_EPSILON,
     show_default=True,
-    help="The most that a device may reveal in all; `survey check` warns of more than the default.",
+    help="Largest acceptable lifetime epsilon of a device; `survey check` warns above the default.",
 )
 @click.option(
     "--epsilon",
     "grid",
     type=Number(*EPSILON_RANGE),
     multiple=True,
-    help="An epsilon to look at, in place of the usual ones; may be repeated.",
+    help="Evaluate this epsilon instead of the default list; may be repeated.",
 )
-@click.option("--write", is_flag=True, help="Set the recommended epsilon in FILE; comments are kept.")
-@presenting
+@click.option("--write", is_flag=True, help="Set the recommended epsilon in FILE; comments stay.")
+@presentation_options
 def tune(
     file: str,
     target: float,
@@ -60,57 +63,65 @@ def tune(
     ceiling: float,
     grid: tuple[float, ...],
     write: bool,
-    supposed: Assumptions,
-    shown: Presentation,
+    assumptions: Assumptions,
+    presentation: Presentation,
 ) -> None:
-    """Which epsilon gives which accuracy with so many devices.
+    """Forecast the accuracy of each epsilon, and recommend one.
 
-    FILE is a survey. Questions that name their own epsilon keep it.
+    FILE is a survey file. The recommended epsilon is the smallest that meets --target within --ceiling. Questions that
+    set their own epsilon keep it.
     """
     if write:
-        require_writable(Path(file))
-        require_room(Path(file), [Path(file).resolve().parent])
+        require_replaceable_file(Path(file))
     definition = Definition.load(file)
     survey = definition.survey
-    population = supposed.population(survey)
-    demand = Demand(supposed.devices, supposed.participation, target, epochs, ceiling)
-    found = tune_survey(definition, demand, population, grid or GRID)
-    sheets, truth_is = tuning_sheets(found), population.described(survey)
-    words = found.reason[0].upper() + found.reason[1:]
-    drawn = tuning_pictures(definition, demand, found) if shown.drawn else []
-    about = facts(survey, truth_is, supposed) | {
-        "target": f"within {points(target)} each {survey.epoch}",
-        "revealed": f"counted {found.span}; ceiling: {ceiling:g}",
-    }
-    title = f"{survey.name}: which epsilon, with {counted(supposed.devices, 'device')}"
-    shown.write(Page(title, words, about, drawn, LEGEND, sheets))
+    population = assumptions.population(survey)
+    constraints = Constraints(assumptions.devices, assumptions.participation, target, epochs, ceiling)
+    tuning = tune_survey(definition, constraints, population, grid or GRID, progress_bar)
+    pictures, tables = [], tuning_tables(tuning)
+    truth = population.description(survey)
+    if presentation.needs_pictures:
+        with progress_bar("Drawing the pictures", None):
+            pictures = tuning_pictures(definition, constraints, tuning)
+            facts = page_facts(survey, truth, assumptions) | {
+                "target": f"{margin(target)} each {survey.epoch}",
+                "lifetime epsilon": f"{tuning.period}; ceiling: {ceiling:g}",
+            }
+            title = f"{survey.name}: choosing epsilon with {counted(assumptions.devices, 'device')}"
+            presentation.write(Page(title, tuning.reason, facts, pictures, LEGEND, tables))
     if write:
-        _write(file, found, survey)
-    if shown.as_table:
-        out = console()
-        print_words(f"{words}\n", out, "bold")
-        for sheet in sheets:
-            print_sheet(sheet, out)
-        for name, meaning in LEGEND.items():
-            print_words(f"{name}: {meaning}", out, "dim")
-        print_words(f"Truth: {truth_is}.", out, "dim")
+        _write(file, tuning, survey)
+    if presentation.as_table:
+        _print(tuning.reason, tables, truth)
     else:
-        shown.print_rows(found.rows)
-        click.echo(words, err=True)
-    shown.print_pictures(drawn)
-    for line in lagging(survey):
-        click.echo(f"Warning: {line}", err=True)
+        presentation.print_rows(tuning.rows)
+        click.echo(tuning.reason, err=True)
+    presentation.print_pictures(pictures)
+    for warning in lag_warnings(survey):
+        click.echo(f"Warning: {warning}", err=True)
 
 
-def _write(file: str, found: Tuning, survey: Survey) -> None:
-    epsilon = found.recommended
+def _print(reason: str, tables: list[TextTable], truth: str) -> None:
+    """Print the recommendation, then the tables and their legend."""
+    out = console()
+    print_words(f"{reason}\n", out, "bold")
+    for table in tables:
+        print_text_table(table, out)
+    for name, meaning in LEGEND.items():
+        print_words(f"{name}: {meaning}", out, "dim")
+    print_words(f"True shares: {truth}.", out, "dim")
+
+
+def _write(file: str, tuning: Tuning, survey: Survey) -> None:
+    """Set the recommended epsilon in the survey file; ClickException if there is none."""
+    epsilon = tuning.recommended
     if epsilon is None:
-        raise click.ClickException(f"{file} was left as it is: {found.reason}")
+        raise click.ClickException(f"{file} is unchanged, because no epsilon is recommended. {tuning.reason}")
     written = write_epsilon(file, epsilon)
     if written.digest == survey.digest:
-        click.echo(f"{file} has this epsilon already", err=True)
+        click.echo(f"{file} already has epsilon = {epsilon:g}", err=True)
     else:
         click.echo(
-            f"wrote epsilon = {epsilon:g} to {file}; if version {survey.version} is in use, give it a new version",
+            f"wrote epsilon = {epsilon:g} to {file}; if version {survey.version} is already in use, raise the version",
             err=True,
         )

@@ -1,23 +1,18 @@
-"""Outlooks: what one question of a survey can be told, and what it reveals, with so many devices."""
+"""Forecasts: the accuracy of one question, and the epsilon that a device reveals, before any report has arrived."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from hushtally.aggregator.errors import ArgumentError
 from hushtally.aggregator.intervals import comparisons, one_sided, simultaneous
-from hushtally.client_sdk.explain.advice import MUCH
-from hushtally.client_sdk.explain.belief import PRIOR, largest_belief
-from hushtally.client_sdk.explain.wording import counted
-from hushtally.client_sdk.mechanisms import EPSILON_RANGE, Rappor
+from hushtally.client_sdk.explain.belief import PRIOR, belief_bound
+from hushtally.client_sdk.mechanisms import Rappor
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.questions import Question
 from hushtally.simulations.accuracy import (
-    CONFIDENCE,
     detectable_share,
     half_widths,
     plain_equivalent,
@@ -26,99 +21,22 @@ from hushtally.simulations.accuracy import (
 )
 from hushtally.simulations.errors import SimulationError
 from hushtally.simulations.population.population import Population
-
-IN_ALL = "in all"
-
-
-@dataclass(frozen=True)
-class Demand:
-    """What is to be reached with what: devices that hold the app, the share of them that takes part, and the target.
-
-    target: half the length of the interval of every segment, per epoch, as a share. epochs: look at so many, from the
-    survey's first; all of them by default. ceiling: the most that a device may reveal in all of them; by default what
-    `hushtally survey check` does not warn of.
-    """
-
-    devices: int
-    participation: float = 1.0
-    target: float = 0.01
-    epochs: int | None = None
-    ceiling: float = MUCH
-    confidence: float = CONFIDENCE
-
-    def __post_init__(self) -> None:
-        if self.devices < 1:
-            raise ArgumentError("devices", f"must be at least 1, got {self.devices}")
-        if not 0 < self.participation <= 1:
-            raise ArgumentError("participation", f"must be above 0 and at most 1, got {self.participation:g}")
-        if not 0 < self.target < 1:
-            raise ArgumentError("target", f"must be above 0 and below 1, got {self.target:g}")
-        if not EPSILON_RANGE[0] <= self.ceiling < math.inf:
-            raise ArgumentError("ceiling", f"must be at least {EPSILON_RANGE[0]:g} and finite, got {self.ceiling:g}")
-        if not 0.5 < self.confidence < 1:
-            raise ArgumentError("confidence", f"must be above 0.5 and below 1, got {self.confidence:g}")
-
-    def reports(self, survey: Survey) -> int:
-        """The reports to be expected per question and epoch; ArgumentError if there is none."""
-        reports = round(self.devices * self.participation * reports_per_device(survey))
-        if not reports:
-            raise ArgumentError(
-                "devices",
-                f"must be more than {self.devices:,}: not one report per question and {survey.epoch} would come",
-            )
-        return reports
-
-    def span(self, survey: Survey) -> str:
-        """The time in which reports are counted together, in words: "in all", or like "in 4 weeks"."""
-        if self.epochs is None or self.epochs >= survey.epochs:
-            return IN_ALL
-        return f"in {counted(self.epochs, survey.epoch)}"
-
-    def accurate(self, rows: Sequence[Outlook]) -> bool:
-        """Whether all questions are published and every segment is within the target."""
-        return all(row.published and row.half_width <= self.target for row in rows)
-
-    def allowed(self, rows: Sequence[Outlook]) -> bool:
-        """Whether no more is revealed than the ceiling."""
-        return all(row.lifetime_epsilon <= self.ceiling for row in rows)
-
-    def devices_for(self, survey: Survey, reports: int) -> int:
-        """The devices that send so many reports per question and epoch."""
-        return math.ceil(reports / (self.participation * reports_per_device(survey)))
-
-
-def reports_per_device(survey: Survey) -> float:
-    """How many reports on one question a taking-part device sends per epoch, on average."""
-    privacy = survey.privacy
-    return privacy.questions_per_device / len(survey.asked) / privacy.answers_every
-
-
-def lifetime_epsilon(survey: Survey, epochs: int | None = None) -> float:
-    """What all reports of a device together may reveal in the first so many epochs of a survey (None: in all).
-
-    With permanent memory an epoch can bring one new answer, until the changes are used up.
-    """
-    if epochs is None:
-        return survey.lifetime_epsilon
-    return survey.lifetime_epsilon * min(_answers(survey, epochs), survey.charges) / survey.charges
-
-
-def _answers(survey: Survey, epochs: int | None) -> int:
-    """The answers of a device in the first so many epochs (None: in all)."""
-    return survey.answers if epochs is None else min(math.ceil(epochs / survey.privacy.answers_every), survey.answers)
+from hushtally.simulations.tune.constraints import Constraints
+from hushtally.simulations.tune.lifetime import lifetime_epsilon, protection
 
 
 @dataclass(frozen=True)
-class Outlook:
-    """What one question can be told by one form of the survey; the fields are the stable keys of JSON and CSV.
+class Forecast:
+    """The forecast of one question under one version of a survey; the fields are the stable keys of JSON and CSV.
 
-    epsilon: of the survey's privacy table; question_epsilon: of the question, which may have its own. reports: per
-    epoch. half_width: the widest of half_widths, of the intervals per segment, as shares. detectable_share: the
-    smallest that is told from zero (lower end of the one-sided interval above it) with power 0.8, None if none is;
-    power_displayed and power_simultaneous: what the two-sided and the simultaneous interval have there.
-    devices_for_target: so that half_width is the target and enough reports come to be published. plain_equivalent:
-    answers without privacy that are as precise. lifetime_epsilon: of a device, all its questions. belief: how sure an
-    observer can be about one segment who was 10% sure, from one report and from all.
+    epsilon: of the survey's privacy table; question_epsilon: of the question, which may differ. reports: expected per
+    epoch. half_widths: of the interval of each segment, as shares; half_width: the largest of them. detectable_share:
+    the smallest share that is distinguishable from zero with power 0.8 by a one-sided interval; None if there is none.
+    power_displayed, power_simultaneous: the power of the two-sided and of the simultaneous interval at that share.
+    devices_for_target: number of devices with which half_width meets the target and the question is published.
+    plain_equivalent: number of answers without randomization that are equally precise. lifetime_epsilon: of one device
+    and all its questions. belief_one_report, belief_lifetime: how sure an observer who was 10% sure of a segment can
+    be after one report and after all reports, in [0, 1].
     """
 
     survey: str
@@ -147,24 +65,24 @@ class Outlook:
     half_widths: Mapping[str, float]
 
 
-def outlook(survey: Survey, question: Question, demand: Demand, population: Population) -> Outlook:
-    """What `question` of the survey can be told with the demand's devices.
+def forecast(survey: Survey, question: Question, constraints: Constraints, population: Population) -> Forecast:
+    """Forecast the accuracy of a question with the devices of the constraints.
 
-    SimulationError for rappor, whose values share bits: only a simulation tells how well they are told apart.
+    Raises SimulationError for rappor: its values share bits, so its accuracy has no formula and must be simulated.
     """
     if isinstance(question.mechanism, Rappor):
         raise SimulationError(
-            f"the accuracy of rappor ({question.id}) cannot be planned; `hushtally simulate` draws it"
+            f"cannot forecast the accuracy of rappor ({question.id}); run `hushtally simulate` instead"
         )
-    channel, n = question.mechanism.channel, demand.reports(survey)
+    channel, n = question.mechanism.channel, constraints.reports(survey)
     shares = population.shares(question)
-    halves = half_widths(channel, shares, n, demand.confidence)
+    halves = half_widths(channel, shares, n, constraints.confidence)
     widest = int(np.argmax(halves))
-    needed = reports_for_half_width(channel, float(shares[widest]), demand.target, demand.confidence)
-    least = detectable_share(channel, n, confidence=one_sided(demand.confidence))
-    together = simultaneous(demand.confidence, comparisons(question.mechanism))
-    lifetime = lifetime_epsilon(survey, demand.epochs)
-    return Outlook(
+    needed = reports_for_half_width(channel, float(shares[widest]), constraints.target, constraints.confidence)
+    detectable = detectable_share(channel, n, confidence=one_sided(constraints.confidence))
+    joint_confidence = simultaneous(constraints.confidence, comparisons(question.mechanism))
+    lifetime = lifetime_epsilon(survey, constraints.epochs)
+    return Forecast(
         survey=survey.id,
         version=survey.version,
         epsilon=survey.privacy.epsilon,
@@ -179,25 +97,14 @@ def outlook(survey: Survey, question: Question, demand: Demand, population: Popu
         reports=n,
         published=n >= survey.min_reports,
         half_width=float(halves[widest]),
-        detectable_share=least,
-        power_displayed=None if least is None else power(channel, least, n, demand.confidence),
-        power_simultaneous=None if least is None else power(channel, least, n, together),
-        devices_for_target=demand.devices_for(survey, max(needed, survey.min_reports)),
+        detectable_share=detectable,
+        power_displayed=None if detectable is None else power(channel, detectable, n, constraints.confidence),
+        power_simultaneous=None if detectable is None else power(channel, detectable, n, joint_confidence),
+        devices_for_target=constraints.devices_for(survey, max(needed, survey.min_reports)),
         plain_equivalent=plain_equivalent(channel, float(shares[widest]), n),
         lifetime_epsilon=lifetime,
-        belief_one_report=largest_belief(PRIOR, question.epsilon),
-        belief_lifetime=largest_belief(PRIOR, lifetime),
-        protects=protection(survey, demand.epochs),
+        belief_one_report=belief_bound(PRIOR, question.epsilon),
+        belief_lifetime=belief_bound(PRIOR, lifetime),
+        protects=protection(survey, constraints.epochs),
         half_widths=dict(zip(question.segments, halves.tolist(), strict=True)),
     )
-
-
-def protection(survey: Survey, epochs: int | None = None) -> str:
-    """What the survey's kind of memory protects in its first so many epochs (None: in all), and what it does not."""
-    if survey.permanent:
-        return (
-            f"what was answered, with up to {counted(survey.privacy.changes or 0, 'change')}; not whether and when an"
-            " answer changed, from whoever can link a device's reports"
-        )
-    answers = _answers(survey, epochs)
-    return f"whatever the customer did, in {'the one answer' if answers == 1 else f'all {answers} answers together'}"

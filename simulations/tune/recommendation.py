@@ -1,116 +1,130 @@
-"""Recommendations: which of several epsilons to take, and why, in words."""
+"""Recommendations: the epsilon to use, with the reasons in words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hushtally.client_sdk.explain.advice import MUCH, savings
-from hushtally.client_sdk.explain.belief import PRIOR, sureness
+from hushtally.client_sdk.explain.advice import ADVISED_LIFETIME_EPSILON, ways_to_lower_epsilon
+from hushtally.client_sdk.explain.belief import PRIOR, describe_belief
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.mechanisms import EPSILON_RANGE
 from hushtally.client_sdk.survey import Survey
-from hushtally.simulations.cli.number_format import points, round_up
-from hushtally.simulations.tune.forecast import Demand, Outlook
-from hushtally.simulations.tune.suggestions import Remedy
+from hushtally.simulations.cli.number_format import margin, round_up
+from hushtally.simulations.tune.constraints import Constraints
+from hushtally.simulations.tune.forecast import Forecast
+from hushtally.simulations.tune.suggestions import Suggestion
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What outlooks say about a demand: the survey and its outlooks at every epsilon, ascending."""
+    """The choice among the evaluated epsilons: the survey and its forecasts at each epsilon, in ascending order."""
 
     surveys: Mapping[float, Survey]
-    outlooks: Mapping[float, Sequence[Outlook]]
-    demand: Demand
+    forecasts: Mapping[float, Sequence[Forecast]]
+    constraints: Constraints
 
     @property
     def allowed(self) -> list[float]:
-        """The epsilons that keep below the ceiling."""
-        return [epsilon for epsilon, rows in self.outlooks.items() if self.demand.allowed(rows)]
+        """The epsilons whose lifetime epsilon is within the ceiling."""
+        ceiling = self.constraints.ceiling
+        return [
+            epsilon for epsilon, rows in self.forecasts.items() if all(row.lifetime_epsilon <= ceiling for row in rows)
+        ]
 
     @property
     def accurate(self) -> list[float]:
-        """The epsilons that meet the target."""
-        return [epsilon for epsilon, rows in self.outlooks.items() if self.demand.accurate(rows)]
+        """The epsilons at which all questions are published and the intervals of all segments meet the target."""
+        target = self.constraints.target
+        return [
+            epsilon
+            for epsilon, rows in self.forecasts.items()
+            if all(row.published and row.half_width <= target for row in rows)
+        ]
 
     @property
     def best(self) -> float | None:
-        """The least epsilon that meets the demand, None if none does."""
+        """The smallest epsilon that meets the target within the ceiling; None if there is none."""
         return next((epsilon for epsilon in self.accurate if epsilon in self.allowed), None)
 
-    def for_best(self) -> str:
-        """What the best epsilon gives and reveals."""
+    def reason_for_best(self) -> str:
+        """Why the best epsilon is recommended: its accuracy, and what a device reveals."""
         epsilon = self.best
         assert epsilon is not None
-        survey, rows = self.surveys[epsilon], self.outlooks[epsilon]
-        within = points(max(row.half_width for row in rows))
-        words = (
-            f"epsilon {epsilon:g}: each segment's {self.demand.confidence:.0%} interval reaches at most {within} to"
-            f" either side each {survey.epoch}"
+        survey, rows = self.surveys[epsilon], self.forecasts[epsilon]
+        widest, lifetime = max(row.half_width for row in rows), rows[0].lifetime_epsilon
+        sentences = [
+            f"Epsilon {epsilon:g} is recommended: the {self.constraints.confidence:.0%} interval of every segment is at"
+            f" most {margin(widest)} each {survey.epoch}."
+        ]
+        if smaller := [other for other in self.forecasts if other < epsilon]:
+            needed = max(row.devices_for_target for row in self.forecasts[smaller[-1]])
+            sentences.append(f"Epsilon {smaller[-1]:g} would need {round_up(needed):,} devices.")
+        sentences.append(f"A device reveals at most epsilon {lifetime:g} {self.constraints.period(survey)}.")
+        if survey.permanent:
+            sentences.append("This bound covers the answers, but not whether or when an answer changed.")
+        sentences.append(
+            f"An observer who links these reports and was {PRIOR:.0%} sure of something about the customer can then be"
+            f" {describe_belief(rows[0].belief_lifetime)}."
         )
-        below = [one for one in self.outlooks if one < epsilon]
-        if below:
-            needed = max(row.devices_for_target for row in self.outlooks[below[-1]])
-            words += f"; {below[-1]:g} would need {round_up(needed):,} devices"
-        about = " of what was answered, not whether and when it changed" if survey.permanent else ""
-        words += (
-            f". A device reveals at most epsilon {rows[0].lifetime_epsilon:g} {self.demand.span(survey)}{about}:"
-            f" whoever keeps all these reports and was {PRIOR:.0%} sure of something about its owner can be"
-            f" {sureness(rows[0].belief_lifetime)}."
-        )
-        if survey.lifetime_epsilon > MUCH:
-            words += (
-                f" `hushtally survey check` warns of more than {MUCH:g}: the whole survey reveals up to"
-                f" {survey.lifetime_epsilon:g}."
+        if survey.lifetime_epsilon > ADVISED_LIFETIME_EPSILON:
+            sentences.append(
+                f"`hushtally survey check` warns above epsilon {ADVISED_LIFETIME_EPSILON:g}: the whole survey"
+                f" reveals up to {survey.lifetime_epsilon:g}."
             )
-        return words
+        return " ".join(sentences)
 
-    def against(self, own: float, remedies: Sequence[Remedy]) -> str:
-        """Why no epsilon will do, and what would; remedies: at the epsilon `own`."""
-        words = self._inaccurate(own, remedies) if self.allowed else self._revealing()
+    def reason_against_all(self, own: float, suggestions: Sequence[Suggestion]) -> str:
+        """Why no epsilon meets the constraints, and what would; suggestions: at the epsilon `own`."""
+        reason = self._too_inaccurate(own, suggestions) if self.allowed else self._too_revealing()
         if self.accurate:
             epsilon = self.accurate[0]
-            ceiling = self.outlooks[epsilon][0].lifetime_epsilon
-            words += f" A ceiling of {ceiling:g} would allow epsilon {epsilon:g}, which is enough."
-        return words
+            ceiling = self.forecasts[epsilon][0].lifetime_epsilon
+            reason += f" With a ceiling of {ceiling:g}, epsilon {epsilon:g} meets the target."
+        return reason
 
-    def _revealing(self) -> str:
-        """Every epsilon reveals more than the ceiling."""
-        least, survey = next(iter(self.surveys.items()))
-        within = f"stays within {self.demand.ceiling:g} {self.demand.span(survey)}"
-        revealed = f"up to {self.outlooks[least][0].lifetime_epsilon:g}"
-        ways = savings(survey)
+    def _too_revealing(self) -> str:
+        """No evaluated epsilon is within the ceiling."""
+        smallest, survey = next(iter(self.surveys.items()))
+        within = f"is within the ceiling of {self.constraints.ceiling:g} {self.constraints.period(survey)}"
+        revealed = f"up to {self.forecasts[smallest][0].lifetime_epsilon:g}"
+        ways = ways_to_lower_epsilon(survey)
         if survey.permanent:
-            return f"no epsilon {within}: permanent memory reveals {revealed} whatever it is; {' or '.join(ways)}."
-        ways[:1] = ["name smaller ones with --epsilon"] * (least > EPSILON_RANGE[0])
-        return (
-            f"no epsilon that was looked at {within}: {least:g}, the smallest, reveals {revealed}; {' or '.join(ways)}."
-        )
+            reason = f"No epsilon {within}: permanent memory reveals {revealed} at every epsilon."
+        else:
+            reason = f"No evaluated epsilon {within}: the smallest, {smallest:g}, reveals {revealed}."
+            ways[:1] = ["pass a smaller --epsilon"] * (smallest > EPSILON_RANGE[0])
+        return f"{reason} To reveal less, {' or '.join(ways)}." if ways else reason
 
-    def _inaccurate(self, own: float, remedies: Sequence[Remedy]) -> str:
-        """The largest epsilon allowed misses the target; what would meet it."""
-        largest, demand = self.allowed[-1], self.demand
-        worst = max(self.outlooks[largest], key=lambda row: (not row.published, row.half_width))
-        reached = f"{worst.question} would be within {points(worst.half_width)}"
+    def _too_inaccurate(self, own: float, suggestions: Sequence[Suggestion]) -> str:
+        """The largest epsilon within the ceiling misses the target; suggestions at `own` follow."""
+        largest, constraints = self.allowed[-1], self.constraints
+        worst = max(self.forecasts[largest], key=lambda row: (not row.published, row.half_width))
+        reached = f"the interval of {worst.question} is {margin(worst.half_width)}"
         if not worst.published:
-            reached = f"{worst.question} would have {counted(worst.reports, 'report')}, too few to be published"
-        bounded = len(self.allowed) < len(self.outlooks)
-        bound = f", the largest below a ceiling of {demand.ceiling:g}," if bounded else ""
+            reached = (
+                f"{worst.question} has {counted(worst.reports, 'report')}, too few to be published (min_reports ="
+                f" {self.surveys[largest].min_reports})"
+            )
+        is_bounded = len(self.allowed) < len(self.forecasts)
+        epsilons = f"epsilon within the ceiling of {constraints.ceiling:g}" if is_bounded else "evaluated epsilon"
         return (
-            f"no epsilon up to {largest:g}{bound} meets {points(demand.target)} with"
-            f" {counted(demand.devices, 'device')}: {reached}. At epsilon {own:g} {_would(remedies)}."
+            f"No {epsilons} meets the target of {margin(constraints.target)} with"
+            f" {counted(constraints.devices, 'device')}: at epsilon {largest:g}, the largest, {reached}."
+            f" At epsilon {own:g}, {_suggested(suggestions)}."
         )
 
 
-def _would(remedies: Sequence[Remedy]) -> str:
-    """What is enough with the devices at hand, then what would be with more."""
-    alone = [str(one) for one in remedies if one.enough and len(one.changes) == 1]
-    pairs = [str(one) for one in remedies if one.enough and len(one.changes) == 2]
-    more = [f"{str(one) or 'as it is'} ({round_up(one.devices):,})" for one in remedies if not one.enough]
-    if alone:
-        words = f"{'this' if len(alone) == 1 else 'each of these'} is enough: {'; '.join(alone)}"
+def _suggested(suggestions: Sequence[Suggestion]) -> str:
+    """The suggestions that need no more devices, then the others with the devices that they need."""
+    enough = [one for one in suggestions if one.enough]
+    single = [str(one) for one in enough if len(one.changes) == 1]
+    pairs = [str(one) for one in enough if len(one.changes) == 2]
+    more = [f"{one} ({round_up(one.devices):,} devices)" for one in suggestions if not one.enough]
+    if single:
+        text = f"{'this change' if len(single) == 1 else 'each of these changes'} is enough: {'; '.join(single)}"
     elif pairs:
-        words = f"no change by itself is enough, but two are: {pairs[0]}"
+        text = f"no single change is enough, but these two together are: {pairs[0]}"
     else:
-        words = "no change is enough, nor are any two"
-    return f"{words}. With more devices: {'; '.join(more)}" if more else words
+        text = "no change and no pair of changes is enough"
+    return f"{text}. With more devices, these also meet the target: {'; '.join(more)}" if more else text

@@ -1,4 +1,4 @@
-"""Remedies: what would meet a target that a survey cannot meet."""
+"""Suggestions: changes to a survey that would meet a target that the survey misses."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from hushtally.client_sdk.survey.questions import Question
 from hushtally.simulations.accuracy import half_widths, reports_for_half_width
 from hushtally.simulations.definition import Definition
 from hushtally.simulations.population.population import Population
-from hushtally.simulations.tune.forecast import Demand, reports_per_device
+from hushtally.simulations.tune.constraints import Constraints, reports_per_device
 
 LONGER = {EpochLength.DAY: (EpochLength.WEEK, 7), EpochLength.WEEK: (EpochLength.MONTH, 4)}
 
 
 @dataclass(frozen=True)
-class Remedy:
-    """One or two changes of a survey: what they are, the devices that then meet the target, whether there are enough.
+class Suggestion:
+    """Up to two changes of a survey, the devices that then meet the target, and whether there are enough of them.
 
-    No change: as the survey is, with more devices.
+    Without a change: the survey as it is, with more devices.
     """
 
     changes: tuple[str, ...]
@@ -36,100 +36,105 @@ class Remedy:
     enough: bool
 
     def __str__(self) -> str:
-        return " and ".join(self.changes)
+        return " and ".join(self.changes) or "no change"
 
 
 @dataclass(frozen=True)
-class _Form:
-    """What decides how many devices a survey needs: the reports for every question, and how many a device sends."""
+class _Variant:
+    """A changed survey: the reports that each question needs, and the reports of one device per question and epoch."""
 
     survey: Survey
     needed: Mapping[str, int]
-    each: float
+    reports_per_device: float
 
     @property
     def worst(self) -> Question:
+        """The question that needs the most reports."""
         return self.survey.question(max(self.needed, key=self.needed.__getitem__))
 
-    def devices(self, demand: Demand) -> int:
-        return math.ceil(max(self.needed.values()) / (demand.participation * self.each))
+    def devices(self, constraints: Constraints) -> int:
+        return math.ceil(max(self.needed.values()) / (constraints.participation * self.reports_per_device))
 
 
 @dataclass(frozen=True)
-class Remedies:
-    """What would meet a demand's target at an epsilon, such that a device reveals no more in all than it does now.
+class Suggestions:
+    """The search for changes that meet a target at an epsilon and do not raise the lifetime epsilon.
 
-    Changes come in the order of what they cost: patience, then questions, then detail.
+    The changes come in this order: longer epochs, fewer questions, fewer segments.
     """
 
     definition: Definition
-    demand: Demand
+    constraints: Constraints
     population: Population
 
-    def at(self, epsilon: float) -> list[Remedy]:
-        """More devices, then each change by itself; where none is enough, the first two changes that are together."""
-        form = self._form(self.definition.at(epsilon))
-        found = [self._remedy((), form)]
-        changes = (self._longer_epochs, self._fewer_questions, self._coarser)
-        changed = [(words, other, place) for place, change in enumerate(changes, 1) for words, other in change(form)]
-        found += [self._remedy((words,), other) for words, other, _ in changed]
-        if not any(remedy.enough for remedy in found):
+    def at(self, epsilon: float) -> list[Suggestion]:
+        """More devices, then each single change; if none is enough, also the first pair of changes that is."""
+        variant = self._variant(self.definition.at(epsilon))
+        changes = (self._longer_epochs, self._fewer_questions, self._fewer_segments)
+        single = [(text, other, rank) for rank, change in enumerate(changes, 1) for text, other in change(variant)]
+        found = [self._suggestion((), variant)]
+        found += [self._suggestion((text,), other) for text, other, _ in single]
+        if not any(suggestion.enough for suggestion in found):
             pairs = (
-                self._remedy((words, more), both)
-                for words, other, place in changed
-                for change in changes[place:]
-                for more, both in change(other)
+                self._suggestion((text, second), both)
+                for text, other, rank in single
+                for change in changes[rank:]
+                for second, both in change(other)
             )
             found += [pair for pair in pairs if pair.enough][:1]
         return found
 
-    def _remedy(self, changes: tuple[str, ...], form: _Form) -> Remedy:
-        devices = form.devices(self.demand)
-        return Remedy(changes, devices, devices <= self.demand.devices)
+    def _suggestion(self, changes: tuple[str, ...], variant: _Variant) -> Suggestion:
+        devices = variant.devices(self.constraints)
+        return Suggestion(changes, devices, devices <= self.constraints.devices)
 
-    def _form(self, survey: Survey) -> _Form:
-        needed = {question.id: self._needed(question, survey.min_reports) for question in survey.asked}
-        return _Form(survey, needed, reports_per_device(survey))
+    def _variant(self, survey: Survey) -> _Variant:
+        needed = {question.id: self._reports_needed(question, survey.min_reports) for question in survey.asked}
+        return _Variant(survey, needed, reports_per_device(survey))
 
-    def _needed(self, question: Question, min_reports: int) -> int:
-        shares, channel, demand = self.population.shares(question), question.mechanism.channel, self.demand
-        widest = float(shares[int(np.argmax(half_widths(channel, shares, min_reports, demand.confidence)))])
-        return max(reports_for_half_width(channel, widest, demand.target, demand.confidence), min_reports)
+    def _reports_needed(self, question: Question, min_reports: int) -> int:
+        shares, channel, constraints = self.population.shares(question), question.mechanism.channel, self.constraints
+        halves = half_widths(channel, shares, min_reports, constraints.confidence)
+        widest = float(shares[int(np.argmax(halves))])
+        return max(reports_for_half_width(channel, widest, constraints.target, constraints.confidence), min_reports)
 
-    def _longer_epochs(self, form: _Form) -> Iterator[tuple[str, _Form]]:
-        """Where devices answer in some epochs only: in every one of the longer ones. Else: a larger epsilon, less
-        often."""
-        survey = form.survey
+    def _longer_epochs(self, variant: _Variant) -> Iterator[tuple[str, _Variant]]:
+        """Answer in every longer epoch if devices skip epochs now; otherwise answer less often at a larger epsilon."""
+        survey = variant.survey
         if survey.epoch not in LONGER:
             return
         (longer, times), every = LONGER[survey.epoch], survey.privacy.answers_every
         if every > 1:
-            seldom = math.ceil(every / times)
-            words = f'epoch = "{longer}" with answers_every = {seldom}'
-            yield words, replace(form, each=form.each * every / seldom)
+            new_every = math.ceil(every / times)
+            text = f'epoch = "{longer}" with answers_every = {new_every}'
+            yield text, replace(variant, reports_per_device=variant.reports_per_device * every / new_every)
         elif not survey.permanent and survey.epochs >= times:
             epsilon = min(times * survey.privacy.epsilon, EPSILON_RANGE[1])
             with suppress(SurveyError):
-                other = self._form(self.definition.at(epsilon))
-                yield f'epoch = "{longer}" with epsilon {epsilon:g}, which reveals no more in all', other
+                other = self._variant(self.definition.at(epsilon))
+                yield f'epoch = "{longer}" with epsilon {epsilon:g} (no higher lifetime epsilon)', other
 
-    def _fewer_questions(self, form: _Form) -> Iterator[tuple[str, _Form]]:
-        asked, each = len(form.survey.asked), form.survey.privacy.questions_per_device
-        if asked > each:
-            yield f"asking {counted(each, 'question')} instead of {asked}", replace(form, each=form.each * asked / each)
+    def _fewer_questions(self, variant: _Variant) -> Iterator[tuple[str, _Variant]]:
+        """Ask only as many questions as one device answers."""
+        asked, answered = len(variant.survey.asked), variant.survey.privacy.questions_per_device
+        if asked > answered:
+            text = f"{counted(answered, 'question')} instead of {asked}"
+            yield text, replace(variant, reports_per_device=variant.reports_per_device * asked / answered)
 
-    def _coarser(self, form: _Form) -> Iterator[tuple[str, _Form]]:
-        """The question that needs most, with half its segments, a quarter, ...: as many as meet the target, or two."""
-        worst, least = form.worst, form.devices(self.demand)
+    def _fewer_segments(self, variant: _Variant) -> Iterator[tuple[str, _Variant]]:
+        """Halve the segments of the worst question until the target is met or two segments are left."""
+        worst, least = variant.worst, variant.devices(self.constraints)
         segments, best = len(worst.segments), None
-        while segments > 2 and least > self.demand.devices:
+        while segments > 2 and least > self.constraints.devices:
             segments = max(segments // 2, 2)
             channel = build("auto", {}, segments, worst.epsilon, worst.epsilon_permanent).channel
-            reports = reports_for_half_width(channel, 1 / segments, self.demand.target, self.demand.confidence)
-            needed = {**form.needed, worst.id: max(reports, form.survey.min_reports)}
-            coarse = replace(form, needed=needed)
-            if coarse.devices(self.demand) < least:
-                least = coarse.devices(self.demand)
+            reports = reports_for_half_width(
+                channel, 1 / segments, self.constraints.target, self.constraints.confidence
+            )
+            needed = {**variant.needed, worst.id: max(reports, variant.survey.min_reports)}
+            coarse = replace(variant, needed=needed)
+            if coarse.devices(self.constraints) < least:
+                least = coarse.devices(self.constraints)
                 best = f"{segments} segments in {worst.id} instead of {len(worst.segments):,}", coarse
         if best:
             yield best

@@ -1,104 +1,109 @@
-"""What a tuning found, as sheets to read."""
+"""Tables of a tuning."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hushtally.aggregator.tables import percent
-from hushtally.client_sdk.explain.belief import PRIOR, certainty
+from hushtally.aggregator.share_format import percent
+from hushtally.client_sdk.explain.belief import PRIOR, format_belief
 from hushtally.client_sdk.explain.wording import counted
-from hushtally.simulations.accuracy import POWER
-from hushtally.simulations.cli.number_format import half
-from hushtally.simulations.cli.text_table import Sheet
-from hushtally.simulations.tune.forecast import IN_ALL, Outlook
+from hushtally.simulations.accuracy import CONFIDENCE, POWER
+from hushtally.simulations.cli.number_format import plus_minus
+from hushtally.simulations.cli.text_table import TextTable
+from hushtally.simulations.tune.constraints import WHOLE_SURVEY
+from hushtally.simulations.tune.forecast import Forecast
 from hushtally.simulations.tune.tuning import Tuning
 
 LEGEND = {
-    "interval": "percentage points on each side of the widest segment, per epoch",
-    "devices needed": "for the target",
-    "told from 0": f"the smallest share that is, in {10 * POWER:g} of 10 epochs (by a one-sided 95% interval)",
-    "shown": "how often the interval that is displayed lies above 0 then",
-    "plain": "answers without privacy that tell as much",
-    "lifetime": "epsilon of all reports of a device, in all or in as many epochs as it says",
-    "every": "a device answers in one of so many epochs",
-    "one report, all reports": f"how sure an observer, {PRIOR:.0%} sure of something beforehand, can be after them",
+    "interval": f"half the {CONFIDENCE:.0%} interval of the widest segment in one epoch, in percentage points",
+    "devices needed": "number of devices that meet the target",
+    "detectable": f"smallest share that is distinguishable from zero in {10 * POWER:g} of 10 epochs"
+    f" (one-sided {CONFIDENCE:.0%} interval)",
+    "power": "how often the displayed interval, which is two-sided, lies above zero at this share",
+    "plain": "number of answers without randomization that are equally accurate",
+    "lifetime": "epsilon of all reports of one device together, over the whole survey or the period shown",
+    "every": "a device answers in one of so many epochs (answers_every)",
+    "one report, all reports": f"how sure an observer, who was {PRIOR:.0%} sure of something, can be after seeing them",
 }
 
 
-def tuning_sheets(tuning: Tuning) -> list[Sheet]:
-    """What is revealed at every epsilon, what every question can be told at it, and the kinds of memory compared."""
-    first = next(iter(tuning.outlooks.values()))
-    sheets = [_overview(tuning)]
-    for index, question in enumerate(first):
-        about = f"{question.segments:,} segments, {counted(question.reports, 'report')} an epoch"
-        sheets.append(_of_question(question.question, about, [rows[index] for rows in tuning.outlooks.values()]))
-    return [*sheets, _memories(tuning)] if tuning.alternatives else sheets
+def tuning_tables(tuning: Tuning) -> list[TextTable]:
+    """An overview of the epsilons, one table for each question, and a comparison of the kinds of memory."""
+    first = next(iter(tuning.forecasts.values()))
+    tables = [_overview(tuning)]
+    for index, row in enumerate(first):
+        subtitle = f"{row.segments:,} segments, {counted(row.reports, 'report')} per epoch"
+        tables.append(_question_table(row.question, subtitle, [rows[index] for rows in tuning.forecasts.values()]))
+    return [*tables, _memory_table(tuning)] if tuning.alternatives else tables
 
 
-def _overview(tuning: Tuning) -> Sheet:
-    columns = ("epsilon", "interval", "devices needed", _lifetime(tuning), "one report", "all reports")
+def _overview(tuning: Tuning) -> TextTable:
+    columns = ("epsilon", "interval", "devices needed", _lifetime_heading(tuning), "one report", "all reports")
     rows = [
         (
             f"{epsilon:g}",
-            _half_width(max(rows, key=lambda row: row.half_width)),
+            _interval(max(rows, key=lambda row: row.half_width)),
             f"{max(row.devices_for_target for row in rows):,}",
             f"{rows[0].lifetime_epsilon:g}",
-            certainty(max(row.belief_one_report for row in rows)),
-            certainty(rows[0].belief_lifetime),
+            format_belief(max(row.belief_one_report for row in rows)),
+            format_belief(rows[0].belief_lifetime),
         )
-        for epsilon, rows in tuning.outlooks.items()
+        for epsilon, rows in tuning.forecasts.items()
     ]
-    stressed = None if tuning.recommended is None else list(tuning.outlooks).index(tuning.recommended)
-    why = next(iter(tuning.refused.values()), "")
-    remark = f"left out: {', '.join(f'{epsilon:g}' for epsilon in tuning.refused)}; {why}" if why else ""
-    return Sheet("", "", columns, rows, stressed=stressed, remark=remark)
+    highlighted = None if tuning.recommended is None else list(tuning.forecasts).index(tuning.recommended)
+    reason = next(iter(tuning.skipped.values()), "")
+    skipped = ", ".join(f"{epsilon:g}" for epsilon in tuning.skipped)
+    return TextTable(
+        "", "", columns, rows, highlighted=highlighted, footnote=f"skipped: {skipped}; {reason}" if reason else ""
+    )
 
 
-def _of_question(id: str, about: str, outlooks: Sequence[Outlook]) -> Sheet:
-    columns = ("epsilon", "interval", "told from 0", "shown", "devices needed", "plain", "mechanism")
+def _question_table(id: str, subtitle: str, forecasts: Sequence[Forecast]) -> TextTable:
+    columns = ("epsilon", "interval", "detectable", "power", "devices needed", "plain", "mechanism")
     rows = [
         (
             f"{row.question_epsilon:g}",
-            _half_width(row),
+            _interval(row),
             "none" if row.detectable_share is None else percent(row.detectable_share),
             "-" if row.power_displayed is None else f"{row.power_displayed:.0%}",
             f"{row.devices_for_target:,}",
             f"{row.plain_equivalent:,.0f}",
             row.mechanism,
         )
-        for row in outlooks
+        for row in forecasts
     ]
-    stressed = next((number for number, row in enumerate(outlooks) if row.recommended), None)
-    return Sheet(id, about, columns, rows, ("mechanism",), stressed)
+    highlighted = next((number for number, row in enumerate(forecasts) if row.recommended), None)
+    return TextTable(id, subtitle, columns, rows, ("mechanism",), highlighted)
 
 
-def _memories(tuning: Tuning) -> Sheet:
-    columns = ("memory", "every", "interval", _lifetime(tuning), "all reports", "protects")
+def _memory_table(tuning: Tuning) -> TextTable:
+    columns = ("memory", "every", "interval", _lifetime_heading(tuning), "all reports", "protects")
     rows = [
         (
             rows[0].memory,
             f"{rows[0].answers_every}",
-            _half_width(max(rows, key=lambda row: row.half_width)),
+            _interval(max(rows, key=lambda row: row.half_width)),
             f"{rows[0].lifetime_epsilon:g}",
-            certainty(rows[0].belief_lifetime),
+            format_belief(rows[0].belief_lifetime),
             rows[0].protects,
         )
         for rows in tuning.alternatives
     ]
-    own = next(iter(tuning.outlooks.values()))[0].memory
-    remark = "; ".join(
-        f"permanent: with epsilon_permanent = {survey.privacy.epsilon_permanent:g} and changes ="
-        f" {survey.privacy.changes}{'' if own == survey.privacy.memory else ', supposed: the survey names neither'}"
+    own = next(iter(tuning.forecasts.values()))[0].memory
+    footnote = "; ".join(
+        f"permanent: epsilon_permanent = {survey.privacy.epsilon_permanent:g} and changes ="
+        f" {survey.privacy.changes}{'' if own == survey.privacy.memory else ' (assumed, not set in the survey)'}"
         for survey in tuning.compared
         if survey.permanent
     )
-    about = f"at epsilon {tuning.alternatives[0][0].epsilon:g}"
-    return Sheet("memory and answers_every", about, columns, rows, ("memory", "protects"), remark=remark)
+    subtitle = f"at epsilon {tuning.alternatives[0][0].epsilon:g}"
+    text_columns = ("memory", "protects")
+    return TextTable("memory and answers_every", subtitle, columns, rows, text_columns, footnote=footnote)
 
 
-def _lifetime(tuning: Tuning) -> str:
-    return "lifetime" if tuning.span == IN_ALL else tuning.span
+def _lifetime_heading(tuning: Tuning) -> str:
+    return "lifetime" if tuning.period == WHOLE_SURVEY else tuning.period
 
 
-def _half_width(row: Outlook) -> str:
-    return half(row.half_width) if row.published else "too few"
+def _interval(row: Forecast) -> str:
+    return plus_minus(row.half_width) if row.published else "too few"

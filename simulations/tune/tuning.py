@@ -1,4 +1,4 @@
-"""Tuning: which epsilon gives which accuracy with so many devices, and which one to take."""
+"""Tuning: forecasts at several epsilons, and the epsilon to use."""
 
 from __future__ import annotations
 
@@ -9,101 +9,118 @@ from hushtally.aggregator.errors import ArgumentError
 from hushtally.client_sdk.errors import SurveyError
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.privacy import FRESH, PERMANENT
+from hushtally.simulations.cli.progress import ProgressBar, no_progress
 from hushtally.simulations.definition import Definition
 from hushtally.simulations.errors import SimulationError
 from hushtally.simulations.population.population import Population
-from hushtally.simulations.tune.forecast import Demand, Outlook, outlook
+from hushtally.simulations.tune.constraints import Constraints
+from hushtally.simulations.tune.forecast import Forecast, forecast
 from hushtally.simulations.tune.recommendation import Recommendation
-from hushtally.simulations.tune.suggestions import Remedies, Remedy
+from hushtally.simulations.tune.suggestions import Suggestion, Suggestions
 
 GRID = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
-EVERY = (1, 2, 4, 8, 13, 26)  # answers_every to compare
-CHANGES = 3  # of a permanent memory to compare with
+EVERY = (1, 2, 4, 8, 13, 26)  # values of answers_every to compare
+CHANGES = 3  # of permanent memory, if the survey has fresh memory
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """The outlooks of a survey by epsilon of its privacy table, and what to do.
+    """The forecasts of a survey by epsilon, and the recommended epsilon.
 
-    outlooks: one for every question, at every possible epsilon of the grid, ascending. alternatives: the same at one
-    epsilon with other kinds of memory and answers_every; compared: those surveys. recommended: the epsilon to take,
-    None if none meets the demand; then remedies name what would. reason: all this in words. span: the time in
-    which what is revealed is counted together, like "in all". refused: why the grid's other epsilons are impossible.
+    forecasts: one for each question, at every possible epsilon of the grid, in ascending order. alternatives: the same
+    at one epsilon, with other kinds of memory and other values of answers_every; compared: these surveys. recommended:
+    the epsilon to use, None if none meets the constraints. suggestions: changes that would meet them; empty if an
+    epsilon is recommended. reason: the recommendation in words. period: the time that the lifetime epsilon covers, in
+    words. skipped: why an epsilon of the grid is not possible.
     """
 
-    outlooks: Mapping[float, Sequence[Outlook]]
-    alternatives: Sequence[Sequence[Outlook]]
+    forecasts: Mapping[float, Sequence[Forecast]]
+    alternatives: Sequence[Sequence[Forecast]]
     compared: Sequence[Survey]
     recommended: float | None
-    remedies: Sequence[Remedy]
+    suggestions: Sequence[Suggestion]
     reason: str
-    span: str
-    refused: Mapping[float, str]
+    period: str
+    skipped: Mapping[float, str]
 
     @property
-    def rows(self) -> list[Outlook]:
-        """All outlooks, then the alternatives."""
-        return [row for rows in (*self.outlooks.values(), *self.alternatives) for row in rows]
+    def rows(self) -> list[Forecast]:
+        """All forecasts, then the alternatives."""
+        return [row for rows in (*self.forecasts.values(), *self.alternatives) for row in rows]
 
 
-def tune(definition: Definition, demand: Demand, population: Population, grid: Iterable[float] = GRID) -> Tuning:
-    """Looks at a survey at every epsilon of the grid and recommends the least that meets the demand.
+def tune(
+    definition: Definition,
+    constraints: Constraints,
+    population: Population,
+    grid: Iterable[float] = GRID,
+    progress: ProgressBar = no_progress,
+) -> Tuning:
+    """Forecast a survey at every epsilon of the grid, and recommend the smallest that meets the constraints.
 
-    Questions that name their own epsilon keep it. SimulationError when no epsilon of the grid is possible,
-    ArgumentError when the devices are too few for a report per question and epoch.
+    Questions that set their own epsilon keep it. progress: shows how far each part has come. Raises SimulationError if
+    no epsilon of the grid is possible, and ArgumentError if fewer than one report is expected per question and epoch.
     """
-    surveys, refused = _surveys(definition, grid)
-    outlooks = {epsilon: _outlooks(survey, demand, population) for epsilon, survey in surveys.items()}
-    recommendation = Recommendation(surveys, outlooks, demand)
-    best, remedies = recommendation.best, []
+    surveys, skipped = _surveys(definition, grid)
+    forecasts = {}
+    with progress("Forecasting the accuracy of each epsilon", len(surveys)) as advance:
+        for epsilon, survey in surveys.items():
+            forecasts[epsilon] = _forecasts(survey, constraints, population)
+            advance()
+    recommendation = Recommendation(surveys, forecasts, constraints)
+    best, suggestions = recommendation.best, []
     if best is None:
-        own = min(
-            recommendation.allowed or surveys, key=lambda epsilon: abs(epsilon - definition.survey.privacy.epsilon)
-        )
-        remedies = Remedies(definition, demand, population).at(own)
-        reason = recommendation.against(own, remedies)
+        current = definition.survey.privacy.epsilon
+        own = min(recommendation.allowed or surveys, key=lambda epsilon: abs(epsilon - current))
+        with progress("Searching for changes that meet the target", None):
+            suggestions = Suggestions(definition, constraints, population).at(own)
+        reason = recommendation.reason_against_all(own, suggestions)
     else:
-        own, reason = best, recommendation.for_best()
-        outlooks[best] = [replace(row, recommended=True) for row in outlooks[best]]
-    alternatives, compared = _alternatives(definition, own, demand, population)
-    return Tuning(outlooks, alternatives, compared, best, remedies, reason, demand.span(definition.survey), refused)
+        own, reason = best, recommendation.reason_for_best()
+        forecasts[best] = [replace(row, recommended=True) for row in forecasts[best]]
+    alternatives, compared = _alternatives(definition, own, constraints, population, progress)
+    period = constraints.period(definition.survey)
+    return Tuning(forecasts, alternatives, compared, best, suggestions, reason, period, skipped)
 
 
 def _surveys(definition: Definition, grid: Iterable[float]) -> tuple[dict[float, Survey], dict[float, str]]:
-    """The survey at every epsilon of the grid that is possible, and why the others are not."""
-    surveys, refused = {}, {}
+    """The survey at every possible epsilon of the grid, and why the other epsilons are not possible."""
+    surveys, skipped = {}, {}
     for epsilon in sorted(set(grid)):
         try:
             surveys[epsilon] = definition.at(epsilon)
         except SurveyError as error:
-            refused[epsilon] = str(error.problems[0])
+            skipped[epsilon] = str(error.problems[0])
         except SimulationError as error:
-            refused[epsilon] = str(error)
+            skipped[epsilon] = str(error)
     if not surveys:
-        raise SimulationError(next(iter(refused.values()), "no epsilon was named"))
-    return surveys, refused
+        raise SimulationError(next(iter(skipped.values()), "the grid has no epsilon"))
+    return surveys, skipped
 
 
-def _outlooks(survey: Survey, demand: Demand, population: Population) -> list[Outlook]:
-    return [outlook(survey, question, demand, population) for question in survey.asked]
+def _forecasts(survey: Survey, constraints: Constraints, population: Population) -> list[Forecast]:
+    return [forecast(survey, question, constraints, population) for question in survey.asked]
 
 
 def _alternatives(
-    definition: Definition, epsilon: float, demand: Demand, population: Population
-) -> tuple[list[list[Outlook]], list[Survey]]:
-    """The survey at one epsilon with fresh memory and several answers_every, and with permanent memory."""
+    definition: Definition, epsilon: float, constraints: Constraints, population: Population, progress: ProgressBar
+) -> tuple[list[list[Forecast]], list[Survey]]:
+    """Forecasts with fresh memory and several values of answers_every, and with permanent memory."""
     privacy = definition.survey.privacy
-    lasting = privacy.epsilon_permanent or min(2 * epsilon, 8.0)
+    epsilon_permanent = privacy.epsilon_permanent or min(2 * epsilon, 8.0)
     changes = CHANGES if privacy.changes is None else privacy.changes
-    fresh = {"memory": FRESH, "epsilon_permanent": None, "changes": None}
-    permanent = {"memory": PERMANENT, "epsilon_permanent": lasting, "changes": changes}
-    every = [one for one in EVERY if one <= definition.survey.epochs] + [privacy.answers_every]
+    fresh: dict[str, object] = {"memory": FRESH, "epsilon_permanent": None, "changes": None}
+    permanent: dict[str, object] = {"memory": PERMANENT, "epsilon_permanent": epsilon_permanent, "changes": changes}
+    every = sorted({*(one for one in EVERY if one <= definition.survey.epochs), privacy.answers_every})
+    candidates: list[tuple[dict[str, object], int]] = [*((fresh, one) for one in every), (permanent, 1)]
     found, compared = [], []
-    for memory, answers_every in [(fresh, one) for one in sorted(set(every))] + [(permanent, 1)]:
-        try:
-            survey = definition.at(epsilon, answers_every=answers_every, **memory)
-            found.append(_outlooks(survey, demand, population))
-            compared.append(survey)
-        except (SurveyError, ArgumentError, SimulationError):
-            continue  # a mechanism without permanent memory, or too few devices to answer so seldom
+    with progress("Comparing kinds of memory", len(candidates)) as advance:
+        for memory, answers_every in candidates:
+            try:
+                survey = definition.at(epsilon, answers_every=answers_every, **memory)
+                found.append(_forecasts(survey, constraints, population))
+                compared.append(survey)
+            except (SurveyError, ArgumentError, SimulationError):
+                pass  # a mechanism has no permanent memory, or less than one report is expected
+            advance()
     return found, compared

@@ -1,4 +1,4 @@
-"""What the tests of simulations share."""
+"""Fixtures that the tests of simulations share."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ EXAMPLE = Path(__file__).parents[2] / "hushtally" / "example.toml"
 
 @pytest.fixture
 def example() -> Path:
-    """The example survey that ships."""
+    """The path of the example survey."""
     return EXAMPLE

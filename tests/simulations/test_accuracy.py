@@ -1,4 +1,4 @@
-"""The planning figures are those of the reference table, and of the intervals that ship."""
+"""The expected accuracy agrees with the reference table and with the intervals that estimates use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hushtally.simulations.accuracy import (
     reports_for_half_width,
 )
 
-# Reports that tell a share from zero with power .8, 16 segments: (epsilon, share) -> reports
+# reports that distinguish a share of 16 segments from zero with power .8: (epsilon, share) -> reports
 TABLE = {
     (0.5, 0.1): 8_480, (0.5, 0.05): 33_840, (0.5, 0.01): 844_337,
     (1.0, 0.1): 1_967, (1.0, 0.05): 7_783, (1.0, 0.01): 192_781,
@@ -34,17 +34,17 @@ def channel(epsilon: float, domain: int = 16) -> Channel:
 
 
 def exact_power(of: Channel, share: float, n: int, confidence: float) -> float:
-    """The chance that the interval lies above zero, summed over every count that could come."""
+    """The probability that the interval lies above zero, summed over every possible support count."""
     counts = np.arange(n + 1)
-    told = share_interval(of, counts, n, confidence).low > 0
-    return float(binom.pmf(counts, n, of.observed(share))[told].sum())
+    detected = share_interval(of, counts, n, confidence).low > 0
+    return float(binom.pmf(counts, n, of.observed(share))[detected].sum())
 
 
 @pytest.mark.parametrize(("epsilon", "share"), TABLE)
-def test_the_planning_table_is_reproduced(epsilon: float, share: float) -> None:
-    """By the normal formula within 1%; exactly, so many reports tell that share from zero within 3%.
+def test_the_reference_table_is_reproduced(epsilon: float, share: float) -> None:
+    """The normal formula gives the reports within 1%, and the exact detectable share agrees within 3%.
 
-    Not where the formula gives 100 reports or fewer: there the exact share is .14 for 10% and .068 for 5%.
+    The formula is wrong at 100 reports or fewer: there, the exact share is .144 for 10% and .067 for 5%.
     """
     of, reports = channel(epsilon), TABLE[epsilon, share]
     rate = of.observed(share)
@@ -59,14 +59,14 @@ def test_the_planning_table_is_reproduced(epsilon: float, share: float) -> None:
 
 @pytest.mark.parametrize("confidence", [0.9, 0.95, 0.9968])
 @pytest.mark.parametrize(("epsilon", "n"), [(0.5, 40), (1.0, 700), (2.0, 358), (4.0, 33), (4.0, 1_720), (6.0, 300)])
-def test_power_is_exact(epsilon: float, n: int, confidence: float) -> None:
+def test_the_power_is_exact(epsilon: float, n: int, confidence: float) -> None:
     of = channel(epsilon)
     for share in (0.0, 0.01, 0.1, 0.5):
         assert power(of, share, n, confidence) == pytest.approx(exact_power(of, share, n, confidence), abs=1e-9)
 
 
-def test_the_displayed_intervals_have_the_power_of_the_reference() -> None:
-    """Where the one-sided interval has power .8, the two-sided one has .70, one of 16 together .33."""
+def test_wider_intervals_have_less_power() -> None:
+    """If the one-sided interval has power .8, the two-sided one has .70, and one of 16 simultaneous ones has .33."""
     of, n = channel(1.0), 7_783
     assert power(of, 0.05, n) == pytest.approx(0.8, abs=0.01)
     assert power(of, 0.05, n, 0.95) == pytest.approx(0.70, abs=0.01)
@@ -74,14 +74,14 @@ def test_the_displayed_intervals_have_the_power_of_the_reference() -> None:
 
 
 @pytest.mark.parametrize(("epsilon", "n"), [(1.0, 700), (2.0, 50_000), (4.0, 60)])
-def test_the_detectable_share_is_the_smallest(epsilon: float, n: int) -> None:
+def test_the_detectable_share_is_the_smallest_with_this_power(epsilon: float, n: int) -> None:
     of = channel(epsilon)
     share = detectable_share(of, n)
     assert share is not None
     assert power(of, share, n) >= 0.8 > power(of, share - 1e-6, n)
 
 
-def test_some_reports_tell_nothing() -> None:
+def test_few_reports_detect_no_share() -> None:
     assert detectable_share(channel(0.25), 5) is None
 
 
@@ -89,16 +89,16 @@ def test_some_reports_tell_nothing() -> None:
     ("epsilon", "share", "target"),
     [(1.0, 0.2, 0.1), (1.0, 0.2, 0.01), (1.0, 0.2, 0.001), (4.0, 0.01, 0.2), (8.0, 0.01, 0.05), (8.0, 0.0, 0.05)],
 )
-def test_reports_for_a_target_are_the_fewest(epsilon: float, share: float, target: float) -> None:
-    """Also where they are few: no smaller number has the target."""
+def test_the_reports_for_a_target_are_the_fewest(epsilon: float, share: float, target: float) -> None:
+    """No smaller number of reports meets the target, also when the numbers are small."""
     of = channel(epsilon)
     n = reports_for_half_width(of, share, target)
     assert half_width(of, share, n) <= target
     assert all(half_width(of, share, fewer) > target for fewer in range(max(1, n - 300), n))
 
 
-def test_the_half_width_is_near_the_mean_of_those_that_come() -> None:
-    """Enumerated over every count: at most 1% too short and 5% too long."""
+def test_the_half_width_is_close_to_the_mean_half_width() -> None:
+    """Over every possible count: the mean is at most 1% larger and 5% smaller."""
     for epsilon in (1.0, 4.0, 8.0):
         of = channel(epsilon)
         for n in (15, 36, 54, 500, 5000):
@@ -110,12 +110,12 @@ def test_the_half_width_is_near_the_mean_of_those_that_come() -> None:
                 assert 0.95 < mean / planned < 1.01
 
 
-def test_the_plain_equivalent_is_as_precise() -> None:
+def test_the_plain_equivalent_is_equally_precise() -> None:
     of = channel(1.0)
     m = plain_equivalent(of, 0.2, 10_000)
     assert 0.2 * 0.8 / m == pytest.approx(float(of.variance(0.2, 10_000)))
 
 
-def test_bad_arguments() -> None:
+def test_a_target_must_be_positive() -> None:
     with pytest.raises(ArgumentError, match="target must be above 0, got -1"):
         reports_for_half_width(channel(1.0), 0.1, -1)

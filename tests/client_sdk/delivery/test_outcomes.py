@@ -166,7 +166,7 @@ class TestEndOfABatch:
         assert again.reports == first.reports[1:2]
         assert again.id != first.id
         assert (again.survey, again.version, again.digest) == (first.survey, first.version, first.digest)
-        assert client.status().counters == {"delivered": 3, "put off: not accepted yet": 1}
+        assert client.status().counters == {"delivered": 3, "postponed: not accepted yet": 1}
 
     def test_a_report_that_is_always_retryable_is_sent_until_it_expires(
         self, make_client: Make, clock: ScriptedClock
@@ -225,8 +225,8 @@ class TestEndOfABatch:
         again.tick()
         assert {batch.survey for batch in recorder.batches} == {"old", "new"}
         assert again.status().counters == {
-            "dropped: the app has this survey no longer": 1,
-            "put off: not accepted yet": 1,
+            "dropped: the app no longer has the survey": 1,
+            "postponed: not accepted yet": 1,
         }
 
 
@@ -236,17 +236,17 @@ class TestDamage:
     @pytest.mark.parametrize(
         ("damage", "counters"),
         [
-            ("body = substr(body, 1, 100)", {"dropped: damaged": 1}),
-            ("body = replace(body, '}', ']')", {"dropped: damaged": 3}),
-            ("body = x''", {"dropped: damaged": 1}),
-            ("body = x'ff00'", {"dropped: damaged": 1}),
-            ("body = 7.5", {"dropped: damaged": 1}),
-            ("body = CAST(x'ff' AS TEXT)", {"dropped: damaged": 1}),
-            ("body = zeroblob(2000000)", {"dropped: damaged": 1}),
-            ("batch = 'x'", {"dropped: damaged": 3}),
-            ("batch = 7", {"dropped: damaged": 3}),
-            ("batch = x'ff'", {"dropped: damaged": 3}),
-            ("batch = CAST(x'ff' AS TEXT)", {"dropped: damaged": 3}),
+            ("body = substr(body, 1, 100)", {"dropped: damaged reports": 1}),
+            ("body = replace(body, '}', ']')", {"dropped: damaged reports": 3}),
+            ("body = x''", {"dropped: damaged reports": 1}),
+            ("body = x'ff00'", {"dropped: damaged reports": 1}),
+            ("body = 7.5", {"dropped: damaged reports": 1}),
+            ("body = CAST(x'ff' AS TEXT)", {"dropped: damaged reports": 1}),
+            ("body = zeroblob(2000000)", {"dropped: damaged reports": 1}),
+            ("batch = 'x'", {"dropped: damaged reports": 3}),
+            ("batch = 7", {"dropped: damaged reports": 3}),
+            ("batch = x'ff'", {"dropped: damaged reports": 3}),
+            ("batch = CAST(x'ff' AS TEXT)", {"dropped: damaged reports": 3}),
             ("expires = 'x'", {"expired": 3}),
             ("expires = 0", {"expired": 3}),
             ("expires = 0, due = 1e300", {"expired": 3}),
@@ -308,4 +308,4 @@ class TestDamage:
         client.tick()
         execute(client, "UPDATE outbox SET body = x'ff'")
         client.tick()
-        assert (client.status().waiting, client.status().counters) == (0, {"dropped: damaged": 1})
+        assert (client.status().waiting, client.status().counters) == (0, {"dropped: damaged reports": 1})

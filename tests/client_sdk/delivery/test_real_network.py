@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import sqlite3
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 from hushtally import Survey, fetch_survey
+from survey_builder import habits_text
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -55,7 +57,7 @@ for number in range(processes):
         while left and time.monotonic() < until:
             left = [one for one in left if not one.flush(5.0)]
         for one in clients:
-            while one._device.journal.waits and time.monotonic() < until:
+            while one._device.journal.has_unwritten and time.monotonic() < until:
                 one.status()  # writes what is in memory, and waits for the others longer than close may
             one.close()
         sys.exit(len(left))
@@ -69,16 +71,18 @@ Start = Callable[[], subprocess.Popen[bytes]]
 
 @pytest.fixture
 def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        number: int = free.getsockname()[1]
-        return number
+    """A free port that no other test is given by the system: the collector is started at this port again and again."""
+    for number in random.sample(range(20_000, 30_000), 100):
+        with suppress(OSError), socket.create_server(("127.0.0.1", number)):
+            return number
+    raise AssertionError("no port is free")
 
 
 @pytest.fixture
-def collector(tmp_path: Path, port: int, live_survey: Survey, serve: Any) -> Iterator[Start]:
+def collector(tmp_path: Path, port: int, live_survey: Survey) -> Iterator[Start]:
     """Starts the collector, always on the same port, and stops it in the end."""
     file = tmp_path / "survey.toml"
-    text = sys.modules[serve.__module__].survey_text(
+    text = habits_text(
         starts=live_survey.starts, days=(live_survey.ends - live_survey.starts).days + 1, epoch="month", questions=3
     )
     file.write_text(text)

@@ -191,7 +191,11 @@ class TestConcurrency:
         ids = [batch.id for batch in recorder.batches if len(batch.reports) == 3]
         assert len(ids) == 2
         assert len(set(ids)) == 1
-        assert first.status().counters == {"delivered": 1, "put off: not accepted yet": 1, "rejected: epoch_closed": 1}
+        assert first.status().counters == {
+            "delivered": 1,
+            "postponed: not accepted yet": 1,
+            "rejected: epoch_closed": 1,
+        }
         assert first.status().waiting == 1
 
     def test_a_tick_does_not_wait_for_another_thread_that_is_sending(
@@ -203,7 +207,7 @@ class TestConcurrency:
             def request(self, *args: Any, **kwargs: Any) -> Response:
                 if not self.requests:
                     self.requests.append(("", "", None))
-                    client._run("tick", lambda device: device.send(5.0), None)
+                    client._call("tick", lambda device: device.send(5.0), None)
                     self.requests.clear()
                 return super().request(*args, **kwargs)
 

@@ -9,7 +9,6 @@ import logging
 import platform
 import re
 import socket
-import sys
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from hushtally.client_sdk.canonical_json import canonical_json
 from hushtally.client_sdk.delivery.http import HttpTransport
 from hushtally.client_sdk.randomness import SystemRandomness
 from hushtally.client_sdk.testing import ScriptedClock
+from survey_builder import habits_text
 
 CANARIES = ("canary", "Zanzibar", "81318131813.25", "81318131813", "quetzal", "kiosk-key-4711")
 
@@ -77,7 +77,7 @@ def test_every_request_contains_only_the_fields_of_the_contract(
     Every request has the fixed headers and a body with the fields of the contract.
     """
     caplog.set_level(logging.DEBUG)
-    text = sys.modules[serve.__module__].survey_text("habits", questions=3)
+    text = habits_text("habits", questions=3)
     if memory == "permanent":
         text = text.replace("[cohorts]", 'memory = "permanent"\nepsilon_permanent = 2.0\nchanges = 2\n[cohorts]')
     surveys = [Survey.parse(text), make_survey("other", epoch="week", every=2)]

@@ -256,7 +256,8 @@ def largest_history_excess(tables: Tables, bound: Fraction) -> Fraction:
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters", "epsilon_permanent"), [("direct", {}, 2.0), ("subset", {"w": 2}, 3.0), ("oue", {}, 2.0)]
+    ("name", "parameters", "epsilon_permanent"),
+    [("direct", {}, 2.0), ("subset", {"w": 2}, 3.0), pytest.param("oue", {}, 2.0, marks=pytest.mark.slow)],
 )
 def test_histories_with_the_same_times_of_change_are_protected(
     name: str, parameters: dict[str, object], epsilon_permanent: float

@@ -1,4 +1,4 @@
-"""What options take: numbers as people write them, and places that are tried before the work begins."""
+"""Options accept numbers as people write them, and check output paths before the work begins."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import pytest
 from click.testing import CliRunner
 
 from hushtally.cli import main
-from hushtally.simulations.cli.option_types import Count, NewFile, NewFolder, Share
+from hushtally.simulations.cli.option_types import Count, OutputFile, OutputFolder, Share
 
 NOBODY = 65_534
 
 
 @pytest.fixture
-def ordinary() -> Iterator[Path]:
-    """A folder of one's own, as an ordinary user, who cannot write everywhere."""
-    for command in ("demo", "tune", "simulate"):  # read all code while one may
+def user_folder() -> Iterator[Path]:
+    """A folder of an ordinary user, who cannot write everywhere; the test runs as this user."""
+    for command in ("demo", "tune", "simulate"):  # import all code while root can still read it
         CliRunner().invoke(main, [command, "--help"])
     with tempfile.TemporaryDirectory() as name:
         if os.getuid() == 0:
@@ -31,9 +31,9 @@ def ordinary() -> Iterator[Path]:
 
 
 @pytest.fixture
-def readonly(ordinary: Path) -> Iterator[Path]:
-    """A folder that cannot be written, with such a file."""
-    folder = ordinary / "readonly"
+def readonly(user_folder: Path) -> Iterator[Path]:
+    """A read-only folder with a read-only file."""
+    folder = user_folder / "readonly"
     folder.mkdir()
     (folder / "there").write_text("mine", encoding="utf-8")
     (folder / "there").chmod(0o444)
@@ -45,12 +45,12 @@ def readonly(ordinary: Path) -> Iterator[Path]:
 @pytest.mark.parametrize(
     "command",
     [
-        ["demo", "--picture", "PLACE"],
-        ["demo", "--keep", "PLACE"],
-        ["tune", "EXAMPLE", "--devices", "500000", "--output", "PLACE"],
-        ["tune", "EXAMPLE", "--devices", "500000", "--pictures", "PLACE"],
-        ["simulate", "EXAMPLE", "--devices", "500000", "--output", "PLACE"],
-        ["simulate", "EXAMPLE", "--devices", "500000", "--pictures", "PLACE"],
+        ["demo", "--picture", "PATH"],
+        ["demo", "--keep", "PATH"],
+        ["tune", "EXAMPLE", "--devices", "500000", "--output", "PATH"],
+        ["tune", "EXAMPLE", "--devices", "500000", "--pictures", "PATH"],
+        ["simulate", "EXAMPLE", "--devices", "500000", "--output", "PATH"],
+        ["simulate", "EXAMPLE", "--devices", "500000", "--pictures", "PATH"],
     ],
 )
 @pytest.mark.parametrize(
@@ -62,50 +62,50 @@ def readonly(ordinary: Path) -> Iterator[Path]:
         ("no/new", "No such file or directory"),
     ],
 )
-def test_a_place_that_cannot_be_written_is_one_line_before_the_work(
+def test_a_path_that_cannot_be_written_is_an_error_before_the_work(
     readonly: Path, example: Path, command: list[str], name: str, reason: str
 ) -> None:
-    """In the same words for every option that writes, for an ordinary user."""
-    place = readonly / name
+    """The message is the same for every option that writes."""
+    path = readonly / name
     folder = command[-2] in ("--pictures", "--keep")
-    done = CliRunner().invoke(main, [{"PLACE": str(place), "EXAMPLE": str(example)}.get(one, one) for one in command])
+    done = CliRunner().invoke(main, [{"PATH": str(path), "EXAMPLE": str(example)}.get(one, one) for one in command])
     if folder and name == "there":
-        assert f"Directory '{place}' is a file." in done.output
+        assert f"Directory '{path}' is a file." in done.output
     elif folder and name == "no/new":
-        assert done.output == f"Error: {place} cannot be written: Permission denied\n"
+        assert done.output == f"Error: {path} cannot be written: Permission denied\n"
     else:
-        assert done.output == f"Error: {place} cannot be written: {reason}\n"
+        assert done.output == f"Error: {path} cannot be written: {reason}\n"
     assert done.exit_code in (1, 2)
 
 
-def test_a_survey_that_cannot_be_written_is_said_before_the_tables(readonly: Path) -> None:
-    """--write replaces the file, so that both it and its folder must be writable."""
+def test_a_survey_that_cannot_be_replaced_is_an_error_before_the_tables(readonly: Path) -> None:
+    """--write replaces the file, so the file and its folder must be writable."""
     (readonly.parent / "locked").write_text("", encoding="utf-8")
     (readonly.parent / "locked").chmod(0o444)
     (readonly / "there").chmod(0o644)
-    for place in (readonly / "there", readonly.parent / "locked"):
-        done = CliRunner().invoke(main, ["tune", str(place), "--devices", "500000", "--write"])
-        assert (done.exit_code, done.output) == (1, f"Error: {place} cannot be written: Permission denied\n")
+    for path in (readonly / "there", readonly.parent / "locked"):
+        done = CliRunner().invoke(main, ["tune", str(path), "--devices", "500000", "--write"])
+        assert (done.exit_code, done.output) == (1, f"Error: {path} cannot be written: Permission denied\n")
 
 
-def test_a_try_leaves_nothing_and_changes_nothing(tmp_path: Path) -> None:
+def test_the_check_of_a_path_changes_nothing(tmp_path: Path) -> None:
     there = tmp_path / "there"
     there.write_text("mine", encoding="utf-8")
-    assert NewFile().convert(str(there), None, None) == there
-    assert NewFile().convert(str(tmp_path / "new"), None, None) == tmp_path / "new"
-    assert NewFolder().convert(str(tmp_path / "a" / "b"), None, None) == tmp_path / "a" / "b"
-    assert NewFile().convert("/dev/null", None, None) == Path("/dev/null")
+    assert OutputFile().convert(str(there), None, None) == there
+    assert OutputFile().convert(str(tmp_path / "new"), None, None) == tmp_path / "new"
+    assert OutputFolder().convert(str(tmp_path / "a" / "b"), None, None) == tmp_path / "a" / "b"
+    assert OutputFile().convert("/dev/null", None, None) == Path("/dev/null")
     assert there.read_text(encoding="utf-8") == "mine"
     assert list(tmp_path.iterdir()) == [there]
 
 
 @pytest.mark.parametrize(("text", "number"), [("100000", 100_000), ("100,000", 100_000), ("1e5", 100_000), ("7", 7)])
-def test_counts_are_read_as_people_write_them(text: str, number: int) -> None:
+def test_counts_may_be_written_in_several_ways(text: str, number: int) -> None:
     assert Count(1, 10**6).convert(text, None, None) == number
 
 
 @pytest.mark.parametrize("text", ["1.5", "1,00", "1e-1", "many", "nan", "inf", "1e400", ""])
-def test_what_is_no_count_is_told_what_to_write(text: str) -> None:
+def test_an_invalid_count_is_an_error_with_examples(text: str) -> None:
     with pytest.raises(click.BadParameter, match="is not a whole number; write it like 100000, 100,000 or 1e5"):
         Count(1, 10**6).convert(text, None, None)
 
@@ -113,18 +113,18 @@ def test_what_is_no_count_is_told_what_to_write(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "share"), [("0.03", 0.03), ("3%", 0.03), ("2.9 %", 0.029), ("100%", 1.0), (".5", 0.5)]
 )
-def test_shares_are_read_as_people_write_them(text: str, share: float) -> None:
+def test_shares_may_be_written_as_percentages(text: str, share: float) -> None:
     assert Share(0, 1).convert(text, None, None) == share
 
 
 @pytest.mark.parametrize("text", ["3pt", "%", "a third", "3%%", "1e2%%"])
-def test_what_is_no_share_is_told_what_to_write(text: str) -> None:
+def test_an_invalid_share_is_an_error_with_examples(text: str) -> None:
     with pytest.raises(click.BadParameter, match=r"is not a share; write it like 0\.03 or 3%"):
         Share(0, 1).convert(text, None, None)
 
 
-def test_the_commands_take_such_numbers(example: Path) -> None:
-    """--devices 1e5 is 100,000, and 3% is 0.03, in every output that names them."""
+def test_the_commands_accept_such_numbers(example: Path) -> None:
+    """--devices 1e5 gives the same output as 100000, and --target 3% the same as 0.03."""
     plain, written = (
         CliRunner().invoke(main, ["tune", str(example), "--devices", devices, "--target", target])
         for devices, target in (("100000", "0.03"), ("1e5", "3%"))
@@ -133,33 +133,33 @@ def test_the_commands_take_such_numbers(example: Path) -> None:
     assert plain.output == written.output
 
 
-def test_the_help_says_what_an_option_takes() -> None:
-    """In words, and with no end that is none."""
-    for command, said in (
+def test_the_help_names_the_type_of_each_option() -> None:
+    """The names are words, and no open range shows "None"."""
+    for command, expected in (
         ("tune", ("--devices COUNT", "--target SHARE", "--ceiling NUMBER")),
         ("simulate", ("--change SHARE", "--seed COUNT")),
         ("audit", ("--trials COUNT",)),
         ("demo", ("--epsilon NUMBER", "--seed COUNT", "x>=0]")),
     ):
         shown = CliRunner().invoke(main, [command, "--help"]).output
-        assert [words for words in said if words not in shown] == []
+        assert [word for word in expected if word not in shown] == []
         assert "None" not in shown
         assert "RANGE" not in shown
 
 
-def test_a_shape_that_is_none_is_told_with_its_option(example: Path) -> None:
-    """--then takes a file as well, and says so."""
+def test_an_unknown_shape_is_an_error_with_the_option(example: Path) -> None:
+    """--then also takes a file, and its message mentions files."""
     simulate = ["simulate", str(example), "--devices", "500", "--epochs", "2"]
-    for option, said in (
+    for option, message in (
         ("--then", "'nope.csv' is neither a file nor a shape (uniform, zipf:S, geometric:R)"),
         ("--like", "'nope.csv' is not a shape (uniform, zipf:S, geometric:R)"),
     ):
         done = CliRunner().invoke(main, [*simulate, option, "nope.csv"])
         assert done.exit_code == 2
-        assert f"Invalid value for '{option}': {said}" in done.output
+        assert f"Invalid value for '{option}': {message}" in done.output
 
 
-def test_nothing_goes_to_a_pipe_but_words(example: Path) -> None:
-    """Where the progress would be shown there is no terminal: not even an empty line."""
+def test_a_pipe_gets_no_progress_bar(example: Path) -> None:
+    """If stderr is not a terminal, nothing is printed there, not even an empty line."""
     done = CliRunner().invoke(main, ["simulate", str(example), "--devices", "50000"])
     assert (done.exit_code, done.stderr) == (0, "")

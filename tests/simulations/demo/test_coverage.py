@@ -1,4 +1,4 @@
-"""Whether 95% intervals hold the truth about the purchase log 95% of the time."""
+"""95% intervals contain the true shares of the purchase log 95% of the time."""
 
 from datetime import date
 
@@ -9,11 +9,11 @@ from scipy.stats import binom
 from hushtally.aggregator.estimate import estimate
 from hushtally.aggregator.tally import Tally
 from hushtally.simulations.demo.purchases import load_customers
-from hushtally.simulations.demo.replay import write_survey
+from hushtally.simulations.demo.survey import write_survey
 
 
 def symbol_probabilities(mechanism):
-    """Row v: the exact probability of every symbol when the truth is v."""
+    """Row v: the exact probability of every symbol if the true value is v."""
     supports = np.array(
         [
             [mechanism.supports(symbol, value) for symbol in range(mechanism.symbols)]
@@ -26,16 +26,16 @@ def symbol_probabilities(mechanism):
 
 @pytest.mark.parametrize("seeds", [200, pytest.param(2_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("population", ["customers", "respondents"])
-def test_intervals_cover_the_truth_as_often_as_they_say(tmp_path, population, seeds):
-    """Over the seeds and four questions, one interval each, 95% intervals hold the truth about 95% of the time.
+def test_95_percent_intervals_contain_the_true_share_95_percent_of_the_time(tmp_path, population, seeds):
+    """One interval for each seed and each of four questions.
 
-    Every seed draws who answers which question (a quarter of all customers each), and the tally from the mechanism's
-    own symbol probabilities. "customers": the truth of a population that they are a sample of, with replacement;
-    "respondents": the truth of just those who answered.
+    Each seed draws the quarter of the customers that answers a question, and the tally from the exact probabilities of
+    the symbols. "customers": the respondents are a sample with replacement, and the true share is that of all
+    customers. "respondents": the true share is that of the respondents.
     """
     survey = write_survey(tmp_path / "cdnow.toml", 1.0, date(2026, 11, 24))
     customers = load_customers()
-    held = 0
+    covering = 0
     for number, question in enumerate(survey.asked):
         values = np.array([question.segments.index(customer.segments[question.id]) for customer in customers])
         probabilities = symbol_probabilities(question.mechanism)
@@ -50,8 +50,8 @@ def test_intervals_cover_the_truth_as_often_as_they_say(tmp_path, population, se
             true = np.bincount(values if population == "customers" else answering, minlength=len(found.low))
             segment = random.integers(len(found.low))
             truth = true[segment] / true.sum()
-            held += bool(found.low[segment] <= truth <= found.high[segment])
-    # the intervals are independent of each other; true coverage .94 to .96 fails by chance 1 in 10^5 at most
+            covering += bool(found.low[segment] <= truth <= found.high[segment])
+    # the intervals are independent; a true coverage from .94 to .96 fails by chance at most 1 in 10^5
     total = seeds * len(survey.asked)
-    print(f"{held} of {total} intervals hold the truth ({population})")
-    assert binom.ppf(5e-6, total, 0.94) <= held <= binom.ppf(1 - 5e-6, total, 0.96), f"{held} of {total}"
+    print(f"{covering} of {total} intervals contain the true share ({population})")
+    assert binom.ppf(5e-6, total, 0.94) <= covering <= binom.ppf(1 - 5e-6, total, 0.96), f"{covering} of {total}"

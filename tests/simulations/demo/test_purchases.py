@@ -1,4 +1,4 @@
-"""The purchase log and its truth, which the demonstration compares with."""
+"""The purchase log, and the true segments of its customers."""
 
 from collections import Counter
 from datetime import date, timedelta
@@ -8,9 +8,9 @@ import pytest
 from hushtally.client_sdk.survey.epochs import EpochLength
 from hushtally.client_sdk.survey.signals import Event
 from hushtally.simulations.demo.purchases import LOG_ENDS, load_customers, shift_to, true_shares
-from hushtally.simulations.demo.replay import write_survey
+from hushtally.simulations.demo.survey import write_survey
 
-# the published truth about the log, a purchase being a distinct customer-day
+# published figures of the log, which count one purchase per customer and day
 PUBLISHED = {
     "frequency": {"1": 12_054, "2": 4_040, "3-4": 3_641, "5-9": 2_761, "10-or-more": 1_074},
     "recency": {
@@ -31,8 +31,8 @@ def customers():
     return load_customers()
 
 
-def test_the_log_is_whole(customers):
-    """All 23,570 customers and 67,591 purchases are there, by the month of the first one as published."""
+def test_the_log_is_complete(customers):
+    """It has all 23,570 customers and 67,591 purchases, and the published number of customers per month."""
     assert len(customers) == 23_570
     assert sum(len(customer.purchases) for customer in customers) == 67_591
     acquired = Counter(customer.acquired for customer in customers)
@@ -40,20 +40,20 @@ def test_the_log_is_whole(customers):
 
 
 @pytest.mark.parametrize("question", PUBLISHED)
-def test_the_truth_is_the_published_one(customers, question):
-    """The truth that the demonstration reckons is the published one, to the customer."""
+def test_the_true_segments_agree_with_the_published_figures(customers, question):
+    """The true number of customers in each segment is exactly the published one."""
     assert Counter(customer.segments[question] for customer in customers) == PUBLISHED[question]
 
 
-def test_the_joint_truth_is_the_published_one(customers):
-    """First-half frequency by coming back in the second half adds up to the published tables."""
+def test_the_crossed_segments_agree_with_the_published_figures(customers):
+    """The crossed segments add up to the published figures."""
     joint = Counter(customer.segments["early_frequency_x_came_back"] for customer in customers)
     assert {segment: joint[f"{segment} & yes"] for segment in CAME_BACK} == CAME_BACK
     assert {segment: joint[f"{segment} & yes"] + joint[f"{segment} & no"] for segment in EARLY} == EARLY
 
 
-def test_devices_find_the_truth(customers, tmp_path):
-    """What the survey's signals and rules make of every customer's purchases is the truth, reckoned independently."""
+def test_the_surveys_rules_find_the_true_segments(customers, tmp_path):
+    """For every customer, the survey's signals and rules give the segment that is calculated independently."""
     today = date(2026, 11, 24)
     survey = write_survey(tmp_path / "cdnow.toml", 1.0, today)
     shift = shift_to(today)
@@ -65,8 +65,8 @@ def test_devices_find_the_truth(customers, tmp_path):
             assert segment == customer.segments[question.id], (customer.id, question.id)
 
 
-def test_the_log_ends_in_an_epoch_that_a_collector_accepts(tmp_path):
-    """On any day the moved log keeps its weekdays, ends in the past, and in this week or the last."""
+def test_the_moved_log_ends_in_an_epoch_that_a_collector_accepts(tmp_path):
+    """On any day, the moved log keeps its weekdays, and ends in the past and in this week or the last."""
     week = EpochLength.WEEK
     for ordinal in range(date(2026, 1, 1).toordinal(), date(2028, 1, 1).toordinal()):
         today = date.fromordinal(ordinal)
@@ -77,11 +77,10 @@ def test_the_log_ends_in_an_epoch_that_a_collector_accepts(tmp_path):
     assert write_survey(tmp_path / "cdnow.toml", 1.0, today).runs(today)
 
 
-def test_a_sample_is_the_same_for_the_same_seed():
-    """The seed draws the customers and nothing else."""
+def test_equal_seeds_select_equal_customers():
     assert load_customers(100, 7) == load_customers(100, 7) != load_customers(100, 8)
 
 
 def test_true_shares_sum_to_one(customers):
-    """The shares of a group's segments are those of the group."""
+    """The shares of the first 1,000 customers sum to one."""
     assert sum(true_shares(customers[:1_000], "frequency").values()) == pytest.approx(1)

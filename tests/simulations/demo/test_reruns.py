@@ -1,4 +1,4 @@
-"""What the demonstration says of one run: measured on a thousand, dependence and all."""
+"""The reruns of the demo, which show how the coverage varies from run to run."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import pytest
 
 from hushtally.aggregator.summary import Row
 from hushtally.client_sdk.survey import Survey
+from hushtally.simulations.demo.comparison import Comparison
 from hushtally.simulations.demo.purchases import Customer, load_customers, true_shares
-from hushtally.simulations.demo.replay import Line, write_survey
-from hushtally.simulations.demo.reruns import Runs, run_again
+from hushtally.simulations.demo.reruns import Reruns, rerun
+from hushtally.simulations.demo.survey import write_survey
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +27,8 @@ def survey(tmp_path_factory: pytest.TempPathFactory) -> Survey:
 
 
 @pytest.fixture(scope="module")
-def lines(survey: Survey, customers: list[Customer]) -> list[Line]:
-    """Every share as a run publishes it, from a quarter of the customers each."""
+def comparisons(survey: Survey, customers: list[Customer]) -> list[Comparison]:
+    """Every share as the demo publishes it, from a quarter of the customers for each question."""
     months = {month: [one for one in customers if one.acquired == month] for month in survey.cohorts["acquired"]}
     found = []
     for question in survey.asked:
@@ -48,28 +49,32 @@ def lines(survey: Survey, customers: list[Customer]) -> list[Line]:
                     population="customers",
                     published=True,
                 )
-                found.append(Line(row, truth.get(segment, 0.0)))
+                found.append(Comparison(row, truth.get(segment, 0.0)))
     return found
 
 
-def test_the_average_is_what_is_promised(survey: Survey, lines: list[Line], customers: list[Customer]) -> None:
-    """Over 1,000 runs of 104 intervals within .94 and .96 (a standard error is .0008), and no run is like all others;
-    runs are spread more than independent intervals would be, which is why they are measured."""
-    runs = run_again(survey, lines, customers)
-    assert len(runs.shares) == 1_000
+def test_the_mean_coverage_is_95_percent(
+    survey: Survey, comparisons: list[Comparison], customers: list[Customer]
+) -> None:
+    """The mean over 1,000 runs of 104 intervals is from .94 to .96 (its standard error is .0008).
+
+    The coverage varies more than that of independent intervals, which is why the demo simulates it.
+    """
+    runs = rerun(survey, comparisons, customers)
+    assert len(runs.coverages) == 1_000
     assert 0.94 < runs.mean < 0.96
-    assert np.std(runs.shares) > 1.05 * (runs.mean * (1 - runs.mean) / len(lines)) ** 0.5
-    assert runs == run_again(survey, lines, customers)
+    assert np.std(runs.coverages) > 1.05 * (runs.mean * (1 - runs.mean) / len(comparisons)) ** 0.5
+    assert runs == rerun(survey, comparisons, customers)
 
 
-def test_nine_in_ten_runs_are_within_the_usual_range() -> None:
-    runs = Runs([number / 100 for number in range(100)])
-    low, high = runs.usual
-    assert sum(low <= share <= high for share in runs.shares) == 90
-    assert Runs([0.5]).usual == (0.5, 0.5)
+def test_ninety_percent_of_the_runs_are_in_the_central_range() -> None:
+    runs = Reruns([number / 100 for number in range(100)])
+    low, high = runs.central_range
+    assert sum(low <= coverage <= high for coverage in runs.coverages) == 90
+    assert Reruns([0.5]).central_range == (0.5, 0.5)
 
 
-def test_only_what_was_published_counts(survey: Survey, lines: list[Line], customers: list[Customer]) -> None:
-    """One published segment: a run holds it or not."""
-    alone = [replace(line, row=replace(line.row, published=number == 0)) for number, line in enumerate(lines)]
-    assert set(run_again(survey, alone, customers, 200).shares) == {0.0, 1.0}
+def test_only_published_shares_count(survey: Survey, comparisons: list[Comparison], customers: list[Customer]) -> None:
+    """With one published segment, the coverage of a run is 0 or 1."""
+    alone = [replace(one, row=replace(one.row, published=number == 0)) for number, one in enumerate(comparisons)]
+    assert set(rerun(survey, alone, customers, 200).coverages) == {0.0, 1.0}

@@ -1,4 +1,4 @@
-"""What a share is about, from the devices' lives to the table: the customers as of their first tick in the epoch."""
+"""A share describes the customers as of the first tick of each device in the epoch."""
 
 import random
 from collections.abc import Callable
@@ -13,9 +13,9 @@ from hushtally.client_sdk.client import Client
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.testing import ScriptedClock, SeededRandomness
 from hushtally.collector.app import create_app
-from hushtally.simulations.simulate.client_engine import URL, InProcess
+from hushtally.simulations.simulate.client_devices import URL, InProcessTransport
 
-DEVICES, DAYS, LOOKS_BACK = 400, 6, 2
+DEVICES, DAYS, WINDOW = 400, 6, 2
 STARTS = date(2026, 11, 2)
 SURVEY = Survey.parse(f"""
 id = "habits"
@@ -28,31 +28,30 @@ ends = {STARTS + timedelta(days=DAYS - 1)}
 epoch = "day"
 min_reports = 50
 privacy = {{ epsilon = 3.0, answers_every = 1 }}
-signals.orders = {{ count = "purchase", days = {LOOKS_BACK} }}
+signals.orders = {{ count = "purchase", days = {WINDOW} }}
 questions = [{{ id = "buys", segments = [{{ id = "yes", when = "orders > 0" }}, {{ id = "no" }}] }}]
 """)
 
 
 @dataclass(frozen=True)
-class Life:
-    """When a customer agrees, buys and has the app tick."""
+class History:
+    """When a customer consents and buys, and when the app ticks."""
 
-    agrees: datetime
+    consent: datetime
     purchases: list[datetime]
     ticks: list[datetime]
 
     def ticks_on(self, day: date) -> list[datetime]:
-        return [when for when in self.ticks if when.date() == day and when > self.agrees]
+        return [when for when in self.ticks if when.date() == day and when > self.consent]
 
     def bought_by(self, when: datetime, since: datetime) -> bool:
-        """Whether in the days that the survey looks back, and not before `since`."""
-        first = when.date() - timedelta(days=LOOKS_BACK - 1)
+        """Whether the customer bought after `since`, within the window of the survey."""
+        first = when.date() - timedelta(days=WINDOW - 1)
         return any(since < bought < when and bought.date() >= first for bought in self.purchases)
 
 
-def lived(source: random.Random) -> Life:
-    """Agrees in the first four days; buys rather late on two days of five, also before; ticks whenever it likes, and
-    in each day's last second."""
+def random_history(source: random.Random) -> History:
+    """Consent in the first four days, purchases late on two of five days, three random ticks a day, and a last tick."""
 
     def moment(day: int, share: float) -> datetime:
         return datetime.combine(STARTS, time(), UTC) + timedelta(days=day, seconds=86_398 * share)
@@ -60,25 +59,24 @@ def lived(source: random.Random) -> Life:
     purchases = [moment(day, source.random() ** 0.5) for day in range(DAYS) if source.random() < 0.4]
     ticks = [moment(day, source.random()) for day in range(DAYS) for _ in range(3)]
     ends = [moment(day, 1) + timedelta(seconds=1) for day in range(DAYS)]
-    return Life(moment(source.randrange(4), source.random()), purchases, sorted(ticks + ends))
+    return History(moment(source.randrange(4), source.random()), purchases, sorted(ticks + ends))
 
 
 @pytest.fixture(scope="module")
-def lives() -> list[Life]:
+def histories() -> list[History]:
     source = random.Random(20_261_124)
-    return [lived(source) for _ in range(DEVICES)]
+    return [random_history(source) for _ in range(DEVICES)]
 
 
 @pytest.fixture(scope="module")
-def rows(lives, tmp_path_factory):
-    """What is published of the share that buys, by epoch: every life is led by a real client, its app recording and
-    ticking as if nothing were between it and the collector."""
-    folder = tmp_path_factory.mktemp("fleet")
+def rows(histories, tmp_path_factory):
+    """The published share of customers who buy, by epoch; every history is replayed by a real client."""
+    folder = tmp_path_factory.mktemp("clients")
     clock = ScriptedClock(STARTS.isoformat())
     app = create_app([SURVEY], folder / "hushtally.db", clock=lambda: clock.now.date())
-    transport, faults = InProcess(app.test_client()), []
-    todo: list[tuple[datetime, int, Callable[[], None]]] = []
-    for number, life in enumerate(lives):
+    transport, faults = InProcessTransport(app.test_client()), []
+    calls: list[tuple[datetime, int, Callable[[], None]]] = []
+    for number, history in enumerate(histories):
         client = Client(
             SURVEY,
             collector=URL,
@@ -89,12 +87,12 @@ def rows(lives, tmp_path_factory):
             transport=transport,
             on_error=faults.append,
         )
-        todo.append((life.agrees, number, client.grant_consent))
-        todo += [(when, number, lambda client=client: client.record("purchase")) for when in life.purchases]
-        todo += [(when, number, client.tick) for when in life.ticks]
-    for when, _, do in sorted(todo, key=lambda one: one[:2]):
+        calls.append((history.consent, number, client.grant_consent))
+        calls += [(when, number, lambda client=client: client.record("purchase")) for when in history.purchases]
+        calls += [(when, number, client.tick) for when in history.ticks]
+    for when, _, call in sorted(calls, key=lambda one: one[:2]):
         clock.now = when
-        do()
+        call()
     app.extensions["hushtally"].close()
     assert faults == []
     with Database.open(folder / "hushtally.db") as database:
@@ -103,27 +101,30 @@ def rows(lives, tmp_path_factory):
     return {date.fromisoformat(row.epoch): row for row in found if row.segment == "yes"}
 
 
-def share(lives, day, at, *, from_the_first=False):
-    """The share of those who have a tick on the day that had bought by the tick at this place."""
-    there = [life for life in lives if life.ticks_on(day)]
+def share(histories, day, index, *, before_consent=False):
+    """The share of the customers with a tick on the day who had bought by the tick with this index."""
+    present = [history for history in histories if history.ticks_on(day)]
     beginning = datetime.min.replace(tzinfo=UTC)
-    held = [life.bought_by(life.ticks_on(day)[at], beginning if from_the_first else life.agrees) for life in there]
-    return sum(held) / len(there)
+    bought = [
+        history.bought_by(history.ticks_on(day)[index], beginning if before_consent else history.consent)
+        for history in present
+    ]
+    return sum(bought) / len(present)
 
 
-def test_it_is_the_share_as_of_the_first_tick_of_each_device(lives, rows):
-    """Of what they did since they agreed; each that ticked is in it once."""
+def test_the_share_is_as_of_the_first_tick_of_each_device(histories, rows):
+    """It covers what the customers did since their consent, and counts each device with a tick once."""
     assert len(rows) == DAYS
     for day, row in rows.items():
-        assert row.reports == sum(bool(life.ticks_on(day)) for life in lives)
-        # one of the six days fails by chance 1 in 10^3, if the seeds were drawn
-        assert abs(row.estimate - share(lives, day, 0)) < 4 * row.standard_error, day
+        assert row.reports == sum(bool(history.ticks_on(day)) for history in histories)
+        # fails by chance 1 in 10^3 for one of the six days; the seeds are fixed
+        assert abs(row.estimate - share(histories, day, 0)) < 4 * row.standard_error, day
 
 
-def test_it_is_no_other_share(lives, rows):
-    """Not that of the day's end, on any day; nor, while many have just agreed, that of what they had done before."""
-    # true of these lives by 7 standard errors at least: fails by chance 1 in 10^6
+def test_the_share_is_not_of_another_time(histories, rows):
+    """It is not the share at the end of the day, and it does not include purchases before the consent."""
+    # the differences are at least 7 standard errors: fails by chance 1 in 10^6
     for day, row in rows.items():
-        assert share(lives, day, -1) > row.high, day
+        assert share(histories, day, -1) > row.high, day
     second = STARTS + timedelta(days=1)
-    assert share(lives, second, 0, from_the_first=True) > rows[second].high
+    assert share(histories, second, 0, before_consent=True) > rows[second].high
