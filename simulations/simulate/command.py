@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from hushtally.aggregator.click_command import Command
-from hushtally.aggregator.tables import MOST_SHOWN
+from hushtally.aggregator.tables import MAX_SHOWN
 from hushtally.aggregator.terminal import console, print_words
 from hushtally.client_sdk.explain.advice import lag_warnings
 from hushtally.client_sdk.explain.wording import counted
@@ -94,7 +94,7 @@ def simulate(
     shown.write(Page(title, words, about, drawn, LEGEND, outcome_sheets(found)))
     if shown.as_table:
         out = console()
-        for sheet in outcome_sheets(found, MOST_SHOWN):
+        for sheet in outcome_sheets(found, MAX_SHOWN):
             print_sheet(sheet, out)
         print_words(words, out)
         print_words(f"Truth: {truth_is}.", out, "dim")
