@@ -248,9 +248,9 @@ def test_a_survey_that_asks_for_more_than_the_app_allows_is_not_taken(make_surve
     """The bundled one, too: the ceilings are checked before anything is opened."""
     from hushtally import ClientError
 
-    with pytest.raises(ClientError, match=r"asks for epsilon 2 .* max_epsilon = 1"):
+    with pytest.raises(ClientError, match=r"with epsilon 2, .* max_epsilon = 1"):
         Client(make_survey(epsilon=2.0), collector="https://x.example", state=":memory:", max_epsilon=1.0)
-    with pytest.raises(ClientError, match="may cost a device epsilon 28 in all"):
+    with pytest.raises(ClientError, match="has a lifetime epsilon of 28"):
         Client(make_survey(), collector="https://x.example", state=":memory:", max_lifetime_epsilon=27.0)
 
 

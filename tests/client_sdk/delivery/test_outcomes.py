@@ -45,7 +45,7 @@ class TestWhatItsStatusSays:
         ("failure", "why"),
         [
             (ConnectionRefusedError("canary"), "the last try failed: the connection was refused"),
-            (TimeoutError("canary"), "the last try failed: no answer came in time"),
+            (TimeoutError("canary"), "the last try failed: there was no answer in time"),
             (Answer(503, b"canary"), "the collector answered 503"),
             (Answer(429, b"canary"), "the collector answered 429"),
             (Answer(500, b"canary"), "the collector answered 500"),
@@ -110,7 +110,7 @@ class TestWhatItsStatusSays:
         execute(client, "PRAGMA query_only = ON")
         client.tick()
         assert (
-            client.status().delivery == "the collector's answer could not be noted: the state file may not be written"
+            client.status().delivery == "the collector's answer could not be noted: the state file is read-only"
         )
         execute(client, "PRAGMA query_only = OFF")
 
