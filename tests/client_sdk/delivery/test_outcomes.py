@@ -109,9 +109,7 @@ class TestWhatItsStatusSays:
         client._device.answer()
         execute(client, "PRAGMA query_only = ON")
         client.tick()
-        assert (
-            client.status().delivery == "the collector's answer could not be noted: the state file is read-only"
-        )
+        assert client.status().delivery == "the collector's answer could not be noted: the state file is read-only"
         execute(client, "PRAGMA query_only = OFF")
 
 

@@ -143,7 +143,10 @@ def test_every_report_counts_once_although_the_collector_is_killed(
         _, printed = process.communicate(timeout=600)
     # a call that waits for the other processes for too long says so, and is made up for by a later one
     said = set(printed.decode().splitlines())
-    assert (process.returncode, said - {f"{call} failed: another process is using the state file" for call in CALLS}) == (0, set())
+    assert (
+        process.returncode,
+        said - {f"{call} failed: another process is using the state file" for call in CALLS},
+    ) == (0, set())
     running.terminate()
     running.wait(120)
 
