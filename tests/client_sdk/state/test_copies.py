@@ -268,6 +268,7 @@ class TestCopies:
         assert self.live(lived, 2).silent == REPLACED
         lived.assert_answered_once()
 
+    @pytest.mark.file_time
     def test_a_token_that_is_repeated_late_is_renewed_before(self, lived, monkeypatch):
         """A process that dies right after such a mark, before it is noted, is no reason to fall silent."""
         self.answer_unmarked(lived)

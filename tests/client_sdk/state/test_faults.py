@@ -242,6 +242,7 @@ class TestCorrupt:
         log.write_bytes(random.Random(1).randbytes(log.stat().st_size))
         assert lab.silence(self.go_on(lab, survey)) == REPLACED
 
+    @pytest.mark.file_time
     def test_no_damage_makes_it_answer_twice(self, lab, survey):
         """300 random wounds: bits flipped, stretches zeroed, the end cut off, pages exchanged."""
         source = random.Random(7)
@@ -272,6 +273,7 @@ class TestCorrupt:
         assert len(ends) > 2, ends
         assert ends[None] > 30, ends
 
+    @pytest.mark.file_time
     def test_no_damage_of_the_outbox_ends_delivery(self, lab):
         """300 random wounds of a row with three reports: it is delivered or counted, and what comes later delivered.
         Only where SQLite finds the file itself malformed nothing is sent, and the status says so."""
@@ -314,6 +316,7 @@ class TestCorrupt:
         assert sum(times for (_, missing), times in ends.items() if missing == 0) > 250, ends
         assert ends["", 3] < 10, ends
 
+    @pytest.mark.file_time
     def test_no_damage_of_the_events_ends_the_answers(self, lab):
         """300 random wounds of two events: what was due is answered and sent. Only where SQLite finds the file itself
         malformed nothing is, and the status says so."""
