@@ -96,7 +96,7 @@ class Client:
             limit.
         keep_consent: Let consent cover later versions of a survey, up to `max_lifetime_epsilon`, which is then
             required. Ask the customer again if `hushtally survey diff` says so: a later version may reveal more.
-        durable: Have every event on the disk when `record` returns. By default events are written in batches: with
+        durable: Write every event to the disk before `record` returns. By default events are written in batches: with
             the 64th event, or with the first call after a second.
         strict: Let `record` raise ClientError for an event, a field or a value that no survey can use. For development.
         on_error: A function that is called with a Fault for every failure. It is not called while a survey is silent,
@@ -106,7 +106,9 @@ class Client:
         transport: A replacement for the network. For tests: see `hushtally.testing`.
 
     Raises:
-        ClientError: An argument is invalid. After construction no method raises, except `record` with strict=True.
+        ClientError: An argument is invalid.
+
+    No method raises, except `record` with strict=True: failures are logged and passed to `on_error`.
 
     Several clients may share a device, for example in two libraries of one app. Each client has its own surveys and
     records events for these only. The ledger and a withdrawal apply to the whole device.

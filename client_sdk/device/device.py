@@ -90,15 +90,20 @@ class Device:
 
         today: by default the day by the device's clock.
         """
+        today = today or self._permission.today()
         with self._state.snapshot() as connection:
             facts = Facts.read(connection, self._id)
-        self._apply(facts, today or self._permission.today())
+            self._issue_permit(facts, today)
+        self._warn_of_rollback(facts, today)
         return facts
 
-    def _apply(self, facts: Facts, today: date) -> None:
-        """Issue the permit that the facts allow; log a rollback once."""
+    def _issue_permit(self, facts: Facts, today: date) -> None:
+        """Issue the permit that the facts allow; while the file is locked, so that no withdrawal comes in between."""
         self._refreshed_at = time.monotonic()
         self._permit = self._permission.permit(facts, today)
+
+    def _warn_of_rollback(self, facts: Facts, today: date) -> None:
+        """Log a rollback once."""
         if not self._warned_of_rollback and self._permission.rolled_back(facts, today):
             self._warned_of_rollback = True
             logger.error(ROLLBACK_MESSAGE, self._state.path)
@@ -152,6 +157,7 @@ class Device:
                     self._write_withdrawal(connection)
                     with suppress(OSError, StateError):  # a mark that cannot be read must not prevent the withdrawal
                         self._state.invalidate_copies(connection)
+            self._permit = NO_PERMIT  # another thread may have issued one from what it read before
             self._permission.withdrawing = False
             with suppress(OSError, StateError, sqlite3.Error):  # a later call writes the mark
                 self._state.mark()
@@ -249,10 +255,11 @@ class Device:
         today = self._permission.today()
         with self._state.snapshot() as connection:
             facts = Facts.read(connection, self._id)
+            self._issue_permit(facts, today)  # so that `record` agrees with the status
             surveys = self._survey_statuses(connection, facts, today)
             waiting = outbox.waiting(connection, self._id)
             counted = counters.find(connection, self._id)
-        self._apply(facts, today)  # so that `record` agrees with the status
+        self._warn_of_rollback(facts, today)
         status = Status(self._last_failure, surveys, len(waiting), counted, self.delivery.last_failure(waiting))
         stopped = self._permission.stopped()
         return status.silenced(stopped) if stopped else status

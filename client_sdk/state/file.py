@@ -218,7 +218,7 @@ class State(Forking):
         self.mark_soon()
 
     def invalidate_copies(self, connection: sqlite3.Connection) -> None:
-        """Make all copies of the file detectable that were made before now; within a transaction, before `mark`."""
+        """Let copies of the file that were made before now be detected as old; within a transaction, before `mark`."""
         if self._rollback_guard:
             self._rollback_guard.verify(connection)
             self._rollback_guard.draw_token(connection)

@@ -63,9 +63,9 @@ class Permission:
     def days_needed(self, facts: Facts, today: date) -> Callable[[str], int]:
         """Return a function from an event's name to the days, today included, for which it is needed; 0 for none.
 
-        If the customer agreed to an older version of a survey, events are kept for the new version, which may be agreed
-        to later. This client does not know which events the device's other clients need. While a survey of
-        another client runs, every event is stored until its own day of deletion.
+        If the customer agreed to an older version of a survey, its events are also needed by the new version, because
+        the customer may agree to that later. This client does not know which events the device's other clients need.
+        While a survey of another client runs, every event is stored until its own day of deletion.
         """
         others = facts.running(today) & {id for id, consent in facts.consents.items() if consent.granted}
         if others - {survey.id for survey in self._surveys}:

@@ -147,7 +147,10 @@ def test_every_report_counts_exactly_once_although_the_collector_is_killed(
         _, printed = process.communicate(timeout=600)
     # a call that waits too long for other processes reports a failure, and a later call does its work
     said = set(printed.decode().splitlines())
-    assert (process.returncode, said - {f"{call} failed: others hold the state file" for call in CALLS}) == (0, set())
+    assert (
+        process.returncode,
+        said - {f"{call} failed: another process is using the state file" for call in CALLS},
+    ) == (0, set())
     running.terminate()
     running.wait(120)
 

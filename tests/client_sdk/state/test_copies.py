@@ -266,6 +266,7 @@ class TestCopies:
         assert self.live(lived, 2).silent == Silence.ROLLED_BACK
         lived.assert_answered_once()
 
+    @pytest.mark.file_time
     def test_an_old_token_is_refreshed_before_it_is_marked(self, lived, monkeypatch):
         """If the process dies right after the mark, before the file confirms it, the device does not fall silent."""
         self.answer_without_mark(lived)

@@ -242,6 +242,7 @@ class TestCorrupt:
         log.write_bytes(random.Random(1).randbytes(log.stat().st_size))
         assert lab.silence(self.continue_with(lab, survey)) == Silence.ROLLED_BACK
 
+    @pytest.mark.file_time
     def test_no_damage_makes_a_device_answer_twice(self, lab, survey):
         """300 random damages: flipped bits, ranges of zeros, a cut end, exchanged pages."""
         source = random.Random(7)
@@ -272,6 +273,7 @@ class TestCorrupt:
         assert len(ends) > 2, ends
         assert ends[None] > 30, ends
 
+    @pytest.mark.file_time
     def test_no_damage_of_the_outbox_stops_delivery(self, lab):
         """300 random damages of a batch of three reports: the batch is delivered or counted, later ones are delivered.
 
@@ -316,6 +318,7 @@ class TestCorrupt:
         assert sum(times for (_, missing), times in ends.items() if missing == 0) > 250, ends
         assert ends["", 3] < 10, ends
 
+    @pytest.mark.file_time
     def test_no_damage_of_the_events_stops_answers(self, lab):
         """300 random damages of two events: the answers that are due are made and sent.
 
