@@ -1,4 +1,4 @@
-"""Shares that could be true: none negative, one in all."""
+"""Consistent shares: no share is negative, and the shares add up to one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from hushtally.aggregator.intervals import Floats
 
 
 def consistent(estimate: Floats) -> Floats:
-    """The shares on the simplex that are closest to raw estimates; a second column, without an interval of its own.
+    """The closest point of the probability simplex (least squares); these shares have no interval of their own.
 
-    estimate: float array of shape (d,), d >= 1. The same number is taken from every share, and what would fall below
-    zero is zero. Duchi et al. 2008; Norm-Sub in Wang et al. 2020.
+    estimate: float array of shape (d,), d >= 1. Returns an array of the same shape: the same number is subtracted from
+    every share, and negative results become zero. Duchi et al. 2008; called Norm-Sub in Wang et al. 2020.
     """
-    falling = np.sort(estimate)[::-1]
-    excess = (np.cumsum(falling) - 1) / np.arange(1, falling.size + 1)
-    taken = float(excess[np.flatnonzero(falling > excess)[-1]])
-    return np.clip(estimate - taken, 0.0, None)
+    descending = np.sort(estimate)[::-1]
+    excess = (np.cumsum(descending) - 1) / np.arange(1, descending.size + 1)
+    subtracted = float(excess[np.flatnonzero(descending > excess)[-1]])
+    return np.clip(estimate - subtracted, 0.0, None)

@@ -1,4 +1,4 @@
-"""The collector's database, read and never written."""
+"""The collector's database, opened for reading only."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ import numpy as np
 import sqlite_utils
 
 from hushtally.aggregator.errors import DatabaseError
-from hushtally.aggregator.tally import Cell, Tally
+from hushtally.aggregator.tally import Tally
 from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.error_text import did_you_mean
 from hushtally.client_sdk.errors import SurveyError
-from hushtally.client_sdk.protocol.store_file import no_collector
+from hushtally.client_sdk.protocol.cell import Cell
+from hushtally.client_sdk.protocol.store_file import COUNTS, collector_problem
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.differences import changed
 
-TALLIES = """
-    SELECT cell, symbol, count FROM counts
+_COUNTS_OF_SURVEY = f"""
+    {COUNTS.select}
     WHERE cell IN (SELECT cell FROM cells WHERE survey = ? AND version = ?)
     ORDER BY cell, symbol
 """
-ROW = np.dtype([("cell", np.int64), ("symbol", np.int64), ("count", np.int64)])
+_COUNTS_ROW = np.dtype([(column, np.int64) for column in COUNTS.columns])
 
 
 class Database:
-    """An open database of a collector, which may be running. Made by `open`; close it, or use it as a context."""
+    """An open database; a collector may use the same database. Create it with `open`; close it or use `with`."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self.path = path
@@ -42,13 +43,17 @@ class Database:
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """Opens a database for reading; DatabaseError if it cannot be, is no database, not ours or too new."""
+        """Opens a database for reading.
+
+        Raises DatabaseError if the file cannot be read, is not a collector's database, or was written by a newer
+        version.
+        """
         path = Path(path)
         try:
             if path.is_dir():
-                raise DatabaseError(f"{path} is a folder, no database")
+                raise DatabaseError(f"{path} is a folder, not a database")
             if not path.is_file():
-                raise DatabaseError(f"{path}: there is no such database")
+                raise DatabaseError(f"{path}: this database does not exist")
         except OSError as error:
             raise DatabaseError(f"{path}: cannot be read: {error.strerror}") from None
         try:
@@ -57,7 +62,7 @@ class Database:
             raise DatabaseError(f"{path}: cannot be opened: {error}") from None
         try:
             database = cls(connection, path)
-            database._check()
+            database._require_collector()
         except BaseException:
             connection.close()
             raise
@@ -75,25 +80,26 @@ class Database:
     ) -> None:
         self.close()
 
-    def _check(self) -> None:
+    def _require_collector(self) -> None:
         application = self._rows("PRAGMA application_id")[0][0]
         version = self._rows("PRAGMA user_version")[0][0]
-        problem = no_collector(application if version else 0, version)
+        problem = collector_problem(application if version else 0, version)
         if problem:
             raise DatabaseError(f"{self.path} {problem}")
 
     def surveys(self) -> list[tuple[str, int]]:
-        """Id and version of every survey it holds, sorted."""
-        return [(str(id), int(version)) for id, version in self._rows("SELECT id, version FROM surveys ORDER BY 1, 2")]
+        """The id and the version of every survey in the database, sorted."""
+        sql = "SELECT id, version FROM surveys ORDER BY 1, 2"
+        return [(str(id), int(version)) for id, version in self._rows(sql)]
 
     def survey(self, id: str, version: int | None = None) -> Survey:
-        """The survey as the collector stored it, of the newest version unless one is named.
+        """The survey as the collector stored it; version None: the newest version.
 
-        DatabaseError if it is not there or its definition does not have its digest.
+        Raises DatabaseError if the database does not contain it, or if its definition does not match its digest.
         """
-        versions = [held for name, held in self.surveys() if name == id]
+        versions = [stored for name, stored in self.surveys() if name == id]
         if not versions:
-            known = did_you_mean(id, {name for name, _ in self.surveys()}) or "; it holds no survey"
+            known = did_you_mean(id, {name for name, _ in self.surveys()}) or "; the database contains no survey"
             raise DatabaseError(f"{self.path}: has no survey {id!r}{known}")
         if version is not None and version not in versions:
             raise DatabaseError(
@@ -108,63 +114,63 @@ class Database:
         except (ValueError, TypeError, SurveyError):
             raise DatabaseError(f"{self.path}: the definition of {id} v{number} cannot be read") from None
         if survey.digest != digest:
-            raise DatabaseError(f"{self.path}: the definition of {id} v{number} does not have its digest")
+            raise DatabaseError(f"{self.path}: the definition of {id} v{number} does not match its digest")
         return survey
 
     def epochs(self, survey: Survey) -> list[str]:
-        """The epochs of which it has reports of the survey that are kept today, ascending."""
+        """The epochs with reports of the survey whose retention has not ended today, ascending."""
         sql = "SELECT DISTINCT epoch FROM cells WHERE survey = ? AND version = ? ORDER BY 1"
         with self._undamaged(survey):
             epochs = [str(epoch) for (epoch,) in self._rows(sql, survey.id, survey.version)]
             return [epoch for epoch in epochs if utc_today() < survey.erased_on(epoch)]
 
-    def agree(self, survey: Survey) -> bool:
-        """Whether it holds this very survey; False if it holds no such id and version at all.
+    def contains(self, survey: Survey) -> bool:
+        """Whether the database contains this survey.
 
-        DatabaseError, with what differs, if it holds another survey of the same id and version.
+        Raises DatabaseError, with the differences, if it contains a different survey of the same id and version.
         """
         if (survey.id, survey.version) not in self.surveys():
             return False
-        held = self.survey(survey.id, survey.version)
-        if held.digest != survey.digest:
+        stored = self.survey(survey.id, survey.version)
+        if stored.digest != survey.digest:
             name = f"{survey.id}@{survey.version}"
-            raise DatabaseError(f"{changed(held, survey)}, or read what was collected: hushtally estimate {name}")
+            raise DatabaseError(f"{changed(stored, survey)}, or read what was collected: hushtally estimate {name}")
         return True
 
     def tallies(self, survey: Survey, today: date | None = None) -> dict[Cell, Tally]:
-        """The tally of every cell of the survey that has reports, all of one moment.
+        """The tally of every cell of the survey, all read in one transaction.
 
-        Without those whose retention is over, which no collector may have been there to erase. today: the day in UTC on
-        which it is read; None: this one.
+        Cells whose retention has ended are left out, because no collector may have erased them. today: the day in UTC
+        of the reading; None: the current day.
         """
         now = today or utc_today()
         with self._reading():
             self._connection.execute("BEGIN")
             try:
-                rows = np.fromiter(self._sql.execute(TALLIES, [survey.id, survey.version]), dtype=ROW)
+                rows = np.fromiter(self._sql.execute(_COUNTS_OF_SURVEY, [survey.id, survey.version]), dtype=_COUNTS_ROW)
                 cells = dict(self._cells(survey))
             finally:
                 self._connection.rollback()
-        numbers, begins = np.unique(rows["cell"], return_index=True)
+        keys, begins = np.unique(rows["cell"], return_index=True)
         parts = np.split(rows, begins[1:])
         with self._undamaged(survey):
             return {
-                cells[number]: Tally.of(part["symbol"], part["count"])
-                for number, part in zip(numbers.tolist(), parts, strict=False)
-                if now < survey.erased_on(cells[number].epoch)
+                cells[key]: Tally.of(part["symbol"], part["count"])
+                for key, part in zip(keys.tolist(), parts, strict=False)
+                if now < survey.erased_on(cells[key].epoch)
             }
 
     def _cells(self, survey: Survey) -> Iterator[tuple[int, Cell]]:
         sql = "SELECT cell, question, cohort, epoch FROM cells WHERE survey = ? AND version = ?"
         with self._undamaged(survey):
-            for number, question, cohort, epoch in self._rows(sql, survey.id, survey.version):
-                yield number, Cell.of(question, json.loads(cohort), epoch)
+            for key, question, cohort, epoch in self._rows(sql, survey.id, survey.version):
+                yield key, Cell.of(survey.id, survey.version, question, json.loads(cohort), epoch)
 
     @contextmanager
     def _undamaged(self, survey: Survey) -> Iterator[None]:
         try:
             yield
-        except (AttributeError, LookupError, TypeError, ValueError):  # whatever a damaged file can hold
+        except (AttributeError, LookupError, TypeError, ValueError):  # a damaged file may contain any value
             raise DatabaseError(f"{self.path}: the counts of {survey.name} cannot be read: a cell is damaged") from None
 
     def _rows(self, sql: str, *arguments: object) -> list[Any]:
@@ -177,5 +183,5 @@ class Database:
             yield
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
-                raise DatabaseError(f"{self.path} is no hushtally database") from None
+                raise DatabaseError(f"{self.path} is not a hushtally database") from None
             raise DatabaseError(f"{self.path}: cannot be read: {error}") from None

@@ -1,4 +1,4 @@
-"""What can go wrong between the store and a summary, and with an argument."""
+"""The errors of the aggregator: of a database, of an estimate, of an argument."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ from hushtally.client_sdk.errors import HushtallyError
 
 
 class DatabaseError(HushtallyError):
-    """The file is not a database that this aggregator can read, or does not hold what was asked for."""
+    """The file is not a database that this aggregator can read, or the database lacks the survey that was requested."""
 
 
 class EstimateError(HushtallyError):
-    """An estimate was asked for that the counts or the arguments do not allow."""
+    """The counts or the arguments do not allow the estimate."""
 
 
 class NotEstimableError(EstimateError):
-    """These reports, sound as they are, cannot tell what was asked: a reason not to publish, and no failure."""
+    """The reports are valid but do not determine the estimate: a reason not to publish it, not a failure."""
 
 
 class ArgumentError(HushtallyError):
-    """An argument is not as it must be. name: the argument's, and its option's; words: what was required and came."""
+    """An argument is invalid.
 
-    def __init__(self, name: str, words: str) -> None:
-        super().__init__(f"{name} {words}")
-        self.name, self.words = name, words
+    name: the name of the argument and of its option; problem: what was required and what was given.
+    """
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name} {problem}")
+        self.name, self.problem = name, problem

@@ -1,9 +1,9 @@
-"""From the counts of one question to its shares, each with its uncertainty."""
+"""The estimate of one question: the share of every segment, with its uncertainty, from the counts of its reports."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 
@@ -26,21 +26,30 @@ from hushtally.client_sdk.mechanisms import Mechanism, Rappor
 from hushtally.client_sdk.survey.questions import Question
 
 CONFIDENCE_RANGE = (0.5, 0.9999)
-# shares, standard errors, intervals of each and of all at once, which were detected
-Decoded = tuple[Floats, Floats, Interval, Interval, Booleans]
-
 POPULATIONS: tuple[str, ...] = get_args(Population)
+
+
+class _Decoded(NamedTuple):
+    """Shares with their uncertainty, before the intervals are made consistent with each other."""
+
+    shares: Floats
+    standard_error: Floats
+    interval: Interval
+    simultaneous: Interval
+    detected: Booleans
 
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """The share of customers in every segment of a question; arrays of shape (domain,) in the domain's order.
+    """The share of customers in every segment of a question; arrays of shape (domain,) in the order of the domain.
 
-    estimate is unbiased and raw: it may be negative or above one. low..high holds the truth of one segment with the
-    confidence asked for, simultaneous_low..simultaneous_high those of all segments at once, so also of those that were
-    picked for their high estimates. detected: told from zero, as the lower end of the one-sided interval of the same
-    confidence is above it; of rappor low..high also holds those `detected`, at the same confidence, not of those whose
-    low is above 0. consistent is the closest set of shares that could be true.
+    n: the number of reports. estimate: unbiased and raw, so it may be negative or above one. low..high: contains the
+    true share of one segment with the requested confidence. simultaneous_low..simultaneous_high: all of these intervals
+    together contain the true shares with that confidence, so they also hold for segments that were picked for their
+    estimates. consistent: the closest shares that are not negative and add up to one. detected: whether the share is
+    distinguishable from zero, because the lower end of the one-sided interval of the same confidence is above zero.
+    With rappor, low..high has the requested confidence for the segments with `detected` too, but not for the segments
+    with low > 0.
     """
 
     n: int
@@ -60,49 +69,65 @@ def estimate(
     confidence: float = 0.95,
     population: Population = "customers",
 ) -> Estimate:
-    """The shares of a question's segments from the tally of its reports.
+    """The shares of the segments of a question, from the tally of its reports.
 
-    confidence: 0.5 to 0.9999. population: "customers", the larger population that the respondents are a sample of, or
-    "respondents", just them. EstimateError without reports or outside these ranges; NotEstimableError where rappor's
-    bits cannot tell the segments apart.
+    confidence: 0.5 to 0.9999. population: "customers" for the larger population that the respondents are a sample of,
+    or "respondents" for the respondents alone. Raises EstimateError if there is no report or an argument is out of
+    range; NotEstimableError if the bits of rappor cannot distinguish the segments.
     """
     mechanism = question.mechanism if isinstance(question, Question) else question
     _check(tally, confidence, population)
     if isinstance(mechanism, Rappor):
-        decoded = _regressed(mechanism, tally, confidence, population)
+        decoded = _from_regression(mechanism, tally, confidence, population)
     else:
-        decoded = _counted(mechanism, tally, confidence, population)
-    shares, standard_error, each, together, told = decoded
-    # Exact intervals may be shorter than approximate ones, and those of few shares at once than one for the detected.
-    lowest, highest = np.minimum(together.low, each.low), np.maximum(together.high, each.high)
-    return Estimate(tally.n, shares, standard_error, *each, lowest, highest, consistent(shares), told)
+        decoded = _from_support_counts(mechanism, tally, confidence, population)
+    # A simultaneous interval could be shorter than the single one: exact intervals may be shorter than approximate
+    # ones, and rappor's single intervals are wider for detected segments.
+    lowest = np.minimum(decoded.simultaneous.low, decoded.interval.low)
+    highest = np.maximum(decoded.simultaneous.high, decoded.interval.high)
+    return Estimate(
+        n=tally.n,
+        estimate=decoded.shares,
+        standard_error=decoded.standard_error,
+        low=decoded.interval.low,
+        high=decoded.interval.high,
+        simultaneous_low=lowest,
+        simultaneous_high=highest,
+        consistent=consistent(decoded.shares),
+        detected=decoded.detected,
+    )
 
 
-def _counted(mechanism: Mechanism, tally: Tally, confidence: float, population: Population) -> Decoded:
+def _from_support_counts(mechanism: Mechanism, tally: Tally, confidence: float, population: Population) -> _Decoded:
     channel, n = mechanism.channel, tally.n
     supporting = support_counts(mechanism, tally)
     shares = channel.debias(supporting, n)
-    # A share outside 0..1 would have a variance that no population has, down to none at all.
+    # A share outside 0..1 would have a variance that no population has, even zero.
     possible = np.clip(shares, 0, 1)
     variance = channel.variance if population == "customers" else channel.respondents_variance
-    each, together = (
+    single, together = (
         share_interval(channel, supporting, n, level, population)
         for level in (confidence, simultaneous(confidence, comparisons(mechanism)))
     )
-    told = detected(channel, supporting, n, confidence, population)
-    return shares, np.sqrt(variance(possible, n)), each, together, told
+    found = detected(channel, supporting, n, confidence, population)
+    return _Decoded(shares, np.sqrt(variance(possible, n)), single, together, found)
 
 
-def _regressed(mechanism: Rappor, tally: Tally, confidence: float, population: Population) -> Decoded:
-    found = regress(mechanism, tally, population)
-    each, together = found.interval(confidence), found.simultaneous(confidence)
-    return found.shares, found.standard_error, each, together, found.detected(confidence)
+def _from_regression(mechanism: Rappor, tally: Tally, confidence: float, population: Population) -> _Decoded:
+    regression = regress(mechanism, tally, population)
+    return _Decoded(
+        regression.shares,
+        regression.standard_error,
+        regression.interval(confidence),
+        regression.simultaneous(confidence),
+        regression.detected(confidence),
+    )
 
 
 def _check(tally: Tally, confidence: float, population: str) -> None:
     low, high = CONFIDENCE_RANGE
     if not low <= confidence <= high:
-        raise EstimateError(f"confidence must be at least {low} and at most {high}, got {confidence}")
+        raise EstimateError(f"confidence must be between {low} and {high}, got {confidence}")
     if population not in POPULATIONS:
         raise EstimateError(f"population must be one of {', '.join(POPULATIONS)}, got {population!r}")
     if not tally.n:

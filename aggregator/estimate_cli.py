@@ -1,4 +1,4 @@
-"""`hushtally estimate`: what the collected reports say about the customers."""
+"""`hushtally estimate`: prints the estimates of a survey from the collector's database."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from hushtally.aggregator.command import Command
+from hushtally.aggregator.click_command import Command
 from hushtally.aggregator.database import Database
 from hushtally.aggregator.errors import DatabaseError
 from hushtally.aggregator.estimate import CONFIDENCE_RANGE, POPULATIONS
@@ -26,33 +26,44 @@ VERSION = re.compile(r"[0-9]{1,18}")
 
 @click.command("estimate", cls=Command)
 @click.argument("survey")
-@click.option("--question", "questions", multiple=True, metavar="ID", help="Only this question; may be repeated.")
+@click.option("--question", "questions", multiple=True, metavar="ID", help="Only this question. Repeatable.")
 @click.option(
-    "--epoch", "epochs", multiple=True, metavar="EPOCH", help="Only this epoch, like 2026-W48; may be repeated."
+    "--epoch", "epochs", multiple=True, metavar="EPOCH", help="Only this epoch, for example 2026-W48. Repeatable."
 )
-@click.option("--by", multiple=True, metavar="COHORT", help="Apart for every value of a cohort; may be repeated.")
+@click.option(
+    "--by", multiple=True, metavar="COHORT", help="Separate estimates for each value of a cohort. Repeatable."
+)
 @click.option(
     "--confidence",
     type=click.FloatRange(*CONFIDENCE_RANGE),
     default=0.95,
     show_default=True,
-    help="How often an interval holds the share.",
+    help="How often an interval contains the true share.",
 )
 @click.option(
     "--population",
     type=click.Choice(POPULATIONS),
     default="customers",
     show_default=True,
-    help="Whose shares: of all customers, or of just those who answered.",
+    help="Whose shares: those of all customers, or of the respondents only.",
 )
-@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "csv"]),
+    default="table",
+    show_default=True,
+    help="The format of the output.",
+)
 @click.option(
     "--database",
+    metavar="FILE",
     envvar="HUSHTALLY_DATABASE",
     default="./hushtally.db",
     show_default=True,
+    show_envvar=True,
     type=click.Path(path_type=Path),
-    help="The collector's database (HUSHTALLY_DATABASE).",
+    help="The collector's database.",
 )
 def estimate(
     survey: str,
@@ -64,15 +75,16 @@ def estimate(
     form: str,
     database: Path,
 ) -> None:
-    """The share of customers in every segment, with intervals.
+    """Estimate the share of customers in every segment, with confidence intervals.
 
-    SURVEY is a survey file, or the id (or id@version) of a survey in the database; without a version the newest.
+    SURVEY is a survey file, or the id (or id@version) of a survey in the database. An id without a version selects the
+    newest version.
     """
-    _require_no_log(database)
+    _require_own_log(database)
     with Database.open(database) as opened:
         found = find_survey(survey, opened)
         if survey == found.id:
-            _tell_older(found, opened)
+            _report_other_versions(found, opened)
         tallies = opened.tallies(found)
     rows = summarize(
         found,
@@ -84,30 +96,34 @@ def estimate(
         epochs=(epochs or None) if tallies else None,
     )
     if not rows:
-        click.echo(f"nothing collected yet, or kept no longer, for {found.name} in {database}", err=True)
-    _show(rows, found, form)
+        click.echo(
+            f"{database} has no reports of {found.name}: none were collected yet, or their retention has ended",
+            err=True,
+        )
+    _print_rows(rows, found, form)
 
 
-def _require_no_log(database: Path) -> None:
-    # not in Database.open, whose process may have a collector's store on the file
-    with suppress(OSError):  # what cannot be read is refused as it is opened
+def _require_own_log(database: Path) -> None:
+    # not in Database.open: that process may have a collector's store open on the file
+    with suppress(OSError):  # Database.open refuses a file that cannot be read
         if problem := stale_log(database):
             raise DatabaseError(problem)
 
 
 def find_survey(name: str, database: Database) -> Survey:
-    """The survey of the database that a file or an id names.
+    """The survey in the database that a file, an id or id@version names.
 
-    SurveyError for a file that is wrong; DatabaseError for one that is not there, or a file that differs from the
-    survey of the same name that is; BadParameter for a version that is no number.
+    Raises SurveyError for an invalid survey file; DatabaseError if the database does not contain the survey, or
+    contains a different survey of the same name; BadParameter if the version is not a number.
     """
     if name.endswith(".toml") or "/" in name or Path(name).is_file():
         survey = Survey.load(name)
-        if not database.agree(survey):
+        if not database.contains(survey):
             versions = [version for id, version in database.surveys() if id == survey.id]
             known = f"version {', '.join(map(str, versions))}" if versions else f"no survey {survey.id!r}"
             raise DatabaseError(
-                f"nothing collected yet for {survey.name}; {database.path} has {known}: is serve running with {name}?"
+                f"{database.path} does not contain {survey.name} (it contains {known});"
+                f" is `hushtally serve` running with {name} and this database?"
             )
         return survey
     id, at, version = name.partition("@")
@@ -118,21 +134,21 @@ def find_survey(name: str, database: Database) -> Survey:
     return database.survey(id, int(version))
 
 
-def _tell_older(newest: Survey, database: Database) -> None:
-    """Whoever names no version gets the newest, which may have come today: the others' reports are not lost."""
+def _report_other_versions(newest: Survey, database: Database) -> None:
+    """Prints which other versions have reports: the newest version may be new today."""
     for id, version in database.surveys():
         if id != newest.id or version == newest.version:
             continue
-        with suppress(DatabaseError):  # one that is damaged is not what was asked for
+        with suppress(DatabaseError):  # a damaged version was not requested
             if epochs := database.epochs(database.survey(id, version)):
                 which = epochs[0] if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
                 click.echo(
-                    f"this is {newest.name}; v{version} has reports of {which}: name {id}@{version} to read them",
+                    f"showing {newest.name}; v{version} has reports of {which}: use {id}@{version} to read them",
                     err=True,
                 )
 
 
-def _show(rows: list[Row], survey: Survey, form: str) -> None:
+def _print_rows(rows: list[Row], survey: Survey, form: str) -> None:
     if form == "json":
         click.echo(to_json(rows), nl=False)
     elif form == "csv":

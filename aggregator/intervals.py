@@ -1,4 +1,4 @@
-"""Confidence intervals of shares: exact in small counts, never too short, and raw (not cut to 0..1)."""
+"""Confidence intervals of shares: exact for small counts, conservative, and raw (not cut to 0..1)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
 Population = Literal["customers", "respondents"]
 
-# Where a normal approximation would cover too little: see `share_interval` for what the enumeration found.
-SMALL = 200  # reports in all
-FEW = 30  # supporting or other reports; of just the respondents the variance that the noise gives the count
-SKEWED = 0.25  # skewness z^3 / 6 of a count: how far its tails at z are off
-REACH = 8  # standard deviations around the mean of a count, and so many counts more for its skewness
+# A normal approximation would cover too little below these limits; `share_interval` states the coverage by enumeration.
+SMALL_SAMPLE = 200  # reports
+SMALL_COUNT = 30  # supporting or other reports; for respondents, the variance that the noise gives the count
+SKEWED = 0.25  # skewness z^3 / 6 of a count: the relative error of the normal tail at z
+REACH = 8  # standard deviations around the mean of a count, plus as many counts because counts are skewed
 
 
 class Interval(NamedTuple):
@@ -35,53 +35,53 @@ class Interval(NamedTuple):
 def share_interval(
     channel: Channel, supporting: Integers | Floats, n: int, confidence: float, population: Population = "customers"
 ) -> Interval:
-    """Two-sided interval of each share from how many of n reports support it.
+    """The two-sided confidence interval of each share, from how many of n reports support it.
 
-    supporting: int array of any shape, or floats where counts are only expected; n >= 1; 0 <= confidence < 1.
-    "customers": of the larger population that the respondents were sampled from; Wilson 1927, mapped through the
-    channel. "respondents": of just those who answered; score interval. With few reports, or few on one side, or few
-    that the noise turned, or far in the tail of a skewed count, the exact interval: for customers of Clopper & Pearson
-    1934.
+    supporting: int array of any shape, or floats for expected counts; n >= 1; 0 <= confidence < 1.
+    population "customers": shares of the larger population that the respondents are a sample of; Wilson 1927, mapped
+    through the channel. "respondents": shares of the respondents alone; a score interval. The interval is exact (for
+    customers, Clopper & Pearson 1934) if there are few reports, few reports on one side, few reports that the noise
+    changed, or a skewed count.
 
-    Enumerated, either holds the truth at least .938 of the time at a confidence of .95 (less than .94 in 1 of 1,600
-    random cases), and .985 at .99; lower confidences feel that counts are whole: from 200 reports on .88 at .9, .77 at
-    .8, .44 at .5.
+    Coverage by enumeration, for both populations: at least .938 at a confidence of .95 (less than .94 in 1 of 1,600
+    random cases), and .985 at .99. At lower confidences the discreteness of counts matters: with 200 reports or more,
+    the coverage is at least .88 at .9, .77 at .8 and .44 at .5.
     """
     z = float(ndtri((1 + confidence) / 2))
     p, q = float(channel.p), float(channel.q)
     if population == "customers":
         low, high = (channel.share(end) for end in wilson(supporting, n, z))
-        # The rate that came is an estimate of the true one, which is never outside the channel's own range.
+        # The observed rate estimates the true rate, which always lies between q and p.
         rate = np.clip(supporting / n, q, p)
-        few = n * np.minimum(rate, 1 - rate) < FEW
-        hard = (n < SMALL) | few | _skewed(n * rate * (1 - rate), 1 - 2 * rate, z)
-        exact = clopper_pearson(supporting[hard], n, confidence)
-        low[hard], high[hard] = (channel.share(end) for end in exact)
+        few = n * np.minimum(rate, 1 - rate) < SMALL_COUNT
+        exact = (n < SMALL_SAMPLE) | few | _skewed(n * rate * (1 - rate), 1 - 2 * rate, z)
+        low[exact], high[exact] = (channel.share(end) for end in clopper_pearson(supporting[exact], n, confidence))
     else:
-        low, high = respondents(channel, supporting, n, z)
+        low, high = respondents_score(channel, supporting, n, z)
         share = np.clip(channel.debias(supporting, n), 0, 1)
-        with_it, without = n * share * p * (1 - p), n * (1 - share) * q * (1 - q)
-        variance = with_it + without
-        third = (with_it * (1 - 2 * p) + without * (1 - 2 * q)) / variance
-        hard = (n < SMALL) | (variance < FEW) | _skewed(variance, third, z)
-        low[hard], high[hard] = inverted(channel, supporting[hard], n, confidence, Interval(low[hard], high[hard]))
+        of_holders, of_others = n * share * p * (1 - p), n * (1 - share) * q * (1 - q)
+        variance = of_holders + of_others
+        third = (of_holders * (1 - 2 * p) + of_others * (1 - 2 * q)) / variance
+        exact = (n < SMALL_SAMPLE) | (variance < SMALL_COUNT) | _skewed(variance, third, z)
+        score = Interval(low[exact], high[exact])
+        low[exact], high[exact] = respondents_exact(channel, supporting[exact], n, confidence, score)
     return Interval(low, high)
 
 
 def _skewed(variance: Floats, third: Floats, z: float) -> Booleans:
-    """third: the third central moment of the count, in variances."""
+    """Whether a count is too skewed for a normal tail at z; third: its third central moment, over its variance."""
     return np.asarray(np.abs(third) / np.sqrt(variance) * z**3 / 6 > SKEWED)
 
 
 def wilson(supporting: Integers | Floats, n: int, z: float) -> Interval:
-    """Wilson's score interval of a binomial rate; z: the normal quantile."""
+    """The score interval of a binomial rate; z: the normal quantile. Wilson 1927."""
     middle = supporting + z**2 / 2
     half = z * np.sqrt(supporting * (1 - supporting / n) + z**2 / 4)
     return Interval((middle - half) / (n + z**2), (middle + half) / (n + z**2))
 
 
 def clopper_pearson(supporting: Integers | Floats, n: int, confidence: float) -> Interval:
-    """The exact interval of a binomial rate: covers at least `confidence`, whatever the rate."""
+    """The exact interval of a binomial rate; its coverage is at least `confidence`. Clopper & Pearson 1934."""
     tail = (1 - confidence) / 2
     low, high = np.zeros(supporting.shape), np.ones(supporting.shape)
     some, others = supporting > 0, supporting < n
@@ -90,8 +90,8 @@ def clopper_pearson(supporting: Integers | Floats, n: int, confidence: float) ->
     return Interval(low, high)
 
 
-def respondents(channel: Channel, supporting: Integers | Floats, n: int, z: float) -> Interval:
-    """Score interval of the share among just the n who answered: |estimate - f| <= z sd(f), solved for f."""
+def respondents_score(channel: Channel, supporting: Integers | Floats, n: int, z: float) -> Interval:
+    """The score interval of the share among the n respondents: the solutions f of |estimate - f| <= z sd(f)."""
     at_zero = channel.respondents_variance(0, n)
     slope = channel.respondents_variance(1, n) - at_zero
     estimate = channel.debias(supporting, n)
@@ -100,43 +100,52 @@ def respondents(channel: Channel, supporting: Integers | Floats, n: int, z: floa
     return Interval(middle - half, middle + half)
 
 
-def inverted(channel: Channel, supporting: Integers | Floats, n: int, confidence: float, score: Interval) -> Interval:
-    """The exact interval of the share among just the n who answered, raw: outside 0..1 it ends where `score` does.
+def respondents_exact(
+    channel: Channel, supporting: Integers | Floats, n: int, confidence: float, score: Interval
+) -> Interval:
+    """The exact interval of the share among the n respondents: the inverse of two one-sided tests.
 
-    From the least to the greatest number of holders with which so many supporting reports are neither too many nor too
-    few, tested at (1 - confidence) / 2 each; stretched to the estimate, which may lie between two numbers.
+    Each test has the level (1 - confidence) / 2. The interval extends from the smallest to the largest number of
+    holders that neither test rejects, and to the estimate, which may lie between two numbers of holders. It is raw: an
+    end outside 0..1 is the end of `score`, the score interval.
     """
     tail = (1 - confidence) / 2
     counts, at, place = np.unique(supporting.astype(np.float64), return_index=True, return_inverse=True)
-    least = _first(n, score.low[at], lambda holders: 1 - _at_most(channel, counts - 1, n, holders) > tail)[place]
-    above = _first(n, score.high[at], lambda holders: _at_most(channel, counts, n, holders) <= tail)[place]
-    low, high = _raw(least, least / n, n, score.low), _raw(above, (above - 1) / n, n, score.high)
+    least = _smallest(n, score.low[at], lambda holders: 1 - _at_most(channel, counts - 1, n, holders) > tail)[place]
+    above = _smallest(n, score.high[at], lambda holders: _at_most(channel, counts, n, holders) <= tail)[place]
+    low, high = _raw_end(least, least / n, n, score.low), _raw_end(above, (above - 1) / n, n, score.high)
     estimate = channel.debias(supporting, n)
     return Interval(np.minimum(low, estimate), np.maximum(high, estimate))
 
 
-def _raw(first: Integers, end: Floats, n: int, score: Floats) -> Floats:
-    """The end that the first number of holders sets; where every number passes or none does, the score's beyond it."""
-    return np.select([first == 0, first > n], [np.minimum(score, 0), np.maximum(score, 1)], end)
+def _raw_end(smallest: Integers, end: Floats, n: int, score: Floats) -> Floats:
+    """`end`; but beyond 0 or 1, as far as the score interval, if a test accepts every number of holders or none."""
+    return np.select([smallest == 0, smallest > n], [np.minimum(score, 0), np.maximum(score, 1)], end)
 
 
-def _first(n: int, near: Floats, holds: Callable[[Integers], Booleans]) -> Integers:
-    """The first number of 0..n from which on it holds, n + 1 if there is none: searched from shares near it."""
+def _smallest(n: int, near: Floats, accepts: Callable[[Integers], Booleans]) -> Integers:
+    """The smallest number in 0..n that `accepts` accepts, n + 1 if it accepts none.
+
+    near: the shares at which the search starts. accepts: true for every larger number too.
+    """
     low, high = np.zeros(near.shape, dtype=np.int64), np.full(near.shape, n + 1)
     tried, step = np.clip(np.rint(n * near), 0, n).astype(np.int64), 1
     while (low < high).any():
-        held = holds(np.minimum(tried, n))
-        low, high = np.where(held, low, tried + 1), np.where(held, tried, high)
-        # Outwards in doubling steps, and by bisection once it lies between two tried numbers.
+        accepted = accepts(np.minimum(tried, n))
+        low, high = np.where(accepted, low, tried + 1), np.where(accepted, tried, high)
+        # Doubling steps away from the start, then bisection between two tried numbers.
         tried = np.where(
-            held, high - np.minimum(step, (high - low + 1) // 2), low + np.minimum(step, (high - low) // 2)
+            accepted, high - np.minimum(step, (high - low + 1) // 2), low + np.minimum(step, (high - low) // 2)
         )
         step *= 2
     return high
 
 
 def _at_most(channel: Channel, supporting: Floats, n: int, holders: Integers) -> Floats:
-    """How often at most so many of n reports support a value that so many of them hold: two binomials, convolved."""
+    """The probability that at most `supporting` of n reports support a value that `holders` of the n devices hold.
+
+    The count is the sum of two binomials, one of the holders and one of the others; computed by convolution.
+    """
     p, q = float(channel.p), float(channel.q)
     others = (n - holders)[:, None]
     reach = math.ceil(REACH * (1 + math.sqrt(n * q * (1 - q))))
@@ -146,10 +155,11 @@ def _at_most(channel: Channel, supporting: Floats, n: int, holders: Integers) ->
     return np.asarray((chance * rest).sum(axis=1) / chance.sum(axis=1))
 
 
-def _binomial(exactly: Floats, n: Integers, rate: float) -> Floats:
-    some = np.clip(exactly, 0, n)
-    ways = gammaln(n + 1) - gammaln(some + 1) - gammaln(n - some + 1)
-    return np.where(some == exactly, np.exp(ways + some * math.log(rate) + (n - some) * math.log1p(-rate)), 0.0)
+def _binomial(count: Floats, n: Integers, rate: float) -> Floats:
+    possible = np.clip(count, 0, n)
+    ways = gammaln(n + 1) - gammaln(possible + 1) - gammaln(n - possible + 1)
+    likelihood = np.exp(ways + possible * math.log(rate) + (n - possible) * math.log1p(-rate))
+    return np.where(possible == count, likelihood, 0.0)
 
 
 def _binomial_at_most(most: Floats, n: Integers, rate: float) -> Floats:
@@ -157,32 +167,32 @@ def _binomial_at_most(most: Floats, n: Integers, rate: float) -> Floats:
 
 
 def normal_interval(shares: Floats, standard_error: Floats, confidence: float) -> Interval:
-    """Two-sided interval of shares whose estimates are normal; float arrays of the same shape."""
+    """The two-sided interval of shares with normally distributed estimates; float arrays of the same shape."""
     half = float(ndtri((1 + confidence) / 2)) * standard_error
     return Interval(shares - half, shares + half)
 
 
 def one_sided(confidence: float) -> float:
-    """The confidence of the two-sided interval whose lower end alone has this confidence; 0.5 to 1."""
+    """The confidence of the two-sided interval whose lower end alone has the given confidence, 0.5 to 1."""
     return 2 * confidence - 1
 
 
 def detected(
     channel: Channel, supporting: Integers, n: int, confidence: float, population: Population = "customers"
 ) -> Booleans:
-    """Which shares are told from zero: where the one-sided interval of this confidence lies above it."""
+    """Which shares are distinguishable from zero: the one-sided interval of this confidence lies above zero."""
     return np.asarray(share_interval(channel, supporting, n, one_sided(confidence), population).low > 0)
 
 
 def comparisons(mechanism: Mechanism) -> int:
-    """How many of the shares can be wrong each by itself.
+    """How many shares of the mechanism can have an error of their own.
 
-    Of two symbols each supports the one value or the other, so that either share tells the other. With more symbols
-    a report supports both, or none, however few the values are.
+    With two symbols, each symbol supports exactly one of two values, so one share determines the other. With more
+    symbols, a report may support both values or none, even if there are only two values.
     """
     return 1 if mechanism.symbols == 2 else mechanism.domain
 
 
 def simultaneous(confidence: float, comparisons: int) -> float:
-    """The confidence of each of so many intervals that makes all of them hold together. Sidak 1967."""
+    """The confidence that each of `comparisons` intervals needs so that all together have `confidence`. Sidak 1967."""
     return float(confidence ** (1 / comparisons))

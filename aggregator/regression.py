@@ -1,4 +1,4 @@
-"""Shares from bits that values share (RAPPOR): least squares over the declared domain."""
+"""Regression: the shares of values that share bits (RAPPOR), by least squares over the declared domain."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.mechanisms import Rappor
 from hushtally.client_sdk.mechanisms.channel import Channel
 
-CONVERGED = 64  # steps: each leaves at most .71 of what is still to go
-SEPARABLE = 1e-9  # of the largest eigenvalue: below it two sets of values set the same bits
+ITERATIONS = 64  # each leaves at most .71 of the remaining error
+SINGULAR = 1e-9  # of the largest eigenvalue: below this, two sets of values set the same bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,40 +30,40 @@ class Regression:
     standard_error: Floats
 
     def detected(self, confidence: float) -> NDArray[np.bool_]:
-        """Which shares are told from zero: a one-sided test of each; bool array of shape (domain,)."""
+        """Which shares are distinguishable from zero, by a one-sided test of each; bool array of shape (domain,)."""
         return np.asarray(self.shares > float(ndtri(confidence)) * self.standard_error)
 
     def interval(self, confidence: float) -> Interval:
-        """Interval of each share: holds it with `confidence`, and at least so where `detected(confidence)` does too.
+        """The interval of each share; its coverage is `confidence`, and at least that among the detected shares.
 
-        Of the shares whose lower end is above zero, which are fewer, it does not hold as many.
-
-        Values that are looked at because they were detected are overestimated more often than others; so the lower end
-        of a share that barely stands out reaches further, down to zero, and no upper end needs to. See `_tails`.
-        Weinstein, Fithian & Benjamini 2013 (intervals conditional on the selection).
+        The estimates of detected shares are too high more often than other estimates. The lower end of a share that is
+        barely detected therefore reaches further, down to zero; no upper end needs to. See `_tails`. Among the shares
+        whose lower end is above zero, which are fewer than the detected shares, the coverage is lower.
+        Weinstein, Fithian & Benjamini 2013 (intervals conditional on selection).
         """
         plain = normal_interval(self.shares, self.standard_error, confidence)
-        known = np.full(self.shares.shape, np.inf)  # what a share without any error is, in standard errors
-        estimate = np.divide(self.shares, self.standard_error, out=known, where=self.standard_error > 0)
+        infinite = np.full(self.shares.shape, np.inf)  # the estimate in standard errors if there is no error
+        estimate = np.divide(self.shares, self.standard_error, out=infinite, where=self.standard_error > 0)
         down = up = np.zeros(self.shares.shape)
-        for _ in range(CONVERGED):
+        for _ in range(ITERATIONS):
             down = -ndtri(_tails(estimate - down, confidence)[1])
             up = -ndtri(_tails(estimate + up, confidence)[0])
         low = np.maximum(self.shares - down * self.standard_error, 0)
-        # No share is below zero: there the plain end says the same, and is never far.
+        # No true share is negative, so below zero the plain end is as good, and it is never far away.
         return Interval(np.where(plain.low > 0, low, plain.low), self.shares + up * self.standard_error)
 
     def simultaneous(self, confidence: float) -> Interval:
-        """Intervals that hold all shares at once with `confidence`."""
+        """Intervals that all together contain the true shares with `confidence`."""
         return normal_interval(self.shares, self.standard_error, simultaneous(confidence, self.shares.size))
 
 
 def _tails(share: Floats, confidence: float) -> tuple[Floats, Floats]:
-    """How often the estimate of a share, in standard errors, is too low and too high for its interval to hold it.
+    """The probabilities that the interval misses because the estimate is too low, and because it is too high.
 
-    Together 1 - confidence = a. It is detected with chance D; too high with a D, so that of the detected a share of a
-    is missed. Where D > 1/2 both are a/2 and at most a D are missed: of the too low up to 1 - D are not detected, which
-    leaves a/2 <= a D (all of them) or a - (1 - D) <= a D.
+    share: true shares in standard errors. The two probabilities add up to a = 1 - confidence. Let D be the probability
+    that the share is detected. The estimate is too high with probability a D, so a fraction a of the detections miss.
+    For D > 1/2 both probabilities are a/2, and at most a D of the detections miss: of the estimates that are too low,
+    up to 1 - D are not detected, which leaves a/2 <= a D (if all are detected) or a - (1 - D) <= a D.
     """
     error = 1 - confidence
     chance = ndtr(np.maximum(share, 0) - ndtri(confidence))
@@ -72,9 +72,10 @@ def _tails(share: Floats, confidence: float) -> tuple[Floats, Floats]:
 
 
 class Group(NamedTuple):
-    """The reports of one hash group: how many, the bits that each value sets, and how often each bit came as 1.
+    """The reports of one hash group.
 
-    design: (domain, k), 0 or 1; debiased: (k,), the rates of the bits before the noise.
+    n: the number of reports. design: (domain, k), the bits that each value sets, 0 or 1. debiased: (k,), the rate of
+    each bit before the noise, estimated from how often the bit was reported as 1.
     """
 
     n: int
@@ -82,9 +83,9 @@ class Group(NamedTuple):
     debiased: Floats
 
     def covariance(self, channel: Channel, shares: Floats) -> Floats:
-        """Covariance of the debiased bits of one report, (k, k), where customers hold values with these shares.
+        """The covariance of the debiased bits of one report, (k, k), for customers with these shares of values.
 
-        Bits depend on each other through the value alone; the noise of each is its own.
+        The bits depend on each other only through the value: the noise of each bit is independent.
         """
         rates = shares @ self.design
         between = (self.design.T * shares) @ self.design - np.outer(rates, rates)
@@ -92,12 +93,12 @@ class Group(NamedTuple):
 
 
 def regress(mechanism: Rappor, tally: Tally, population: Population = "customers") -> Regression:
-    """Least squares of the reports' bits on the bits that each value sets, all hash groups together.
+    """Least squares of the reported bits on the bits that each value sets, for all hash groups together.
 
-    Unbiased, with the covariance of whole reports at the closest shares that could be true: that of the reports
-    themselves would tell least where few of them hold a value, or none. population: "customers", or "respondents",
-    whose share is known but for the noise. Raises NotEstimableError where the bits cannot tell the values apart.
-    Erlingsson, Pihur & Korolova 2014.
+    The shares are unbiased. Their covariance is that of whole reports from a population with the closest consistent
+    shares; the sample covariance of the reports is too small if few reports or none hold a value. population:
+    "customers", or "respondents", whose shares are uncertain only because of the noise. Raises NotEstimableError if the
+    bits cannot distinguish the values. Erlingsson, Pihur & Korolova 2014.
     """
     groups = list(_groups(mechanism, tally))
     design = np.hstack([group.design for group in groups])
@@ -106,9 +107,9 @@ def regress(mechanism: Rappor, tally: Tally, population: Population = "customers
     inverse = _inverse(weighted @ design.T, mechanism)
     shares = inverse @ (weighted @ debiased)
     possible = consistent(shares)
-    around = [group.n * group.design @ group.covariance(mechanism.channel, possible) for group in groups]
-    spread = np.hstack(around) @ design.T
-    variance = np.sum(inverse @ spread * inverse, axis=1)
+    parts = [group.n * group.design @ group.covariance(mechanism.channel, possible) for group in groups]
+    covariance = np.hstack(parts) @ design.T
+    variance = np.sum(inverse @ covariance * inverse, axis=1)
     if population == "respondents":
         variance = np.maximum(variance - possible * (1 - possible) / tally.n, 0)
     return Regression(shares, np.sqrt(variance))
@@ -120,20 +121,21 @@ def _groups(mechanism: Rappor, tally: Tally) -> Iterator[Group]:
         counts = tally.counts[begin:end]
         n = int(counts.sum())
         rate = counts @ _bits(tally.symbols[begin:end], mechanism.k) / n
-        set_by = np.array([mechanism.bits(number, value) for value in range(mechanism.domain)])
-        yield Group(n, _bits(set_by, mechanism.k), mechanism.channel.share(rate))
+        set_bits = np.array([mechanism.bits(number, value) for value in range(mechanism.domain)])
+        yield Group(n, _bits(set_bits, mechanism.k), mechanism.channel.share(rate))
 
 
 def _bits(symbols: Integers, k: int) -> Floats:
-    """The k lowest bits of every symbol, the lowest first; float array of shape (symbols, k)."""
+    """The k lowest bits of every symbol, the lowest bit first; float array of shape (symbols, k)."""
     return (symbols[:, None] >> np.arange(k) & 1).astype(np.float64)
 
 
 def _inverse(normal: Floats, mechanism: Rappor) -> Floats:
-    roots, vectors = np.linalg.eigh(normal)
-    if roots[0] <= SEPARABLE * roots[-1]:
+    """The inverse of the normal matrix, (domain, domain), by its eigenvalues."""
+    eigenvalues, vectors = np.linalg.eigh(normal)
+    if eigenvalues[0] <= SINGULAR * eigenvalues[-1]:
         raise NotEstimableError(
-            f"rappor with {counted(mechanism.m, 'group')} of {counted(mechanism.k, 'bit')}, as far as they came,"
-            f" cannot tell {mechanism.domain:,} values apart"
+            f"the reports so far cannot distinguish {mechanism.domain:,} values"
+            f" (rappor with {counted(mechanism.m, 'group')} of {counted(mechanism.k, 'bit')})"
         )
-    return np.asarray(vectors / roots @ vectors.T)
+    return np.asarray(vectors / eigenvalues @ vectors.T)

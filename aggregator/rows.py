@@ -1,4 +1,4 @@
-"""Dataclasses as JSON and CSV."""
+"""Rows of a result as JSON and CSV; a row is any dataclass."""
 
 from __future__ import annotations
 
@@ -13,24 +13,27 @@ from hushtally.aggregator.summary import Row
 
 
 def to_json(rows: Iterable[Any]) -> str:
-    """A list of objects, one for every dataclass of `rows`, with its fields as keys; None is null."""
+    """A JSON array with one object for every row; its keys are the fields of the dataclass, and None is null."""
     lines = ",\n".join("  " + json.dumps(asdict(row), ensure_ascii=False) for row in rows)
     return f"[\n{lines}\n]\n" if lines else "[]\n"
 
 
 def to_csv(rows: Iterable[Any], kind: type = Row) -> str:
-    """One line for every dataclass `kind` of `rows` under its fields' names; a mapping is "a=1;b=2", None nothing."""
+    """A header with the fields of the dataclass `kind`, and one line for every row.
+
+    A mapping is written as "a=1;b=2", a tuple as "a; b", None as an empty field.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     names = [field.name for field in fields(kind)]
     writer.writerow(names)
-    writer.writerows([_plain(getattr(row, name)) for name in names] for row in rows)
+    writer.writerows([_csv_value(getattr(row, name)) for name in names] for row in rows)
     return out.getvalue()
 
 
-def _plain(value: object) -> object:
+def _csv_value(value: object) -> object:
     if isinstance(value, Mapping):
-        return ";".join(f"{name}={one}" for name, one in value.items())
+        return ";".join(f"{name}={each}" for name, each in value.items())
     if isinstance(value, tuple):
         return "; ".join(map(str, value))
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""What is published of a survey: one row for every segment, question, epoch and group of customers."""
+"""The summary of a survey: one row for every question, epoch, group of customers and segment."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from datetime import date
 from hushtally.aggregator.errors import ArgumentError, NotEstimableError
 from hushtally.aggregator.estimate import estimate
 from hushtally.aggregator.intervals import Population
-from hushtally.aggregator.tally import Cell, Tally
+from hushtally.aggregator.tally import Tally
 from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.error_text import did_you_mean
+from hushtally.client_sdk.protocol.cell import Cell
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.questions import Question
 
-Group = tuple[str, ...]  # one value of each cohort asked for; () is all customers
+Group = tuple[str, ...]  # one value of each requested cohort; () is all customers
 
 
 @dataclass(frozen=True)
 class Row:
     """One share with its uncertainty; the fields are the stable keys of the JSON and CSV formats.
 
-    cohort: the values that the group has in common, {} for all customers. low..high holds the share of one segment with
-    the row's confidence; of segments picked for their high estimates fewer do, and simultaneous_low..simultaneous_high
-    holds for whichever are picked. detected: the share is told from zero, as the lower end of the one-sided interval of
-    the row's confidence is above it; of rappor low..high also holds those `detected`, at the same confidence, not of
-    those whose low is above 0. complete: no more reports of the epoch can come. A row that is not published has the
-    number of reports and its reason, no shares.
+    cohort: the cohort values of the group, {} for all customers. low..high: contains the true share of one segment with
+    the confidence of the row. For segments that were picked for their estimates, use
+    simultaneous_low..simultaneous_high: low..high misses the true share of these segments more often. detected: whether
+    the share is distinguishable from zero, because the lower end of the one-sided interval of the same confidence is
+    above zero. With rappor, low..high has this confidence for the segments with `detected` too, but not for the
+    segments with low > 0. complete: no more reports of the epoch are accepted. A row with published = False has the
+    number of reports and a reason, but no shares.
     """
 
     survey: str
@@ -64,26 +66,27 @@ def summarize(
     epochs: Iterable[str] | None = None,
     today: date | None = None,
 ) -> list[Row]:
-    """The rows in a fixed order: question, epoch, cohort, segment, each as the survey has it, cohorts by their names.
+    """The rows by question, epoch, cohort and segment, in the order of the survey; cohorts are ordered by name.
 
-    tallies: by cell, as `Database.tallies` reads them. by: names of cohorts, one group for every combination of their
-    values that has reports; none: all customers together. questions, epochs: only these; None: all that have reports.
-    today: the day in UTC on which the tallies were read; None: this one. ArgumentError for one that is not there.
+    tallies: the tally of every cell of the survey, from `Database.tallies`. by: names of cohorts; every combination of
+    their values that has reports is a group. Without names, all customers are one group. questions, epochs: only
+    these; None: all questions, and all epochs with reports. today: the day in UTC on which the tallies were read; None:
+    the current day. Raises ArgumentError for an unknown cohort or question, and for an epoch without reports.
     """
     for name, given in (("by", by), ("question", questions), ("epoch", epochs)):
-        if isinstance(given, str):  # it would be read letter by letter
-            raise ArgumentError(name, f"must be several names, got the text {given!r}")
-    names = _names(survey, by)
-    asked = _questions(survey, questions)
-    wanted = _epochs(tallies, epochs)
+        if isinstance(given, str):  # a string would be read letter by letter
+            raise ArgumentError(name, f"must be a list of names, got the string {given!r}")
+    names = _cohort_names(survey, by)
+    selected = _questions(survey, questions)
+    included = _epochs(tallies, epochs)
     now = utc_today() if today is None else today
     rows: list[Row] = []
-    for question in asked:
+    for question in selected:
         groups = _groups(survey, question, tallies, names)
-        for epoch, group in sorted(groups, key=lambda key: _place(survey, names, *key)):
-            if epoch in wanted:
+        for epoch, group in sorted(groups, key=lambda key: _sort_key(survey, names, *key)):
+            if epoch in included:
                 tally = Tally.merge(groups[epoch, group])
-                about = Row(
+                template = Row(
                     survey.id,
                     survey.version,
                     question.id,
@@ -96,22 +99,22 @@ def summarize(
                     population=population,
                     complete=now > survey.accepted_until(survey.epoch.first_day(epoch)),
                 )
-                rows += _rows(about, question, tally, survey.min_reports)
+                rows += _rows(template, question, tally, survey.min_reports)
     return rows
 
 
-def _rows(about: Row, question: Question, tally: Tally, least: int) -> Iterator[Row]:
-    """The rows of one group, which have all but the segment and its figures in common."""
+def _rows(template: Row, question: Question, tally: Tally, min_reports: int) -> Iterator[Row]:
+    """The rows of one group; they differ from the template in the segment and its figures."""
     try:
-        if tally.n < least:
-            raise NotEstimableError(f"fewer than {least:,} reports: {tally.n:,}")
-        found = estimate(question, tally, about.confidence, about.population)
+        if tally.n < min_reports:
+            raise NotEstimableError(f"fewer than {min_reports:,} reports: {tally.n:,}")
+        found = estimate(question, tally, template.confidence, template.population)
     except NotEstimableError as error:
-        yield from (replace(about, segment=segment, reason=str(error)) for segment in question.segments)
+        yield from (replace(template, segment=segment, reason=str(error)) for segment in question.segments)
         return
     for index, segment in enumerate(question.segments):
         yield replace(
-            about,
+            template,
             segment=segment,
             estimate=float(found.estimate[index]),
             standard_error=float(found.standard_error[index]),
@@ -129,23 +132,23 @@ def _groups(
     survey: Survey, question: Question, tallies: Mapping[Cell, Tally], names: Sequence[str]
 ) -> dict[tuple[str, Group], list[Tally]]:
     groups: dict[tuple[str, Group], list[Tally]] = {}
-    for (of, cohort, epoch), tally in tallies.items():
-        if of == question.id and tally.n:
-            values = dict(cohort)
-            groups.setdefault((epoch, tuple(values[name] for name in names)), []).append(tally)
+    for cell, tally in tallies.items():
+        if cell.question == question.id and tally.n:
+            group = tuple(cell.cohort_values[name] for name in names)
+            groups.setdefault((cell.epoch, group), []).append(tally)
     return groups
 
 
-def _place(survey: Survey, names: Sequence[str], epoch: str, group: Group) -> tuple[object, ...]:
+def _sort_key(survey: Survey, names: Sequence[str], epoch: str, group: Group) -> tuple[object, ...]:
     values = (survey.cohorts[name].index(value) for name, value in zip(names, group, strict=True))
     return (survey.epoch.first_day(epoch), *values)
 
 
-def _names(survey: Survey, by: Iterable[str]) -> list[str]:
-    names = sorted(set(by))  # a definition that was stored has lost the order of its cohorts
+def _cohort_names(survey: Survey, by: Iterable[str]) -> list[str]:
+    names = sorted(set(by))  # a stored definition does not have the order of the cohorts
     for name in names:
         if name not in survey.cohorts:
-            known = did_you_mean(name, survey.cohorts) or "; it declares none"
+            known = did_you_mean(name, survey.cohorts) or "; this survey declares no cohorts"
             raise ArgumentError("by", f"must be a cohort of {survey.name}, got {name!r}{known}")
     return names
 
@@ -153,21 +156,25 @@ def _names(survey: Survey, by: Iterable[str]) -> list[str]:
 def _questions(survey: Survey, questions: Iterable[str] | None) -> list[Question]:
     if questions is None:
         return list(survey.asked)
-    wanted = set(questions)
+    requested = set(questions)
     asked = {question.id for question in survey.asked}
-    for id in sorted(wanted - asked):
+    for id in sorted(requested - asked):
         if id in {question.id for question in survey.questions}:
             known = ", ".join(sorted(asked))
-            raise ArgumentError("question", f"must be asked by itself, got {id!r}, only crossed; known: {known}")
+            raise ArgumentError(
+                "question",
+                f"must be a question with reports of its own, got {id!r}, which is only part of a crossed question;"
+                f" known: {known}",
+            )
         raise ArgumentError("question", f"must be a question of {survey.name}, got {id!r}{did_you_mean(id, asked)}")
-    return [question for question in survey.asked if question.id in wanted]
+    return [question for question in survey.asked if question.id in requested]
 
 
 def _epochs(tallies: Mapping[Cell, Tally], epochs: Iterable[str] | None) -> set[str]:
-    known = {epoch for _, _, epoch in tallies}
+    known = {cell.epoch for cell in tallies}
     if epochs is None:
         return known
-    wanted = set(epochs)
-    for epoch in sorted(wanted - known):
-        raise ArgumentError("epoch", f"must have reports, got {epoch!r}{did_you_mean(epoch, known)}")
-    return wanted
+    requested = set(epochs)
+    for epoch in sorted(requested - known):
+        raise ArgumentError("epoch", f"must be an epoch with reports, got {epoch!r}{did_you_mean(epoch, known)}")
+    return requested

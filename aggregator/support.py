@@ -1,4 +1,4 @@
-"""How many reports support each value: every mechanism's `supports`, summed over a tally at once."""
+"""Support counts: how many reports of a tally support each value, computed for all reports at once."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from hushtally.client_sdk.mechanisms.unary import Unary
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
 
-BLOCK = 2**20  # cells of one working array: larger ones leave the cache and gain nothing
+BLOCK = 2**20  # elements of one working array; larger arrays do not fit the cache and are not faster
 
 
 def support_counts(mechanism: Mechanism, tally: Tally) -> Integers:
-    """For each value how many reports of the tally support it; int64 array of shape (domain,).
+    """How many reports of the tally support each value; int64 array of shape (domain,).
 
-    Equal to summing mechanism.supports(symbol, value) over the reports. EstimateError for a symbol that the mechanism
-    does not have, or a mechanism whose values share bits (rappor).
+    Equals the sum of mechanism.supports(symbol, value) over the reports. Raises EstimateError for a symbol that is out
+    of range, and for a mechanism whose values share bits (rappor).
     """
     if tally.symbols.size and tally.symbols[-1] >= mechanism.symbols:
         raise EstimateError(
-            f"symbol {tally.symbols[-1]} is not one of {mechanism.name}, which has {mechanism.symbols:,}; "
-            "the counts are not of this question"
+            f"symbol {tally.symbols[-1]} is out of range: {mechanism.name} has {mechanism.symbols:,} symbols here;"
+            " the counts belong to another question"
         )
     return _decode(mechanism, tally)
 
@@ -41,7 +41,7 @@ def _decode(mechanism: Mechanism, tally: Tally) -> Integers:
 
 @_decode.register
 def _permanent(mechanism: Permanent, tally: Tally) -> Integers:
-    return _decode(mechanism.once, tally)
+    return _decode(mechanism.single_report, tally)
 
 
 @_decode.register
@@ -51,19 +51,19 @@ def _direct(mechanism: Direct, tally: Tally) -> Integers:
 
 @_decode.register
 def _affine(mechanism: Affine, tally: Tally) -> Integers:
-    """Symbol m, s supports v iff s is one of the w elements up to m v: window sums, one for each m and v."""
+    """Symbol (m, s) supports v iff s is one of the w elements up to m v: window sums, one for each m and v."""
     if mechanism.t > 1:
         return _slabs(mechanism, tally)
     r = mechanism.r
     rows, columns = np.divmod(tally.symbols, r)
-    came, at = np.unique(rows, return_inverse=True)
-    if tally.symbols.size * mechanism.domain < came.size * r:
+    multipliers, at = np.unique(rows, return_inverse=True)
+    if tally.symbols.size * mechanism.domain < multipliers.size * r:
         return _pairs(mechanism, tally)
     values = np.arange(mechanism.domain)
     supporting = np.zeros(mechanism.domain, dtype=np.int64)
     step = max(BLOCK // r, 1)
-    for start in range(0, came.size, step):
-        block = came[start : start + step]
+    for start in range(0, multipliers.size, step):
+        block = multipliers[start : start + step]
         begin, end = np.searchsorted(at, [start, start + step])
         counts = np.zeros((block.size, r), dtype=np.int64)
         counts[at[begin:end] - start, columns[begin:end]] = tally.counts[begin:end]
@@ -73,23 +73,23 @@ def _affine(mechanism: Affine, tally: Tally) -> Integers:
 
 
 def _pairs(mechanism: Affine, tally: Tally) -> Integers:
-    """Every symbol with every value: less work where few symbols came of a large field."""
+    """Compares every symbol with every value: less work for few symbols in a large field."""
     values = np.arange(mechanism.domain)
     supporting = np.zeros(mechanism.domain, dtype=np.int64)
     step = max(BLOCK // mechanism.domain, 1)
     for start in range(0, tally.symbols.size, step):
         rows, columns = np.divmod(tally.symbols[start : start + step, None], mechanism.r)
-        inside = mechanism.field.minus(mechanism.product(rows, values), columns) < mechanism.w
+        inside = mechanism.field.subtract(mechanism.product(rows, values), columns) < mechanism.w
         supporting += tally.counts[start : start + step] @ inside
     return supporting
 
 
 def _windows(counts: Integers, mechanism: Affine) -> Integers:
-    """For every element h how many of the counts lie at h - x, x < w; arrays of shape (rows, r)."""
+    """For every element h, the sum of the counts at h - x for x < w; arrays of shape (rows, r)."""
     p, w = mechanism.field.p, mechanism.w
     if p == mechanism.r:
         return _ending(counts, w)
-    whole, rest = divmod(w, p)  # x = a + p b: b is below `whole`, or is that and a below `rest`
+    whole, rest = divmod(w, p)  # x = a + p b with b < whole, or b = whole and a < rest
     grid = counts.reshape(-1, p, p)
     windows = np.zeros_like(grid)
     if whole:
@@ -100,16 +100,16 @@ def _windows(counts: Integers, mechanism: Affine) -> Integers:
 
 
 def _ending(counts: Integers, width: int) -> Integers:
-    """The sums of the `width` counts up to each place of the last axis, a circle; 0 < width <= its size."""
+    """The sums of the `width` counts up to each index of the last axis, which is cyclic; 0 < width <= its size."""
     sums = np.cumsum(np.concatenate([counts[..., -width:], counts], axis=-1), axis=-1)
     return np.asarray(sums[..., width:] - sums[..., :-width])
 
 
 def _slabs(mechanism: Affine, tally: Tally) -> Integers:
-    """The sum over m of the windows' T[m, <m, v>]: by r Fourier transforms over the space, of which half are conjugate.
+    """The sum over m of the window sums T[m, <m, v>], by r Fourier transforms over the space; half are conjugate.
 
-    As r [h = <m, v>] is the sum over a of exp(-2 pi i a (h - <m, v>) / r), it is (1 / r) sum over a of F_a[-a v],
-    where G is the transform of T along h and F_a that of G[., a] over all m.
+    r [h = <m, v>] is the sum over a of exp(-2 pi i a (h - <m, v>) / r). The result is therefore (1 / r) times the sum
+    over a of F_a[-a v], where G is the transform of T along h, and F_a is the transform of G[., a] over all m.
     """
     r, t = mechanism.r, mechanism.t
     table = np.zeros((r**t, r), dtype=np.int64)
@@ -133,10 +133,10 @@ def _subset(mechanism: Subset, tally: Tally) -> Integers:
 
 
 def unranked(mechanism: Subset, symbols: Integers) -> Iterator[Integers]:
-    """The w members of the sets with these ranks, from the largest down; each an array like symbols."""
+    """The w members of the subsets with these ranks, from the largest member down; each an array like `symbols`."""
     rest = symbols.copy()
     for j in range(mechanism.w, 0, -1):
-        # Beyond the symbols' own range the exact binomial does not matter, and would not fit into 64 bits.
+        # Above the range of symbols the exact binomial does not matter, and may exceed 64 bits.
         ranks = np.array([min(math.comb(a, j), mechanism.symbols) for a in range(mechanism.domain)])
         members = np.searchsorted(ranks, rest, side="right") - 1
         rest -= ranks[members]
@@ -151,11 +151,12 @@ def _unary(mechanism: Unary, tally: Tally) -> Integers:
 
 @_decode.register
 def _projective(mechanism: Projective, tally: Tally) -> Integers:
-    """One Fourier transform for every number m of coordinates after the symbols' pivot.
+    """One Fourier transform for every number m of coordinates after the pivot of a symbol.
 
-    Symbols with m such coordinates u support the values whose last coordinates are (x, y), y of m, where
-    x + <u, y> = 0 mod r: as r [this holds] is the sum over a of exp(-2 pi i a (x + <u, y>) / r), the counts over
-    all u are (1 / r) sum over a of exp(-2 pi i a x / r) F[a y], F the transform of the counts over the grid r^m.
+    A symbol with m such coordinates u supports the values whose last coordinates (x, y), with y of length m, satisfy
+    x + <u, y> = 0 mod r. r [this is true] is the sum over a of exp(-2 pi i a (x + <u, y>) / r). The sum of the counts
+    over all u is therefore (1 / r) times the sum over a of exp(-2 pi i a x / r) F[a y], where F is the transform of the
+    counts over the grid r^m.
     """
     r, t = mechanism.r, mechanism.t
     digits, _ = vectors(np.arange(mechanism.domain), r, t)
@@ -170,7 +171,7 @@ def _projective(mechanism: Projective, tally: Tally) -> Integers:
 
 
 def _lines(transform: Complexes, x: Integers, y: Integers, r: int) -> Floats:
-    """The sum over a of exp(-2 pi i a x / r) F[a y], of which a and r - a are conjugate; shape of x."""
+    """The sum over a of exp(-2 pi i a x / r) F[a y]; the terms of a and r - a are conjugate. Same shape as x."""
     phases = np.exp(-2j * np.pi / r * np.arange(r))
     weights = r ** np.arange(len(y))[::-1]
     total = np.full(x.shape, transform[0].real)
@@ -181,7 +182,7 @@ def _lines(transform: Complexes, x: Integers, y: Integers, r: int) -> Floats:
 
 
 def vectors(indexes: Integers, r: int, t: int) -> tuple[Integers, Integers]:
-    """The canonical vectors of t coordinates mod r with these indexes, as columns; and the places of their pivots."""
+    """The canonical vectors of t coordinates mod r with these indexes, as columns, and the indexes of their pivots."""
     firsts = np.array([(r**m - 1) // (r - 1) for m in range(t)])
     after = np.searchsorted(firsts, indexes, side="right") - 1
     number = r**after + indexes - firsts[after]

@@ -1,4 +1,4 @@
-"""A summary as a table to read, JSON or CSV."""
+"""Tables: prints a summary to a terminal or a pipe."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from hushtally.aggregator.share_format import interval_plot, percent, span
 from hushtally.aggregator.summary import Row
 from hushtally.aggregator.terminal import print_table, print_title, print_words, width
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.survey import Survey
 
-MOST_SHOWN = 50  # segments of one table; beyond it the largest are shown
-PICTURE = 24  # characters of the picture of a share and its interval
-LONGEST_SEGMENT = 36
+MOST_SHOWN = 50  # segments in one table; of a longer domain, the largest segments are shown
+LONGEST_SEGMENT = 36  # characters of a segment's name
 SHORTEST_SEGMENT = 8
 
 
 def print_tables(rows: Iterable[Row], survey: Survey, console: Console) -> None:
-    """One table for every question, epoch and group of one summary; no figure is cut to fit the console.
+    """Prints one table for every question, epoch and group of a summary. Figures are never cut to fit the console.
 
-    Where it is wide enough, a table has consistent shares, and on a terminal a picture of the intervals.
+    A table has consistent shares if the console is wide enough, and a plot of the intervals on a wide terminal.
     """
     published: Row | None = None
     consistent = False
@@ -40,30 +40,33 @@ def print_tables(rows: Iterable[Row], survey: Survey, console: Console) -> None:
             print_words(line, console, "dim")
 
 
+def _interval_heading(row: Row) -> str:
+    return f"{row.confidence * 100:.6g}% interval"
+
+
 def _legend(row: Row, consistent: bool) -> list[str]:
-    whom = (
-        "Shares of all customers; those who answered are a sample of them."
-        if row.population == "customers"
-        else "Shares of just those who answered."
-    )
     lines = [
-        whom,
-        "Figures are not cut: noise can take a small share below 0%, a large above 100%.",
-        f"interval: holds the share of one segment with {row.confidence * 100:.6g}% confidence.",
-        "all at once: holds every share of a table together with that confidence.",
-        "If you pick out the largest or smallest segments, read the column all at once:",
-        "single intervals of picked segments miss more often.",
+        "Shares of all customers. The respondents are a sample of them."
+        if row.population == "customers"
+        else "Shares of the respondents only.",
+        "Shares are not cut to 0-100%: noise can push a share below 0% or above 100%.",
+        f"{_interval_heading(row)}: contains the true share of one segment with this confidence.",
+        "simultaneous: contains all true shares of a table at once with this confidence.",
+        "Use the column simultaneous for segments that you pick from the table, such as",
+        "the largest: the other intervals miss the share of picked segments more often.",
     ]
-    return [*lines, "consistent: the closest shares that could be true."] if consistent else lines
+    return [*lines, "consistent: the closest shares that are not negative and add up to 100%."] if consistent else lines
 
 
 def _print_group(shares: Sequence[Row], survey: Survey, console: Console) -> bool:
-    """Whether it shows consistent shares."""
+    """Prints the table of one group; returns whether the table has consistent shares."""
     first = shares[0]
     group = ", ".join(f"{name}={value}" for name, value in first.cohort.items())
-    epoch = first.epoch if first.complete else f"{first.epoch} (open: reports come until {_last(first, survey)})"
-    about = [epoch, *([group] if group else []), counted(first.reports, "report")]
-    print_title(first.question, "  ".join(about), console)
+    epoch = first.epoch
+    if not first.complete:
+        epoch = f"{epoch} (open: reports are accepted until {_last_day(first, survey)})"
+    details = [epoch, *([group] if group else []), counted(first.reports, "report")]
+    print_title(first.question, "  ".join(details), console)
     if not first.published:
         print_words(f"  not published: {first.reason}\n", console)
         return False
@@ -71,18 +74,22 @@ def _print_group(shares: Sequence[Row], survey: Survey, console: Console) -> boo
     consistent = _print_table(shown, console)
     if len(shown) < len(shares):
         hidden = len(shares) - len(shown)
-        print_words(f"  the largest {len(shown)}; {hidden:,} more with --format csv or --format json", console)
+        print_words(f"  the {len(shown)} largest segments; --format csv or json has {hidden:,} more", console)
     console.print()
     return consistent
 
 
-def _last(row: Row, survey: Survey) -> date:
+def _last_day(row: Row, survey: Survey) -> date:
     return survey.accepted_until(survey.epoch.first_day(row.epoch))
 
 
 def _print_table(shares: Sequence[Row], console: Console) -> bool:
-    """The fullest table that fits; at the worst segments are cut, and then lines broken by the terminal."""
-    table = _table(shares, picture(shares, console)) if console.is_terminal else _table(shares)
+    """Prints the most complete table that fits; returns whether the table has consistent shares.
+
+    The table loses the plot first, then the consistent shares, then the end of long segment names. If it is still too
+    wide, the terminal breaks its lines.
+    """
+    table = _table(shares, interval_plot(shares, console)) if console.is_terminal else _table(shares)
     if width(table, console) > console.width:
         table = _table(shares)
     consistent = width(table, console) <= console.width
@@ -98,16 +105,17 @@ def _print_table(shares: Sequence[Row], console: Console) -> bool:
 
 def _table(
     shares: Sequence[Row],
-    draw: Callable[[Row], str] | None = None,
+    plot: Callable[[Row], str] | None = None,
     *,
     consistent: bool = True,
     longest: int = LONGEST_SEGMENT,
 ) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("segment", no_wrap=True, overflow="ellipsis", max_width=longest)
-    for name in ("estimate", "interval", "all at once") + (("consistent",) if consistent else ()):
-        table.add_column(name, justify="right", no_wrap=True)
-    if draw:
+    headings = ["estimate", _interval_heading(shares[0]), "simultaneous", *(["consistent"] if consistent else [])]
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    if plot:
         table.add_column("", no_wrap=True)
     for row in shares:
         cells = [
@@ -118,41 +126,11 @@ def _table(
         ]
         if consistent:
             cells.append(percent(row.consistent))
-        if draw:
-            cells.append(draw(row))
+        if plot:
+            cells.append(plot(row))
         table.add_row(*cells)
     return table
 
 
-def percent(share: float | None) -> str:
-    """A share as people read it, with the sign kept where any digit is left; '-' for none."""
-    return "-" if share is None else f"{share:z.1%}"
-
-
-def span(low: float | None, high: float | None) -> str:
-    """An interval of shares as it came out, below 0% and above 100% too: so it always holds its estimate."""
-    return "-" if low is None or high is None else f"{percent(low)} to {percent(high)}"
-
-
-def _possible(share: float) -> float:
-    return min(max(share, 0.0), 1.0)
-
-
 def _share(row: Row) -> float:
     return row.estimate or 0.0
-
-
-def picture(shares: Sequence[Row], console: Console) -> Callable[[Row], str]:
-    """A function that draws a share as a dot on its interval; one scale for a table, from 0 to the highest end."""
-    line, dot = ("─", "●") if (console.encoding or "").lower().startswith("utf") else ("-", "o")
-    top = max(_possible(row.high or 0.0) for row in shares) or 1.0
-
-    def column(share: float) -> int:
-        return min(int(_possible(share) / top * PICTURE), PICTURE - 1)
-
-    def draw(row: Row) -> str:
-        low, middle, high = (column(end or 0.0) for end in (row.low, row.estimate, row.high))
-        middle = min(max(middle, low), high)
-        return " " * low + line * (middle - low) + dot + line * (high - middle)
-
-    return draw

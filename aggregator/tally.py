@@ -1,11 +1,11 @@
-"""How often each symbol came: all that estimates are made of."""
+"""Tallies: how often each symbol was reported."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,10 +17,10 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Tally:
-    """Symbol counts of one cell, or of several merged ones, of one question. Made by `of`; `+` merges.
+    """The counts of symbols of one question, in one cell or in several merged cells. Created by `of`; `+` merges.
 
-    symbols: sorted, each once; counts: how often each came, >= 1; both int64 arrays of the same length. Its size is
-    that of the symbols that came, never that of all there are.
+    symbols: sorted and distinct; counts: how often each symbol was reported, >= 1; int64 arrays of the same length.
+    The length is the number of distinct symbols in the reports, not the number of symbols of the mechanism.
     """
 
     symbols: Integers
@@ -28,26 +28,27 @@ class Tally:
 
     @classmethod
     def of(cls, symbols: Mapping[int, int] | ArrayLike, counts: ArrayLike | None = None) -> Self:
-        """From a mapping symbol -> count, from symbols with their counts, or from one symbol a report.
+        """The tally of a mapping symbol -> count, of symbols with their counts, or of one symbol per report.
 
-        In any order; a symbol may come several times. EstimateError for a negative symbol or count.
+        The symbols may be in any order and may repeat. Raises EstimateError for a negative symbol or count, and if
+        there are not as many counts as symbols.
         """
         if isinstance(symbols, Mapping):
             return cls.of(list(symbols), list(symbols.values()))
-        came = np.asarray(symbols, dtype=np.int64).ravel()
-        times = np.ones_like(came) if counts is None else np.asarray(counts, dtype=np.int64).ravel()
-        if came.shape != times.shape:
-            raise EstimateError(f"symbols and counts must be as many, got {came.size} and {times.size}")
-        if came.size and min(came.min(), times.min()) < 0:
+        reported = np.asarray(symbols, dtype=np.int64).ravel()
+        times = np.ones_like(reported) if counts is None else np.asarray(counts, dtype=np.int64).ravel()
+        if reported.shape != times.shape:
+            raise EstimateError(f"there must be as many counts as symbols, got {times.size} and {reported.size}")
+        if reported.size and min(reported.min(), times.min()) < 0:
             raise EstimateError("symbols and counts must not be negative")
-        unique, where = np.unique(came, return_inverse=True)
-        summed = np.zeros(unique.size, dtype=np.int64)
-        np.add.at(summed, where, times)
-        return cls(unique[summed > 0], summed[summed > 0])
+        distinct, index = np.unique(reported, return_inverse=True)
+        sums = np.zeros(distinct.size, dtype=np.int64)
+        np.add.at(sums, index, times)
+        return cls(distinct[sums > 0], sums[sums > 0])
 
     @classmethod
     def merge(cls, tallies: Iterable[Tally]) -> Self:
-        """The tally of all their reports together."""
+        """The tally of the reports of all tallies together."""
         parts = list(tallies)
         empty = np.empty(0, dtype=np.int64)
         return cls.of(
@@ -57,7 +58,7 @@ class Tally:
 
     @cached_property
     def n(self) -> int:
-        """How many reports came."""
+        """The number of reports."""
         return int(self.counts.sum())
 
     def __add__(self, other: Tally) -> Tally:
@@ -71,21 +72,8 @@ class Tally:
     __hash__ = None  # type: ignore[assignment]
 
     def histogram(self, first: int, last: int) -> Integers:
-        """The counts of the symbols first..last-1, zeros included; int64 array of shape (last - first,)."""
+        """The counts of the symbols first..last-1, including zeros; int64 array of shape (last - first,)."""
         begin, end = np.searchsorted(self.symbols, [first, last])
         dense = np.zeros(last - first, dtype=np.int64)
         dense[self.symbols[begin:end] - first] = self.counts[begin:end]
         return dense
-
-
-class Cell(NamedTuple):
-    """What a tally belongs to: a question, one value of every declared cohort (sorted by name), an epoch."""
-
-    question: str
-    cohort: tuple[tuple[str, str], ...]
-    epoch: str
-
-    @classmethod
-    def of(cls, question: str, cohort: Mapping[str, str], epoch: str) -> Cell:
-        """The cell of a question, a cohort like {"platform": "web"} and an epoch."""
-        return cls(question, tuple(sorted(cohort.items())), epoch)

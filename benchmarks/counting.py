@@ -1,14 +1,17 @@
-"""How many reports a second the collector counts durably, and what sharing commits gains.
+"""How many reports per second the collector counts durably, and what shared commits gain.
 
-Run: python benchmarks/counting.py [DIRECTORY]. The databases are made in DIRECTORY (default: the current one), which
-should lie on a real disk: where fsync is free, so is a commit of its own. Prints two tables. Writer: batches from
-THREADS threads, each waiting for its answer, with shared commits and with one commit per batch; the rounds of both
-alternate, and the figures are medians. HTTP: the same batches to a real `serve` process over kept-alive connections;
-the clients run on the same machine and take their part of it.
+The databases are created in DIRECTORY (default: the current directory). Choose a directory on a real disk: where fsync
+costs nothing, a commit costs nothing either. The benchmark prints two tables of medians:
+
+- Writer: threads hand over batches and wait for each response, with shared commits and with one commit per batch. The
+  rounds of both alternate.
+- HTTP: the same batches go to a real `serve` process over persistent connections. The clients run on the same machine
+  and use a part of its processors.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import secrets
@@ -30,6 +33,7 @@ from hushtally.client_sdk.protocol.report import Batch, Report
 from hushtally.client_sdk.survey import Survey
 from hushtally.collector import writer as writing
 from hushtally.collector.admission import Admission, admit
+from hushtally.collector.housekeeping import Housekeeping
 from hushtally.collector.metrics import Metrics
 from hushtally.collector.sqlite_store import SqliteStore
 from hushtally.collector.writer import Writer
@@ -37,21 +41,21 @@ from hushtally.collector.writer import Writer
 ROOT = Path(__file__).resolve().parents[1]
 THREADS = 32
 ROUNDS = 5
-BATCHES = 1_600  # in a round
-SIZES = (1, 10, 100)  # reports in a batch
+BATCHES = 1_600  # per round
+SIZES = (1, 10, 100)  # reports per batch
 TODAY = utc_today()
 
 
 def survey_text() -> str:
-    """The example survey, moved so that it runs now."""
+    """The example survey with dates that include today."""
     monday = TODAY - timedelta(days=TODAY.weekday())
     text = (ROOT / "hushtally" / "example.toml").read_text()
     text = re.sub(r"^starts = \S+", f"starts = {monday - timedelta(weeks=4)}", text, flags=re.MULTILINE)
     return re.sub(r"^ends = \S+", f"ends = {monday + timedelta(weeks=4, days=6)}", text, flags=re.MULTILINE)
 
 
-def made(survey: Survey, size: int, source: Random) -> list[Batch]:
-    """BATCHES batches of `size` random reports."""
+def random_batches(survey: Survey, size: int, source: Random) -> list[Batch]:
+    """BATCHES batches with `size` random reports each."""
     cohorts, epoch = survey.all_cohorts(), survey.epoch.label(TODAY)
 
     def report() -> Report:
@@ -64,20 +68,21 @@ def made(survey: Survey, size: int, source: Random) -> list[Batch]:
     ]
 
 
-def through_writer(survey: Survey, admissions: Sequence[Admission], directory: str, group: int) -> float:
-    """Seconds until all batches are answered, at most `group` to a commit."""
-    writing.MOST_IN_GROUP = group
+def time_writer(survey: Survey, admissions: Sequence[Admission], directory: str, group: int) -> float:
+    """Seconds until all batches are answered, with at most `group` batches per commit."""
+    writing.MAX_IN_GROUP = group
     with TemporaryDirectory(dir=directory) as folder, ThreadPoolExecutor(THREADS) as pool:
         store = SqliteStore(Path(folder) / "counts.db")
         store.register([survey])
-        with closing(Writer(store, lambda: TODAY, Metrics([survey]))) as writer:
+        metrics = Metrics([survey])
+        with closing(Writer(store, Housekeeping(store, lambda: TODAY, metrics), metrics)) as writer:
             begin = perf_counter()
             list(pool.map(writer.add, admissions))
             return perf_counter() - begin
 
 
-def through_http(bodies: Sequence[bytes], directory: str) -> float:
-    """Seconds until all batches are answered by a process of its own."""
+def time_http(bodies: Sequence[bytes], directory: str) -> float:
+    """Seconds until a separate `serve` process has answered all batches."""
     with TemporaryDirectory(dir=directory) as folder:
         file = Path(folder) / "survey.toml"
         file.write_text(survey_text())
@@ -91,12 +96,12 @@ def through_http(bodies: Sequence[bytes], directory: str) -> float:
             assert server.stderr is not None
             port = int(server.stderr.readline().rpartition(":")[2])
             try:
-                return _posted(bodies, port)
+                return _time_posts(bodies, port)
             finally:
                 server.terminate()
 
 
-def _posted(bodies: Sequence[bytes], port: int) -> float:
+def _time_posts(bodies: Sequence[bytes], port: int) -> float:
     def post(part: Sequence[bytes]) -> None:
         with closing(HTTPConnection("127.0.0.1", port)) as connection:
             for body in part:
@@ -113,25 +118,27 @@ def _posted(bodies: Sequence[bytes], port: int) -> float:
 
 
 def main() -> None:
-    directory = sys.argv[1] if len(sys.argv) > 1 else "."
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("directory", nargs="?", default=".", metavar="DIRECTORY")
+    directory = parser.parse_args().directory
     survey, source = Survey.parse(survey_text()), Random(1)
     print(f"writer, {THREADS} threads, synchronous=FULL: batches/s and reports/s")
-    print(f"{'reports in a batch':>18} {'shared':>9} {'reports':>9} {'alone':>9} {'reports':>9} {'ratio':>6}")
+    print(f"{'reports per batch':>18} {'shared':>9} {'reports':>9} {'alone':>9} {'reports':>9} {'ratio':>6}")
     for size in SIZES:
-        admissions = [admit(batch, [survey], TODAY) for batch in made(survey, size, source)]
+        admissions = [admit(batch, [survey], TODAY) for batch in random_batches(survey, size, source)]
         times: dict[int, list[float]] = {1_000: [], 1: []}
         for _ in range(ROUNDS):
             for group, taken in times.items():
-                taken.append(through_writer(survey, admissions, directory, group))
+                taken.append(time_writer(survey, admissions, directory, group))
         shared, alone = (BATCHES / median(taken) for taken in times.values())
         print(
             f"{size:18,} {shared:9,.0f} {shared * size:9,.0f} {alone:9,.0f} {alone * size:9,.0f} {shared / alone:6.1f}"
         )
     print(f"\nHTTP, {THREADS} connections to one process")
-    print(f"{'reports in a batch':>18} {'requests/s':>10} {'reports/s':>10}")
+    print(f"{'reports per batch':>18} {'requests/s':>10} {'reports/s':>10}")
     for size in SIZES:
-        bodies = [[batch.encode() for batch in made(survey, size, source)] for _ in range(ROUNDS)]
-        rate = BATCHES / median(through_http(round, directory) for round in bodies)
+        bodies = [[batch.encode() for batch in random_batches(survey, size, source)] for _ in range(ROUNDS)]
+        rate = BATCHES / median(time_http(round, directory) for round in bodies)
         print(f"{size:18,} {rate:10,.0f} {rate * size:10,.0f}")
 
 

@@ -1,10 +1,11 @@
-"""How long it takes to count the supporting reports of every value, beside the mechanism's own `supports`.
+"""How long the aggregator takes to compute support counts, compared with the mechanism's own `supports`.
 
-Run: python benchmarks/decode.py. Tallies of 10^6 reports with uniform symbols: as many different ones as can come.
+Each tally has 10^6 reports with uniformly random symbols, so that as many different symbols as possible occur.
 """
 
 from __future__ import annotations
 
+import argparse
 import platform
 import time
 import tracemalloc
@@ -22,11 +23,11 @@ from hushtally.client_sdk.mechanisms import Mechanism, choose
 REPORTS = 10**6
 TARGETS = {(64, 0): 0.002, (1024, 0): 0.080, (16_384, 0): 0.060, (16_384, 4): 2.0}  # (domain, from epsilon): seconds
 CELLS = [(domain, epsilon) for domain in (16, 64, 1024, 16_384) for epsilon in (0.25, 0.5, 1.0, 2.0, 4.0, 6.0)]
-CALLS = 20_000  # of `supports`: the slow path is timed on so many and scaled to all
+CALLS = 20_000  # of `supports`: the slow path is timed on this many calls and scaled up
 
 
 def fastest(call: Callable[[], object], times: int = 5) -> float:
-    """Seconds of the fastest of so many calls."""
+    """Seconds of the fastest of several calls."""
     found = []
     for _ in range(times):
         begin = time.perf_counter()
@@ -36,7 +37,7 @@ def fastest(call: Callable[[], object], times: int = 5) -> float:
 
 
 def peak_bytes(call: Callable[[], object]) -> int:
-    """The most memory that a call holds at once."""
+    """The peak memory of a call in bytes."""
     tracemalloc.start()
     call()
     peak = tracemalloc.get_traced_memory()[1]
@@ -45,21 +46,22 @@ def peak_bytes(call: Callable[[], object]) -> int:
 
 
 def slow_seconds(mechanism: Mechanism, tally: Tally) -> float:
-    """What `supports` would take for every symbol that came and every value."""
+    """Estimated seconds to call `supports` for every symbol of the tally and every value."""
     symbols = tally.symbols[:: max(tally.symbols.size * mechanism.domain // CALLS, 1)].tolist()
     values = range(0, mechanism.domain, max(len(symbols) * mechanism.domain // CALLS, 1))
     took = fastest(lambda: [mechanism.supports(symbol, value) for symbol in symbols for value in values], 1)
     return took / (len(symbols) * len(values)) * tally.symbols.size * mechanism.domain
 
 
-def target(domain: int, epsilon: float) -> float | None:
-    """The seconds allowed, where a target is set."""
+def target_seconds(domain: int, epsilon: float) -> float | None:
+    """The target in seconds; None if there is no target."""
     if epsilon > 4:
         return None
     return TARGETS.get((domain, 4 if domain > 1024 and epsilon > 2 else 0))
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     rng = np.random.default_rng(1)
     table = Table(
         title=f"decoding a tally of {REPORTS:,} reports; Python {platform.python_version()}, numpy {np.__version__}"
@@ -82,7 +84,7 @@ def main() -> None:
         tally = Tally.of(rng.integers(0, mechanism.symbols, REPORTS))
         took = fastest(partial(support_counts, mechanism, tally))
         slow = slow_seconds(mechanism, tally)
-        allowed = target(domain, epsilon)
+        allowed = target_seconds(domain, epsilon)
         table.add_row(
             f"{domain:,}",
             f"{epsilon:g}",

@@ -1,12 +1,12 @@
-"""What the SDK costs an app: `record` beside a bare INSERT, and a `tick` that finds nothing to do.
+"""What the SDK costs an app: `record` compared with a plain INSERT, and a `tick` that has nothing to do.
 
-    python benchmarks/device.py [folder]     the folder is where the state file is put (default: a temporary one)
-
-Medians, side by side in one run: the bare statements use a file of the same settings in the same folder.
+The state file is created in FOLDER (default: a temporary folder). All figures are medians of one run. The plain
+statements use a file with the same settings in the same folder.
 """
 
 from __future__ import annotations
 
+import argparse
 import sqlite3
 import statistics
 import sys
@@ -35,8 +35,8 @@ def median(action: Callable[[], object], rounds: int = ROUNDS) -> float:
     return statistics.median(times)
 
 
-def bare(folder: Path) -> tuple[float, float]:
-    """An INSERT alone, and with its COMMIT."""
+def time_statements(folder: Path) -> tuple[float, float]:
+    """Seconds of an INSERT, and of an INSERT with its COMMIT."""
     connection = sqlite3.connect(folder / "bare.db", isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
@@ -57,9 +57,9 @@ def bare(folder: Path) -> tuple[float, float]:
     return alone, median(insert_and_commit)
 
 
-def client(folder: Path, name: str, durable: bool) -> Client:
-    """A client with consent whose answer of this epoch is given and sent."""
-    made = Client(
+def open_client(folder: Path, name: str, durable: bool) -> Client:
+    """A client with consent that has already answered in this epoch."""
+    opened = Client(
         Survey.parse(example(utc_today())),
         collector="https://tally.example",
         state=folder / name,
@@ -67,19 +67,19 @@ def client(folder: Path, name: str, durable: bool) -> Client:
         durable=durable,
         transport=Recorder(),
     )
-    made.grant_consent()
-    made.tick()
-    return made
+    opened.grant_consent()
+    opened.tick()
+    return opened
 
 
 def measure(folder: Path) -> bool:
-    """Prints the figures; whether all of them are within their targets."""
-    insert, commit = bare(folder)
-    batched, durable = client(folder, "batched.db", False), client(folder, "durable.db", True)
+    """Prints the figures; returns whether all of them meet their targets."""
+    insert, commit = time_statements(folder)
+    batched, durable = open_client(folder, "batched.db", False), open_client(folder, "durable.db", True)
     record = median(lambda: batched.record("purchase", amount=24.90, category="books"))
     durably = median(lambda: durable.record("purchase", amount=24.90, category="books"))
     batched.close()
-    idle = client(folder, "batched.db", False)
+    idle = open_client(folder, "batched.db", False)
     tick = median(idle.tick)
     print(f"INSERT                    {insert * 1e6:8.1f} us")
     print(f"record                    {record * 1e6:8.1f} us   {record / insert:5.2f} times an INSERT")
@@ -90,5 +90,7 @@ def measure(folder: Path) -> bool:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as place:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", metavar="FOLDER")
+    with tempfile.TemporaryDirectory(dir=parser.parse_args().folder) as place:
         sys.exit(0 if measure(Path(place)) else "a target was missed")

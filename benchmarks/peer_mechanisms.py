@@ -1,9 +1,11 @@
-"""The mechanisms side by side: ours, those of pure-ldp and those of multi-freq-ldpy, all with raw estimates.
+"""The mechanisms of hushtally, pure-ldp and multi-freq-ldpy behind one interface, all with raw estimates.
 
-Peers are called as they are shipped. pure-ldp gives raw estimates; multi-freq-ldpy clips them and scales them to sum
-to 1, which is left out here by replacing that one function of it, its `MI`, by the same formula without that step.
-Its SHE clips by itself, so that its sum is taken here. Not here: sketches and Bloom filters (CMS, HCMS, count sketch,
-RAPPORServer), which randomize bits as SUE does and add collisions, and ADP, which is the better of GRR and OUE.
+The peers run as they are shipped. pure-ldp returns raw estimates. multi-freq-ldpy clips its estimates and scales them
+to sum to 1; the benchmark replaces its function `MI` by the same formula without this step. Its SHE clips inside the
+aggregator, so the benchmark computes that sum itself.
+
+Left out: sketches and Bloom filters (CMS, HCMS, count sketch, RAPPORServer), which randomize bits as SUE does and add
+collisions; and ADP, which is the better one of GRR and OUE.
 """
 
 from __future__ import annotations
@@ -25,16 +27,16 @@ from hushtally.client_sdk.mechanisms.channel import Channel
 from hushtally.client_sdk.randomness import Randomness, SystemRandomness
 
 PEERS = {"pure-ldp": "pure_ldp", "multi-freq-ldpy": "multi_freq_ldpy"}
-MANY = 100_000  # reports that the fixed cost of one estimation is spread over
+MANY = 100_000  # reports over which the fixed cost of one estimation is spread
 HASHING = ("BLH", "OLH")
-HEURISTIC = "FLH"  # a fixed pool of hash functions: fast, and biased by it
-POOL = 1000  # of them, as in pure-ldp's own experiments
+HEURISTIC = "FLH"  # uses a fixed pool of hash functions, which makes it fast and biased
+POOL = 1000  # hash functions, as in pure-ldp's own experiments
 
 Array = Any
 
 
 class Seeded(Randomness):
-    """Reproducible, for measuring only; timed is the system's source."""
+    """Reproducible randomness for the error figures; the timings use the system's randomness."""
 
     def __init__(self, seed: int) -> None:
         self._word = Random(seed).getrandbits
@@ -44,7 +46,7 @@ class Seeded(Randomness):
 
 
 class Contestant(ABC):
-    """One mechanism of one package, for d values and an epsilon. Values count from 0."""
+    """One mechanism of one package, for d values and one epsilon. The first value is 0."""
 
     package: str
     name: str
@@ -52,19 +54,19 @@ class Contestant(ABC):
 
     @abstractmethod
     def privatise(self, value: int) -> Any:
-        """A report on `value`."""
+        """A randomized report for `value`."""
 
     @abstractmethod
     def shares(self, reports: Sequence[Any]) -> Array:
         """The raw estimates of all d shares."""
 
     def exact(self, truth: Array, n: int) -> float | None:
-        """n times the mean squared error to expect when n respondents' shares are `truth`."""
+        """n times the expected mean squared error if `truth` are the shares of n respondents."""
         channel = self.channel()
         return float(channel.respondents_variance(1 / self.d, 1)) if channel else None
 
     def channel(self) -> Channel | None:
-        """p and q as shipped, if the mechanism has no more to it."""
+        """p and q as shipped, if these two numbers describe the mechanism."""
         return None
 
     def client_seconds(self, values: Sequence[int]) -> float:
@@ -75,7 +77,7 @@ class Contestant(ABC):
         return (perf_counter() - begin) / len(values)
 
     def server_seconds(self, reports: Sequence[Any]) -> float:
-        """Seconds per report on the server, for MANY of them."""
+        """Seconds per report on the server, for MANY reports."""
         begin = perf_counter()
         self.shares(reports)
         return (perf_counter() - begin) / len(reports)
@@ -140,14 +142,14 @@ class PureLdp(Contestant):
 
 
 class SummationHistogram(PureLdp):
-    """Laplace noise of scale 2 / epsilon on every count, whatever the value."""
+    """Adds Laplace noise of scale 2 / epsilon to every count."""
 
     def exact(self, truth: Array, n: int) -> float:
         return 8 / float(self.server.epsilon) ** 2
 
 
 class HadamardMechanism(PureLdp):
-    """t random Hadamard coefficients of the value, all t true or another pattern of t signs."""
+    """Sends t random Hadamard coefficients of the value: the true signs, or another pattern of t signs."""
 
     def exact(self, truth: Array, n: int) -> float:
         t, gain = self.server.t, 2 * self.server.p - 1
@@ -157,7 +159,7 @@ class HadamardMechanism(PureLdp):
 
 
 class HadamardResponse(PureLdp):
-    """Above epsilon 1 in blocks: the estimate's noise depends on how many hold a value of the same block."""
+    """Uses blocks above epsilon 1; the noise of an estimate then depends on the shares of the same block."""
 
     def exact(self, truth: Array, n: int) -> float | None:
         if self.server.epsilon <= 1:
@@ -166,13 +168,15 @@ class HadamardResponse(PureLdp):
         e, total = hr.exp, 2 * hr.part - 1 + hr.exp
         block = hr.permute // (hr.partsz - 1)
         same = block[:, None] == block[None, :]
-        seen = np.where(same, (e + 1) / total, 2 / total)  # [value, truth]: the report is in the value's block
+        seen = np.where(
+            same, (e + 1) / total, 2 / total
+        )  # [value, truth]: chance that the report is in the value's block
         variance = seen - np.diag(np.full(self.d, ((e - 1) / total) ** 2))
         return float((variance @ truth).mean() * (total / (e - 1)) ** 2)
 
 
 class FastHashing(PureLdp):
-    """OLH with a pool of POOL hash functions that all share: what they collide in stays in the estimate."""
+    """OLH with a shared pool of POOL hash functions: their collisions bias the estimate."""
 
     def exact(self, truth: Array, n: int) -> float:
         p, g, hashes = self.server.p, self.server.g, self.server.hash_matrix.astype(int)
@@ -184,7 +188,7 @@ class FastHashing(PureLdp):
         return float(((support * (1 - support)) @ truth / gain**2 + n * bias**2).mean())
 
     def _count(self, reports: Sequence[Any]) -> None:
-        self.server.hash_counts[:] = 0  # its own reset forgets them
+        self.server.hash_counts[:] = 0  # its own reset does not clear these counts
         super()._count(reports)
 
     def server_seconds(self, reports: Sequence[Any]) -> float:
@@ -222,7 +226,7 @@ class MultiFreq(Contestant):
 
 
 class MultiFreqSum(MultiFreq):
-    """Its SHE: 8 / epsilon^2, and the sum taken here."""
+    """SHE of multi-freq-ldpy: the variance is 8 / epsilon^2, and the benchmark computes the sum."""
 
     def __init__(self, name: str, d: int, epsilon: float, module: Any, client: Callable[[int], Any]) -> None:
         super().__init__(name, d, module, client, lambda reports: sum(reports) / len(reports))
@@ -233,7 +237,7 @@ class MultiFreqSum(MultiFreq):
 
 
 def contestants(epsilon: float, d: int, seed: int) -> Iterator[Contestant]:
-    """Ours, then every mechanism of the peers."""
+    """hushtally first, then every mechanism of the peers."""
     seed_everything(seed)
     yield Ours(epsilon, d, seed)
     yield from _pure_ldp(epsilon, d)
@@ -241,30 +245,31 @@ def contestants(epsilon: float, d: int, seed: int) -> Iterator[Contestant]:
 
 
 def _pure_ldp(epsilon: float, d: int) -> Iterator[Contestant]:
-    fo = import_module("pure_ldp.frequency_oracles")
+    oracles = import_module("pure_ldp.frequency_oracles")
 
     def pure(name: str, client: Any, server: Any, q: float | None = None) -> PureLdp:
         return PureLdp(name, d, client, server, Channel(float(server.p), float(server.q if q is None else q)))
 
-    yield pure("GRR", fo.DEClient(epsilon, d), fo.DEServer(epsilon, d))
+    yield pure("GRR", oracles.DEClient(epsilon, d), oracles.DEServer(epsilon, d))
     for name, oue in (("SUE", False), ("OUE", True)):
-        yield pure(name, fo.UEClient(epsilon, d, use_oue=oue), fo.UEServer(epsilon, d, use_oue=oue))
-    yield SummationHistogram("SHE", d, fo.HEClient(epsilon, d), fo.HEServer(epsilon, d), None)
-    yield pure("THE", fo.HEClient(epsilon, d), fo.HEServer(epsilon, d, use_the=True))
+        yield pure(name, oracles.UEClient(epsilon, d, use_oue=oue), oracles.UEServer(epsilon, d, use_oue=oue))
+    yield SummationHistogram("SHE", d, oracles.HEClient(epsilon, d), oracles.HEServer(epsilon, d), None)
+    yield pure("THE", oracles.HEClient(epsilon, d), oracles.HEServer(epsilon, d, use_the=True))
     for name, olh in zip(HASHING, (False, True), strict=True):
-        server = fo.LHServer(epsilon, d, use_olh=olh)
-        client = fo.LHClient(epsilon, d, use_olh=olh)
+        server = oracles.LHServer(epsilon, d, use_olh=olh)
+        client = oracles.LHClient(epsilon, d, use_olh=olh)
         yield pure(name, client, server, 1 / server.g)
-    server = fo.HadamardResponseServer(epsilon, d)
-    client = fo.HadamardResponseClient(epsilon, d, server.get_hash_funcs())
+    server = oracles.HadamardResponseServer(epsilon, d)
+    client = oracles.HadamardResponseClient(epsilon, d, server.get_hash_funcs())
     e = np.exp(epsilon)
     yield HadamardResponse("HR", d, client, server, Channel(e / (e + 1), 0.5))
-    client, server = (one(epsilon, d, 1, use_optimal_t=True) for one in (fo.HadamardMechClient, fo.HadamardMechServer))
+    client = oracles.HadamardMechClient(epsilon, d, 1, use_optimal_t=True)
+    server = oracles.HadamardMechServer(epsilon, d, 1, use_optimal_t=True)
     yield HadamardMechanism("HM", d, client, server, None)
-    if epsilon == 1:  # building its pool is slow, so at one epsilon only
+    if epsilon == 1:  # its pool is slow to build, so it runs at one epsilon only
         begin = perf_counter()
-        server = fo.FastLHServer(epsilon, d, POOL, use_olh=True)
-        heuristic = FastHashing(HEURISTIC, d, fo.FastLHClient(epsilon, d, POOL, use_olh=True), server, None)
+        server = oracles.FastLHServer(epsilon, d, POOL, use_olh=True)
+        heuristic = FastHashing(HEURISTIC, d, oracles.FastLHClient(epsilon, d, POOL, use_olh=True), server, None)
         heuristic.build_seconds = perf_counter() - begin
         yield heuristic
 
@@ -297,16 +302,16 @@ def _multi_freq(epsilon: float, d: int) -> Iterator[Contestant]:
 
 
 def seed_everything(seed: int) -> None:
-    """The peers draw from three global generators: Python's, numpy's, and numba's own, which is of numpy's kind."""
+    """Seeds the three global generators that the peers use: those of Python, of numpy, and of numba."""
     random.seed(seed)
     np.random.seed(seed)
     import_module("numba").njit(lambda number: np.random.seed(number))(seed + 1_000_000)
 
 
-def betrayed(contestant: Contestant, values: Sequence[int], reports: Sequence[Any]) -> float | None:
-    """Of the reports of a set that holds the true value, how many name it first; None if no sets are sent.
+def true_value_first(contestant: Contestant, values: Sequence[int], reports: Sequence[Any]) -> float | None:
+    """The share of the reports containing the true value that list it first; None if reports are not sets.
 
-    It should be one in so many as the set has values. A report that always names it first keeps no epsilon.
+    The share should be 1 / (size of the set). A report that always lists the true value first keeps no epsilon.
     """
     if contestant.name != "SS" or len(reports[0]) < 2:
         return None

@@ -1,10 +1,13 @@
-"""RAPPOR as its authors configured it, decoded by our regression and by a rendering of the original's decoder.
+"""RAPPOR with its authors' parameters, decoded by our regression and by a port of the original decoder.
 
-k = 32, h = 1, m = 64, f = .5, p = .25, q = .75; 100 candidates with Zipf shares, all of them held by somebody. Both
-decode the same reports. Ours: aggregator/regression.py. The original (google/rappor, analysis/R/decode.R, written anew
-here): fit shares >= 0 that sum to at most 1 and set no bit more often than 3 standard errors above what was seen, five
-times, four of them with noise added to the rates; estimate, the mean of the five; standard error, their standard
-deviation; detected, an estimate above twice that; interval, 1.96 of them to both sides.
+Parameters: k = 32, h = 1, m = 64, f = .5, p = .25, q = .75; 100 candidates with Zipf shares, none of them zero. Both
+decoders get the same reports. Ours is aggregator/regression.py.
+
+The original (google/rappor, analysis/R/decode.R, ported here) fits shares under three conditions: each is >= 0, their
+sum is at most 1, and no bit is set more often than 3 standard errors above its observed rate. It fits five times, four
+times with noise added to the rates. The estimate is the mean of the five fits, the standard error is their standard
+deviation. A value is detected if its estimate exceeds two standard errors. The interval extends 1.96 standard errors to
+both sides.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ MECHANISM = Rappor(100, 32, 1, 64, Fraction(1, 2), Fraction(1, 4), Fraction(3, 4
 TRUTH = 1 / np.arange(1, 101)
 TRUTH /= TRUTH.sum()
 FITS = 5
-# reports: (surveys decoded by us, of them by the original, which is slower)
+# reports: (surveys that we decode, surveys that the slower original also decodes)
 SURVEYS = {100_000: (400, 80), 1_000_000: (120, 40)}
 QUICK = {20_000: (3, 1)}
 
@@ -43,26 +46,26 @@ def surveys(quick: bool) -> int:
 
 def _measure(n: int, surveys: int, by_original: int, seed: int, done: Callable[[], None]) -> dict[str, Any]:
     rng = np.random.default_rng([seed, n])
-    kinds: dict[str, list[tuple[Array, Array]]] = {}  # of every survey: which were looked at, which intervals hold
+    kinds: dict[str, list[tuple[Array, Array]]] = {}  # per survey: selected values, intervals that contain the truth
     for number in range(surveys):
         symbols = _symbols(n, rng)
-        for kind, looked_at, held in _ours(regress(MECHANISM, Tally.of(symbols))):
-            kinds.setdefault(kind, []).append((looked_at, held))
+        for kind, selected, covered in _ours(regress(MECHANISM, Tally.of(symbols))):
+            kinds.setdefault(kind, []).append((selected, covered))
         if number < by_original:
             estimate, error = original(symbols, rng)
-            held = np.abs(estimate - TRUTH) <= 1.96 * error
-            kinds.setdefault("original_detected", []).append((estimate > 1e-6 + 2 * error, held))
+            covered = np.abs(estimate - TRUTH) <= 1.96 * error
+            kinds.setdefault("original_detected", []).append((estimate > 1e-6 + 2 * error, covered))
         done()
     return {"reports": n, **{kind: _summary(found) for kind, found in kinds.items()}}
 
 
 def _ours(found: Regression) -> list[tuple[str, Array, Array]]:
-    def holds(interval: tuple[Array, Array]) -> Array:
+    def contains(interval: tuple[Array, Array]) -> Array:
         low, high = interval
         return (low <= TRUTH) & (high >= TRUTH)
 
-    chosen, published = found.detected(0.95), holds(found.interval(0.95))
-    unaware = holds(normal_interval(found.shares, found.standard_error, 0.95))
+    chosen, published = found.detected(0.95), contains(found.interval(0.95))
+    unaware = contains(normal_interval(found.shares, found.standard_error, 0.95))
     return [
         ("all", np.ones(TRUTH.shape, dtype=bool), published),
         ("detected", chosen, published),
@@ -72,16 +75,16 @@ def _ours(found: Regression) -> list[tuple[str, Array, Array]]:
 
 
 def _summary(found: list[tuple[Array, Array]]) -> dict[str, Any]:
-    """Coverage, its standard error over whole surveys (a ratio of sums), and how many were looked at."""
-    looked_at = np.array([chosen.sum() for chosen, _ in found])
-    held = np.array([(chosen & holds).sum() for chosen, holds in found])
-    coverage = held.sum() / looked_at.sum()
-    spread = (held - coverage * looked_at).std(ddof=1) if len(found) > 1 else float("nan")
+    """Coverage, its standard error over whole surveys (a ratio of sums), and how many values were selected."""
+    selected = np.array([chosen.sum() for chosen, _ in found])
+    covered = np.array([(chosen & contained).sum() for chosen, contained in found])
+    coverage = covered.sum() / selected.sum()
+    spread = (covered - coverage * selected).std(ddof=1) if len(found) > 1 else float("nan")
     return {
         "surveys": len(found),
-        "values": float(looked_at.mean()),
+        "values": float(selected.mean()),
         "coverage": float(coverage),
-        "coverage_standard_error": float(spread / np.sqrt(len(found)) / looked_at.mean()) if len(found) > 1 else None,
+        "coverage_standard_error": float(spread / np.sqrt(len(found)) / selected.mean()) if len(found) > 1 else None,
     }
 
 
@@ -90,7 +93,7 @@ SET = np.vstack([(BITS[group] >> np.arange(32)[:, None] & 1).astype(float) for g
 
 
 def _symbols(n: int, rng: np.random.Generator) -> Array:
-    """n reports: with f = .5, p = .25, q = .75 both stages together flip each bit with exactly 3/8 = 1/2 (1 - 1/4)."""
+    """n reports. With f = .5, p = .25, q = .75 both stages together flip a bit with probability 3/8 = 1/2 (1 - 1/4)."""
     assert (MECHANISM.exact_channel.p, MECHANISM.exact_channel.q) == (Fraction(5, 8), Fraction(3, 8))
     values, groups = rng.choice(100, n, p=TRUTH), rng.integers(0, 64, n)
     a, b, c = rng.integers(0, 2**32, (3, n), dtype=np.uint32)
@@ -98,7 +101,7 @@ def _symbols(n: int, rng: np.random.Generator) -> Array:
 
 
 def original(symbols: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """The original's estimates and standard errors."""
+    """Estimates and standard errors of the original decoder."""
     p, q = float(MECHANISM.channel.p), float(MECHANISM.channel.q)
     groups = symbols >> 32
     n = np.bincount(groups, minlength=64)[:, None]

@@ -1,4 +1,4 @@
-"""What the comparison found: targets, the README's block and the picture, all from the results file alone."""
+"""The results of the comparison as targets, as the block of the README, and as a picture; all from the results file."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from hushtally.client_sdk.mechanisms import optimal_mean_variance
 
-WITHIN = 1.025  # of the variance of their best mechanism
-FASTER = 500  # times, per report, than their best hashing server
-DETECTED = {100_000: 23, 1_000_000: 54}  # values, by the original
+WITHIN = 1.025  # times the variance of the best peer
+FASTER = 500  # times faster per report than the best hashing server of the peers
+DETECTED = {100_000: 23, 1_000_000: 54}  # reports: values that the original detects
 BEGIN, END = "<!-- written by peers.py: begin -->", "<!-- written by peers.py: end -->"
 POPULATIONS = ("zipf", "uniform")
 
@@ -20,31 +20,31 @@ Row = dict[str, Any]
 
 
 def keeps_epsilon(row: Row) -> bool:
-    """Whether the shipped client hides the true value: not if each report that contains it names it first."""
+    """Whether the shipped client hides the true value; False if each report that contains it lists it first."""
     return row["named_first"] is None or row["named_first"] < 1
 
 
 def cells(results: Results) -> Iterator[tuple[int, float, Row, list[Row]]]:
-    """d, epsilon, our row, the rows of the peers."""
+    """For each cell: d, epsilon, the row of hushtally, the rows of the peers."""
     for d, epsilon in dict.fromkeys((row["d"], row["epsilon"]) for row in results["rows"]):
         rows = [row for row in results["rows"] if (row["d"], row["epsilon"]) == (d, epsilon)]
         yield d, epsilon, rows[0], rows[1:]
 
 
 def best(rows: list[Row], population: str = "zipf") -> Row:
-    """The least variance; one whose error depends on n (FLH) does not compete."""
+    """The row with the smallest variance; FLH is left out, because its error depends on n."""
     return min((row for row in rows if row["mechanism"] != "FLH"), key=lambda row: row["exact"][population])
 
 
 def targets(results: Results) -> list[dict[str, Any]]:
-    """What was required, what was found, and whether it is met."""
+    """Each target with its requirement, the result, and whether the result meets it."""
     found = [_within(results), *_below(results), _error(results), _as_computed(results)]
     found += [_server(results, heuristic) for heuristic in (False, True)]
     return [*found, *(one for record in results["rappor"] for one in _rappor(record))]
 
 
 def _target(what: str, required: str, found: str, met: bool | None) -> dict[str, Any]:
-    """met: None where nothing was required and the figure only completes the picture."""
+    """met: None if there is no requirement."""
     return {"what": what, "required": required, "found": found, "met": None if met is None else bool(met)}
 
 
@@ -64,17 +64,19 @@ def _ratios(results: Results, sound: bool) -> list[float]:
 def _within(results: Results) -> dict[str, Any]:
     ratios = _ratios(results, sound=False)
     found = f"{min(ratios):.3f} to {max(ratios):.4f} in {len(ratios)} cells"
-    return _target("exact variance over their best", f"<= {WITHIN} in every cell", found, max(ratios) <= WITHIN)
+    return _target(
+        "exact variance / variance of the best peer", f"<= {WITHIN} in every cell", found, max(ratios) <= WITHIN
+    )
 
 
 def _below(results: Results) -> Iterator[dict[str, Any]]:
-    """Equal within 1e-9 is not below: the integers that we sample make our epsilon a little smaller."""
-    for sound, who in ((True, "whose client keeps its epsilon"), (False, "of all, whatever they reveal")):
+    """A difference below 1e-9 counts as equal: hushtally samples integers, so its epsilon is slightly smaller."""
+    for sound, who in ((True, "best peer that keeps its epsilon"), (False, "best peer of all")):
         ratios = _ratios(results, sound)
         below, equal = sum(r < 1 - 1e-9 for r in ratios), sum(abs(r - 1) <= 1e-9 for r in ratios)
-        found = f"below in {below}, equal in {equal} of {len(ratios)}"
-        required, met = ("most cells", below > len(ratios) / 2) if sound else ("", None)
-        yield _target(f"exact variance below their best {who}", required, found, met)
+        found = f"smaller in {below}, equal in {equal} of {len(ratios)} cells"
+        required, met = ("smaller in most cells", below > len(ratios) / 2) if sound else ("", None)
+        yield _target(f"exact variance compared with the {who}", required, found, met)
 
 
 def _error(results: Results) -> dict[str, Any]:
@@ -85,12 +87,12 @@ def _error(results: Results) -> dict[str, Any]:
             gap = ours["measured"][population] - WITHIN * other["measured"][population]
             errors = ours["standard_error"][population], WITHIN * other["standard_error"][population]
             worst = max(worst, gap / math.hypot(*errors))
-    required = f"at most 3 joint standard errors above {WITHIN} times theirs"
-    return _target("measured error against their best", required, f"at most {worst:+.2f}", worst <= 3)
+    required = f"at most 3 joint standard errors above {WITHIN} times the best peer"
+    return _target("measured error compared with the best peer", required, f"at most {worst:+.2f}", worst <= 3)
 
 
 def scores(results: Results) -> list[float]:
-    """How many standard errors the measured error is from the exact one, every mechanism and population."""
+    """Measured minus exact error in standard errors, for every mechanism and population."""
     return [
         (row["measured"][population] - row["exact"][population]) / row["standard_error"][population]
         for row in results["rows"]
@@ -101,12 +103,12 @@ def scores(results: Results) -> list[float]:
 def _as_computed(results: Results) -> dict[str, Any]:
     ours = [abs(z) for row in results["rows"] if row["package"] == "hushtally" for z in scores({"rows": [row]})]
     beyond = sum(abs(z) > 3 for z in scores(results))
-    found = f"ours at most {max(ours):.2f}; {beyond} of all {len(scores(results))} beyond 3 (chance: 0.27%)"
-    return _target("measured against exact, standard errors", "ours within 3", found, max(ours) <= 3)
+    found = f"hushtally at most {max(ours):.2f}; {beyond} of all {len(scores(results))} above 3 (by chance: 0.27%)"
+    return _target("measured minus exact error, in standard errors", "hushtally at most 3", found, max(ours) <= 3)
 
 
 def hashing_ratio(results: Results, heuristic: bool) -> float:
-    """How many times more a report costs their best hashing server at the largest d; the least over epsilon."""
+    """Time per report of the best hashing server, divided by ours, at the largest d; the minimum over epsilon."""
     largest = max(row["d"] for row in results["rows"])
     names = ("FLH",) if heuristic else ("BLH", "OLH")
     return min(
@@ -126,9 +128,9 @@ def _server(results: Results, heuristic: bool) -> dict[str, Any]:
             for one in peers
             if one["mechanism"] == "FLH"
         ]
-        found = f"{ratio:,.0f} times; its error at 100,000 reports, bias included, over ours: {', '.join(errors)}"
-        return _target(f"the same against FLH, which shares a pool of hashes, d = {largest}", "", found, None)
-    what = f"server time per report below their best hashing server, d = {largest}"
+        found = f"{ratio:,.0f} times; its error with bias at 100,000 reports / ours: {', '.join(errors)}"
+        return _target(f"the same for FLH, which shares a pool of hash functions, d = {largest}", "", found, None)
+    what = f"server time per report of the best hashing server / ours, d = {largest}"
     return _target(what, f">= {FASTER} times", f"{ratio:,.0f} times", ratio >= FASTER)
 
 
@@ -137,18 +139,24 @@ def _rappor(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
     everything, detected, unaware = record["all"], record["detected"], record["detected_estimate_and_error"]
     label = f"rappor, {n:,} reports:"
     yield _target(
-        f"{label} coverage over all", ".94 to .96", _coverage(everything), 0.94 <= everything["coverage"] <= 0.96
+        f"{label} coverage, all values", ".94 to .96", _coverage(everything), 0.94 <= everything["coverage"] <= 0.96
     )
     found = (
-        f"{_coverage(detected)}; estimate ± 1.96 standard errors: {_coverage(unaware)}; original: {_coverage(original)}"
+        f"{_coverage(detected)}; estimate ± 1.96 standard errors: {_coverage(unaware)}; "
+        f"original decoder: {_coverage(original)}"
     )
-    yield _target(f"{label} coverage of the detected", ">= .93", found, detected["coverage"] >= 0.93)
+    yield _target(f"{label} coverage, detected values", ">= .93", found, detected["coverage"] >= 0.93)
     least = max(DETECTED.get(n, 0), original["values"])
     found = (
-        f"{detected['values']:.1f}; original here: {original['values']:.1f}; "
+        f"{detected['values']:.1f}; original decoder: {original['values']:.1f}; "
         f"ours above 2 standard errors: {record['two_standard_errors']['values']:.1f}"
     )
-    yield _target(f"{label} detected", f">= {DETECTED.get(n, 0)} and the original", found, detected["values"] >= least)
+    yield _target(
+        f"{label} detected values",
+        f">= {DETECTED.get(n, 0)} and >= original decoder",
+        found,
+        detected["values"] >= least,
+    )
 
 
 def _coverage(found: dict[str, Any]) -> str:
@@ -157,17 +165,17 @@ def _coverage(found: dict[str, Any]) -> str:
 
 
 def markdown(results: Results) -> str:
-    """The block of benchmarks/README.md."""
+    """The block of benchmarks/README.md between the markers."""
     machine = results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     lines = [
         BEGIN,
         f"{results['date']}, {machine['cores']} cores ({machine['cpu']}), Python {machine['python']}, {versions}.",
         "",
-        "n × mean squared error, exact, as shipped; lower is better. Server: microseconds per report.",
+        "Exact n × mean squared error, as shipped (lower is better). Server: microseconds per report.",
         "",
-        "| d | epsilon | hushtally | over the optimum | best peer that keeps its epsilon | ours / theirs | best of all "
-        "| ours / theirs | our server | their fastest exact hashing |",
+        "| d | epsilon | hushtally | / optimum | best peer that keeps its epsilon | hushtally / peer "
+        "| best peer of all | hushtally / peer | hushtally server | fastest exact hashing server |",
         "|--:|--:|:--|--:|:--|--:|:--|--:|--:|--:|",
     ]
     for d, epsilon, ours, peers in cells(results):
@@ -180,9 +188,8 @@ def markdown(results: Results) -> str:
             f"| {ours['server_us']:.2f} | {hashing:,.1f} |"
         )
     if not all(keeps_epsilon(row) for row in results["rows"]):
-        lines += ["", "\\* In every report that contains the true value its client names that value first: the report "
-                  "keeps no epsilon."]  # fmt: skip
-    lines += ["", "| what | required | found | met |", "|:--|:--|:--|:--|"]
+        lines += ["", "\\* Every report that contains the true value lists it first, so the report keeps no epsilon."]
+    lines += ["", "| what | required | result | met |", "|:--|:--|:--|:--|"]
     lines += [f"| {one['what']} | {one['required']} | {one['found']} | {verdict(one)} |" for one in targets(results)]
     return "\n".join([*lines, END])
 
@@ -200,13 +207,13 @@ def _ratio(ours: Row, theirs: Row) -> str:
 LEFT, RIGHT, TOP, STEP = 200, 720, 84, 28
 SHAPES = ("circle", "square", "diamond")
 COLOURS = ("#0072B2", "#B35900", "#00694F")
-APART = 7  # marks of one row, so that equal ones can be told
-MOST = 2.75  # of the axis; what lies beyond is written out
+APART = 7  # vertical distance between the marks of one row, so that equal marks stay visible
+MOST = 2.75  # end of the axis; a larger ratio is written as a number
 TICKS = (1, 1.25, 1.5, 1.75, 2, 2.25, 2.5)
 
 
 def picture(results: Results, epsilon: float = 1.0) -> str:
-    """Error over the optimum by mechanism, one mark for every d; an SVG of its own, text included."""
+    """An SVG picture of error / optimum by mechanism, with one mark for each d."""
     rows = _picture_rows(results, epsilon)
     domains = sorted({d for _, points in rows for d in points})
     bottom = TOP + STEP * len(rows)
@@ -214,16 +221,16 @@ def picture(results: Results, epsilon: float = 1.0) -> str:
     def x(ratio: float) -> float:
         return LEFT + (RIGHT - LEFT) * (ratio - 1) / (MOST - 1)
 
-    title = f"Error over the optimum at epsilon {epsilon:g}"
+    title = f"Error relative to the optimum, epsilon {epsilon:g}"
     said = escape("; ".join(f"{name}: " + ", ".join(f"{points[d]:.3g}" for d in points) for name, points in rows))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 {bottom + 62}" role="img" '
         'aria-labelledby="title desc" font-family="system-ui, sans-serif" font-size="13">',
         f'<title id="title">{title}</title>',
-        f'<desc id="desc">Mean squared error over the least possible, {_listed(domains)} values. {said}.</desc>',
+        f'<desc id="desc">Mean squared error / smallest possible error, for {_listed(domains)} values. {said}.</desc>',
         f'<rect width="760" height="{bottom + 62}" fill="#ffffff"/>',
         f'<text x="16" y="28" font-size="16" font-weight="600" fill="#1a1a1a">{title}</text>',
-        '<text x="16" y="48" fill="#595959">Mean squared error of raw estimates; 1 is the least possible.</text>',
+        '<text x="16" y="48" fill="#595959">Mean squared error of raw estimates; 1 is the smallest possible.</text>',
     ]
     for index, d in enumerate(domains):
         at = LEFT + 110 * index
@@ -246,14 +253,14 @@ def picture(results: Results, epsilon: float = 1.0) -> str:
             )
     if any(name.endswith("*") for name, _ in rows):
         parts.append(
-            f'<text x="16" y="{bottom + 46}" fill="#595959">* Its client names the true value first: '
-            "such a report keeps no epsilon.</text>"
+            f'<text x="16" y="{bottom + 46}" fill="#595959">* Its reports list the true value first, '
+            "so they keep no epsilon.</text>"
         )
     return "\n".join([*parts, "</svg>\n"])
 
 
 def _picture_rows(results: Results, epsilon: float) -> list[tuple[str, dict[int, float]]]:
-    """Ours first, then the peers' from the best to the worst; a mechanism that both ship alike is one row."""
+    """hushtally first, then the peers from best to worst; equal results of both peers share a row."""
     ratios: dict[tuple[str, str], dict[int, float]] = {}
     leaking = set()
     for row in results["rows"]:

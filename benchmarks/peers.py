@@ -1,9 +1,9 @@
-"""hushtally beside pure-ldp and multi-freq-ldpy, same populations, one run; and RAPPOR beside its original decoder.
+"""Compares hushtally with pure-ldp and multi-freq-ldpy, and our RAPPOR decoder with the original decoder, in one run.
 
-Run: python benchmarks/peers.py [--quick] [--output DIRECTORY], after pip install -e '.[all,bench]'. Prints a table of
-every mechanism and a list of targets. Without --quick it takes six to ten minutes on two cores, writes peers.json and
-accuracy.svg into DIRECTORY (default: benchmarks/results) and the figures into benchmarks/README.md; with --quick it
-writes only what --output asks for. See benchmarks/README.md for what is measured.
+Run it after `pip install -e '.[all]' --group bench`. It prints a table of all mechanisms and a list of targets. Without
+--quick it takes six to ten minutes on two cores, writes peers.json and accuracy.svg into the output directory (default:
+benchmarks/results), and writes the figures into benchmarks/README.md. With --quick it writes files only if --output is
+given. benchmarks/README.md describes what is measured.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import click
 import numpy as np
 import peer_rappor
 import peer_results
-from peer_mechanisms import MANY, PEERS, Contestant, Ours, betrayed, contestants
+from peer_mechanisms import MANY, PEERS, Contestant, Ours, contestants, true_value_first
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -33,8 +33,8 @@ from hushtally.client_sdk.clock import utc_today
 HERE = Path(__file__).resolve().parent
 SEED = 20_260_700
 EPSILONS = (0.5, 1.0, 2.0, 4.0)
-# d: (respondents, surveys of them). The error times n does not depend on n, so small surveys often tell it fastest:
-# these find it within 2 to 3%; ours, which is fast, is repeated OURS times as often.
+# d: (respondents, surveys). The error times n does not depend on n, so many small surveys measure it fastest. These
+# sizes measure it within 2 to 3%. hushtally is fast, so its surveys are repeated OURS times as often.
 SIZES = {16: (100, 250), 64: (200, 60), 1024: (1000, 4)}
 OURS = 5
 QUICK_EPSILONS = (1.0,)
@@ -45,7 +45,7 @@ Array = Any
 
 
 def population(kind: str, d: int, n: int) -> list[int]:
-    """n values, with shares as close to Zipf's (1 / rank) or to equal ones as whole respondents can be."""
+    """n values whose shares are as close to Zipf shares (1 / rank) or to equal shares as whole respondents allow."""
     shares = 1 / np.arange(1, d + 1) if kind == "zipf" else np.ones(d)
     wanted = shares / shares.sum() * n
     counts = np.floor(wanted).astype(int)
@@ -54,22 +54,22 @@ def population(kind: str, d: int, n: int) -> list[int]:
 
 
 def measured(one: Contestant, kind: str, n: int, surveys: int) -> tuple[dict[str, float], list[int], list[Any]]:
-    """Exact and measured n x mean squared error with its standard error; and the values and reports of all surveys."""
+    """Exact and measured n x mean squared error with its standard error; the values and the reports of all surveys."""
     values = population(kind, one.d, n)
     truth = np.bincount(values, minlength=one.d) / n
     reports = [[one.privatise(value) for value in values] for _ in range(surveys)]
     squares = n * np.array([(one.shares(survey) - truth) ** 2 for survey in reports])
-    # The squared errors of a survey's values hardly depend on each other.
+    # The squared errors of the values of one survey are almost independent.
     error = squares.std(ddof=1) / np.sqrt(squares.size)
     figures = {"exact": one.exact(truth, n), "measured": float(squares.mean()), "standard_error": float(error)}
     return figures, values * surveys, [report for survey in reports for report in survey]
 
 
 def row(one: Contestant, epsilon: float, n: int, surveys: int, many: int) -> dict[str, Any]:
-    """All figures of one mechanism in one cell."""
+    """All figures of one mechanism for one number of values and one epsilon."""
     if isinstance(one, Ours):
         surveys *= OURS
-    one.shares([one.privatise(0)])  # whatever is compiled or built at the first use
+    one.shares([one.privatise(0)])  # the first use compiles and builds tables
     found: dict[str, dict[str, float]] = {"exact": {}, "measured": {}, "standard_error": {}}
     for kind in peer_results.POPULATIONS:
         figures, values, reports = measured(one, kind, n, surveys)
@@ -77,7 +77,7 @@ def row(one: Contestant, epsilon: float, n: int, surveys: int, many: int) -> dic
             found[name][kind] = figure
         if kind == "zipf":
             truth = np.bincount(values, minlength=one.d) / len(values)
-            named_first = betrayed(one, values, reports)
+            named_first = true_value_first(one, values, reports)
             times = _times(one, values, reports, n, many)
     return {
         "d": one.d,
@@ -92,7 +92,7 @@ def row(one: Contestant, epsilon: float, n: int, surveys: int, many: int) -> dic
 
 
 def _times(one: Contestant, values: list[int], reports: list[Any], n: int, many: int) -> dict[str, float]:
-    """Microseconds per report. Ours for `many` reports; slow servers, whose cost is the same for each, for fewer."""
+    """Microseconds per report: of hushtally for `many` reports, of slower servers for fewer reports."""
     if isinstance(one, Ours):
         reports = [one.privatise(value) for value in (values * (many // len(values) + 1))[:many]]
         server = min(one.server_seconds(reports) for _ in range(3))
@@ -115,7 +115,7 @@ def run(quick: bool) -> dict[str, Any]:
     """The results, with a progress bar on stderr."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "estimations may be highly inaccurate", "high privacy has been detected"
+        warnings.simplefilter("ignore")  # the peers warn about high privacy
         todo = list(cells(quick))
         at_mechanisms = bar.add_task("mechanisms", total=len(todo))
         at_rappor = bar.add_task("rappor", total=peer_rappor.surveys(quick))
@@ -139,7 +139,7 @@ def run(quick: bool) -> dict[str, Any]:
 
 
 def _cpu() -> str:
-    """The processor's model, as far as the system tells."""
+    """The model of the processor, if the system states it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -170,9 +170,9 @@ def show(results: dict[str, Any]) -> None:
     console = Console(width=150)
     console.print(table)
     if not all(peer_results.keeps_epsilon(one) for one in results["rows"]):
-        console.print("* Every report that contains the true value names it first: it keeps no epsilon.\n")
+        console.print("* Every report that contains the true value lists it first, so the report keeps no epsilon.\n")
     verdicts = Table(title="targets")
-    for name in ("what", "required", "found", "met"):
+    for name in ("what", "required", "result", "met"):
         verdicts.add_column(name)
     for target in peer_results.targets(results):
         verdicts.add_row(*(target[name] for name in ("what", "required", "found")), peer_results.verdict(target))
@@ -180,7 +180,7 @@ def show(results: dict[str, Any]) -> None:
 
 
 def write(results: dict[str, Any], directory: Path, readme: Path | None) -> None:
-    """peers.json and accuracy.svg; and the block of the README between its two marks."""
+    """Writes peers.json, accuracy.svg, and the block of the README between its two markers."""
     directory.mkdir(parents=True, exist_ok=True)
     results = results | {"targets": peer_results.targets(results)}
     (directory / "peers.json").write_text(json.dumps(results, indent=1) + "\n")
@@ -191,13 +191,13 @@ def write(results: dict[str, Any], directory: Path, readme: Path | None) -> None
         readme.write_text(before + peer_results.markdown(results) + after)
 
 
-@click.command(help=__doc__.partition("\n")[0])
-@click.option("--quick", is_flag=True, help="Tiny sizes: whether it runs, not what it finds.")
-@click.option("--output", type=click.Path(path_type=Path, file_okay=False), help="Where the results are written.")
+@click.command(help=__doc__)
+@click.option("--quick", is_flag=True, help="Use tiny sizes, to check that the benchmark runs.")
+@click.option("--output", type=click.Path(path_type=Path, file_okay=False), help="Directory for the results.")
 def main(quick: bool, output: Path | None) -> None:
     missing = [name for name, module in PEERS.items() if find_spec(module) is None]
     if missing:
-        raise click.ClickException(f"{' and '.join(missing)} not installed: pip install -e '.[all,bench]'")
+        raise click.ClickException(f"{' and '.join(missing)} not installed; run: pip install -e '.[all]' --group bench")
     results = run(quick)
     show(results)
     if output or not quick:

@@ -1,11 +1,12 @@
-"""Time to randomize one answer on a device, for the four mechanisms that are chosen automatically.
+"""Time to randomize one answer on a device, for the four mechanisms of the automatic choice.
 
-Run: python benchmarks/perturb.py. Prints a table: microseconds per perturb (median over rounds of the mean within a
-round), its target, and the ratio to one call of os.urandom(8), which is what a word of randomness costs at least.
+The table shows microseconds per call of `perturb` (the median over rounds of the mean in a round), the target, and the
+ratio to one call of os.urandom(8), which is the least that one random word costs.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Callable
 from statistics import median
@@ -27,7 +28,7 @@ CASES: tuple[tuple[Mechanism, float], ...] = (
 
 
 def microseconds(call: Callable[[int], object]) -> float:
-    """The median over ROUNDS of the mean time of CALLS calls, each with another number."""
+    """The median over ROUNDS rounds of the mean time of CALLS calls; each call gets another number."""
     times = []
     for _ in range(ROUNDS):
         begin = perf_counter()
@@ -38,6 +39,7 @@ def microseconds(call: Callable[[int], object]) -> float:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     randomness = SystemRandomness()
     urandom = microseconds(lambda _: os.urandom(8))
     print(f"{'mechanism':<32} {'us':>6} {'target':>7} {'x urandom(8)':>13}")
@@ -46,7 +48,7 @@ def main() -> None:
         def perturb(number: int, mechanism: Mechanism = mechanism) -> int:
             return mechanism.perturb(number % mechanism.domain, randomness)
 
-        perturb(0)  # tables are made at the first use
+        perturb(0)  # the first call builds tables
         took = microseconds(perturb)
         parameters = ", ".join(f"{key} = {value}" for key, value in mechanism.parameters.items())
         title = f"{mechanism.name} d = {mechanism.domain:,}{', ' * bool(parameters)}{parameters}"

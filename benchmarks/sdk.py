@@ -1,15 +1,16 @@
-"""What the SDK costs around the answers: its import, the choice of mechanisms, many devices in one file, and a request.
+"""What the SDK costs apart from answers: the import, the choice of a mechanism, a request, many devices in one file.
 
-    python benchmarks/sdk.py                     all of it; the devices take some minutes
-    python benchmarks/sdk.py import choice       parts of it: import, choice, request, devices
-    python benchmarks/sdk.py devices 10000       fewer devices than 100,000
+    python benchmarks/sdk.py                     all parts; the part "devices" takes several minutes
+    python benchmarks/sdk.py import choice       some parts: import, choice, request, devices
+    python benchmarks/sdk.py devices 10000       10,000 devices instead of 100,000
 
-Everything is timed in turn with what it is compared to: as medians, but devices as means, since what their file
-costs now and then (a checkpoint) is theirs to share.
+Each part alternates with what it is compared with. The figures are medians. For "devices" they are means, because all
+devices share the cost of an occasional checkpoint.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import resource
@@ -27,14 +28,14 @@ from statistics import mean, median
 from hushtally import Client, Survey
 from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.delivery.http import HttpTransport
-from hushtally.client_sdk.delivery.transport import Answer
+from hushtally.client_sdk.delivery.transport import Response
 from hushtally.client_sdk.mechanisms import build
 from hushtally.survey.commands import example
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_IMPORT = 0.060  # seconds
 MOST_MEMORY = 200.0  # MB
-MOST_CHOICE = 0.020  # seconds: a survey asks for tens, `tune` for hundreds
+MOST_CHOICE = 0.020  # seconds: reading a survey takes tens of choices, `tune` takes hundreds
 MOST_RATIO = 4.0
 
 SERVER = r"""
@@ -53,8 +54,8 @@ while True:
 """
 
 
-def took(action: Callable[[], object]) -> float:
-    """Seconds that one call took."""
+def seconds_of(action: Callable[[], object]) -> float:
+    """Seconds of one call."""
     began = time.perf_counter()
     action()
     return time.perf_counter() - began
@@ -65,7 +66,7 @@ def verdict(value: float, most: float, unit: str = "") -> str:
 
 
 def importing(rounds: int = 25) -> None:
-    """Importing the SDK over a bare interpreter, from bytecode as an installation has it; processor time."""
+    """Processor time of importing the SDK, above that of a plain interpreter; from bytecode, as after installation."""
     with tempfile.TemporaryDirectory() as cache:
         environment = os.environ | {"PYTHONPYCACHEPREFIX": cache, "PYTHONPATH": str(ROOT)}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -78,18 +79,18 @@ def importing(rounds: int = 25) -> None:
 
         run("import hushtally")
         over = median(run("import hushtally") - run("pass") for _ in range(rounds))
-    print(f"import over bare Python {1e3 * over:10.1f} ms   {verdict(1e3 * over, 1e3 * MOST_IMPORT, ' ms')}")
+    print(f"import above plain Python {1e3 * over:10.1f} ms   {verdict(1e3 * over, 1e3 * MOST_IMPORT, ' ms')}")
 
 
 def choice(rounds: int = 51) -> None:
-    """The automatic choice beside the same mechanism named by hand, each time at an epsilon that is new."""
+    """The automatic choice compared with the same mechanism named by hand, at a new epsilon each time."""
 
     def pair(domain: int, epsilon: float) -> tuple[float, float]:
         best = build("auto", {}, domain, epsilon)
-        automatic = took(lambda: build("auto", {}, domain, epsilon + 1e-7))
-        return automatic, took(lambda: build(best.name, dict(best.parameters), domain, epsilon + 2e-7))
+        automatic = seconds_of(lambda: build("auto", {}, domain, epsilon + 1e-7))
+        return automatic, seconds_of(lambda: build(best.name, dict(best.parameters), domain, epsilon + 2e-7))
 
-    pair(2, 0.3)  # primes are found once
+    pair(2, 0.3)  # the first call computes the primes
     for domain in (16, 64, 1_024, 65_536):
         pairs = [pair(domain, 0.7654321 + 1e-6 * number) for number in range(rounds)]
         chosen, named = (median(side) for side in zip(*pairs, strict=True))
@@ -100,7 +101,7 @@ def choice(rounds: int = 51) -> None:
 
 
 def requests(rounds: int = 400) -> None:
-    """A request of the SDK beside one of bare urllib, to a server in a process of its own."""
+    """A request of the SDK compared with a request of urllib, both to a server in another process."""
     body = b'{"batch":"0","reports":[{"symbol":1}]}'
     with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE) as server:
         assert server.stdout is not None
@@ -116,23 +117,21 @@ def requests(rounds: int = 400) -> None:
                 answer.read()
 
         ours(), bare()
-        pairs = [(took(ours), took(bare)) for _ in range(rounds)]
+        pairs = [(seconds_of(ours), seconds_of(bare)) for _ in range(rounds)]
         server.kill()
     sdk, urllib_ = (median(side) for side in zip(*pairs, strict=True))
-    print(
-        f"request                   {1e6 * sdk:8.0f} us   bare urllib {1e6 * urllib_:.0f} us, ratio {sdk / urllib_:.2f}"
-    )
+    print(f"request                   {1e6 * sdk:8.0f} us   urllib {1e6 * urllib_:.0f} us, ratio {sdk / urllib_:.2f}")
 
 
-class Nowhere:
-    """A transport that must not be asked: no answer's time has come."""
+class UnusedTransport:
+    """A transport that fails if it is used: no batch is due yet."""
 
-    def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = 0) -> Answer:
-        raise AssertionError("nothing is due")
+    def request(self, method: str, url: str, body: bytes | None, timeout: float, max_bytes: int = 0) -> Response:
+        raise AssertionError("no batch is due")
 
 
 def devices(number: int = 100_000) -> None:
-    """Devices in one state file: each is opened, ticks once, which gives an answer, and is closed."""
+    """Many devices in one state file: each is opened, ticks once, which creates an answer, and is closed."""
     folder = Path(tempfile.mkdtemp(dir=".", prefix="sdk-benchmark-"))
     try:
         first = [sys.executable, __file__, "agreeing", str(number), str(folder)]
@@ -143,11 +142,11 @@ def devices(number: int = 100_000) -> None:
         shutil.rmtree(folder)
 
 
-def opened(folder: Path) -> Callable[[int], Client]:
-    """Opens the devices of a folder, which answer in every week."""
+def opener(folder: Path) -> Callable[[int], Client]:
+    """A function that opens the device with a given number; each device answers every week."""
     text = re.sub("answers_every = 4", "answers_every = 1", example(utc_today()))
     survey = Survey.parse(text)
-    transport = Nowhere()
+    transport = UnusedTransport()
 
     def open_(number: int) -> Client:
         return Client(
@@ -163,27 +162,27 @@ def opened(folder: Path) -> Callable[[int], Client]:
 
 
 def agreeing(number: int, folder: Path) -> None:
-    """The first contact: every device is new, and agrees."""
-    open_ = opened(folder)
+    """First contact: every device is new and gives consent."""
+    open_ = opener(folder)
     kept = open_(0)
 
     def agree(device: int) -> None:
         with open_(device) as client:
             client.grant_consent()
 
-    times = [took(lambda device=device: agree(device)) for device in range(number)]  # type: ignore[misc]
+    times = [seconds_of(lambda device=device: agree(device)) for device in range(number)]  # type: ignore[misc]
     kept.close()
     print(f"first contact and consent {1e6 * mean(times):8.0f} us   a device (median {1e6 * median(times):.0f})")
 
 
 def ticking(number: int, folder: Path) -> None:
-    """Every device is opened, ticks and is closed, in turn with a bare transaction of the same size and settings."""
+    """Opens, ticks and closes every device, alternating with a plain transaction of the same size and settings."""
     bare = sqlite3.connect(folder / "bare.db", isolation_level=None)
     bare.execute("PRAGMA journal_mode = WAL")
     bare.execute("PRAGMA synchronous = FULL")
     bare.execute("CREATE TABLE outbox(body)")
-    open_ = opened(folder)
-    kept = open_(0)  # a kiosk keeps one open; the connection is shared
+    open_ = opener(folder)
+    kept = open_(0)  # a kiosk keeps one client open, so that all clients share a connection
 
     def transaction() -> None:
         bare.execute("BEGIN IMMEDIATE")
@@ -196,8 +195,8 @@ def ticking(number: int, folder: Path) -> None:
 
     ours, theirs = [], []
     for device in range(number):
-        theirs.append(took(transaction))
-        ours.append(took(lambda device=device: tick(device)))  # type: ignore[misc]
+        theirs.append(seconds_of(transaction))
+        ours.append(seconds_of(lambda device=device: tick(device)))  # type: ignore[misc]
     kept.close()
     with sqlite3.connect(folder / "state.db") as connection:
         assert connection.execute("SELECT count(*) FROM outbox").fetchone() == (number,)
@@ -212,7 +211,10 @@ def ticking(number: int, folder: Path) -> None:
     print(f"memory                    {memory:8.0f} MB   {verdict(memory, MOST_MEMORY, ' MB')}")
 
 
-def main(arguments: list[str]) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART")
+    arguments = parser.parse_args().parts
     match arguments:
         case ["agreeing" | "ticking" as part, number, folder]:
             {"agreeing": agreeing, "ticking": ticking}[part](int(number), Path(folder))
@@ -226,9 +228,11 @@ def main(arguments: list[str]) -> None:
         "request": requests,
         "devices": devices,
     }
+    if unknown := set(arguments) - parts.keys():
+        parser.error(f"PART must be one of {', '.join(parts)} (got {', '.join(sorted(unknown))})")
     for part in arguments or parts:
         parts[part]()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -10,6 +10,7 @@ from datetime import datetime
 from hushtally.client_sdk.errors import ClientError
 from hushtally.client_sdk.randomness import Randomness
 from hushtally.client_sdk.survey import Survey
+from hushtally.client_sdk.survey.privacy import within_ceiling
 
 
 def given_surveys(surveys: Survey | Iterable[Survey]) -> tuple[Survey, ...]:
@@ -72,15 +73,15 @@ def check_ceilings(surveys: Iterable[Survey], max_epsilon: float | None, max_lif
             raise ClientError(f"{name} must be a number above 0, or None, got {value!r}")
     for survey in surveys:
         for question in survey.asked:
-            if max_epsilon is not None and question.epsilon > max_epsilon:
+            if not within_ceiling(question.epsilon, max_epsilon):
                 raise ClientError(
-                    f"{survey.name} asks for epsilon {question.epsilon:g} in {question.id!r}; the app allows at most"
-                    f" max_epsilon = {max_epsilon:g}"
+                    f"{survey.name} asks for epsilon {question.epsilon:.10g} in {question.id!r}; the app allows at most"
+                    f" max_epsilon = {max_epsilon:.10g}"
                 )
-        if max_lifetime_epsilon is not None and survey.lifetime_epsilon > max_lifetime_epsilon:
+        if not within_ceiling(survey.lifetime_epsilon, max_lifetime_epsilon):
             raise ClientError(
-                f"{survey.name} may cost a device epsilon {survey.lifetime_epsilon:g} in all; the app allows at most"
-                f" max_lifetime_epsilon = {max_lifetime_epsilon:g}"
+                f"{survey.name} may cost a device epsilon {survey.lifetime_epsilon:.10g} in all; the app allows at most"
+                f" max_lifetime_epsilon = {max_lifetime_epsilon:.10g}"
             )
 
 

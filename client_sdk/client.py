@@ -26,8 +26,8 @@ from hushtally.client_sdk.delivery.http import HttpTransport
 from hushtally.client_sdk.delivery.transport import Transport
 from hushtally.client_sdk.delivery.url import checked_url
 from hushtally.client_sdk.device.device import TICK_SECONDS, Device, Terms
+from hushtally.client_sdk.device.recording import Recording
 from hushtally.client_sdk.device.ticker import Ticker
-from hushtally.client_sdk.error_text import closest_match
 from hushtally.client_sdk.errors import ClientError, StateError, StateLostError
 from hushtally.client_sdk.explain.explanation import Explanation, explain_survey
 from hushtally.client_sdk.explain.status import Status
@@ -36,16 +36,12 @@ from hushtally.client_sdk.opt_out import switched_off
 from hushtally.client_sdk.randomness import Randomness, SystemRandomness
 from hushtally.client_sdk.state.consent import Receipt
 from hushtally.client_sdk.state.file import State
+from hushtally.client_sdk.state.silence import Silence
 from hushtally.client_sdk.survey import Survey
-from hushtally.client_sdk.survey.vocabulary import EventVocabulary, storable
 
 logger = logging.getLogger("hushtally")
 
-MOST_LINES = 100  # that a process logs of what is not kept, however many clients it opens
-_logged: set[int] = set()
-UNPERMITTED = "record: nothing is kept before consent, or while every survey is silent; status() says why"
 CLOSE_SECONDS = 2.0
-NOT_NAMED, NOT_USABLE = "dropped: not named", "dropped: not usable"  # counters
 
 T = TypeVar("T")
 
@@ -129,7 +125,7 @@ class Client:
         check_kept_consent(keep_consent, max_lifetime_epsilon)
         asked = list(zip(self._surveys, given_cohorts(self._surveys, cohort), strict=True))
         url = checked_url(collector)
-        self._all_named = EventVocabulary.of(self._surveys)
+        self._recording = Recording(self._surveys)
         self._strict = strict
         self._on_error = on_error
         self._unusable: str | None = None
@@ -212,13 +208,12 @@ class Client:
         64 events are then kept in memory; those before are dropped and counted.
         """
         if self._strict:
-            self._check_strictly(event, fields)
+            self._recording.check(event, fields)
         if self._closed:
-            if self._first_time("record after close"):
-                logger.warning("record after close: nothing is kept")
+            self._recording.warn_closed()
             return
         # the switches are asked for where it is written: to ask the environment takes longer than all else here
-        self._run("record", lambda device: self._record(device, event, fields), None, even_if_off=True)
+        self._run("record", lambda device: self._recording.record(device, event, fields), None, even_if_off=True)
 
     def tick(self, timeout: float = TICK_SECONDS) -> None:
         """Makes the answers that are due and tries once to send those whose time has come; to be called now and then.
@@ -228,11 +223,9 @@ class Client:
         failed is left alone for a while; a tick then does not wait for it at all.
         """
 
-        def tick(device: Device) -> None:
-            device.answer()
-            device.send(timeout)
-
-        self._run("tick", tick, None, even_if_off=True)  # then it only deletes what was kept for long enough
+        self._run(
+            "tick", lambda device: device.tick(timeout), None, even_if_off=True
+        )  # then it only deletes what was kept for long enough
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Sends the answers that are due, for at most `timeout` seconds; whether it is known that none of them is left.
@@ -279,12 +272,12 @@ class Client:
         """
         status = self._look("status", Device.status, None)
         if status is None:
-            return Status.unread(self._surveys, self._why_silent())
+            return Status.unreadable(self._surveys, self._why_silent())
         return status.silenced(self._why_silent()) if self._device is None else status
 
     def _why_silent(self) -> str:
         """Why nothing is done, where the device is closed or cannot be read."""
-        return switched_off() or self._unusable or "its state cannot be read"
+        return switched_off() or self._unusable or str(Silence.UNREADABLE)
 
     def receipts(self) -> tuple[Receipt, ...]:
         """The customer's standing answers: to which survey and version, when, and on which text."""
@@ -312,7 +305,7 @@ class Client:
         elif not self._within(CLOSE_SECONDS / 2, close):
             self._tell("close", StateError("not all was written within a second"))
         self._device = None
-        self._unusable = self._unusable or "it was closed"
+        self._unusable = self._unusable or str(Silence.CLOSED)
 
     def __enter__(self) -> Self:
         return self
@@ -321,56 +314,6 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _record(self, device: Device, event: str, fields: Mapping[str, object]) -> None:
-        permit = device.permit()
-        if permit is None:  # then not even what is dropped is counted
-            if self._first_time(UNPERMITTED):
-                logger.info(UNPERMITTED)
-            return
-        named = permit.named
-        if not named.event(event):
-            if not self._all_named.event(event):
-                device.drop(permit, NOT_NAMED)
-                self._warn_of_unnamed("an event", event, self._all_named.events)
-            return
-        kept: dict[str, float | str] = {}
-        for field, value in fields.items():
-            if not named.field(event, field):
-                if not self._all_named.field(event, field):
-                    device.drop(permit, NOT_NAMED)
-                    self._warn_of_unnamed(f"a field of {event!r}", field, self._all_named.fields(event))
-            elif required := named.unusable(event, field, value):
-                device.drop(permit, NOT_USABLE)
-                if self._first_time(event, field):
-                    logger.warning("field %s.%s %s; it is dropped", event, field, required)
-            else:
-                kept[field] = storable(value)  # type: ignore[assignment]
-        device.record(permit, event, kept)
-
-    def _check_strictly(self, event: str, fields: Mapping[str, object]) -> None:
-        if not isinstance(event, str) or not self._all_named.event(event):
-            raise ClientError(f"event {event!r} is named by no survey; they name {', '.join(self._all_named.events)}")
-        for field, value in fields.items():
-            if not self._all_named.field(event, field):
-                raise ClientError(f"field {event}.{field} is named by no survey")
-            required = self._all_named.unusable(event, field, value)
-            if required:
-                raise ClientError(f"field {event}.{field} {required}, got {type(value).__name__}")
-
-    def _warn_of_unnamed(self, what: str, name: str, known: Iterable[str]) -> None:
-        # never the name itself: an app may have made it of what its customer did
-        if self._first_time(what, name):
-            advice = closest_match(str(name), known) or "Client(strict=True) tells which"
-            logger.warning("%s that no survey names is dropped; %s", what, advice)
-
-    def _first_time(self, *about: str) -> bool:
-        """Whether nothing was logged yet about this, and there is room for it."""
-        known = hash(about)  # what an app named is not kept either
-        new = known not in _logged and len(_logged) < MOST_LINES
-        if new:
-            _logged.add(known)
-        return new
 
     def _run(self, doing: str, action: Callable[[Device], T], otherwise: T, *, even_if_off: bool = False) -> T:
         """Does something on the device; what fails is kept out of the app, and why is told."""

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from hushtally.client_sdk.arguments import check_ceilings, check_named, check_timeout
 from hushtally.client_sdk.canonical_json import sha256
 from hushtally.client_sdk.delivery.http import HttpTransport
-from hushtally.client_sdk.delivery.transport import LARGEST_SURVEY, Transport
+from hushtally.client_sdk.delivery.transport import MAX_SURVEY_BYTES, Transport
 from hushtally.client_sdk.delivery.url import checked_url
 from hushtally.client_sdk.errors import ClientError, SurveyError
 from hushtally.client_sdk.failures import describe_failure
@@ -40,11 +40,11 @@ def fetch_survey(
     check_timeout(timeout)
     url = f"{checked_url(collector)}/v1/surveys/{quote(id, safe='')}/{version}"
     try:
-        answer = (transport or HttpTransport()).request("GET", url, None, timeout, LARGEST_SURVEY)
+        answer = (transport or HttpTransport()).request("GET", url, None, timeout, MAX_SURVEY_BYTES)
     except OSError as error:
         raise ClientError(f"{url} cannot be fetched: {describe_failure(error)}") from None
     if answer.status != 200:
-        raise ClientError(f"{url} cannot be fetched: the collector answered {answer.status}")
+        raise ClientError(f"{url} cannot be fetched: the collector answered with status {answer.status}")
     try:
         definition = json.loads(answer.body)["survey"]
         # before anything is made of it: what is not the pinned one is not even read

@@ -39,7 +39,7 @@ import random
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from hushtally.client_sdk.delivery.transport import LARGEST_ANSWER, Answer
+from hushtally.client_sdk.delivery.transport import MAX_RESPONSE_BYTES, Response
 from hushtally.client_sdk.errors import BatchError
 from hushtally.client_sdk.protocol.report import Batch, Report
 from hushtally.client_sdk.randomness import Randomness
@@ -48,15 +48,17 @@ from hushtally.client_sdk.randomness import Randomness
 class Recorder:
     """A transport that keeps every request instead of sending it, and answers as told.
 
-    answers: an Answer or an OSError for each request in turn; the last one stays. Without any, every report counts, as
-    with a collector that has the survey.
+    answers: a Response or an OSError for each request in turn; the last one stays. Without any, every report counts,
+    as with a collector that has the survey.
     """
 
-    def __init__(self, *answers: Answer | OSError) -> None:
+    def __init__(self, *answers: Response | OSError) -> None:
         self.requests: list[tuple[str, str, bytes | None]] = []
         self._answers = list(answers)
 
-    def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = LARGEST_ANSWER) -> Answer:
+    def request(
+        self, method: str, url: str, body: bytes | None, timeout: float, max_bytes: int = MAX_RESPONSE_BYTES
+    ) -> Response:
         """Keeps the request; see `Transport.request`."""
         self.requests.append((method, url, body))
         if not self._answers:
@@ -101,10 +103,10 @@ class Recorder:
             assert url.endswith("/v1/reports"), f"to another place: {shown}"
 
 
-def accepted(body: bytes | None) -> Answer:
+def accepted(body: bytes | None) -> Response:
     """What a collector says that counts every report of a batch."""
     told = {"accepted": len(Batch.decode(body or b"").reports), "rejected": []}
-    return Answer(200, json.dumps(told).encode())
+    return Response(200, json.dumps(told).encode())
 
 
 class ScriptedClock:

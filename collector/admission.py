@@ -1,4 +1,4 @@
-"""Admission: which reports of a batch count, and why the others do not."""
+"""Admission: which reports of a batch are counted, and why the other reports are not."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from datetime import date
 from hushtally.client_sdk.canonical_json import canonical_json
 from hushtally.client_sdk.error_text import shown
 from hushtally.client_sdk.errors import BatchError
+from hushtally.client_sdk.protocol.cell import Cell
 from hushtally.client_sdk.protocol.refused import Refused
-from hushtally.client_sdk.protocol.report import MOST_BYTES, Batch, Reason, Report
+from hushtally.client_sdk.protocol.report import MAX_BYTES, Batch, Reason, Report
 from hushtally.client_sdk.survey import Survey
-from hushtally.collector.cell import Cell
 from hushtally.collector.refusal import Refusal
 
 
 @dataclass(frozen=True)
 class Admission:
-    """What becomes of one batch.
+    """The outcome of one batch.
 
-    counts: how often each symbol came, by cell; rejected: (index of the report, reason), ascending; expires: the last
-    day on which a report of the batch can be accepted (of the next epoch, where it is further ahead), None when none
-    ever can, so that its id need not be kept.
+    batch: the id of the batch; counts: the number of accepted reports by cell and symbol; rejected: the index and the
+    reason of each rejected report, ascending by index; expires: the last day on which a report of the batch can be
+    accepted, capped at the last day for the next epoch. expires is None if no report can ever be accepted: the id of
+    the batch need not be stored then.
     """
 
     batch: str
@@ -34,21 +35,21 @@ class Admission:
 
     @property
     def accepted(self) -> int:
-        """How many reports count."""
+        """The number of accepted reports."""
         return sum(symbols.total() for symbols in self.counts.values())
 
     @property
-    def answer(self) -> str:
-        """What the sender is told, in canonical JSON: the same text however often the batch comes."""
+    def response(self) -> str:
+        """The body of the response in canonical JSON; a retry of the batch gets the same string."""
         rejected = [
             {"index": index, "reason": str(reason), "retryable": reason.retryable} for index, reason in self.rejected
         ]
         return canonical_json({"accepted": self.accepted, "rejected": rejected})
 
 
-def read(body: bytes) -> Batch:
-    """The batch in a request's body; Refusal when it is too large or is none."""
-    if len(body) > MOST_BYTES:
+def decode(body: bytes) -> Batch:
+    """The batch in the body of a request; raises Refusal if the body is too large or is not a batch."""
+    if len(body) > MAX_BYTES:
         raise too_large()
     try:
         return Batch.decode(body)
@@ -57,55 +58,54 @@ def read(body: bytes) -> Batch:
 
 
 def too_large() -> Refusal:
-    """The refusal of a body that is longer than any batch."""
-    return Refusal(Refused.TOO_LARGE, f"the body must have at most {MOST_BYTES:,} bytes")
+    """The refusal of a body that is larger than any batch."""
+    return Refusal(Refused.TOO_LARGE, f"the body must have at most {MAX_BYTES:,} bytes")
 
 
 def admit(batch: Batch, surveys: Collection[Survey], today: date) -> Admission:
-    """Sorts the reports of a batch into those that count and those that do not.
+    """Sorts the reports of a batch into accepted and rejected reports.
 
-    today: the collector's own day in UTC; the devices' clocks are not asked. Raises Refusal for a survey that is not
-    among `surveys`, or that has another digest there.
+    today: the collector's own day in UTC; the clocks of devices are not used. Raises Refusal if `surveys` does not
+    contain a survey with the id, version and digest of the batch.
     """
-    survey = _collected(batch, surveys)
+    survey = _survey_of(batch, surveys)
     counts: dict[Cell, Counter[int]] = {}
     rejected: list[tuple[int, Reason]] = []
     expires: date | None = None
-    # no clock is further ahead: else anyone could have ids kept for as long as the survey runs
-    horizon = survey.accepted_until(survey.epoch.next(today))
+    # without this cap, a sender could make the collector store ids for as long as the survey runs
+    latest = survey.accepted_until(survey.epoch.next(today))
     for index, report in enumerate(batch.reports):
         reason = _rejection(report, survey, today)
         if reason is not None:
             rejected.append((index, reason))
         if reason is None or reason.retryable:
-            last = min(survey.accepted_until(survey.epoch.first_day(report.epoch)), horizon)
+            last = min(survey.accepted_until(survey.epoch.first_day(report.epoch)), latest)
             expires = last if expires is None else max(expires, last)
         if reason is None:
-            cohort = canonical_json(dict(report.cohort))
-            cell = Cell(survey.id, survey.version, report.question, cohort, report.epoch)
+            cell = Cell.of(survey.id, survey.version, report.question, report.cohort, report.epoch)
             counts.setdefault(cell, Counter())[report.symbol] += 1
     return Admission(batch.id, survey, counts, tuple(rejected), expires)
 
 
-def collected(surveys: Collection[Survey]) -> str:
-    """What is collected, for whoever asked for something else."""
+def describe_collected(surveys: Collection[Survey]) -> str:
+    """The surveys that are collected, for a sender that requested another survey."""
     known = ", ".join(f"{survey.name} (digest {survey.digest})" for survey in surveys)
     return f"collected: {known or 'nothing'}"
 
 
-def _collected(batch: Batch, surveys: Collection[Survey]) -> Survey:
+def _survey_of(batch: Batch, surveys: Collection[Survey]) -> Survey:
     for survey in surveys:
         if (survey.id, survey.version, survey.digest) == (batch.survey, batch.version, batch.digest):
             return survey
     raise Refusal(
         Refused.UNKNOWN_SURVEY,
         f"survey {shown(batch.survey)} version {batch.version} with digest {batch.digest!r} is not collected here; "
-        f"{collected(surveys)}",
+        f"{describe_collected(surveys)}",
     )
 
 
 def _rejection(report: Report, survey: Survey, today: date) -> Reason | None:
-    # what will never count is found first, so that only a sound report is called retryable
+    # final reasons come first, so that only a report without any other fault is called retryable
     try:
         question = survey.question(report.question)
     except KeyError:

@@ -1,4 +1,4 @@
-"""The collector as a Flask application: the wire around admission and the writer."""
+"""The collector as a Flask application: the HTTP routes around admission and the writer."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 from hushtally.client_sdk.canonical_json import canonical_json
 from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.protocol.refused import Refused
-from hushtally.client_sdk.protocol.report import MOST_BYTES
+from hushtally.client_sdk.protocol.report import MAX_BYTES
 from hushtally.client_sdk.survey import Survey
-from hushtally.collector.admission import admit, collected, read, too_large
+from hushtally.collector.admission import admit, decode, describe_collected, too_large
+from hushtally.collector.housekeeping import Housekeeping
 from hushtally.collector.metrics import CONTENT_TYPE, Metrics
 from hushtally.collector.refusal import Refusal
 from hushtally.collector.sqlite_store import SqliteStore
-from hushtally.collector.startup_warnings import notices, require_distinct
+from hushtally.collector.startup_warnings import require_distinct, startup_warnings
 from hushtally.collector.writer import Writer
 
 _JSON = "application/json"
@@ -31,31 +32,30 @@ _log = logging.getLogger("hushtally.collector")
 
 
 def create_app(surveys: Sequence[Survey], database: str | Path, *, clock: Callable[[], date] = utc_today) -> Flask:
-    """The collector of these surveys, counting into the SQLite file `database`, and erasing there what is over.
+    """The application that counts reports for `surveys` in the SQLite file `database`, and erases expired counts.
 
-    It is made for `hushtally serve`, which alone limits connections and idle ones, and drains at the end; a process
-    that is forked off after it was made (gunicorn --preload) refuses everything.
-    Its `extensions["hushtally"]` is the Writer: close it to drain and to let go of the database. Reports for a
-    survey that has ended are refused; of that, and of surveys that are missing, the log has its `notices`. Raises
-    SurveyError for a survey that is named twice, and StoreError for a database that cannot be used, or that has another
-    definition of one of the surveys.
+    clock: returns today's day in UTC. Only `hushtally serve` limits the connections, closes idle connections and
+    finishes requests before it stops. A process that is forked after this call (gunicorn --preload) refuses every
+    batch. `extensions["hushtally"]` is the Writer: close it to count the waiting batches and to close the database.
+    The startup warnings are logged. Raises SurveyError if a survey is given twice; StoreError if the database cannot
+    be used, or contains a different definition of one of the surveys.
     """
     require_distinct(surveys)
     store = SqliteStore(database)
     try:
         store.register(surveys)
-        for line in notices(surveys, store.surveys(), clock()):
+        for line in startup_warnings(surveys, store.surveys(), clock()):
             _log.warning("%s", line)
     except BaseException:
         store.close()
         raise
     metrics = Metrics(surveys)
-    writer = Writer(store, clock, metrics)
+    writer = Writer(store, Housekeeping(store, clock, metrics), metrics)
     app = Flask("collector", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES + 1  # a body of unknown length is cut there, and seen to be too large
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 1  # a body of unknown length is cut here, and is then too large
     app.extensions["hushtally"] = writer
     app.register_blueprint(_reports(surveys, writer, metrics, clock))
-    app.register_blueprint(_descriptions(surveys))
+    app.register_blueprint(_surveys(surveys))
     app.register_blueprint(_health(writer, metrics))
     app.register_error_handler(Refusal, _refusal)
     app.register_error_handler(HTTPException, _http_error)
@@ -67,27 +67,27 @@ def _reports(surveys: Sequence[Survey], writer: Writer, metrics: Metrics, clock:
     blueprint = Blueprint("reports", __name__)
 
     @blueprint.post("/v1/reports")
-    def count() -> Response:
+    def post_reports() -> Response:
         if request.mimetype != _JSON:
             raise Refusal(Refused.UNSUPPORTED_CONTENT, f"Content-Type must be {_JSON}")
         if request.headers.get("Content-Encoding", "identity") != "identity":
             raise Refusal(Refused.UNSUPPORTED_CONTENT, "the body must not be compressed")
-        batch = read(request.get_data(cache=False))
+        batch = decode(request.get_data(cache=False))
         return Response(writer.add(admit(batch, surveys, clock())), mimetype=_JSON)
 
     @blueprint.errorhandler(Refusal)
     def refuse(error: Refusal) -> Response:
-        metrics.refused(error.kind)
+        metrics.count_refusal(error.kind)
         return _refusal(error)
 
     @blueprint.errorhandler(RequestEntityTooLarge)
-    def refuse_body(_: RequestEntityTooLarge) -> Response:
+    def refuse_too_large(_: RequestEntityTooLarge) -> Response:
         return refuse(too_large())
 
     return blueprint
 
 
-def _descriptions(surveys: Sequence[Survey]) -> Blueprint:
+def _surveys(surveys: Sequence[Survey]) -> Blueprint:
     blueprint = Blueprint("surveys", __name__, url_prefix="/v1/surveys")
     bodies = {
         (survey.id, survey.version): canonical_json({"survey": survey.resolved, "digest": survey.digest})
@@ -95,19 +95,19 @@ def _descriptions(surveys: Sequence[Survey]) -> Blueprint:
     }
 
     @blueprint.get("/<id>/<int:version>")
-    def describe(id: str, version: int) -> Response:
+    def get_survey(id: str, version: int) -> Response:
         try:
             return Response(bodies[id, version], mimetype=_JSON)
         except KeyError:
-            raise unknown() from None
+            raise not_found() from None
 
     @blueprint.get("", defaults={"_": ""}, strict_slashes=False)
     @blueprint.get("/<path:_>")
-    def other(_: str) -> Response:
-        raise unknown()
+    def get_anything_else(_: str) -> Response:
+        raise not_found()
 
-    def unknown() -> NotFound:
-        return NotFound(f"a survey is at /v1/surveys/ID/VERSION; {collected(surveys)}")
+    def not_found() -> NotFound:
+        return NotFound(f"a survey is at /v1/surveys/ID/VERSION; {describe_collected(surveys)}")
 
     return blueprint
 
@@ -116,12 +116,12 @@ def _health(writer: Writer, metrics: Metrics) -> Blueprint:
     blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/healthz")
-    def check() -> Response:
+    def get_health() -> Response:
         writer.check()
         return Response(canonical_json({"status": "ok"}), mimetype=_JSON)
 
     @blueprint.get("/metrics")
-    def tell() -> Response:
+    def get_metrics() -> Response:
         try:
             writer.check()
         except Refusal:
@@ -139,7 +139,7 @@ def _refusal(error: Refusal) -> Response:
 
 
 def _http_error(error: HTTPException) -> Response:
-    response = Response(status=error.code, headers=error.get_headers())  # Allow and the like stay
+    response = Response(status=error.code, headers=error.get_headers())  # keeps Allow and similar headers
     response.data = json.dumps(
         {"type": "about:blank", "title": error.name, "status": error.code, "detail": error.description}
     ).encode()
@@ -148,7 +148,7 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
-    # the place without the error's own text, which might quote a request
+    # the traceback without the error's message, which might quote a request
     _log.error("unexpected %s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)).rstrip())
     problem = {"type": "about:blank", "title": "Internal Server Error", "status": 500}
     return Response(json.dumps(problem), 500, mimetype=_PROBLEM)

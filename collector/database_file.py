@@ -1,4 +1,4 @@
-"""A database's file as it lies on the disk: looked at without SQLite, which could change it."""
+"""The database's file on the disk, examined without SQLite, because SQLite could change the file."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hushtally.client_sdk.stale_log import header, stale_log
 from hushtally.collector.store import StoreError
 
 
-def identity(path: Path) -> tuple[int, int] | None:
-    """Which file the path names, None for none."""
+def file_id(path: Path) -> tuple[int, int] | None:
+    """The device and inode numbers of the file at `path`; None if there is no file."""
     try:
         found = path.stat()
     except OSError:
@@ -20,20 +20,23 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 
 def require_writable(path: Path) -> None:
-    """SQLite says only that it is unable to open a file; it also needs a log beside it."""
+    """Raises StoreError, with the reason, if the file or its folder is not writable; creates a missing file.
+
+    SQLite needs a writable folder for its log, and its own error gives no reason.
+    """
     if not os.access(path.parent, os.W_OK):
-        raise StoreError(f"{path} cannot be written: its folder {path.parent} is not writable")
+        raise StoreError(f"{path} cannot be written: the folder {path.parent} is not writable")
     try:
-        path.touch(mode=0o600)  # its counts are of fewer reports than are published
+        path.touch(mode=0o600)  # the file has counts of fewer reports than may be published
         path.open("ab").close()
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror}") from None
 
 
-def stated(path: Path) -> tuple[int, int]:
-    """The application id and the version that a file states, of a new one if it is missing or empty.
+def header_ids(path: Path) -> tuple[int, int]:
+    """The application id and the user version in the file's header; those of a new database if there is no content.
 
-    Raises StoreError where no database can be, and for one beside which another's log is left.
+    Raises StoreError if there can be no database at `path`, and if the log of another database lies beside the file.
     """
     try:
         found = header(path)
@@ -41,9 +44,9 @@ def stated(path: Path) -> tuple[int, int]:
     except FileNotFoundError:
         if path.parent.is_dir():
             return COLLECTOR, 0
-        raise StoreError(f"{path} cannot be written: there is no folder {path.parent}") from None
+        raise StoreError(f"{path} cannot be written: the folder {path.parent} does not exist") from None
     except IsADirectoryError:
-        raise StoreError(f"{path} is a folder, no database") from None
+        raise StoreError(f"{path} is a folder, not a database") from None
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from None
     if not found:

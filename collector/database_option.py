@@ -1,4 +1,4 @@
-"""The option that names the database, for every command of the collector."""
+"""The --database option of the collector's commands."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import click
 
 database_option = click.option(
     "--database",
+    metavar="FILE",
     envvar="HUSHTALLY_DATABASE",
     default="./hushtally.db",
     show_default=True,
+    show_envvar=True,
     type=click.Path(path_type=Path),
-    help="The collector's database (HUSHTALLY_DATABASE).",
+    help="The collector's database.",
 )

@@ -1,4 +1,4 @@
-"""Metrics: what a collector tells its operator about itself, in the Prometheus text format."""
+"""Metrics: what a collector reports about itself, in the Prometheus text format."""
 
 from __future__ import annotations
 
@@ -22,21 +22,26 @@ _CAN_COUNT = "hushtally_can_count"
 
 # name, type, help
 _FAMILIES = (
-    (_COUNTED, "counter", "Reports counted; those of a batch that comes again are not counted again."),
-    (_REJECTED, "counter", "Reports that do not count, though their batch was answered with 200, by reason."),
+    (_COUNTED, "counter", "Reports that were counted. A batch that is sent again is not counted again."),
+    (_REJECTED, "counter", "Reports that were rejected, by reason. Their batch got the status 200."),
     (_REFUSED, "counter", "Requests to /v1/reports that were refused as a whole, by reason."),
-    (_FAILED, "counter", "Transactions with batches that failed; the batches were refused and may come again."),
-    (_OVERDUE, "gauge", "Surveys of which counts should be erased but could not be; the log names them."),
-    (_UNSETTLED, "gauge", "Seconds for which traces of single batches could not be cleared; 0 if they just were."),
-    (_CAN_COUNT, "gauge", "1 if a batch would be counted now, else 0."),
+    (_FAILED, "counter", "Transactions with batches that failed. The batches were refused and can be sent again."),
+    (_OVERDUE, "gauge", "Surveys whose expired counts could not be erased. The log names the surveys."),
+    (
+        _UNSETTLED,
+        "gauge",
+        "Seconds since the last checkpoint that succeeded, 0 if the newest one did. A checkpoint removes the order of"
+        " arrival from the disk.",
+    ),
+    (_CAN_COUNT, "gauge", "1 if a batch would be counted now, otherwise 0."),
 )
 
 
 class Metrics:
-    """Sums since the start, every one there from the start at zero, for the surveys that are collected.
+    """Counters and gauges since the start of the process. Every series exists from the start, with the value 0.
 
-    Labels are survey, version and the closed lists of reasons: nothing that a sender could choose, no cohort, no
-    question, no epoch. Any thread may call it.
+    Labels are the survey, its version, and the closed lists of reasons. No label has a value that a sender chose, a
+    cohort, a question or an epoch. The methods are thread-safe.
     """
 
     def __init__(self, surveys: Sequence[Survey]) -> None:
@@ -46,35 +51,35 @@ class Metrics:
             names += [_of(_COUNTED, survey), *(_of(_REJECTED, survey, reason=reason) for reason in Reason)]
         self._values = dict.fromkeys([*names, _FAILED, _OVERDUE, _UNSETTLED], 0)
 
-    def admitted(self, admission: Admission) -> None:
-        """A batch was counted for the first time."""
+    def count_admission(self, admission: Admission) -> None:
+        """Counts the accepted and the rejected reports of a batch; call it once per batch."""
         with self._lock:
             self._values[_of(_COUNTED, admission.survey)] += admission.accepted
             for _, reason in admission.rejected:
                 self._values[_of(_REJECTED, admission.survey, reason=reason)] += 1
 
-    def refused(self, kind: Refused) -> None:
-        """A batch was refused as a whole."""
+    def count_refusal(self, kind: Refused) -> None:
+        """Counts a request that was refused as a whole."""
         with self._lock:
             self._values[_series(_REFUSED, reason=kind.name.lower())] += 1
 
-    def failed(self) -> None:
-        """A transaction failed."""
+    def count_failed_commit(self) -> None:
+        """Counts a transaction that failed."""
         with self._lock:
             self._values[_FAILED] += 1
 
-    def overdue(self, surveys: int) -> None:
-        """Of so many surveys counts could not be erased."""
+    def set_overdue_erasures(self, surveys: int) -> None:
+        """Sets the number of surveys whose expired counts could not be erased."""
         with self._lock:
             self._values[_OVERDUE] = surveys
 
-    def unsettled(self, seconds: float) -> None:
-        """For so long the store could not be settled."""
+    def set_checkpoint_age(self, seconds: float) -> None:
+        """Sets the seconds since the last checkpoint that succeeded."""
         with self._lock:
             self._values[_UNSETTLED] = round(seconds)
 
     def text(self, can_count: bool) -> str:
-        """All of them, as Prometheus reads them."""
+        """All metrics in the Prometheus text format."""
         with self._lock:
             values = self._values | {_CAN_COUNT: int(can_count)}
         lines = []
@@ -89,6 +94,6 @@ def _of(name: str, survey: Survey, **labels: str) -> str:
 
 
 def _series(name: str, **labels: str) -> str:
-    # neither ids nor reasons have signs that would need escaping
+    # neither ids nor reasons have characters that need escaping
     inner = ",".join(f'{label}="{value}"' for label, value in labels.items())
     return f"{name}{{{inner}}}"

@@ -1,4 +1,4 @@
-"""ProblemLog: what goes wrong for long is logged once, and once more when it is over."""
+"""ProblemLog: logs a problem once when it appears, and once more when it is resolved."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ _log = logging.getLogger("hushtally.collector")
 
 
 class ProblemLog:
-    """The problems of one kind that there were when it was last tried."""
+    """The problems of one kind that the last attempt had."""
 
     def __init__(self) -> None:
         self._known: set[str] = set()
 
     def update(self, problems: Collection[str]) -> None:
-        """Logs those that are new, and those that are no more; none: it went well."""
+        """Logs the problems that are new and the problems that are resolved.
+
+        problems: those of the newest attempt; empty if the attempt succeeded.
+        """
         found = set(problems)
         for problem in sorted(found - self._known):
-            _log.error("%s; told once", problem)
+            _log.error("%s (logged once)", problem)
         for problem in sorted(self._known - found):
-            _log.warning("no longer: %s", problem)
+            _log.warning("resolved: %s", problem)
         self._known = found

@@ -1,4 +1,4 @@
-"""`hushtally purge`: erases what is over in a database that nobody serves any more."""
+"""`hushtally purge`: erases expired counts in a database that no collector uses any more."""
 
 from __future__ import annotations
 
@@ -16,28 +16,29 @@ from hushtally.collector.store import StoreError
 @click.command()
 @database_option
 def purge(database: Path) -> None:
-    """Erase the counts whose retention is over.
+    """Erase the counts whose retention has ended.
 
-    A collector does so by itself, at its start and every day. This is for a database that nobody serves any more: run
-    it every day until it says of every survey that nothing is kept.
+    A collector does this at its start and on every day. After you stop collecting, run this command daily until it
+    reports for every survey that nothing is left.
     """
-    with suppress(PermissionError):  # what may not even be looked at the store refuses
+    with suppress(PermissionError):  # the store refuses a path that may not be examined
         if not database.exists():
-            raise StoreError(f"{database}: there is no such database")
+            raise StoreError(f"{database}: this database does not exist")
     with closing(SqliteStore(database)) as store:
         erasures = store.purge(utc_today())
         if not erasures:
-            click.echo(f"{database}: nothing to erase; it holds no survey")
+            click.echo(f"{database}: nothing to erase; the database contains no survey")
         for erasure in erasures:
             if erasure.problem is None:
                 click.echo(str(erasure))
         problems = [erasure.problem for erasure in erasures if erasure.problem is not None]
         try:
-            if not store.settle():
+            if not store.checkpoint():
                 problems.append(
-                    f"{database}: another program uses it, so that its log may still hold what was erased; run it again"
+                    f"{database}: another program is using the database, so the write-ahead log may still contain"
+                    " erased counts; run `hushtally purge` again"
                 )
         except StoreError as error:
-            problems.append(f"copies of what was erased may be left: {error}; run it again")
+            problems.append(f"copies of erased counts may be left: {error}; run `hushtally purge` again")
     if problems:
         raise StoreError("\n".join(problems))

@@ -1,4 +1,4 @@
-"""Refusals: a request that is turned down as a whole, as RFC 9457 (problem details) states it."""
+"""Refusal: a request is refused as a whole, with problem details as in RFC 9457."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from hushtally.client_sdk.protocol.refused import Refused
 
 
 class Refusal(HushtallyError):
-    """A request was turned down as a whole; nothing of it was counted."""
+    """A request is refused as a whole; none of its reports is counted."""
 
     def __init__(self, kind: Refused, detail: str, *, retry_after: int | None = None) -> None:
-        """retry_after: seconds after which the same request may succeed, None if it never will."""
+        """retry_after: seconds after which the same request may succeed; None if the request can never succeed."""
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
@@ -18,7 +18,7 @@ class Refusal(HushtallyError):
 
     @property
     def problem(self) -> dict[str, object]:
-        """The body of the answer."""
+        """The body of the response."""
         return {
             "type": self.kind.type,
             "title": self.kind.title,

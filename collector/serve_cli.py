@@ -1,4 +1,4 @@
-"""`hushtally serve`: the collector as one process."""
+"""`hushtally serve`: runs the collector as one process."""
 
 from __future__ import annotations
 
@@ -13,39 +13,49 @@ from hushtally.client_sdk.survey import Survey
 from hushtally.collector.app import create_app
 from hushtally.collector.database_option import database_option
 from hushtally.collector.server import Server, address, listen
-from hushtally.collector.startup_warnings import takes_reports
+from hushtally.collector.startup_warnings import accepts_reports
 
 
 @click.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65_535), help="0: any that is free.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port",
+    default=8080,
+    show_default=True,
+    type=click.IntRange(0, 65_535),
+    help="The port to listen on; 0 selects a free port.",
+)
 @database_option
 @click.option(
-    "--threads", default=32, show_default=True, type=click.IntRange(1, 1_000), help="Requests answered at a time."
+    "--threads",
+    default=32,
+    show_default=True,
+    type=click.IntRange(1, 1_000),
+    help="How many requests are processed at the same time.",
 )
 def serve(files: tuple[Path, ...], host: str, port: int, database: Path, threads: int) -> None:
-    """Collect reports for the surveys in FILE..., until told to stop.
+    """Collect reports for the surveys in one or more files.
 
-    A survey that has ended may be among them: its reports are refused, its counts erased when their retention is over.
-    Stopped by SIGTERM or SIGINT, it answers what it has begun, and leaves the database in its one file. A second one
-    may count into the same database, as while it replaces the first: each batch counts once. TLS is for the proxy in
-    front.
+    SIGTERM or SIGINT stops the collector: it finishes the requests that it has begun, and leaves a single database
+    file. A survey that has ended may be included: its reports are rejected, and its counts are erased when their
+    retention ends. Two collectors may use one database, for example while one replaces the other: every batch is
+    counted exactly once. For TLS, put a proxy in front of the collector.
     """
     surveys = _load(files)
-    # the port first: a second server by mistake shall not touch the database
+    # listen first: a second collector that is started by mistake must not touch the database
     with listen(host, port) as listening:
         place = f"{'' if database.exists() else 'the new database '}{database.absolute()}"
         app = create_app(surveys, database)
         try:
             server = Server(app, listening, threads)
             today = utc_today()
-            names = ", ".join(survey.name for survey in surveys if takes_reports(survey, today)) or "nothing"
+            names = ", ".join(survey.name for survey in surveys if accepts_reports(survey, today)) or "nothing"
             ready = f"hushtally: collecting {names} into {place} at {address(listening)}"
             server.run(lambda: click.echo(ready, err=True))
         finally:
             app.extensions["hushtally"].close()
-        click.echo("hushtally: stopped; every answered batch is counted", err=True)
+        click.echo("hushtally: stopped; every acknowledged batch is counted", err=True)
 
 
 def _load(files: Sequence[Path]) -> list[Survey]:
@@ -59,7 +69,10 @@ def _load(files: Sequence[Path]) -> list[Survey]:
             continue
         first, _ = surveys.setdefault(survey.name, (file, survey))
         if first is not file:
-            mistakes.append(f"{file}: is {survey.name}, and so is {first}: name one of them, or give one a new version")
+            mistakes.append(
+                f"{file}: contains {survey.name}, and so does {first}: serve one of the two files, or change the"
+                " version in one of them"
+            )
     if mistakes:
         raise SurveyError("\n".join(mistakes))
     return [survey for _, survey in surveys.values()]

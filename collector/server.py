@@ -1,4 +1,4 @@
-"""The embedded server: waitress, stopped by a signal only after what it began is finished."""
+"""The embedded HTTP server: waitress, with limits, and with a stop that finishes the requests it has begun."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from waitress.task import ErrorTask  # type: ignore[import-untyped]
 from waitress.utilities import RequestEntityTooLarge  # type: ignore[import-untyped]
 
 from hushtally.client_sdk.errors import HushtallyError
-from hushtally.client_sdk.protocol.report import MOST_BYTES
+from hushtally.client_sdk.protocol.report import MAX_BYTES
 from hushtally.collector.problem_log import ProblemLog
 
 try:
@@ -29,68 +29,68 @@ try:
 except ImportError:  # Windows has no such limit
     resource = None  # type: ignore[assignment]
 
-GRACE = 10.0  # seconds that requests may still take after the signal
-TICK = 1.0  # seconds between looks at idle connections
-IDLE = 15  # seconds that a connection may wait for nothing: others may need its place
-MOST_READ = 2 * MOST_BYTES  # of a body; one that is larger still is cut off there
-MOST_CONNECTIONS = 900  # below the usual limit of 1,024 open files
-FEWEST_CONNECTIONS = 32
-RESERVE = 64  # open files for all but connections: the database, its log, what SQLite sets aside, the threads' own
-CROWD = 60.0  # seconds without one after which there is no longer a crowd
+GRACE_PERIOD = 10.0  # seconds that requests may take after the signal
+POLL_INTERVAL = 1.0  # seconds, at most, between checks for a signal and for too many connections
+IDLE_TIMEOUT = 15  # seconds after which an idle connection is closed, because others may need it
+MAX_READ = 2 * MAX_BYTES  # bytes of a body; a larger body is cut off at this size
+MAX_CONNECTIONS = 900  # below the usual limit of 1,024 open files
+MIN_CONNECTIONS = 32
+RESERVED_FILES = 64  # open files for everything else: the database, its log, SQLite's temporary files, the threads
+OVERFLOW_MEMORY = 60.0  # seconds without too many connections after which the problem counts as resolved
 
 
 class ServerError(HushtallyError):
-    """The server cannot listen where it was told to."""
+    """The server cannot listen on the requested address, or the limit on open files is too low."""
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that takes connections at host:port (port 0: any that is free); ServerError if it cannot."""
+    """A socket that listens on host:port (port 0: any free port); raises ServerError with the reason if it cannot."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family, backlog=1024)
     except socket.gaierror as error:
         why = error.strerror
     except UnicodeError:
-        why = "that is no name of a host"
+        why = "this is not a valid host name"
     except OSError as error:
         why = os.strerror(error.errno or 0)
-    raise ServerError(f"cannot listen at {host}:{port}: {why}")
+    raise ServerError(f"cannot listen on {host}:{port}: {why}")
 
 
 def address(listening: socket.socket) -> str:
-    """The address of a listening socket, as people write it in a browser."""
+    """The URL of a listening socket."""
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def places() -> int:
-    """How many connections may be open; ServerError where the limit of open files leaves hardly any.
+def connection_limit() -> int:
+    """How many connections may be open, from MIN_CONNECTIONS to MAX_CONNECTIONS; raises this process's file limit.
 
-    Beyond that limit every attempt to take a connection fails, and comes again at once. The limit is raised as far as
-    this process may.
+    Raises ServerError if the limit on open files is too low. Beyond that limit, accepting a connection fails, and the
+    server would retry without a pause.
     """
     if resource is None:
-        return MOST_CONNECTIONS
-    wanted = MOST_CONNECTIONS + RESERVE
-    soft, hard = (wanted if limit == resource.RLIM_INFINITY else limit for limit in _limits())
+        return MAX_CONNECTIONS
+    wanted = MAX_CONNECTIONS + RESERVED_FILES
+    soft, hard = (wanted if limit == resource.RLIM_INFINITY else limit for limit in _open_file_limits())
     if soft < wanted and soft < hard:
         soft = min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, _limits()[1]))
-    found = min(MOST_CONNECTIONS, soft - RESERVE)
-    if found < FEWEST_CONNECTIONS:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, _open_file_limits()[1]))
+    limit = min(MAX_CONNECTIONS, soft - RESERVED_FILES)
+    if limit < MIN_CONNECTIONS:
         raise ServerError(
-            f"the limit of open files (ulimit -n, LimitNOFILE) must be at least {FEWEST_CONNECTIONS + RESERVE},"
+            f"the limit on open files (ulimit -n, LimitNOFILE) must be at least {MIN_CONNECTIONS + RESERVED_FILES},"
             f" better {wanted}, but it is {soft}"
         )
-    return found
+    return limit
 
 
-def _limits() -> tuple[int, int]:
+def _open_file_limits() -> tuple[int, int]:
     return resource.getrlimit(resource.RLIMIT_NOFILE)
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
-    """Leaves it to the application to refuse a body that is too long to be read to its end."""
+    """Leaves the refusal of a body that exceeds MAX_READ to the application."""
 
     def received(self, data: bytes) -> int:
         taken: int = super().received(data)
@@ -101,7 +101,7 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
 
 
 class _ProblemTask(ErrorTask):  # type: ignore[misc]
-    """Waitress's own answer to what is no request; no word on a batch, so it has no type of ours."""
+    """Waitress's own response to invalid HTTP; the response is not about a batch, so its type is about:blank."""
 
     def execute(self) -> None:
         error = self.request.error
@@ -119,67 +119,70 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
 
 
 class Server:
-    """Serves an application on a socket until SIGTERM or SIGINT; then finishes the requests that it has begun."""
+    """Serves an application on a socket until SIGTERM or SIGINT, and then finishes the requests that it has begun."""
 
     def __init__(self, app: Flask, listening: socket.socket, threads: int) -> None:
-        # more requests than threads is what groups are for; of a crowd of connections it would tell each time
+        # waitress warns whenever requests queue for a thread or connections reach the limit; the first is normal here,
+        # and _log_overflow logs the second
         logging.getLogger("waitress").setLevel(logging.ERROR)
-        self._places = places()
-        self._crowded, self._crowded_until = ProblemLog(), 0.0
-        self._map: dict[int, object] = {}
+        self._connection_limit = connection_limit()
+        self._overflow_log, self._overflow_until = ProblemLog(), 0.0
+        self._socket_map: dict[int, object] = {}
         self._stopping = threading.Event()
         self._server = create_server(
             app.wsgi_app,
-            map=self._map,
+            map=self._socket_map,
             sockets=[listening],
             threads=threads,
             ident=None,
-            max_request_body_size=MOST_READ,
-            inbuf_overflow=2 * MOST_READ,  # beyond it waitress takes a temporary file: no body goes to the disk
+            max_request_body_size=MAX_READ,
+            inbuf_overflow=2 * MAX_READ,  # above this size waitress would write the body to a temporary file
             log_socket_errors=False,
-            connection_limit=self._places,
-            channel_timeout=IDLE,
+            connection_limit=self._connection_limit,
+            channel_timeout=IDLE_TIMEOUT,
             cleanup_interval=5,
         )
         self._server.channel_class = _Channel
 
     def run(self, ready: Callable[[], None]) -> None:
-        """Serves. Only in the main thread, where signals arrive; returns when all is finished.
+        """Serves until a signal arrives, and returns when all requests are finished. Call it in the main thread.
 
-        ready: called once connections are taken and signals end them cleanly.
+        ready: called when connections are accepted and a signal would stop the server cleanly.
         """
         with self._signals():
             ready()
             while not self._stopping.is_set():
-                self._loop(TICK)
-                self._tell_crowd()
+                self._poll(POLL_INTERVAL)
+                self._log_overflow()
             self._drain()
 
-    def _tell_crowd(self) -> None:
+    def _log_overflow(self) -> None:
         if self._server.in_connection_overflow:
-            self._crowded_until = monotonic() + CROWD
-        crowded = monotonic() < self._crowded_until
-        self._crowded.update([f"new connections wait: all {self._places} are taken"] if crowded else [])
+            self._overflow_until = monotonic() + OVERFLOW_MEMORY
+        overflow = monotonic() < self._overflow_until
+        self._overflow_log.update(
+            [f"new connections are waiting: all {self._connection_limit} connections are in use"] if overflow else []
+        )
 
     def _drain(self) -> None:
         self._server.accepting = False
         self._server.del_channel()
         self._server.socket.close()
-        give_up = monotonic() + GRACE
-        while self._busy() and monotonic() < give_up:
-            self._loop(0.1)
+        deadline = monotonic() + GRACE_PERIOD
+        while self._close_idle() and monotonic() < deadline:
+            self._poll(0.1)
         self._server.task_dispatcher.shutdown()
-        wasyncore.close_all(self._map)
+        wasyncore.close_all(self._socket_map)
 
-    def _busy(self) -> bool:
-        """Closes the connections that wait for nothing; whether there are others."""
+    def _close_idle(self) -> bool:
+        """Closes the connections without a request; returns whether other connections are left."""
         for channel in list(self._server.active_channels.values()):
             if not channel.requests and channel.request is None and not channel.total_outbufs_len:
                 channel.handle_close()
         return bool(self._server.active_channels)
 
-    def _loop(self, timeout: float) -> None:
-        wasyncore.loop(timeout=timeout, map=self._map, count=1, use_poll=True)
+    def _poll(self, timeout: float) -> None:
+        wasyncore.loop(timeout=timeout, map=self._socket_map, count=1, use_poll=True)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -18,105 +18,92 @@ from sqlite_utils import Database
 
 from hushtally.client_sdk.canonical_json import canonical_json
 from hushtally.client_sdk.errors import SurveyError
-from hushtally.client_sdk.protocol.store_file import COLLECTOR, COLLECTOR_SCHEMA, no_collector
+from hushtally.client_sdk.protocol.cell import Cell
+from hushtally.client_sdk.protocol.store_file import (
+    BATCHES,
+    CELLS,
+    COLLECTOR,
+    COLLECTOR_SCHEMA,
+    COLLECTOR_TABLES,
+    COUNTS,
+    SURVEYS,
+    collector_problem,
+)
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.differences import changed
 from hushtally.client_sdk.survey.retention import Retention
 from hushtally.collector.admission import Admission
-from hushtally.collector.cell import Cell
-from hushtally.collector.database_file import identity, require_writable, stated
+from hushtally.collector.database_file import file_id, header_ids, require_writable
 from hushtally.collector.store import Counted, Erasure, StoreError
 from hushtally.collector.vacuum import Vacuum
 
-_SCHEMA = (
-    """CREATE TABLE surveys (
-        id TEXT NOT NULL, version INTEGER NOT NULL, digest TEXT NOT NULL, definition TEXT NOT NULL,
-        PRIMARY KEY (id, version)
-    ) WITHOUT ROWID""",
-    """CREATE TABLE cells (
-        cell INTEGER NOT NULL PRIMARY KEY,
-        survey TEXT NOT NULL, version INTEGER NOT NULL, question TEXT NOT NULL,
-        cohort TEXT NOT NULL, epoch TEXT NOT NULL,
-        UNIQUE (survey, version, question, cohort, epoch)
-    ) WITHOUT ROWID""",
-    """CREATE TABLE counts (
-        cell INTEGER NOT NULL, symbol INTEGER NOT NULL, count INTEGER NOT NULL,
-        PRIMARY KEY (cell, symbol)
-    ) WITHOUT ROWID""",
-    """CREATE TABLE batches (
-        id BLOB NOT NULL PRIMARY KEY, answer TEXT NOT NULL, expires TEXT NOT NULL
-    ) WITHOUT ROWID""",
-)
-# two cells with one key break the primary key, which is not the conflict that is passed over
-_ADD_CELL = """INSERT INTO cells VALUES (?, ?, ?, ?, ?, ?)
-    ON CONFLICT (survey, version, question, cohort, epoch) DO NOTHING"""
-_ADD_COUNT = """INSERT INTO counts VALUES (?, ?, ?)
-    ON CONFLICT (cell, symbol) DO UPDATE SET count = count + excluded.count"""
+MIN_FREE_BYTES = 2**23  # free space for any batch: a page of the log and a page of the file per report
 
-
-def _create(database: Database) -> None:
-    for statement in _SCHEMA:
-        database.execute(statement)
-
-
-# also counts of a survey that is not there are held, and not forgotten
-_HELD = """SELECT id, version, definition FROM surveys
+# two cells with one key violate the primary key, which is not the conflict that is ignored
+_ADD_CELL = f"{CELLS.insert} ON CONFLICT (survey, version, question, cohort, epoch) DO NOTHING"
+_ADD_COUNT = f"{COUNTS.insert} ON CONFLICT (cell, symbol) DO UPDATE SET count = count + excluded.count"
+# includes the surveys of counts whose definition is missing, so that the purge reports them
+_ALL_SURVEYS = """SELECT id, version, definition FROM surveys
     UNION ALL SELECT DISTINCT survey, version, NULL FROM cells
     WHERE (survey, version) NOT IN (SELECT id, version FROM surveys)
     ORDER BY 1, 2"""
 
 
-# the step at index n takes a database from user_version n to n + 1
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (_create,)  # COLLECTOR_SCHEMA of them
+def _create_tables(database: Database) -> None:
+    for table in COLLECTOR_TABLES:
+        database.execute(table.create)
+
+
+# the step at index n migrates a database from user_version n to n + 1; there are COLLECTOR_SCHEMA steps
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (_create_tables,)
 
 _opening = threading.RLock()
-_open: WeakSet[SqliteStore] = WeakSet()
-
-ROOM = 2**23  # bytes on the disk in which any batch can be counted: a page of the log and one of the file per report
+_open_stores: WeakSet[SqliteStore] = WeakSet()
 
 
 class SqliteStore:
-    """A Store in the SQLite file at `path`, made there if nothing is; any thread may use it, one at a time.
+    """A Store in the SQLite file at `path`, which is created if it does not exist. Its methods are thread-safe.
 
-    Once closed, the file stands alone: whoever reads it then leaves nothing beside it. patience: how many seconds to
-    wait for another program's transaction. Raises StoreError, and leaves the file as it is, when it is not one of ours,
-    comes from a newer version, is locked or cannot be opened; and later, when it is no longer where it was.
+    A closed store leaves a single file, and a program that reads this file leaves no other file beside it. timeout:
+    seconds to wait for another program's transaction. Raises StoreError, and leaves the file unchanged, if the file is
+    not a collector's database, was written by a newer version, is locked or cannot be opened. Later, raises StoreError
+    if the file is no longer at `path`.
     """
 
-    def __init__(self, path: str | Path, *, patience: float = 5.0) -> None:
-        self.path = Path(path).resolve()  # SQLite keeps the log beside the file itself, not beside a link to it
-        self._patience = patience
+    def __init__(self, path: str | Path, *, timeout: float = 5.0) -> None:
+        self.path = Path(path).resolve()  # SQLite puts the log beside the file itself, not beside a link to the file
+        self._timeout = timeout
         self._lock = threading.RLock()
         with _opening:
-            self._file = identity(self.path)
-            # to open a file and close it drops the locks that SQLite has on it in this process
-            if self._file is None or all(one._file != self._file for one in _open):
-                self._require_ours(*stated(self.path))
+            self._file_id = file_id(self.path)
+            # opening and closing a file drops the locks that SQLite holds on the file in this process
+            if self._file_id is None or all(store._file_id != self._file_id for store in _open_stores):
+                self._require_collector(*header_ids(self.path))
                 require_writable(self.path)
             with self._errors():
-                connection = sqlite3.connect(self.path, timeout=patience, isolation_level=None, check_same_thread=False)
-            self._file = identity(self.path)
+                connection = sqlite3.connect(self.path, timeout=timeout, isolation_level=None, check_same_thread=False)
+            self._file_id = file_id(self.path)
             try:
                 self._open(connection)
             except BaseException:
                 connection.close()
                 raise
-            _open.add(self)
+            _open_stores.add(self)
 
     def _open(self, connection: sqlite3.Connection) -> None:
         with self._errors():
             self._database = Database(connection, execute_plugins=False)
-            self._rebuilding = Vacuum(connection)
+            self._vacuum = Vacuum(connection)
             for pragma in ("secure_delete = ON", "synchronous = FULL"):
                 connection.execute(f"PRAGMA {pragma}")
         with self._transaction():
             self._migrate()
         with self._errors():
-            self._keep_log(connection)
+            self._enable_wal(connection)
 
-    def _keep_log(self, connection: sqlite3.Connection) -> None:
-        """Has the file keep a log; while another process makes it into one that does, SQLite does not wait."""
-        deadline = monotonic() + self._patience
+    def _enable_wal(self, connection: sqlite3.Connection) -> None:
+        """Switches to WAL mode; retries while another process does the same, because SQLite does not wait then."""
+        deadline = monotonic() + self._timeout
         while True:
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
@@ -129,8 +116,8 @@ class SqliteStore:
     def _migrate(self) -> None:
         application = self._pragma("application_id")
         version = self._pragma("user_version")
-        # SQLite may know more than the header: the rest of a write can stand in the write-ahead log
-        self._require_ours(application or COLLECTOR, version)
+        # SQLite may know more than the file's header: the newest header can be in the write-ahead log
+        self._require_collector(application or COLLECTOR, version)
         if version == COLLECTOR_SCHEMA:
             return
         for step in MIGRATIONS[version:]:
@@ -138,17 +125,17 @@ class SqliteStore:
         self._database.conn.execute(f"PRAGMA application_id = {COLLECTOR}")
         self._database.conn.execute(f"PRAGMA user_version = {COLLECTOR_SCHEMA}")
 
-    def _require_ours(self, application: int, version: int) -> None:
-        problem = no_collector(application, version)
+    def _require_collector(self, application: int, version: int) -> None:
+        problem = collector_problem(application, version)
         if problem:
             raise StoreError(f"{self.path} {problem}")
 
-    def _require_there(self) -> None:
-        # SQLite goes on writing to a file that has no name any more
-        if identity(self.path) != self._file:
+    def _require_same_file(self) -> None:
+        # SQLite continues to write to a file that was deleted
+        if file_id(self.path) != self._file_id:
             raise StoreError(
-                f"database {self.path} was deleted, moved or replaced while it was collected into; what was counted "
-                "went with it, and nothing more is counted until it is back or the collector is restarted"
+                f"database {self.path} was deleted, moved or replaced while the collector was running; its counts are"
+                " gone with it, and nothing is counted until the file is back or the collector is restarted"
             )
 
     def _pragma(self, name: str) -> int:
@@ -162,56 +149,60 @@ class SqliteStore:
                 self._register(survey)
 
     def _register(self, survey: Survey) -> None:
-        known = self._database.execute(
+        row = self._database.execute(
             "SELECT digest, definition FROM surveys WHERE id = ? AND version = ?", (survey.id, survey.version)
         ).fetchone()
-        if known is None:
-            row = (survey.id, survey.version, survey.digest, canonical_json(survey.resolved))
-            self._database.execute("INSERT INTO surveys VALUES (?, ?, ?, ?)", row)
-        elif known[0] != survey.digest:
-            held = _readable(known[1])
+        if row is None:
+            values = (survey.id, survey.version, survey.digest, canonical_json(survey.resolved))
+            self._database.execute(SURVEYS.insert, values)
+            return
+        digest, definition = row
+        if digest != survey.digest:
+            stored = _parse_survey(definition)
             raise StoreError(
-                changed(held, survey) if held else f"{self.path}: what it has of {survey.name} cannot be read"
+                changed(stored, survey)
+                if stored
+                else f"{self.path}: the stored definition of {survey.name} cannot be read"
             )
 
     def surveys(self) -> list[Survey]:
         """See Store."""
         with self._errors():
             rows = self._database.execute("SELECT definition FROM surveys ORDER BY id, version").fetchall()
-        return [survey for (definition,) in rows if (survey := _readable(definition)) is not None]
+        return [survey for (definition,) in rows if (survey := _parse_survey(definition)) is not None]
 
     def add(self, admissions: Sequence[Admission]) -> list[Counted]:
         """See Store."""
-        answers: dict[str, str] = {}
-        told: list[Counted] = []
+        responses: dict[str, str] = {}
+        outcomes: list[Counted] = []
         counts: dict[Cell, Counter[int]] = defaultdict(Counter)
         batches: list[tuple[bytes, str, str]] = []
         with self._transaction():
             for admission in admissions:
-                first = admission.batch not in answers
-                if first:
+                new = admission.batch not in responses
+                if new:
                     id = bytes.fromhex(admission.batch)
-                    known = self._database.conn.execute("SELECT answer FROM batches WHERE id = ?", (id,)).fetchone()
-                    first = known is None
-                    answers[admission.batch] = admission.answer if first else known[0]
-                    if first and admission.expires is not None:
-                        batches.append((id, admission.answer, admission.expires.isoformat()))
+                    stored = self._database.conn.execute("SELECT answer FROM batches WHERE id = ?", (id,)).fetchone()
+                    new = stored is None
+                    responses[admission.batch] = admission.response if new else stored[0]
+                    if new and admission.expires is not None:
+                        batches.append((id, admission.response, admission.expires.isoformat()))
                         for cell, symbols in admission.counts.items():
                             counts[cell].update(symbols)
-                told.append(Counted(answers[admission.batch], first))
+                outcomes.append(Counted(responses[admission.batch], new))
             if admissions:
                 self._write(counts, batches)
             else:
-                self._try()
-        return told
+                self._test_write()
+        return outcomes
 
-    def _try(self) -> None:
-        self._require_there()
+    def _test_write(self) -> None:
+        self._require_same_file()
         disk = shutil.disk_usage(self.path.parent)
-        room = min(ROOM, disk.total // 10)
-        if disk.free < room:
-            raise StoreError(f"database {self.path}: less than {room:,} bytes are left on its disk")
-        # written again though it is the same: a disk that takes nothing is not noticed by reading
+        needed = min(MIN_FREE_BYTES, disk.total // 10)
+        if disk.free < needed:
+            raise StoreError(f"database {self.path}: fewer than {needed:,} bytes are free on its disk")
+        # writes the value that is there already: only a write shows that the disk accepts writes
         self._database.conn.execute(f"PRAGMA user_version = {COLLECTOR_SCHEMA}")
 
     def _write(self, counts: dict[Cell, Counter[int]], batches: list[tuple[bytes, str, str]]) -> None:
@@ -224,16 +215,16 @@ class SqliteStore:
             _ADD_COUNT,
             sorted((cell.key, symbol, count) for cell, symbols in counts.items() for symbol, count in symbols.items()),
         )
-        connection.executemany("INSERT INTO batches VALUES (?, ?, ?)", sorted(batches))
+        connection.executemany(BATCHES.insert, sorted(batches))
 
     def purge(self, today: date) -> list[Erasure]:
-        """See Store. Rows are overwritten; a copy that SQLite had moved, or has in the log, goes as it is settled."""
+        """See Store. SQLite overwrites deleted rows; their copies in the log or on other pages go at a checkpoint."""
         with self._transaction():
-            # a day more: a batch that was admitted before midnight may be written, and come again, after it
-            over = today - timedelta(days=1)
-            self._database.conn.execute("DELETE FROM batches WHERE expires < ?", (over.isoformat(),))
-            held = self._database.conn.execute(_HELD).fetchall()
-        return [self._erase(id, version, definition, today) for id, version, definition in held]
+            # one day more: a batch that is admitted before midnight may be written, and be sent again, after midnight
+            yesterday = today - timedelta(days=1)
+            self._database.conn.execute("DELETE FROM batches WHERE expires < ?", (yesterday.isoformat(),))
+            surveys = self._database.conn.execute(_ALL_SURVEYS).fetchall()
+        return [self._erase(id, version, definition, today) for id, version, definition in surveys]
 
     def _erase(self, id: str, version: int, definition: str | None, today: date) -> Erasure:
         name = f"{id} v{version}"
@@ -241,36 +232,36 @@ class SqliteStore:
             with self._transaction():
                 sql = "SELECT cell, epoch FROM cells WHERE survey = ? AND version = ?"
                 cells = self._database.conn.execute(sql, (id, version)).fetchall()
-                due = _due(definition, {epoch for _, epoch in cells})
-                over = [(cell,) for cell, epoch in cells if due[epoch] <= today]
-                self._database.conn.executemany("DELETE FROM counts WHERE cell = ?", over)
-                self._database.conn.executemany("DELETE FROM cells WHERE cell = ?", over)
+                due = _erasure_days(definition, {epoch for _, epoch in cells})
+                expired = [(cell,) for cell, epoch in cells if due[epoch] <= today]
+                self._database.conn.executemany("DELETE FROM counts WHERE cell = ?", expired)
+                self._database.conn.executemany("DELETE FROM cells WHERE cell = ?", expired)
         except StoreError as error:
             return Erasure(name, problem=f"the counts of {name} could not be erased: {error}")
         except (KeyError, TypeError, ValueError, OverflowError):
             return Erasure(
-                name, problem=f"the counts of {name} could not be erased: its stored definition cannot be read"
+                name, problem=f"the counts of {name} could not be erased: the stored definition cannot be read"
             )
         erased = sorted(epoch for epoch, day in due.items() if day <= today)
         return Erasure(name, tuple(erased), min((day for day in due.values() if day > today), default=None))
 
-    def settle(self) -> bool:
-        """See Store. Empties the write-ahead log, and rebuilds the file where that is due."""
-        with self._at_once():
-            # first, as nobody may be reading: a rebuilt file goes through the log, which would grow by it each time
+    def checkpoint(self) -> bool:
+        """See Store. Empties the write-ahead log, and rebuilds the file if a rebuild is due."""
+        with self._without_waiting():
+            # first, because a rebuild goes through the log: while another program reads, each rebuild would add to it
             if not self._empty_log():
                 return False
             with self._errors("the file cannot be rebuilt: "):
-                if not self._rebuilding.due:
+                if not self._vacuum.due:
                     return True
                 try:
-                    rebuilt = self._rebuilding.run()
+                    rebuilt = self._vacuum.run()
                 finally:
                     emptied = self._empty_log()
         return rebuilt and emptied
 
     def _empty_log(self) -> bool:
-        with self._errors("the log cannot be emptied: "):
+        with self._errors("the write-ahead log cannot be emptied: "):
             (busy, _, _) = self._database.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy
 
@@ -278,65 +269,70 @@ class SqliteStore:
         """See Store."""
         with self._errors():
             try:
-                self._require_there()
+                self._require_same_file()
                 self._leave_one_file()
             finally:
                 self._database.close()
                 with _opening:
-                    _open.discard(self)
+                    _open_stores.discard(self)
 
     def _leave_one_file(self) -> None:
-        # refused while others have it open: the last collector to close will
+        # SQLite refuses while another program has the file open; the last collector to close it succeeds
         with suppress(sqlite3.Error):
             self._database.conn.execute("PRAGMA busy_timeout = 0")
-            if self._rebuilding.pending:
-                self._rebuilding.run()
+            if self._vacuum.pending:
+                self._vacuum.run()
         with suppress(sqlite3.Error):
             self._database.conn.execute("PRAGMA journal_mode = DELETE")
 
     @contextmanager
-    def _at_once(self) -> Iterator[None]:
-        # with patience, another program that reads for long would hold up the writer
+    def _without_waiting(self) -> Iterator[None]:
+        # with the timeout, a long read by another program would delay the writer
         with self._errors():
             self._database.conn.execute("PRAGMA busy_timeout = 0")
             try:
                 yield
             finally:
-                self._database.conn.execute(f"PRAGMA busy_timeout = {round(1000 * self._patience)}")
+                self._database.conn.execute(f"PRAGMA busy_timeout = {round(1000 * self._timeout)}")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         with self._errors():
-            # immediate: another process on this file waits here, before either has read what the other changes
+            # IMMEDIATE: another process waits here before either process reads what the other changes
             self._database.conn.execute("BEGIN IMMEDIATE")
             try:
                 yield
-                self._require_there()
+                self._require_same_file()
                 self._database.conn.execute("COMMIT")
             except BaseException:
                 self._database.rollback()
                 raise
-            self._require_there()
+            self._require_same_file()
 
     @contextmanager
-    def _errors(self, doing: str = "") -> Iterator[None]:
+    def _errors(self, action: str = "") -> Iterator[None]:
+        """Holds the lock, and turns SQLite's errors into StoreError; action: what failed, ending in a colon."""
         with self._lock:
             try:
                 yield
             except sqlite3.Error as error:
-                raise StoreError(f"database {self.path}: {doing}{error}") from None
+                raise StoreError(f"database {self.path}: {action}{error}") from None
 
 
-def _readable(definition: str) -> Survey | None:
-    """A survey that was stored, None where it is damaged or of a kind that this hushtally does not know."""
+def _parse_survey(definition: str) -> Survey | None:
+    """The stored survey; None if its definition is damaged, or is of a kind that this version does not support."""
     try:
         return Survey.from_resolved(json.loads(definition))
     except (SurveyError, TypeError, ValueError):
         return None
 
 
-def _due(definition: str | None, epochs: set[str]) -> dict[str, date]:
-    """The day of erasure of each epoch; of the definition no more is read than this needs, and nothing for none."""
+def _erasure_days(definition: str | None, epochs: set[str]) -> dict[str, date]:
+    """The day of erasure of each epoch.
+
+    Reads only the retention from the definition, and nothing if there are no epochs, so that counts can be erased even
+    if the rest of the definition cannot be read.
+    """
     if not epochs:
         return {}
     retention = Retention.stated(json.loads(definition or "null"))

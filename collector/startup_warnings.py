@@ -1,4 +1,4 @@
-"""Notices: what an operator should know of the surveys as a collector starts."""
+"""Startup warnings: what an operator should know about the surveys when a collector starts."""
 
 from __future__ import annotations
 
@@ -9,44 +9,44 @@ from hushtally.client_sdk.errors import SurveyError
 from hushtally.client_sdk.survey import Survey
 
 
-def takes_reports(survey: Survey, today: date) -> bool:
-    """Whether reports of the survey are, or will be, accepted."""
-    return today <= _last(survey)
+def require_distinct(surveys: Collection[Survey]) -> None:
+    """Raises SurveyError if a survey is given twice."""
+    seen = set()
+    for survey in surveys:
+        if survey.name in seen:
+            raise SurveyError(f"survey {survey.name} must be given once, but it is given twice")
+        seen.add(survey.name)
 
 
-def notices(served: Collection[Survey], held: Collection[Survey], today: date) -> list[str]:
-    """One line for every survey that is served though it has ended, or not served though its reports may come.
+def accepts_reports(survey: Survey, today: date) -> bool:
+    """Whether reports of the survey are accepted today or on a later day."""
+    return today <= _last_day(survey)
 
-    held: all that the database has; what it keeps of those that have ended is erased without their being served.
+
+def startup_warnings(served: Collection[Survey], stored: Collection[Survey], today: date) -> list[str]:
+    """One line for every served survey that has ended, and for every running survey that is not served.
+
+    stored: all surveys in the database. A survey need not be served for its expired counts to be erased.
     """
-    ended = [_ended(survey) for survey in served if not takes_reports(survey, today)]
+    ended = [_ended(survey) for survey in served if not accepts_reports(survey, today)]
     names = {survey.name for survey in served}
-    missing = [_missing(one) for one in held if one.name not in names and takes_reports(one, today)]
+    missing = [_missing(survey) for survey in stored if survey.name not in names and accepts_reports(survey, today)]
     return ended + missing
 
 
 def _ended(survey: Survey) -> str:
     return (
-        f"{survey.name} has ended, its last reports were due by {_last(survey)}: reports are refused,"
-        f" and its last counts erased on {survey.erased_on(survey.epoch.label(survey.ends))}"
+        f"{survey.name} has ended: reports were accepted until {_last_day(survey)} and are now rejected;"
+        f" the last counts are erased on {survey.erased_on(survey.epoch.label(survey.ends))}"
     )
 
 
 def _missing(survey: Survey) -> str:
     return (
-        f"{survey.name} is in the database but not served: its reports, due by {_last(survey)}, are refused here"
-        " until its file is named, too"
+        f"{survey.name} is in the database but is not served: its devices send reports until {_last_day(survey)},"
+        " and this collector refuses them; add the survey file to `hushtally serve`"
     )
 
 
-def _last(survey: Survey) -> date:
+def _last_day(survey: Survey) -> date:
     return survey.accepted_until(survey.ends)
-
-
-def require_distinct(surveys: Collection[Survey]) -> None:
-    """SurveyError if a survey is named twice."""
-    seen = set()
-    for survey in surveys:
-        if survey.name in seen:
-            raise SurveyError(f"survey {survey.name} must be named once, but it is named twice")
-        seen.add(survey.name)

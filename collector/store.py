@@ -1,4 +1,4 @@
-"""The store: a multiset of symbols by cell, and the batches that must not count twice."""
+"""The store: counts of symbols by cell, and the batches that must be counted exactly once."""
 
 from __future__ import annotations
 
@@ -13,22 +13,30 @@ from hushtally.collector.admission import Admission
 
 
 class StoreError(HushtallyError):
-    """The database cannot be used, refused what was asked of it and is unchanged, or is gone."""
+    """The database cannot be used or is gone, or an operation failed and changed nothing."""
+
+
+def describe_failure(error: Exception) -> str:
+    """A line for the log: the message of a StoreError, of any other error only its type.
+
+    The message of an unexpected error might quote a report.
+    """
+    return str(error) if isinstance(error, StoreError) else type(error).__name__
 
 
 class Counted(NamedTuple):
-    """The answer to a batch, and whether it came for the first time, so that its reports were counted now."""
+    """The response to a batch, and whether the batch is new, so that its reports were counted now."""
 
-    answer: str
-    first: bool
+    response: str
+    new: bool
 
 
 @dataclass(frozen=True)
 class Erasure:
     """What a purge did to the counts of one survey.
 
-    survey: its name; epochs: those whose counts were erased, ascending; due: the day on which the next ones are, None
-    when no counts are left; problem: why nothing of it could be erased, None if that went well.
+    survey: the name of the survey; epochs: the epochs whose counts were erased, ascending; due: the day of the next
+    erasure, None if no counts are left; problem: why no counts of the survey could be erased, None after a success.
     """
 
     survey: str
@@ -37,10 +45,10 @@ class Erasure:
     problem: str | None = None
 
     def __str__(self) -> str:
-        """What was done in one line, for whoever must show that it was."""
+        """One line that documents the erasure."""
         if self.problem is not None:
             return self.problem
-        after = "nothing is kept" if self.due is None else f"the next counts are due on {self.due}"
+        after = "nothing is left" if self.due is None else f"the next erasure is due on {self.due}"
         if not self.epochs:
             return f"{self.survey}: nothing to erase; {after}"
         first, last = self.epochs[0], self.epochs[-1]
@@ -49,35 +57,38 @@ class Erasure:
 
 
 class Store(Protocol):
-    """Where counts are kept. It has no place for who sent a report, when, in what order or in which batch."""
+    """Stores counts. It has no place for the sender of a report, the time, the order of arrival or the batch."""
 
     def register(self, surveys: Sequence[Survey]) -> None:
-        """Keeps the surveys, all or none; StoreError if one is there with another digest, with what differs."""
+        """Stores all of the surveys or none.
+
+        Raises StoreError, with the differences, if the store has one of the surveys with another digest.
+        """
 
     def surveys(self) -> list[Survey]:
-        """Every survey that was ever registered and can still be read, by id and version."""
+        """Every registered survey whose definition can still be read, by id and version."""
 
     def add(self, admissions: Sequence[Admission]) -> list[Counted]:
-        """Counts the batches that did not come before, durably and all or none; what became of each.
+        """Counts the new batches durably, all or none, and returns the outcome of every batch.
 
-        A batch that came before, here or earlier in the list, is not counted again: its answer is the first one.
-        Without any it is a trial: whether a batch would be counted now.
-        Raises StoreError when nothing was counted, or the database that it was counted into is gone.
+        A batch that was counted before, or that is earlier in the list, is not counted again: it gets its first
+        response. An empty list tests whether a batch could be counted now. Raises StoreError if nothing was counted, or
+        if the database is gone with the counts.
         """
 
     def purge(self, today: date) -> list[Erasure]:
-        """Erases the counts whose retention is over, and the ids of batches that could no longer be accepted.
+        """Erases the counts whose retention has ended, and the ids of batches that can no longer be accepted.
 
-        What became of every survey that was ever registered or counted, by id and version; one that cannot be purged
-        does not keep the others. Raises StoreError when the store cannot be used.
+        Returns the outcome for every survey that was ever registered or counted, by id and version. A survey that
+        cannot be purged does not prevent the others. Raises StoreError if the store cannot be used.
         """
 
-    def settle(self) -> bool:
-        """Erases the traces of single transactions and of what was erased: in what order it came, and what it was.
+    def checkpoint(self) -> bool:
+        """Removes from the disk in which order batches arrived, and copies of erased counts.
 
-        It is called every few seconds, as it may leave for later what is not worth its while yet. False while somebody
-        is reading: it did nothing. StoreError, with what is left, when it cannot.
+        Call it every few seconds; the store may postpone work that is not yet worth its cost. Returns False if another
+        program is reading, and then nothing was done. Raises StoreError, with what is left, if it fails.
         """
 
     def close(self) -> None:
-        """Lets go of the database; StoreError, having let go, when what was counted is no longer in it."""
+        """Closes the database; after closing, raises StoreError if the counts are no longer in the database."""

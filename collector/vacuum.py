@@ -1,46 +1,53 @@
-"""Vacuum: SQLite places new rows on a page as they arrive; in a file that it rebuilt they lie by their keys."""
+"""Vacuum: rebuilds the database file.
+
+SQLite places new rows on a page in the order of their arrival. After a rebuild they lie in the order of their keys.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 from time import monotonic
 
-ROW = 64  # bytes, about, that a change of one row writes
-SHARE = 8  # a file is rebuilt once an eighth of it was written
-EVERY = 3_600.0  # seconds after which less is enough
-RETRY = 300.0  # seconds: to try each time that the log is emptied could take longer than to count
+BYTES_PER_CHANGE = 64  # bytes, about, that the change of one row writes
+WRITTEN_SHARE = 8  # a rebuild is due when an eighth of the file was written
+INTERVAL = 3_600.0  # seconds after which a rebuild is due for fewer changes
+RETRY = 300.0  # seconds between attempts after a failure, because a failed attempt can take longer than counting
 
 
 class Vacuum:
-    """When the file of a connection was rebuilt, and whether it is due again; what was before is not known."""
+    """Decides when the file of a connection is rebuilt, and rebuilds it.
+
+    The first rebuild of a connection is always due, because earlier changes are not known.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._at = -EVERY
-        self._rows: int | None = None  # changed by then, by this connection
+        self._rebuilt_at = -INTERVAL
+        self._rebuilt_changes: int | None = None  # the connection's count of changes at the last rebuild
         self._failed: tuple[float, str] | None = None
 
     @property
     def pending(self) -> bool:
-        """Whether something was written since the last time."""
-        return self._connection.total_changes != self._rows
+        """Whether there are changes since the last rebuild."""
+        return self._connection.total_changes != self._rebuilt_changes
 
     @property
     def due(self) -> bool:
-        """Whether it should be rebuilt now; sqlite3.Error, as it was, soon after it failed."""
+        """Whether a rebuild is due; for RETRY seconds after a failure, raises the same sqlite3.Error again."""
         if not self.pending:
             return False
         if self._failed is not None and monotonic() < self._failed[0] + RETRY:
             raise sqlite3.OperationalError(self._failed[1])
-        if self._rows is None or monotonic() >= self._at + EVERY:
+        if self._rebuilt_changes is None or monotonic() >= self._rebuilt_at + INTERVAL:
             return True
         (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
         (size,) = self._connection.execute("PRAGMA page_size").fetchone()
-        return SHARE * ROW * (self._connection.total_changes - self._rows) >= int(pages) * int(size)
+        changes = self._connection.total_changes - self._rebuilt_changes
+        return WRITTEN_SHARE * BYTES_PER_CHANGE * changes >= int(pages) * int(size)
 
     def run(self) -> bool:
-        """Rebuilds; False while another program writes. sqlite3.Error where it fails, having changed nothing."""
-        rows = self._connection.total_changes
+        """Rebuilds the file; False if another program is writing. A sqlite3.Error leaves the file unchanged."""
+        changes = self._connection.total_changes
         try:
             self._connection.execute("VACUUM")
         except sqlite3.Error as error:
@@ -48,5 +55,5 @@ class Vacuum:
                 return False
             self._failed = monotonic(), str(error)
             raise
-        self._at, self._rows, self._failed = monotonic(), rows, None
+        self._rebuilt_at, self._rebuilt_changes, self._failed = monotonic(), changes, None
         return True

@@ -1,101 +1,88 @@
-"""The writer: one thread that counts what many requests bring, many batches to a transaction."""
+"""The writer: one thread that counts the batches of many requests, many batches in one transaction."""
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import date
 from queue import Empty, Full, Queue
-from time import monotonic
 
 from hushtally.client_sdk.protocol.refused import Refused
 from hushtally.collector.admission import Admission
+from hushtally.collector.housekeeping import Housekeeping
 from hushtally.collector.metrics import Metrics
 from hushtally.collector.problem_log import ProblemLog
 from hushtally.collector.refusal import Refusal
-from hushtally.collector.store import Store, StoreError
+from hushtally.collector.store import Store, StoreError, describe_failure
 
-MOST_WAITING = 1_000  # batches in memory; more are told to come later
-MOST_IN_GROUP = 1_000  # batches in one transaction
-PATIENCE = 30.0  # seconds that a request waits for its transaction
-RETRY_AFTER = 5  # seconds
-PURGE_AGAIN = 3_600.0  # seconds after which what could not be erased is tried again
-SETTLE_EVERY = 10.0  # seconds that the store's log may tell of single transactions
-UNSETTLED = 300.0  # seconds that somebody may read, or come back to read, without being complained of
+MAX_WAITING = 1_000  # batches in memory; more batches are refused for the moment
+MAX_IN_GROUP = 1_000  # batches in one transaction
+COMMIT_TIMEOUT = 30.0  # seconds that a request waits for its transaction
+RETRY_AFTER = 5  # seconds after which a sender may retry
+IDLE_WAKEUP = 10.0  # seconds without a batch after which housekeeping runs
 
-_READ = (
-    f"traces of single batches are left: the log could not be emptied for {UNSETTLED / 60:g} minutes:"
-    " another program has been reading the database since"
+_FORKED = (
+    "this process was forked from the collector and cannot count batches: run the collector with `hushtally serve`"
 )
-_FORKED = "this process was forked off the one that counts, and cannot: the collector is run by `hushtally serve`"
-
-_log = logging.getLogger("hushtally.collector")
 
 
 @dataclass(frozen=True)
 class _Waiting:
-    """A batch whose request waits for the answer; without a batch, a request that asks whether the store answers."""
+    """A batch whose request waits for the response; without a batch, a request that checks the store."""
 
     admission: Admission | None
-    answer: Future[str] = field(default_factory=Future)
+    response: Future[str] = field(default_factory=Future)
 
 
 class Writer:
-    """Hands batches to the store, which it owns. A request that got its answer can rely on it: it is durable.
+    """Passes batches to the store, which it owns. A batch is durable before its request gets a response.
 
-    While one transaction commits, the batches of other requests gather for the next: under load a commit is shared,
-    without load nobody waits for company.
+    While one transaction commits, the next batches form a group for the next transaction (group commit): under load
+    many requests share a commit, and without load no request waits for others.
     """
 
     def __init__(
-        self, store: Store, clock: Callable[[], date], metrics: Metrics, *, most_waiting: int = MOST_WAITING
+        self, store: Store, housekeeping: Housekeeping, metrics: Metrics, *, max_waiting: int = MAX_WAITING
     ) -> None:
+        """Purges the store once, and starts the thread. max_waiting: the number of batches in memory."""
         self._store = store
-        self._clock = clock
+        self._housekeeping = housekeeping
         self._metrics = metrics
-        self._tidied: date | None = None
-        self._tidy_again = monotonic()
-        self._failed = {True: ProblemLog(), False: ProblemLog()}  # of batches, of trials without any
-        self._unpurged, self._unsettled = ProblemLog(), ProblemLog()
-        self._settled = monotonic()
-        self._settle_again = self._settled + SETTLE_EVERY
+        self._batch_problems, self._check_problems = ProblemLog(), ProblemLog()
         self._closing = False
         self._process = os.getpid()
-        self._lost: StoreError | None = None
+        self._close_error: StoreError | None = None
         self._lock = threading.Lock()
-        self._queue: Queue[_Waiting | None] = Queue(most_waiting)
-        self._tidy()
+        self._queue: Queue[_Waiting | None] = Queue(max_waiting)
+        housekeeping.purge_if_due()
         self._thread = threading.Thread(target=self._run, name="hushtally-writer", daemon=True)
         self._thread.start()
 
     def add(self, admission: Admission) -> str:
-        """The answer to a batch, once it is durable; Refusal (unavailable) if it could not be counted."""
-        return self._ask(_Waiting(admission))
+        """The response to a batch, once the batch is durable; raises Refusal (unavailable) if it was not counted."""
+        return self._submit(_Waiting(admission))
 
     def check(self) -> None:
-        """Refusal (unavailable) unless the writer works and the store answers."""
-        self._ask(_Waiting(None))
+        """Raises Refusal (unavailable) if a batch could not be counted now."""
+        self._submit(_Waiting(None))
 
     def close(self) -> None:
-        """Counts what was handed in, then lets go of the store. What comes later is refused.
+        """Counts the waiting batches and closes the store; later batches are refused.
 
-        StoreError when what was counted is no longer in the store.
+        Raises StoreError if the counts are no longer in the store.
         """
         with self._lock:
             first, self._closing = not self._closing, True
         if first:
             self._queue.put(None)
         self._thread.join()
-        if self._lost is not None:
-            raise self._lost
+        if self._close_error is not None:
+            raise self._close_error
 
-    def _ask(self, waiting: _Waiting) -> str:
-        if os.getpid() != self._process:  # a thread does not live on in a process that was forked off
-            self._failed[True].update([_FORKED])
+    def _submit(self, waiting: _Waiting) -> str:
+        if os.getpid() != self._process:  # a forked process does not have the thread
+            self._batch_problems.update([_FORKED])
             raise _unavailable(_FORKED)
         with self._lock:
             if self._closing or not self._thread.is_alive():
@@ -105,32 +92,32 @@ class Writer:
             except Full:
                 raise _unavailable("too many batches are waiting") from None
         try:
-            return waiting.answer.result(PATIENCE)
+            return waiting.response.result(COMMIT_TIMEOUT)
         except TimeoutError:
-            # it may yet be counted: the same batch id will then get the same answer
-            raise _unavailable("the database takes too long") from None
+            # the batch may still be counted: a retry with the same batch id gets the same response
+            raise _unavailable("the database did not respond in time") from None
 
     def _run(self) -> None:
         try:
-            while (group := self._group()) is not None:
-                self._tidy()
+            while (group := self._next_group()) is not None:
+                self._housekeeping.purge_if_due()
                 if group:
                     self._write(group)
-                self._settle()
+                self._housekeeping.checkpoint_if_due()
         finally:
             try:
                 self._store.close()
             except StoreError as error:
-                self._lost = error
+                self._close_error = error
 
-    def _group(self) -> list[_Waiting] | None:
-        """What waits, in order; None once all was taken and the writer is closing."""
+    def _next_group(self) -> list[_Waiting] | None:
+        """The waiting batches in order; None if no batch is left and the writer is closing."""
         group: list[_Waiting] = []
         try:
-            waiting = self._queue.get(timeout=SETTLE_EVERY)
+            waiting = self._queue.get(timeout=IDLE_WAKEUP)
             while waiting is not None:
                 group.append(waiting)
-                if len(group) == MOST_IN_GROUP:
+                if len(group) == MAX_IN_GROUP:
                     return group
                 waiting = self._queue.get_nowait()
         except Empty:
@@ -142,68 +129,25 @@ class Writer:
 
     def _write(self, group: list[_Waiting]) -> None:
         admissions = [waiting.admission for waiting in group if waiting.admission is not None]
-        failed = self._failed[bool(admissions)]
+        problem_log = self._batch_problems if admissions else self._check_problems
         try:
             counted = iter(self._store.add(admissions))
         except Exception as error:
             if admissions:
-                self._metrics.failed()
-            failed.update([f"batches {'are' if admissions else 'would be'} refused: {_told(error)}"])
+                self._metrics.count_failed_commit()
+            problem_log.update([f"batches {'are' if admissions else 'would be'} refused: {describe_failure(error)}"])
             for waiting in group:
-                waiting.answer.set_exception(_unavailable("the database refused to count"))
+                waiting.response.set_exception(_unavailable("the database could not store the batch"))
             return
-        failed.update([])
+        problem_log.update([])
         for waiting in group:
             if waiting.admission is None:
-                waiting.answer.set_result("")
+                waiting.response.set_result("")
                 continue
-            answer, first = next(counted)
-            if first:
-                self._metrics.admitted(waiting.admission)
-            waiting.answer.set_result(answer)
-
-    def _tidy(self) -> None:
-        today = self._clock()
-        if today == self._tidied or monotonic() < self._tidy_again:
-            return
-        problems = set()
-        try:
-            for erasure in self._store.purge(today):
-                if erasure.problem is not None:
-                    problems.add(erasure.problem)
-                elif erasure.epochs:
-                    _log.warning("%s", erasure)
-        except Exception as error:
-            problems = {f"what is over could not be erased: {_told(error)}"}
-        if problems:
-            self._tidy_again = monotonic() + PURGE_AGAIN
-        else:
-            self._tidied = today
-        self._unpurged.update(problems)
-        self._metrics.overdue(len(problems))
-
-    def _settle(self) -> None:
-        if monotonic() < self._settle_again:
-            return
-        problem = None
-        try:
-            settled = self._store.settle()
-        except Exception as error:
-            settled, problem = False, f"traces of single batches are left: {_told(error)}"
-        now = monotonic()
-        self._settle_again = now + SETTLE_EVERY
-        if settled:
-            self._settled = now
-        elif problem is None and now >= self._settled + UNSETTLED:
-            problem = _READ
-        if settled or problem is not None:
-            self._unsettled.update([problem] if problem is not None else [])
-        self._metrics.unsettled(now - self._settled)
-
-
-def _told(error: Exception) -> str:
-    # another error's text might quote a report
-    return str(error) if isinstance(error, StoreError) else type(error).__name__
+            response, new = next(counted)
+            if new:
+                self._metrics.count_admission(waiting.admission)
+            waiting.response.set_result(response)
 
 
 def _unavailable(detail: str) -> Refusal:

@@ -3,6 +3,7 @@
 The names load when they are first used, so that `import hushtally` costs an app almost nothing.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from hushtally.client_sdk.fetch import fetch_survey
     from hushtally.client_sdk.state.consent import Receipt
     from hushtally.client_sdk.survey import Survey
+
+# A checkout without symbolic links (git with core.symlinks=false) has the parts beside this folder, not inside it.
+if not os.path.isdir(f"{__path__[0]}/client_sdk"):  # noqa: PTH112  (pathlib would slow down every import)
+    __path__.append(os.path.dirname(__path__[0]))  # noqa: PTH120
 
 __all__ = [
     "AsyncClient",

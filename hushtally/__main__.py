@@ -1,4 +1,4 @@
-"""`python -m hushtally`: the command, where its script is not on the path."""
+"""`python -m hushtally`: the `hushtally` command for systems on which its script is not on the path."""
 
 from hushtally.cli import main
 

@@ -1,10 +1,14 @@
-"""The `hushtally` command: its subcommands load when they are called, and say which extra they need."""
+"""The `hushtally` command: it imports a subcommand when it is called, and names the extra that the subcommand needs."""
 
 from __future__ import annotations
 
 import errno
+import io
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module, metadata
+from typing import Any
 
 from hushtally.client_sdk.errors import HushtallyError
 
@@ -13,7 +17,7 @@ try:
 except ImportError:  # the base install is the SDK alone
     sys.exit("the hushtally command needs click; run: pip install 'hushtally[all]' (in a checkout: '.[all]')")
 
-# command -> where it lives and the extra that brings what it needs
+# command -> the object to import, and the extra that installs its dependencies
 COMMANDS = {
     "demo": ("hushtally.simulations.demo.command:demo", "simulations"),
     "survey": ("hushtally.survey.commands:survey", "collector"),
@@ -25,11 +29,11 @@ COMMANDS = {
     "audit": ("hushtally.simulations.audit.command:audit", "simulations"),
 }
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what only a write can meet
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # only a write fails with these
 
 
 class Commands(click.Group):
-    """A group whose subcommands are imported when they are needed, so that each works with its own extra alone."""
+    """A group that imports each subcommand when it is needed, so that each works with its own extra alone."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -37,48 +41,71 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        place, extra = COMMANDS[cmd_name]
-        name, _, attribute = place.partition(":")
+        path, extra = COMMANDS[cmd_name]
+        name, _, attribute = path.partition(":")
         try:
             module = import_module(name)
         except ModuleNotFoundError as error:
             missing = error.name or "a package"
             if missing.partition(".")[0] == "hushtally":
                 raise
-            return _missing(cmd_name, extra, missing)
+            return _unavailable(cmd_name, extra, missing)
         command: click.Command = getattr(module, attribute)
         return command
 
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        _escape_unencodable_characters()
+        with _one_line_errors():  # --help and --version write here
+            return super().make_context(*args, **options)
+
     def invoke(self, ctx: click.Context) -> object:
-        try:
-            done = super().invoke(ctx)
-            sys.stdout.flush()  # now, as at the exit nobody could say why it failed
-            return done
-        except HushtallyError as error:
-            raise click.ClickException(str(error).replace("\n", "\nError: ")) from None
-        except OSError as error:
-            if error.errno == errno.EPIPE:  # whoever read the output has seen enough
-                raise
-            what = error.filename or ("the output cannot be written" if error.errno in NO_ROOM else "")
-            why = error.strerror or str(error)
-            raise click.ClickException(f"{what}: {why}" if what else why) from None
+        with _one_line_errors():
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # a failure at exit could not be reported
+            return result
 
 
-def _missing(command: str, extra: str, package: str) -> click.Command:
-    """Stands in for a command whose extra is not installed."""
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Turns the failures that a user can cause or remove into "Error: ..." and exit status 1."""
+    try:
+        yield
+    except HushtallyError as error:
+        raise click.ClickException(str(error).replace("\n", "\nError: ")) from None
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # the reader of the output has closed it
+            raise
+        subject = error.filename or ("the output cannot be written" if error.errno in DISK_FULL else "")
+        reason = error.strerror or str(error)
+        raise click.ClickException(f"{subject}: {reason}" if subject else reason) from None
+
+
+def _escape_unencodable_characters() -> None:
+    """Has the output streams write a character that their encoding lacks as an escape, like \\u2264, and not fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _unavailable(command: str, extra: str, package: str) -> click.Command:
+    """A command that takes the place of one whose extra is not installed, and says how to install the extra."""
 
     @click.command(command, short_help=f"(needs the extra: pip install 'hushtally[{extra}]')", add_help_option=False)
     @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-    def stand_in(arguments: tuple[str, ...]) -> None:
+    def unavailable(arguments: tuple[str, ...]) -> None:
         raise click.ClickException(
             f"{command} needs {package}, which is not installed; run: pip install 'hushtally[{extra}]'"
         )
 
-    stand_in.context_settings["ignore_unknown_options"] = True
-    return stand_in
+    unavailable.context_settings["ignore_unknown_options"] = True
+    return unavailable
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(metadata.version("hushtally"), prog_name="hushtally")
 def main() -> None:
-    """Count how customers behave without holding anyone's behaviour."""
+    """Count how customers behave without collecting anyone's behaviour.
+
+    Write a survey file with `survey new`, choose epsilon with `tune`, collect reports with `serve`, and read the
+    results with `estimate`. `demo` shows all of this on a real purchase log.
+    """

@@ -28,8 +28,8 @@ def draw_support_counts(mechanism: Mechanism, true_counts: Integers, random: np.
     independent given the true values. Other mechanisms call their own `perturb`. Raises SimulationError if the draw
     would take too much time or memory.
     """
-    once = mechanism.once if isinstance(mechanism, Permanent) else mechanism
-    if isinstance(once, Unary):
+    single = mechanism.single_report if isinstance(mechanism, Permanent) else mechanism
+    if isinstance(single, Unary):
         p, q = float(mechanism.channel.p), float(mechanism.channel.q)
         counts: Integers = random.binomial(true_counts, p) + random.binomial(true_counts.sum() - true_counts, q)
         return counts
@@ -41,9 +41,9 @@ def draw_tally(mechanism: Mechanism, true_counts: Integers, random: np.random.Ge
 
     The distribution is exact. Raises SimulationError if the draw would take too much time or memory.
     """
-    once = mechanism.once if isinstance(mechanism, Permanent) else mechanism
-    if isinstance(once, Design):
-        return _draw_design_tally(mechanism, once, true_counts, random)
+    single = mechanism.single_report if isinstance(mechanism, Permanent) else mechanism
+    if isinstance(single, Design):
+        return _draw_design_tally(mechanism, single, true_counts, random)
     n = int(true_counts.sum())
     if n > MAX_PERTURBED_REPORTS:
         raise SimulationError(
@@ -66,8 +66,8 @@ def draw_symbols(mechanism: Mechanism, values: Integers, random: np.random.Gener
 
 def _informative_rate(mechanism: Mechanism, design: Design) -> float:
     """The probability that a report is drawn from the symbols that support its value, rather than from all symbols."""
-    blank_rate = float(design.blank_rate)
-    return (float(mechanism.channel.p) - blank_rate) / (1 - blank_rate)
+    baseline_rate = float(design.baseline_rate)
+    return (float(mechanism.channel.p) - baseline_rate) / (1 - baseline_rate)
 
 
 def _draw_design_tally(
@@ -128,7 +128,7 @@ def _supporting_symbols(design: Design, values: Integers, index: Integers) -> In
         return values
     if isinstance(design, Affine):
         row, offset = np.divmod(index, design.w)
-        return np.asarray(row * design.r + design.field.minus(design.product(row, values), offset))
+        return np.asarray(row * design.r + design.field.subtract(design.product(row, values), offset))
     if isinstance(design, Subset):
         return np.asarray(_subsets_containing(design)[values, index])
     assert isinstance(design, Projective)

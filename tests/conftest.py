@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 
 import pytest
+
+# one process per core: more threads in numpy's linear algebra would only wait for each other
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 SWITCHES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy", "HUSHTALLY_DISABLED", "DO_NOT_TRACK")
 

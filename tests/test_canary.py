@@ -35,8 +35,8 @@ class Capturing(HttpTransport):
         super().__init__()
         self.seen = b""
 
-    def request(self, method, url, body, timeout, most=65_536):
-        answer = super().request(method, url, body, timeout, most)
+    def request(self, method, url, body, timeout, max_bytes=65_536):
+        answer = super().request(method, url, body, timeout, max_bytes)
         self.seen += url.encode() + (body or b"") + answer.body
         return answer
 

@@ -21,7 +21,7 @@ from hushtally.aggregator.summary import Row
 from hushtally.cli import COMMANDS as CLI
 from hushtally.client_sdk.mechanisms import NAMES, Direct
 from hushtally.client_sdk.protocol.refused import Refused
-from hushtally.client_sdk.protocol.report import MOST_BYTES, MOST_REPORTS, Batch, Reason, Report
+from hushtally.client_sdk.protocol.report import MAX_BYTES, MAX_REPORTS, Batch, Reason, Report
 from hushtally.client_sdk.survey.signals import Function
 from hushtally.client_sdk.testing import SeededRandomness
 from hushtally.collector.admission import admit
@@ -104,7 +104,7 @@ def test_the_sdk_in_ten_lines_runs(newcomer, survey):
     )
     assert done.returncode == 0, done.stderr
     assert "How people shop with us (shopping-habits v1)" in done.stdout
-    assert "The customer agreed." in done.stdout
+    assert "You agreed." in done.stdout
     assert (home / ".shop" / "hushtally.db").exists()
 
 
@@ -335,8 +335,8 @@ def test_the_page_on_the_protocol_has_every_reason_kind_and_limit():
     assert {reason for reason in reasons if reason in list(Reason)} == set(Reason)
     kinds = re.findall(r"^\| (\d+) \| `(urn:hushtally:\w+)` \|", page, re.MULTILINE)
     assert [(int(status), kind) for status, kind in kinds] == [(one.status, one.type) for one in Refused]
-    assert f"{MOST_BYTES:,} bytes" in page
-    assert f"1 to {MOST_REPORTS:,} of them" in page
+    assert f"{MAX_BYTES:,} bytes" in page
+    assert f"1 to {MAX_REPORTS:,} of them" in page
     batch = json.loads(re.search(r"```json\n(\{\n.*?)```", page, re.DOTALL)[1].replace("…", ""))
     assert Batch.decode(json.dumps(batch).encode()).reports[0].epoch == "2026-W48"
 

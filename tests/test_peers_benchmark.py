@@ -25,7 +25,8 @@ def peer_results(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.mark.skipif(
-    not (find_spec("pure_ldp") and find_spec("multi_freq_ldpy")), reason="the peers (extra bench) are not installed"
+    not (find_spec("pure_ldp") and find_spec("multi_freq_ldpy")),
+    reason="the peers (dependency group bench) are not installed",
 )
 def test_the_comparison_runs_on_tiny_sizes(tmp_path: Path) -> None:
     """Every mechanism of both peers, estimates included, and the original's decoder; results only where asked for."""
@@ -53,7 +54,7 @@ def test_without_the_peers_it_says_what_to_install() -> None:
         pytest.skip("the peers are installed")
     ran = subprocess.run([sys.executable, str(FOLDER / "peers.py")], capture_output=True, text=True, timeout=300)
     assert ran.returncode == 1
-    assert "pure-ldp and multi-freq-ldpy not installed: pip install -e '.[all,bench]'" in ran.stderr
+    assert "pure-ldp and multi-freq-ldpy not installed; run: pip install -e '.[all]' --group bench" in ran.stderr
 
 
 def test_the_readme_and_the_picture_say_what_the_results_say(peer_results: ModuleType) -> None:

@@ -1,1 +1,1 @@
-"""Effects: sends batches to the collector over the network."""
+"""Effects: the network. Sends batches to the collector."""

@@ -1,4 +1,4 @@
-"""The transport over HTTPS, built on the standard library."""
+"""The transport over HTTP, built on the standard library."""
 
 from __future__ import annotations
 
@@ -6,28 +6,32 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from hushtally.client_sdk.delivery.transport import LARGEST_ANSWER, Answer, CutOff, NoAnswer
+from hushtally.client_sdk.delivery.transport import MAX_RESPONSE_BYTES, NoResponse, RequestCancelled, Response
 from hushtally.client_sdk.forking import Forking
 
 if TYPE_CHECKING:
     from hushtally.client_sdk.delivery.http_attempt import Attempt
 
-MOST_ABANDONED = 8  # requests that were cut off, but hang in something that cannot be: a name look-up
+MAX_ABANDONED = 8  # cancelled requests that are blocked in a name look-up, which cannot be interrupted
 
 
-class _Loading(Forking):
-    """Loads the requests. No fork may come amid it: a child could never end what another thread had begun to import."""
+class _AttemptLoader(Forking):
+    """Imports the module of requests on first use.
+
+    A lock keeps the process from forking during the import: a child could never complete an import that another
+    thread of its parent had begun.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         super().__init__()
 
-    def attempt(self, method: str, url: str, body: bytes | None, deadline: float, most: int) -> Attempt:
-        """A request; the first one costs an import, more than all the rest of the SDK."""
+    def attempt(self, method: str, url: str, body: bytes | None, deadline: float, max_bytes: int) -> Attempt:
+        """Create a request. The first call pays for an import that costs more than the rest of the SDK."""
         with self._lock:
             from hushtally.client_sdk.delivery.http_attempt import Attempt
 
-        return Attempt(method, url, body, deadline, most)
+        return Attempt(method, url, body, deadline, max_bytes)
 
     def hold(self) -> None:
         self._lock.acquire()
@@ -39,17 +43,17 @@ class _Loading(Forking):
         self._lock = threading.Lock()
 
 
-_loading = _Loading()
+_loader = _AttemptLoader()
 
 
 _abandoned: list[threading.Thread] = []
 
 
 class HttpTransport(Forking):
-    """The transport of the standard library: no cookies, no redirects, verified certificates.
+    """Sends requests with the standard library: no cookies, no redirects, verified certificates.
 
-    https goes through the proxy that the environment names (HTTPS_PROXY, NO_PROXY), which must be http://host:port.
-    Plain http goes to this machine alone, and through no proxy.
+    https uses the proxy that the environment names (HTTPS_PROXY, NO_PROXY), which must be http://host:port. Plain http
+    goes to this machine only, and never through a proxy.
     """
 
     def __init__(self) -> None:
@@ -57,48 +61,50 @@ class HttpTransport(Forking):
         self._stopped = False
         super().__init__()
 
-    def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = LARGEST_ANSWER) -> Answer:
-        """See Transport. It may return a moment late; no server and no name service can make it later."""
+    def request(
+        self, method: str, url: str, body: bytes | None, timeout: float, max_bytes: int = MAX_RESPONSE_BYTES
+    ) -> Response:
+        """See `Transport`. No server and no name service can delay the return by more than a moment."""
         _abandoned[:] = [thread for thread in _abandoned if thread.is_alive()]
-        if len(_abandoned) >= MOST_ABANDONED:
-            raise NoAnswer("earlier requests still hang")
+        if len(_abandoned) >= MAX_ABANDONED:
+            raise NoResponse("earlier requests are still blocked")
         timeout = min(timeout, threading.TIMEOUT_MAX)
         deadline = time.monotonic() + timeout
-        attempt = _loading.attempt(method, url, body, deadline, most)
+        attempt = _loader.attempt(method, url, body, deadline, max_bytes)
         self._attempts.add(attempt)
         try:
-            if self._stopped:  # asked after: `cut` either finds the attempt or is found
-                raise CutOff("cut off before it began")
+            if self._stopped:  # checked after the attempt is listed, so that `cancel` never misses it
+                raise RequestCancelled("the request was cancelled before it began")
             self._run(attempt, deadline, timeout)
         finally:
             self._attempts.discard(attempt)
-        return attempt.answer()
+        return attempt.response()
 
-    def cut(self) -> None:
-        """Cuts all requests under way, and those that begin before `resume`: they raise CutOff.
+    def cancel(self) -> None:
+        """Cancel all current requests, and those that begin before `resume`. They raise RequestCancelled.
 
-        No more of their bodies is sent; what was handed to the system before may still arrive.
+        No more of their bodies is sent. Data that the operating system accepted before may still arrive.
         """
         self._stopped = True
         for attempt in list(self._attempts):
-            attempt.cut()
+            attempt.cancel()
 
     def resume(self) -> None:
-        """Lets requests begin again."""
+        """Allow new requests again."""
         self._stopped = False
 
     def after_fork(self) -> None:
-        self._attempts = set()  # the parent's: to cut them here would cut them there
+        self._attempts = set()  # they belong to the parent: cancelling them here would cancel them there
 
     def _run(self, attempt: Attempt, deadline: float, timeout: float) -> None:
-        # a thread of its own, as neither a name look-up nor a dripping answer obeys the timeout of a socket
+        # A separate thread: the timeout of a socket covers neither a name look-up nor a response that drips in.
         thread = threading.Thread(target=attempt.run, name="hushtally-request", daemon=True)
         try:
             thread.start()
         except RuntimeError:
-            raise NoAnswer("no thread can be started: the interpreter is shutting down") from None
+            raise NoResponse("no thread can be started: the interpreter is shutting down") from None
         thread.join(max(deadline - time.monotonic(), 0.0))
         if thread.is_alive():
-            attempt.cut()
+            attempt.cancel()
             _abandoned.append(thread)
-            raise TimeoutError(f"no answer within {timeout:g} seconds")
+            raise TimeoutError(f"no response within {timeout:g} seconds")

@@ -1,12 +1,13 @@
-"""One HTTP request that can be cut off; loaded with the first delivery, as ssl and http are slow to import.
+"""One HTTP request that can be cancelled. Loaded with the first delivery, because ssl and http are slow to import.
 
-All it ever needs is imported here: a fork amid an import in another thread leaves a child that waits for it forever.
+Everything that a request needs is imported here. If the process forked during an import in another thread, the child
+would wait for that import forever.
 """
 
 from __future__ import annotations
 
 import base64
-import encodings.idna  # noqa: F401  (what any look-up of a name and any handshake would import)
+import encodings.idna  # noqa: F401  (name look-ups and TLS handshakes import it)
 import logging
 import socket
 import ssl
@@ -20,145 +21,147 @@ from http.client import HTTPConnection, HTTPResponse
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
-from hushtally.client_sdk.delivery.transport import Answer, CutOff, NoAnswer
+from hushtally.client_sdk.delivery.transport import NoResponse, RequestCancelled, Response
 
 logger = logging.getLogger("hushtally")
 
-PROXY = "HTTPS_PROXY must name a proxy as http://host:port, got another kind: neither TLS nor SOCKS is spoken to it"
-# fixed and the same on every machine: they tell nothing about it
+PROXY = "HTTPS_PROXY must be a URL like http://host:port; proxies that need TLS or SOCKS are not supported"
+CANCELLED = "the request was cancelled"
+# the same on every machine, so that they reveal nothing about it
 HEADERS = {"User-Agent": "hushtally", "Accept-Encoding": "identity", "Connection": "close"}
 
 
 class Attempt:
-    """A request that runs in a thread of its own until it is answered or cut off.
+    """A request that runs in its own thread until there is a response or the request is cancelled.
 
-    No cookies, no redirects, no credentials but those of a proxy; certificates are verified.
+    It sends no cookies and no credentials, except those for a proxy. It follows no redirects and verifies certificates.
     """
 
-    def __init__(self, method: str, url: str, body: bytes | None, deadline: float, most: int) -> None:
-        """deadline: by time.monotonic(). most: bytes that are read of the answer's body."""
+    def __init__(self, method: str, url: str, body: bytes | None, deadline: float, max_bytes: int) -> None:
+        """deadline: on the clock of time.monotonic(). max_bytes: the limit for the body of the response."""
         self._method = method
         self._url = urlsplit(url)
         self._body = body
         self._deadline = deadline
-        self._most = most
+        self._max_bytes = max_bytes
         self._sockets: list[socket.socket] = []
-        self._cut = False
-        self._outcome: Answer | OSError = NoAnswer("not tried")
+        self._cancelled = False
+        self._outcome: Response | OSError = NoResponse("the request has not started")
 
     def run(self) -> None:
-        """Sends the request and keeps what came of it."""
+        """Send the request and store its outcome."""
         try:
             self._outcome = self._send()
         except OSError as error:
             self._outcome = error
-        except Exception as error:  # whatever a server can make the standard library raise
-            self._outcome = NoAnswer(f"what came back is no HTTP ({type(error).__name__})")
+        except Exception as error:  # a server can make the standard library raise anything
+            self._outcome = NoResponse(f"the response is not HTTP ({type(error).__name__})")
         finally:
-            for one in self._sockets:
-                one.close()
+            for open_socket in self._sockets:
+                open_socket.close()
 
-    def answer(self) -> Answer:
-        """What came of it; raises OSError if it was no answer."""
+    def response(self) -> Response:
+        """The response. Raises OSError if there is none."""
         if isinstance(self._outcome, OSError):
-            raise CutOff("cut off") if self._cut else self._outcome
+            raise RequestCancelled(CANCELLED) if self._cancelled else self._outcome
         return self._outcome
 
-    def cut(self) -> None:
-        """Cuts the connection, so that the thread ends."""
-        self._cut = True
-        for one in list(self._sockets):
+    def cancel(self) -> None:
+        """Shut down the connection, so that the thread ends."""
+        self._cancelled = True
+        for open_socket in list(self._sockets):
             with suppress(OSError):
-                # of the plain socket: an SSLSocket would forget its state under the feet of the other thread
-                socket.socket.shutdown(one, socket.SHUT_RDWR)
+                # the method of the plain socket: that of SSLSocket would reset state that the other thread is using
+                socket.socket.shutdown(open_socket, socket.SHUT_RDWR)
 
-    def _send(self) -> Answer:
-        # it only writes and reads: the way to the server, with TLS if need be, is made here
+    def _send(self) -> Response:
+        # HTTPConnection only writes and reads; this class opens the connection itself
         connection = HTTPConnection("localhost")
-        connection.sock = self._connected()
+        connection.sock = self._open()
         headers = {"Host": self._url.netloc, **HEADERS}
         if self._body is not None:
             headers |= {"Content-Type": "application/json", "Content-Length": str(len(self._body))}
         connection.request(self._method, self._url.path, headers=headers)
         if self._body is not None:
-            self._go_on()
+            self._check_cancelled()
             connection.send(self._body)
         with connection.getresponse() as response:
-            return Answer(response.status, self._read(response), _retry_after(response.headers))
+            return Response(response.status, self._read(response), _retry_after(response.headers))
 
     def _read(self, response: HTTPResponse) -> bytes:
         parts: list[bytes] = []
-        left = self._most
+        left = self._max_bytes
         while left > 0 and time.monotonic() < self._deadline and (part := response.read1(left)):
             parts.append(part)
             left -= len(part)
         return b"".join(parts)
 
-    def _connected(self) -> socket.socket:
+    def _open(self) -> socket.socket:
+        """A connection to the server, through the proxy and with TLS if required."""
         host = self._url.hostname or ""
         if self._url.scheme == "http":
-            return self._reach(host, self._url.port or 80)
+            return self._connect(host, self._url.port or 80)
         port = self._url.port or 443
         proxy = _proxy(self._url)
         if proxy is None:
-            plain = self._reach(host, port)
+            plain = self._connect(host, port)
         else:
-            plain = self._reach(proxy.hostname or "", proxy.port or 80)
+            plain = self._connect(proxy.hostname or "", proxy.port or 80)
             _tunnel(plain, proxy, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
         secure = _context().wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
-        self._note(secure)
+        self._track(secure)
         secure.do_handshake()
         return secure
 
-    def _reach(self, host: str, port: int) -> socket.socket:
-        """A connection to the first address that takes one; the time left is shared among those not yet tried."""
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        error: OSError = NoAnswer("no address")
-        for index, (family, kind, protocol, _, address) in enumerate(found):
+    def _connect(self, host: str, port: int) -> socket.socket:
+        """A connection to the first address that accepts one. The remaining addresses share the remaining time."""
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        error: OSError = NoResponse("the host name has no address")
+        for index, (family, kind, protocol, _, address) in enumerate(addresses):
             left = self._deadline - time.monotonic()
             if left <= 0:
                 break
             plain = socket.socket(family, kind, protocol)
-            self._note(plain)
+            self._track(plain)
             try:
-                plain.settimeout(left / (len(found) - index))
+                plain.settimeout(left / (len(addresses) - index))
                 plain.connect(address)
             except OSError as failure:
                 error = failure
                 plain.close()
                 continue
             plain.settimeout(left)
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # the body follows the head at once
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # send the body directly after the headers
             return plain
         raise error
 
-    def _note(self, one: socket.socket) -> None:
-        self._sockets.append(one)
-        self._go_on()
+    def _track(self, new_socket: socket.socket) -> None:
+        self._sockets.append(new_socket)
+        self._check_cancelled()
 
-    def _go_on(self) -> None:
-        if self._cut:
-            raise CutOff("cut off")
+    def _check_cancelled(self) -> None:
+        if self._cancelled:
+            raise RequestCancelled(CANCELLED)
 
 
 def _proxy(url: SplitResult) -> SplitResult | None:
-    """The proxy that the environment names for this address, as the standard library reads it."""
-    named = getproxies_environment().get("https")
-    if not named or proxy_bypass_environment(url.netloc):
+    """The proxy that the environment names for this URL, by the rules of the standard library."""
+    configured = getproxies_environment().get("https")
+    if not configured or proxy_bypass_environment(url.netloc):
         return None
     try:
-        proxy = urlsplit(named if "://" in named else f"http://{named}")
-        known = proxy.scheme == "http" and proxy.hostname and proxy.port != 0
+        proxy = urlsplit(configured if "://" in configured else f"http://{configured}")
+        supported = proxy.scheme == "http" and proxy.hostname and proxy.port != 0
     except ValueError:
-        known = False
-    if not known:  # to speak plainly to one that is named https would give away its password
+        supported = False
+    if not supported:  # plain HTTP to an https proxy would reveal the proxy's password
         logger.warning("%s", PROXY)
-        raise NoAnswer(PROXY)
+        raise NoResponse(PROXY)
     return proxy
 
 
 def _tunnel(plain: socket.socket, proxy: SplitResult, target: str) -> None:
-    """Asks the proxy for the way to `target`; it sees that and nothing else."""
+    """Ask the proxy for a tunnel to `target`. The proxy sees the target and nothing else."""
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}", f"User-Agent: {HEADERS['User-Agent']}"]
     if proxy.username is not None:
         user = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
@@ -167,16 +170,16 @@ def _tunnel(plain: socket.socket, proxy: SplitResult, target: str) -> None:
     with HTTPResponse(plain, method="CONNECT") as response:
         response.begin()
         if response.status != 200:
-            raise NoAnswer(f"the proxy answered {response.status}")
+            raise NoResponse(f"the proxy answered with status {response.status}")
 
 
 def _retry_after(headers: Message) -> float | None:
-    """Seconds, given as such or as a date; a date is read by the sender's own clock where it tells it."""
-    given = (headers.get("Retry-After") or "").strip()
-    if given.isascii() and given.isdigit():
-        return float(given[:12])
+    """The Retry-After header in seconds. A date is compared with the Date header, or else with this machine's clock."""
+    value = (headers.get("Retry-After") or "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:12])
     try:
-        until = parsedate_to_datetime(given)
+        until = parsedate_to_datetime(value)
         now = parsedate_to_datetime(headers["Date"]) if headers["Date"] else datetime.now(UTC)
         return max((until - now).total_seconds(), 0.0)
     except (ValueError, TypeError, OverflowError):

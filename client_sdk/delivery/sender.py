@@ -1,4 +1,4 @@
-"""Delivery: when a batch is sent, and what is done about the collector's answer."""
+"""The sender: when a batch is sent, and what follows from the collector's response."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from datetime import datetime
 
 from hushtally.client_sdk.delivery.backoff import Backoffs
 from hushtally.client_sdk.delivery.http import HttpTransport
-from hushtally.client_sdk.delivery.transport import Answer, CutOff, Transport
-from hushtally.client_sdk.delivery.verdict import BUSY, Verdict, complaint, judge
+from hushtally.client_sdk.delivery.transport import RequestCancelled, Response, Transport
+from hushtally.client_sdk.delivery.verdict import BUSY, Verdict, judge, retry_reason
 from hushtally.client_sdk.failures import describe_failure
 from hushtally.client_sdk.forking import Forking
 from hushtally.client_sdk.protocol.report import Batch
 from hushtally.client_sdk.randomness import Randomness
 from hushtally.client_sdk.state import counters, outbox
+from hushtally.client_sdk.state.counters import Fate
 from hushtally.client_sdk.state.file import State
 from hushtally.client_sdk.state.outbox import Waiting
 from hushtally.client_sdk.state.permission import Permission
@@ -25,13 +26,13 @@ from hushtally.client_sdk.survey import Survey
 
 logger = logging.getLogger("hushtally")
 
-TRY_SECONDS = 10.0  # the longest that one request may take
+TRY_SECONDS = 10.0  # the time limit of one request
 
-_failing = Backoffs()  # for all: a collector that hangs must not cost every device of a kiosk a try
+_shared_backoffs = Backoffs()  # of all devices in the process: a blocked collector must cost a gateway only one attempt
 
 
-class Delivery(Forking):
-    """Sends one device's batches; a retry sends the same bytes."""
+class Sender(Forking):
+    """Sends the batches of one device. A retry sends the same bytes."""
 
     def __init__(
         self,
@@ -51,20 +52,20 @@ class Delivery(Forking):
         self._randomness = randomness
         self._permission = permission
         self._http = transport if isinstance(transport, HttpTransport) else None
-        self._failing = _failing if self._http else Backoffs()
+        self._backoffs = _shared_backoffs if self._http else Backoffs()
         self._sending = threading.Lock()
         super().__init__()
 
     def send(self, now: datetime, seconds: float, *, wait: bool = False) -> bool:
-        """Sends the batches whose time has come, within `seconds` in all; whether none of them is left.
+        """Send the batches that are due, within `seconds` in all. Returns whether none is left.
 
-        Leaves alone what lately failed, or with `wait` tries it again as soon as it may be tried.
+        Batches that wait after a failure are skipped. With `wait`, they are sent as soon as their wait is over.
         """
         deadline = time.monotonic() + seconds
         if not self._due(now):
             return True
         if not self._sending.acquire(timeout=min(max(seconds, 0.0), threading.TIMEOUT_MAX) if wait else 0):
-            return False  # another thread is at it
+            return False  # another thread is sending
         try:
             if self._http:
                 self._http.resume()
@@ -78,109 +79,111 @@ class Delivery(Forking):
                 if not wait or time.monotonic() >= deadline:
                     return False
             return True
-        except CutOff:
+        except RequestCancelled:
             return False
         finally:
             self._sending.release()
 
-    def cut(self) -> None:
-        """Cuts the request under way, where there is one; no other begins before the next `send`."""
+    def cancel(self) -> None:
+        """Cancel the current request, if there is one. No other request begins before the next `send`."""
         if self._http:
-            self._http.cut()
+            self._http.cancel()
 
-    def trouble(self, waiting: Iterable[bytes]) -> str | None:
-        """Why the collector failed last, or else one of the batches that wait; None if neither did."""
+    def last_failure(self, waiting: Iterable[bytes]) -> str | None:
+        """Why the last attempt failed: for the collector, or else for one of the waiting batches; None if none did."""
         names: list[str | bytes] = [self._url, *waiting]
-        return next((why for name in names if (why := self._failing.why(name))), None)
+        return next((reason for name in names if (reason := self._backoffs.reason(name))), None)
 
     def _due(self, now: datetime) -> list[Waiting]:
-        """The batches to send; those that cannot be sent any more go first."""
+        """The batches to send. Batches that can no longer be sent are dropped."""
         with self._state.lock() as connection:
             due = outbox.due(connection, self._device, now)
-        if any(one.lost for one in due):
+        if any(batch.lost for batch in due):
             with self._state.transaction() as connection:
                 outbox.drop(connection, self._device, due)
-        return [one for one in due if not one.lost]
+        return [batch for batch in due if not batch.lost]
 
     def _pause(self, due: list[Waiting], now: datetime) -> float:
-        """Seconds until any of the batches may be tried."""
-        first = min(self._failing.remaining(one.batch, now) for one in due)
-        return max(self._failing.remaining(self._url, now), first)
+        """Seconds until the first of the batches may be sent."""
+        first = min(self._backoffs.remaining(waiting.batch, now) for waiting in due)
+        return max(self._backoffs.remaining(self._url, now), first)
 
     def after_fork(self) -> None:
         self._sending = threading.Lock()
 
     def _send_all(self, due: list[Waiting], now: datetime, deadline: float) -> bool:
-        """Tries every batch that may be tried once, unless the collector is out of reach; whether all were settled."""
+        """Send every batch once, unless the collector is unreachable. Returns whether all of them are settled."""
         self._state.mark()
         settled = True
         for waiting in due:
-            if self._failing.remaining(waiting.batch, now) > 0:
+            if self._backoffs.remaining(waiting.batch, now) > 0:
                 settled = False
                 continue
             left = deadline - time.monotonic()
-            # asked after `resume`: a withdrawal that begins now cuts what begins now
+            # checked after `resume`: a withdrawal from now on cancels the request
             if left <= 0 or self._permission.withdrawing:
                 return False
             with self._state.lock() as connection:
                 if not outbox.holds(connection, self._device, waiting.batch):
-                    continue  # consent was withdrawn meanwhile, or another process delivered it
+                    continue  # consent was withdrawn meanwhile, or another process delivered the batch
             try:
-                answer = self._transport.request("POST", self._url, waiting.body, min(left, TRY_SECONDS))
-            except CutOff:
-                raise  # nobody failed
+                response = self._transport.request("POST", self._url, waiting.body, min(left, TRY_SECONDS))
+            except RequestCancelled:
+                raise  # the collector did not fail
             except OSError as error:
                 self._unreachable(waiting, now, f"the last try failed: {describe_failure(error)}")
                 return False
-            if answer.status in BUSY:
-                self._unreachable(waiting, now, f"the collector answered {answer.status}", answer.retry_after)
+            if response.status in BUSY:
+                reason = f"the collector answered with status {response.status}"
+                self._unreachable(waiting, now, reason, response.retry_after)
                 return False
-            self._failing.succeeded(self._url)
-            if self._settle(waiting, answer, now):
-                self._failing.succeeded(waiting.batch)
+            self._backoffs.succeeded(self._url)
+            if self._settle(waiting, response, now):
+                self._backoffs.succeeded(waiting.batch)
             else:
                 settled = False
         return settled
 
-    def _unreachable(self, waiting: Waiting, now: datetime, why: str, retry_after: float | None = None) -> None:
-        logger.info("not delivered: %s", why)
-        self._failing.failed(self._url, now, self._randomness, why, retry_after, always=True)
-        # it may be this batch that breaks the way: another one goes first the next time
-        self._failing.failed(waiting.batch, now, self._randomness, why)
+    def _unreachable(self, waiting: Waiting, now: datetime, reason: str, retry_after: float | None = None) -> None:
+        """Record that the collector did not accept any batch."""
+        logger.info("not delivered: %s", reason)
+        self._backoffs.failed(self._url, now, self._randomness, reason, retry_after, always=True)
+        # this batch may be the cause, so another one is sent first the next time
+        self._backoffs.failed(waiting.batch, now, self._randomness, reason)
 
-    def _later(self, waiting: Waiting, now: datetime, why: str, retry_after: float | None = None) -> None:
-        """Tries a batch again later; where more fail than can be remembered, the collector is left alone as a whole."""
-        logger.info("not delivered: %s", why)
-        if not self._failing.failed(waiting.batch, now, self._randomness, why, retry_after):
-            self._failing.failed(self._url, now, self._randomness, why, retry_after, always=True)
+    def _retry(self, waiting: Waiting, now: datetime, reason: str, retry_after: float | None = None) -> None:
+        """Send this batch again later. If too many batches fail to remember them all, the whole collector waits."""
+        logger.info("not delivered: %s", reason)
+        if not self._backoffs.failed(waiting.batch, now, self._randomness, reason, retry_after):
+            self._backoffs.failed(self._url, now, self._randomness, reason, retry_after, always=True)
 
-    def _settle(self, waiting: Waiting, answer: Answer, now: datetime) -> bool:
-        """Acts on an answer; False when the batch is to be tried again, which keeps no other from being sent."""
+    def _settle(self, waiting: Waiting, response: Response, now: datetime) -> bool:
+        """Act on a response. Returns False if the batch must be sent again; the other batches are sent anyway."""
         batch = Batch.decode(waiting.body)
-        verdict = judge(answer, batch)
+        verdict = judge(response, batch)
         if verdict is None:
-            self._later(waiting, now, complaint(answer, batch), answer.retry_after)
+            self._retry(waiting, now, retry_reason(response, batch), response.retry_after)
             return False
         try:
             with self._state.transaction() as connection:
                 if outbox.remove(connection, self._device, waiting.batch):
                     self._account(connection, batch, verdict, now)
-        except sqlite3.Error as error:  # as on a full disk, where every tick would send it again
-            self._later(waiting, now, f"the collector's answer could not be noted: {describe_failure(error)}")
+        except sqlite3.Error as error:  # for example on a full disk, where every tick would send the batch again
+            self._retry(waiting, now, f"the collector's response could not be stored: {describe_failure(error)}")
             raise
         return True
 
     def _account(self, connection: sqlite3.Connection, batch: Batch, verdict: Verdict, now: datetime) -> None:
-        """Counts what became of the reports; those that may be accepted later go out again, symbols unchanged."""
+        """Count what happened to the reports. Those that may be accepted later are queued again, symbols unchanged."""
         if verdict.delivered:
-            counters.add(connection, self._device, "delivered", verdict.delivered)
-        for reason, number in verdict.lost.items():
-            counters.add(connection, self._device, reason, number)
+            counters.add(connection, self._device, Fate.DELIVERED, verdict.delivered)
+        for fate, number in verdict.lost.items():
+            counters.add(connection, self._device, fate, number)
         survey = self._surveys.get(batch.digest)
         if verdict.again and survey is not None:
             due = outbox.moment(survey, now, self._randomness)
             outbox.put(connection, self._device, survey, verdict.again, due, self._randomness)
-            # as where this device's clock is ahead: without a word they would only be seen to expire
-            counters.add(connection, self._device, "put off: not accepted yet", len(verdict.again))
+            # for example if this device's clock is ahead; without this counter, only expired reports would show it
+            counters.add(connection, self._device, Fate.POSTPONED, len(verdict.again))
         elif verdict.again:
-            counters.add(connection, self._device, "dropped: the app has this survey no longer", len(verdict.again))
+            counters.add(connection, self._device, Fate.SURVEY_REMOVED, len(verdict.again))

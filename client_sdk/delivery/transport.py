@@ -1,4 +1,4 @@
-"""The way to the collector: HTTPS with verified certificates; plain HTTP to this machine alone."""
+"""The interface between the SDK and the network: one request, one response."""
 
 from __future__ import annotations
 
@@ -7,30 +7,35 @@ from typing import Protocol
 
 from hushtally.client_sdk.errors import SafeMessage
 
-LARGEST_ANSWER = 65_536  # bytes read of an answer to a batch
-LARGEST_SURVEY = 4_194_304  # bytes read of a survey's definition
+MAX_RESPONSE_BYTES = 65_536  # of a response to a batch; the rest is not read
+MAX_SURVEY_BYTES = 4_194_304  # of a survey's definition; the rest is not read
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the collector answered: the status, the beginning of the body, and the seconds it wants to be left alone."""
+class Response:
+    """An HTTP response: the status, the beginning of the body, and the seconds of its Retry-After header."""
 
     status: int
     body: bytes
     retry_after: float | None = None
 
 
-class NoAnswer(SafeMessage, ConnectionError):
-    """There was no answer, for a reason that is named."""
+class NoResponse(SafeMessage, ConnectionError):
+    """There was no response. The message states the reason."""
 
 
-class CutOff(NoAnswer):
-    """The request was cut off by `HttpTransport.cut`."""
+class RequestCancelled(NoResponse):
+    """The request was cancelled by `HttpTransport.cancel`."""
 
 
 class Transport(Protocol):
-    """Sends one request and returns the answer; OSError when there was none in time."""
+    """Sends one request and returns the response."""
 
-    def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = LARGEST_ANSWER) -> Answer:
-        """Sends `body` as JSON to `url`; within `timeout` seconds in all; reads at most `most` bytes."""
+    def request(
+        self, method: str, url: str, body: bytes | None, timeout: float, max_bytes: int = MAX_RESPONSE_BYTES
+    ) -> Response:
+        """Send `body` as JSON to `url`, and read at most `max_bytes` of the response's body.
+
+        Raises OSError if there is no response within `timeout` seconds.
+        """
         ...

@@ -1,4 +1,4 @@
-"""Verdict: what a collector's answer means for its batch. No I/O; whatever a collector says is a case."""
+"""The verdict on a batch: what the collector's response means for the reports. Pure; every response is covered."""
 
 from __future__ import annotations
 
@@ -7,49 +7,50 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hushtally.client_sdk.delivery.transport import Answer
+from hushtally.client_sdk.delivery.transport import Response
+from hushtally.client_sdk.protocol.refused import Refused
 from hushtally.client_sdk.protocol.report import Batch, Reason, Report
+from hushtally.client_sdk.state.counters import Fate
 
-BUSY = frozenset({429, 503})  # the collector as a whole wants to be left alone
-# what a collector refuses for good; one that has not been told of the survey yet may be, before the epoch is over
-KINDS = ("malformed", "too_large", "unsupported_content")
-UNKNOWN = "unknown_survey"
+BUSY = frozenset({429, 503})  # the status with which a collector, or its proxy, asks for a pause
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The end of a batch: how many reports count, which may go out again, and how many were lost for which reason."""
+    """The end of a batch: how many reports count, which are sent again, and how many are lost for each reason."""
 
     delivered: int
     again: tuple[Report, ...]
-    lost: Mapping[str, int]
+    lost: Mapping[Fate, int]
 
 
-def judge(answer: Answer, batch: Batch) -> Verdict | None:
-    """The verdict on a batch, or None while it is to be tried again as it is.
+def judge(response: Response, batch: Batch) -> Verdict | None:
+    """The verdict on a batch, or None if the same batch must be sent again.
 
-    Only a collector's own words end a batch: the page of a captive portal or of a proxy that lost its way does not.
+    Only a response of a collector ends a batch. The page of a captive portal or of a misconfigured proxy does not.
     """
-    if answer.status == 200:
-        return _counted(answer.body, batch)
-    kind = _kind(answer.body) if 400 <= answer.status < 500 else None
-    return Verdict(0, (), {f"refused: {kind}": len(batch.reports)}) if kind in KINDS else None
+    if response.status == 200:
+        return _counted(response.body, batch)
+    kind = _refusal(response)
+    return (
+        None if kind is None or kind.retryable else Verdict(0, (), {Fate(f"refused: {kind.code}"): len(batch.reports)})
+    )
 
 
-def complaint(answer: Answer, batch: Batch) -> str:
-    """Why a batch is to be tried again as it is, for who runs the app; of what a server says nothing else is kept."""
-    if answer.status >= 500:
-        return f"the collector answered {answer.status}"
-    if _kind(answer.body) == UNKNOWN:
-        return f"the collector does not know {batch.survey} v{batch.version} as the app has it"
-    return f"what answered {answer.status} is no collector"
+def retry_reason(response: Response, batch: Batch) -> str:
+    """Why the same batch must be sent again, for the app's operator. Quotes nothing that a server sent."""
+    if response.status >= 500:
+        return f"the collector answered with status {response.status}"
+    if _refusal(response) is Refused.UNKNOWN_SURVEY:
+        return f"the collector does not have the app's definition of {batch.survey} v{batch.version}"
+    return f"a server that is not a hushtally collector answered with status {response.status}"
 
 
 def _counted(body: bytes, batch: Batch) -> Verdict | None:
     try:
-        told = json.loads(body)
-        rejected = {one["index"]: (one["reason"], one["retryable"] is True) for one in told["rejected"]}
-        accepted = told["accepted"]
+        result = json.loads(body)
+        rejected = {row["index"]: (row["reason"], row["retryable"] is True) for row in result["rejected"]}
+        accepted = result["accepted"]
     except (ValueError, LookupError, TypeError, RecursionError):
         return None
     if not all(type(index) is int and 0 <= index < len(batch.reports) for index in rejected):
@@ -57,18 +58,20 @@ def _counted(body: bytes, batch: Batch) -> Verdict | None:
     if type(accepted) is not int or accepted != len(batch.reports) - len(rejected):
         return None
     again = tuple(batch.reports[index] for index, (_, retryable) in rejected.items() if retryable)
-    lost = Counter(f"rejected: {_reason(reason)}" for reason, retryable in rejected.values() if not retryable)
+    lost = Counter(Fate(f"rejected: {_reason(reason)}") for reason, retryable in rejected.values() if not retryable)
     return Verdict(accepted, again, lost)
 
 
-def _reason(given: object) -> str:
-    """The reason if it is one of the closed list: nothing else of what a server says is kept."""
-    return str(given) if isinstance(given, str) and given in list(Reason) else "other"
+def _reason(reason: object) -> str:
+    """The reason if it is in the closed list. Nothing else that a server sends is stored."""
+    return str(reason) if isinstance(reason, str) and reason in list(Reason) else "other"
 
 
-def _kind(body: bytes) -> str | None:
+def _refusal(response: Response) -> Refused | None:
+    """The kind of refusal that the response states, if a collector refuses the batch."""
+    if not 400 <= response.status < 500:
+        return None
     try:
-        named = json.loads(body)["type"]
+        return Refused.of_type(json.loads(response.body)["type"])
     except (ValueError, LookupError, TypeError, RecursionError):
         return None
-    return next((kind for kind in (*KINDS, UNKNOWN) if named == f"urn:hushtally:{kind}"), None)

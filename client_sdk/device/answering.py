@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from hushtally.client_sdk.protocol.report import Report
 from hushtally.client_sdk.randomness import Randomness
-from hushtally.client_sdk.state import answers, consent, events, ledger, outbox
+from hushtally.client_sdk.state import answers, events, ledger, outbox
 from hushtally.client_sdk.state.schedule import Schedule
 from hushtally.client_sdk.survey import Survey
 
@@ -25,15 +25,16 @@ def due(connection: sqlite3.Connection, device: int, survey: Survey, plan: Sched
     return not ledger.answered(connection, device, survey, survey.epoch.label(today))
 
 
-def missed(connection: sqlite3.Connection, device: int, survey: Survey, plan: Schedule, now: datetime) -> int:
+def missed(
+    connection: sqlite3.Connection, device: int, survey: Survey, plan: Schedule, agreed_on: date, now: datetime
+) -> int:
     """How many epochs have ended in which the device had an answer to give, and gave none.
 
     Since the last one that a tick saw, or since it agreed: in those no tick was called, or none that could answer.
     """
-    receipt = consent.receipt(connection, device, survey)
-    if receipt is None or plan.silent or not plan.reserved:
+    if plan.silent or not plan.reserved:
         return 0
-    first = max(survey.starts, date.fromisoformat(receipt.at[:10]), date.fromordinal(max(1, plan.seen)))
+    first = max(survey.starts, agreed_on, date.fromordinal(max(1, plan.seen)))
     day, found = survey.epoch.start(first), 0
     while survey.runs(day) and survey.epoch.next(day) <= now.date():
         if day.toordinal() > plan.seen and plan.answers_in(survey, day):

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from hushtally.client_sdk.delivery.sender import Delivery
+from hushtally.client_sdk.delivery.sender import Sender
 from hushtally.client_sdk.delivery.transport import Transport
 from hushtally.client_sdk.device import answering
 from hushtally.client_sdk.device.journal import Journal
@@ -21,24 +21,21 @@ from hushtally.client_sdk.failures import describe_failure
 from hushtally.client_sdk.randomness import Randomness
 from hushtally.client_sdk.state import checksum, consent, counters, erasure, ledger, outbox, schedule
 from hushtally.client_sdk.state.consent import Receipt
+from hushtally.client_sdk.state.counters import Fate
+from hushtally.client_sdk.state.facts import Facts
 from hushtally.client_sdk.state.file import State
 from hushtally.client_sdk.state.permission import NOTHING, Permission, Permit
 from hushtally.client_sdk.state.schedule import Schedule
+from hushtally.client_sdk.state.silence import Silence
 from hushtally.client_sdk.survey import Survey
 
 logger = logging.getLogger("hushtally")
 
-CEILING = "it would cost more than the app's ceiling"
-CLOCK = "the clock went back"
-CLOCK_AHEAD = "the clock once told a day after the survey's end"
-NO_CONSENT = "the customer has not agreed"
-MISSED = "missed: no working tick"
-WITHDREW = "the customer withdrew"
 
 TICK_SECONDS = 30.0
 LOOK_SECONDS = 1.0  # until `record` looks again whether another process was given consent
 
-REPLACED = (
+ROLLBACK_MESSAGE = (
     "the state file %s was copied, restored or replaced, or the mark beside it was touched: the surveys that run stay"
     " silent on this device, as it is not known what it answered; those that begin later are answered."
     " Nothing helps but to delete the file and its mark, which makes this a new device without consent"
@@ -76,8 +73,8 @@ class Device:
         self._clock = clock
         self._randomness = randomness
         # they know what is permitted, not this device: it is in no cycle, and gone with its file when it is let go
-        self._permission = Permission(self._id, self._surveys, terms.keep_consent, clock)
-        self.delivery = Delivery(state, self._id, self._surveys, collector, transport, randomness, self._permission)
+        self._permission = Permission(self._surveys, terms.keep_consent, clock)
+        self.delivery = Sender(state, self._id, self._surveys, collector, transport, randomness, self._permission)
         self.journal = Journal(state, self._id, terms.durable, self._permission)
         self._withdrawals: int | None = None  # before the one that is not written yet
         with state.snapshot() as connection:
@@ -88,14 +85,23 @@ class Device:
         self.refresh()
         state.join(self)
 
-    def refresh(self) -> None:
-        """Looks again at what another process may have changed: what may be recorded."""
+    def refresh(self, today: date | None = None) -> Facts:
+        """Looks again at what another process may have changed: what may be recorded.
+
+        today: by default the day by the device's clock.
+        """
+        with self._state.snapshot() as connection:
+            facts = Facts.read(connection, self._id)
+        self._apply(facts, today or self._permission.today())
+        return facts
+
+    def _apply(self, facts: Facts, today: date) -> None:
+        """Issues the permit that the facts allow; logs once that the file was found to be an older copy."""
         self._looked = time.monotonic()
-        with self._state.lock() as connection:
-            self._permit = self._permission.permit(connection)
-        if self._permission.replaced and not self._warned:
+        self._permit = self._permission.permit(facts, today)
+        if not self._warned and self._permission.rolled_back(facts, today):
             self._warned = True
-            logger.error(REPLACED, self._state.path)
+            logger.error(ROLLBACK_MESSAGE, self._state.path)
 
     def grant(self, shown: str | None) -> bool:
         """Notes consent to every survey, with the text that was shown or explains it, and draws the schedules.
@@ -105,11 +111,12 @@ class Device:
         self._finish_withdrawal()
         now = self._clock()
         with self._sealed(self._state.transaction()) as connection:
-            outdated = [survey for survey in self._surveys if consent.outdated(connection, self._id, survey)]
+            facts = Facts.read(connection, self._id)
+            outdated = [survey for survey in self._surveys if facts.agrees_to_newer(survey)]
             for survey in self._surveys:
                 if survey not in outdated:
                     consent.grant(connection, self._id, survey, now, shown or str(explain_survey(survey)))
-                    self._take_up(connection, survey, now.date())
+                    self._take_up(connection, survey, facts.schedules.get(survey.digest), now.date())
         for survey in outdated:
             logger.warning("grant_consent: not noted for %s: this device agrees to a newer version", survey.name)
         self.refresh()
@@ -122,7 +129,7 @@ class Device:
         """
         self._withdrawals = None
         self._permission.withdrawing = True
-        self.delivery.cut()
+        self.delivery.cancel()
         self._permit = NOTHING
         self.journal.clear()
         with suppress(Exception), self._state.lock() as connection:  # where unknown, it is written in any case
@@ -148,7 +155,7 @@ class Device:
                 self._state.mark()
             for one in self._state.users:  # what other clients of this device are just sending, too
                 if isinstance(one, Device) and one._id == self._id:
-                    one.delivery.cut()
+                    one.delivery.cancel()
         self._state.erase()
         self._state.rebuild()
 
@@ -172,7 +179,7 @@ class Device:
                 self.refresh()
         permit, today = self._permit, self._clock().date()
         if not permit.named.events:
-            self.journal.write_due(for_app=True)  # what was recorded before is kept no longer than was told
+            self.journal.write_due(today, for_app=True)  # what was recorded before is kept no longer than was told
             return None
         # what ended with the day before is left out when it is written: to ask the file here could take long
         return permit if permit.day == today else replace(permit, day=today)
@@ -181,45 +188,50 @@ class Device:
         """Keeps an event under a permit that names it."""
         self.journal.add(permit.withdrawals, permit.day, name, fields)
 
-    def drop(self, permit: Permit, why: str) -> None:
+    def drop(self, permit: Permit, why: Fate) -> None:
         """Counts, under a permit, what cannot be kept."""
-        self.journal.drop(permit.withdrawals, why)
+        self.journal.drop(permit.withdrawals, permit.day, why)
 
-    def answer(self) -> None:
-        """Makes the answers that are due, and forgets what is no longer needed."""
+    def tick(self, seconds: float) -> None:
+        """Makes the answers that are due, then sends for at most `seconds`."""
+        now = self._clock()
+        self.answer(now)
+        self.send(seconds, now)
+
+    def answer(self, now: datetime | None = None) -> None:
+        """Makes the answers that are due, and forgets what is no longer needed. now: by default the clock's time."""
         with self._noting_trouble():
-            self._answer()
+            self._answer(now or self._clock())
 
-    def _answer(self) -> None:
+    def _answer(self, now: datetime) -> None:
         self._finish_withdrawal()
-        self.journal.write_due()
+        self.journal.write_due(now.date())
         self._state.erase()
         self._state.mark_soon()
         if self._permission.stopped():
             return
-        now = self._clock()
-        self.refresh()
-        with self._state.lock() as connection:
-            ended = schedule.over(connection, self._id, now.date())
-            work = [survey for survey in self._permit.surveys if self._has_work(connection, survey, now)]
+        facts = self.refresh(now.date())
+        ended = facts.ended(now.date())
+        work = [survey for survey in self._permit.surveys if self._has_work(facts, survey, now)]
         if work or ended:
-            self.journal.write()
+            self.journal.write(now.date())
             with self._sealed(self._state.answering() if work else self._state.transaction()) as connection:
+                facts = Facts.read(connection, self._id)  # another process may have written since
                 for survey in self._surveys:
                     if survey.digest in ended:
-                        self._note_missed(connection, survey, now)
+                        self._note_missed(connection, facts, survey, now)
                 for digest in ended:
                     schedule.close(connection, self._id, digest)
                 for survey in work:
-                    self._work(connection, survey, now)
+                    self._work(connection, facts, survey, now)
             self._state.erase()
 
-    def send(self, seconds: float, *, wait: bool = False) -> bool:
-        """Sends what is due within `seconds`; whether nothing that is due is left."""
+    def send(self, seconds: float, now: datetime | None = None, *, wait: bool = False) -> bool:
+        """Sends what is due within `seconds`; whether nothing that is due is left. now: by default the clock's time."""
         if self._permission.stopped():
             return False
         with self._noting_trouble():
-            return self.delivery.send(self._clock(), seconds, wait=wait)
+            return self.delivery.send(now or self._clock(), seconds, wait=wait)
 
     def status(self) -> Status:
         """How everything stands, also where it is switched off; no value is in it."""
@@ -227,27 +239,26 @@ class Device:
             self._finish_withdrawal()
             self.journal.write()
             self._state.erase()
-        self.refresh()  # what it says of consent is what `record` goes by
-        with self._state.lock() as connection:
-            surveys = tuple(self._standing(connection, survey) for survey in self._surveys)
+        today = self._permission.today()
+        with self._state.snapshot() as connection:
+            facts = Facts.read(connection, self._id)
+            surveys = self._statuses(connection, facts, today)
             waiting = outbox.waiting(connection, self._id)
-            status = Status(
-                self._trouble,
-                surveys,
-                len(waiting),
-                counters.find(connection, self._id),
-                self.delivery.trouble(waiting),
-            )
+            counted = counters.find(connection, self._id)
+        self._apply(facts, today)  # what it says of consent is what `record` goes by
+        status = Status(self._trouble, surveys, len(waiting), counted, self.delivery.last_failure(waiting))
         stopped = self._permission.stopped()
         return status.silenced(stopped) if stopped else status
 
     def explain(self) -> tuple[Explanation, ...]:
         """Every survey in plain language, with how it stands here."""
         stopped = self._permission.stopped()
-        with self._state.lock() as connection:
-            return tuple(
-                explain_survey(survey, self._standing(connection, survey), stopped=stopped) for survey in self._surveys
-            )
+        with self._state.snapshot() as connection:
+            statuses = self._statuses(connection, Facts.read(connection, self._id), self._permission.today())
+        return tuple(
+            explain_survey(survey, status, stopped=stopped)
+            for survey, status in zip(self._surveys, statuses, strict=True)
+        )
 
     def receipts(self) -> tuple[Receipt, ...]:
         """The standing consents."""
@@ -285,7 +296,7 @@ class Device:
         with transaction as connection:
             if not checksum.holds(connection, self._id):
                 self._permission.damaged = True
-                raise StateError(checksum.BROKEN)
+                raise StateError(Silence.DAMAGED)
             yield connection
             checksum.renew(connection, self._id)
 
@@ -299,72 +310,78 @@ class Device:
             raise
         self._trouble = None
 
-    def _take_up(self, connection: sqlite3.Connection, survey: Survey, today: date) -> Schedule:
-        return schedule.take_up(connection, self._id, survey, self._terms.max_lifetime_epsilon, today, self._randomness)
+    def _take_up(self, connection: sqlite3.Connection, survey: Survey, plan: Schedule | None, today: date) -> Schedule:
+        ceiling = self._terms.max_lifetime_epsilon
+        return schedule.take_up(connection, self._id, survey, plan, ceiling, today, self._randomness)
 
-    def _has_work(self, connection: sqlite3.Connection, survey: Survey, now: datetime) -> bool:
+    def _has_work(self, facts: Facts, survey: Survey, now: datetime) -> bool:
         """Whether a tick has anything to write for the survey: at most once an epoch, whatever the customer did."""
         if not survey.runs(now.date()):
             return False
-        plan = schedule.find(connection, self._id, survey)
+        plan = facts.schedules.get(survey.digest)
         if plan is None:
             return True
         return plan.silent is None and plan.seen < survey.epoch.start(now.date()).toordinal()
 
-    def _work(self, connection: sqlite3.Connection, survey: Survey, now: datetime) -> None:
-        if not self._permission.covers(connection, survey):
+    def _work(self, connection: sqlite3.Connection, facts: Facts, survey: Survey, now: datetime) -> None:
+        if not self._permission.covers(facts, survey):
             return
-        self._note_missed(connection, survey, now)
-        plan = self._take_up(connection, survey, now.date())
+        self._note_missed(connection, facts, survey, now)
+        plan = self._take_up(connection, survey, facts.schedules.get(survey.digest), now.date())
         if answering.due(connection, self._id, survey, plan, now) and not self._over_ceiling(connection):
             cohort = self._cohorts[survey.digest]
             answering.answer(connection, self._id, survey, plan, cohort, now, self._randomness)
         schedule.see(connection, self._id, survey, survey.epoch.start(now.date()))
 
-    def _note_missed(self, connection: sqlite3.Connection, survey: Survey, now: datetime) -> None:
-        plan = schedule.find(connection, self._id, survey)
-        if plan and self._permission.covers(connection, survey) and not self._over_ceiling(connection):
-            missed = answering.missed(connection, self._id, survey, plan, now)
+    def _note_missed(self, connection: sqlite3.Connection, facts: Facts, survey: Survey, now: datetime) -> None:
+        plan, agreed_on = facts.schedules.get(survey.digest), facts.agreed_on(survey)
+        if plan is None or agreed_on is None or not self._permission.covers(facts, survey):
+            return
+        if not self._over_ceiling(connection):
+            missed = answering.missed(connection, self._id, survey, plan, agreed_on, now)
             if missed:
-                counters.add(connection, self._id, MISSED, missed)
+                counters.add(connection, self._id, Fate.MISSED, missed)
 
     def _over_ceiling(self, connection: sqlite3.Connection) -> bool:
-        ceiling = self._terms.max_lifetime_epsilon
-        return ceiling is not None and ledger.committed(connection, self._id) > ceiling + ledger.ROUNDING
+        return not ledger.fits(connection, self._id, self._terms.max_lifetime_epsilon)
 
-    def _standing(self, connection: sqlite3.Connection, survey: Survey) -> SurveyStatus:
-        plan = schedule.find(connection, self._id, survey)
-        agreed = self._permission.covers(connection, survey)
+    def _statuses(self, connection: sqlite3.Connection, facts: Facts, today: date) -> tuple[SurveyStatus, ...]:
+        over_ceiling = self._over_ceiling(connection)
+        return tuple(self._status(connection, facts, survey, today, over_ceiling) for survey in self._surveys)
+
+    def _status(
+        self, connection: sqlite3.Connection, facts: Facts, survey: Survey, today: date, over_ceiling: bool
+    ) -> SurveyStatus:
+        plan = facts.schedules.get(survey.digest)
+        agreed = self._permission.covers(facts, survey)
         here, before = ledger.spent(connection, self._id, survey)
-        withdrew = self._withdrew(connection, survey)
-        silent = self._silence(survey, plan, agreed, withdrew, self._over_ceiling(connection))
+        silent = self._silence(facts, survey, today, over_ceiling)
         most = here
         if plan is None and agreed and silent is None:  # kept consent: it is taken up with the next tick
             most = survey.lifetime_epsilon
-        elif plan and plan.silent in (None, schedule.REPLACED):
+        elif plan and plan.silent in (None, Silence.ROLLED_BACK):
             # where the ledger may be an old one, what was spent is known only to be at most what was set aside
             most = plan.reserved
-        coming = plan.next_answer(survey, self._clock().date()) if plan and silent is None else None
-        return SurveyStatus(survey.id, survey.version, agreed, silent, before + here, before + most, withdrew, coming)
+        coming = plan.next_answer(survey, today) if plan and silent is None else None
+        reason = None if silent is None else str(silent)  # a plain string for the app
+        withdrew = self._withdrew(facts, survey)
+        return SurveyStatus(survey.id, survey.version, agreed, reason, before + here, before + most, withdrew, coming)
 
-    def _withdrew(self, connection: sqlite3.Connection, survey: Survey) -> bool:
-        answer = consent.receipt(connection, self._id, survey)
-        return self._permission.withdrawing or (answer is not None and not answer.granted)
+    def _withdrew(self, facts: Facts, survey: Survey) -> bool:
+        return self._permission.withdrawing or facts.withdrew(survey)
 
-    def _silence(
-        self, survey: Survey, plan: Schedule | None, agreed: bool, withdrew: bool, over_ceiling: bool
-    ) -> str | None:
-        today = self._clock().date()
+    def _silence(self, facts: Facts, survey: Survey, today: date, over_ceiling: bool) -> str | None:
+        plan = facts.schedules.get(survey.digest)
         if plan is not None and plan.silent:
-            return CLOCK_AHEAD if plan.silent == schedule.ENDED and today <= survey.ends else plan.silent
-        if withdrew:
-            return WITHDREW
-        if not agreed:
-            return NO_CONSENT
+            return Silence.CLOCK_AHEAD if plan.silent == Silence.ENDED and today <= survey.ends else plan.silent
+        if self._withdrew(facts, survey):
+            return Silence.WITHDRAWN
+        if not self._permission.covers(facts, survey):
+            return Silence.NO_CONSENT
         if today > survey.ends:
-            return schedule.ENDED
+            return Silence.ENDED
         if plan is not None and survey.epoch.start(today).toordinal() < plan.seen:
-            return CLOCK
+            return Silence.CLOCK_BACK
         if over_ceiling or (plan is not None and not plan.reserved):
-            return CEILING
+            return Silence.OVER_CEILING
         return None

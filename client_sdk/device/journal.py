@@ -12,14 +12,15 @@ from datetime import date
 
 from hushtally.client_sdk.forking import Forking, at_end_of_worker
 from hushtally.client_sdk.state import counters, events
+from hushtally.client_sdk.state.counters import Fate
 from hushtally.client_sdk.state.events import Recorded
+from hushtally.client_sdk.state.facts import Facts
 from hushtally.client_sdk.state.file import State, StateBusyError
-from hushtally.client_sdk.state.permission import Permission
+from hushtally.client_sdk.state.permission import Permission, Permit
 
 MOST_BUFFERED = 64
 TRIM_EVERY = 64  # events, until they are counted again
 LONGEST_BUFFERED = 1.0  # seconds, until the next call of any kind
-UNWRITTEN = "dropped: not written"
 
 
 class Journal(Forking):
@@ -37,7 +38,7 @@ class Journal(Forking):
         self._permission = permission
         self._lock = threading.Lock()
         self._buffer: list[tuple[int, Recorded]] = []  # each with how often the device had withdrawn before
-        self._dropped: Counter[tuple[int, str]] = Counter()
+        self._dropped: Counter[tuple[int, Fate]] = Counter()
         self._since = 0.0
         self._untrimmed = TRIM_EVERY
         self._pruned_on: date | None = None
@@ -53,55 +54,60 @@ class Journal(Forking):
                 self._begin()
             self._buffer.append((withdrawals, (day, name, fields)))
         if self._durable or self._due():
-            self._write_for_app()
+            self._write_for_app(day)
 
-    def drop(self, withdrawals: int, why: str) -> None:
-        """Counts what is not kept."""
+    def drop(self, withdrawals: int, day: date, why: Fate) -> None:
+        """Counts what is not kept, on a day."""
         with self._lock:
             self._begin()
             self._dropped[withdrawals, why] += 1
         if self._due():
-            self._write_for_app()
+            self._write_for_app(day)
 
     @property
     def waits(self) -> bool:
         """Whether anything is in memory only."""
         return bool(self._buffer or self._dropped)
 
-    def write_due(self, *, for_app: bool = False) -> None:
+    def write_due(self, today: date, *, for_app: bool = False) -> None:
         """Writes what has been in memory for long enough; once a day also deletes what may be kept no longer.
 
         for_app: an app's thread waits for it, for a moment only.
         """
-        if self._due() or self._pruned_on != self._permission.today():
+        if self._due() or self._pruned_on != today:
             if for_app:
-                self._write_for_app()
+                self._write_for_app(today)
             else:
-                self.write()
+                self.write(today)
 
-    def write(self, *, brief: bool = False) -> None:
-        """Writes what is in memory, and once a day deletes what may be kept no longer; `brief`: see `State.briefly`."""
-        today = self._permission.today()
+    def write(self, today: date | None = None, *, brief: bool = False) -> None:
+        """Writes what is in memory, and once a day deletes what may be kept no longer; `brief`: see `State.briefly`.
+
+        today: by default the day by the device's clock.
+        """
+        today = today or self._permission.today()
         taken: list[tuple[int, Recorded]] = []
-        dropped: Counter[tuple[int, str]] = Counter()
+        dropped: Counter[tuple[int, Fate]] = Counter()
         try:
             with self._state.briefly() if brief else nullcontext(), self._state.lock() as connection:
-                stale = self._pruned_on != today and self._outdated(connection, today)
+                stale = self._pruned_on != today and self._outdated(today)
                 if self.waits or stale:  # known only here: what another thread has taken may yet come back
                     with self._state.transaction() as connection:
                         with self._lock:  # for this moment alone: others go on recording
                             taken, self._buffer = self._buffer, []
                             dropped, self._dropped = self._dropped, Counter()
-                        self._keep(connection, taken, dropped)
+                        facts = Facts.read(connection, self._device)
+                        self._keep(connection, self._permission.permit(facts, today), taken, dropped)
                         if stale:
-                            events.prune(connection, self._device, today, self._permission.longest(connection))
+                            days_needed = self._permission.days_needed(facts, today)
+                            events.prune(connection, self._device, today, days_needed)
                 self._pruned_on = today
         except BaseException:
             with self._lock:
                 self._buffer[:0] = taken
                 self._dropped.update(dropped)
                 surplus = max(0, len(self._buffer) - MOST_BUFFERED)
-                self._dropped.update((withdrawals, UNWRITTEN) for withdrawals, _ in self._buffer[:surplus])
+                self._dropped.update((withdrawals, Fate.NOT_WRITTEN) for withdrawals, _ in self._buffer[:surplus])
                 del self._buffer[:surplus]
             raise
         with self._lock:
@@ -118,18 +124,21 @@ class Journal(Forking):
         # in the order of what it costs to find out
         return len(self._buffer) >= MOST_BUFFERED or (time.monotonic() - self._since > LONGEST_BUFFERED and self.waits)
 
-    def _write_for_app(self) -> None:
+    def _write_for_app(self, today: date) -> None:
         try:
-            self.write(brief=True)
+            self.write(today, brief=True)
         except sqlite3.OperationalError as error:
             if (self._durable and self.waits) or not _held_by_others(error):
                 raise  # else nothing is lost: it is in memory, and written with a later call
 
     def _keep(
-        self, connection: sqlite3.Connection, taken: list[tuple[int, Recorded]], dropped: Counter[tuple[int, str]]
+        self,
+        connection: sqlite3.Connection,
+        now: Permit,
+        taken: list[tuple[int, Recorded]],
+        dropped: Counter[tuple[int, Fate]],
     ) -> None:
         # consent may have been withdrawn in another process, and given again
-        now = self._permission.permit(connection)
         kept = [one for before, one in taken if before == now.withdrawals and now.named.event(one[1])]
         events.add(connection, self._device, kept, now.named)
         for (before, why), times in dropped.items():
@@ -139,11 +148,13 @@ class Journal(Forking):
         if self._untrimmed >= TRIM_EVERY:
             trimmed = events.trim(connection, self._device)
             if trimmed:
-                counters.add(connection, self._device, "dropped: too many events", trimmed)
+                counters.add(connection, self._device, Fate.TOO_MANY_EVENTS, trimmed)
             self._untrimmed = 0
 
-    def _outdated(self, connection: sqlite3.Connection, today: date) -> bool:
-        return bool(events.outdated(connection, self._device, today, self._permission.longest(connection)))
+    def _outdated(self, today: date) -> bool:
+        with self._state.snapshot() as connection:
+            days_needed = self._permission.days_needed(Facts.read(connection, self._device), today)
+            return bool(events.outdated(connection, self._device, today, days_needed))
 
     def clear(self) -> None:
         """Forgets what is in memory."""

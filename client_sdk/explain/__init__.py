@@ -1,1 +1,1 @@
-"""Pure: describes a survey and a device to people, in words."""
+"""Pure: explains surveys, and the status of a device, in words."""

@@ -1,76 +1,78 @@
-"""Advice on a sound survey: what is allowed, but hardly meant, reveals much, tells little, or costs too much."""
+"""Warnings about a valid survey: what is allowed but unwise, why, and what to do instead."""
 
 from __future__ import annotations
 
 import math
 from datetime import date
 
-from hushtally.client_sdk.explain.belief import PRIOR, largest_belief, sureness
-from hushtally.client_sdk.explain.reachability import unreachable
+from hushtally.client_sdk.explain.belief import PRIOR, belief_bound, describe_belief
+from hushtally.client_sdk.explain.ranges import misread_range, unreachable_ranges
+from hushtally.client_sdk.explain.reachability import unreachable_segments
 from hushtally.client_sdk.explain.wording import counted
-from hushtally.client_sdk.mechanisms import EPSILON_RANGE, Rappor, most_symbols_permanent
+from hushtally.client_sdk.mechanisms import EPSILON_RANGE, Rappor, max_symbols_permanent
 from hushtally.client_sdk.survey import Survey
+from hushtally.client_sdk.survey.epochs import EpochLength
 from hushtally.client_sdk.survey.fields import row_place
-from hushtally.client_sdk.survey.number_names import is_number_name
-from hushtally.client_sdk.survey.questions import Categories, Conditions, Form, Question
+from hushtally.client_sdk.survey.number_names import edge_name, is_number_name
+from hushtally.client_sdk.survey.questions import Categories, Conditions, Form, Question, Scale
 from hushtally.client_sdk.survey.signals import Function
 
-MOST_TEXTS = 3  # that one line names
-WORTH_SAYING = 1.01  # times the variance of the automatic choice
-# what one report may reveal at most: beyond it, all of a device's reports tell what no single one is allowed to
-MUCH = EPSILON_RANGE[1]
-Z = 1.96  # standard errors from the middle of a 95% interval to its ends
+MOST_VALUES_NAMED = 3  # in one line
+NOTABLE_COST = 1.01  # times the variance of the automatic choice
+# the most that a single report may reveal: all reports of a device together should not reveal more than that
+ADVISED_LIFETIME_EPSILON = EPSILON_RANGE[1]
+Z = 1.96  # standard errors in the margin of error at 95% confidence
+SHORTEST_EPOCH = {EpochLength.DAY: 1, EpochLength.WEEK: 7, EpochLength.MONTH: 28}  # days
 
 
 def advice(survey: Survey, today: date) -> list[str]:
-    """One line, with its place, for each thing that a survey may do but had better not.
+    """One line for each thing in the survey that is unwise, beginning with its place, like `privacy.answers_every`.
 
-    Times that leave devices silent, a large lifetime epsilon, changes that are not followed, reports too few to tell
-    anything, signals kept for nothing, of dropped texts, or that see little of their epoch, segments that stay empty,
-    mechanisms that need more devices than others, symbols that tell devices apart.
+    Warns of a survey that has ended, devices that never answer, a large lifetime epsilon, changes that permanent memory
+    does not follow, too small a min_reports, unused signals, strings that devices drop, windows shorter than an epoch,
+    segments that stay empty, ranges that are misread, costly mechanisms, and answers that identify a device.
     """
     return [
-        *_timing(survey, today),
-        *_spending(survey),
-        *lagging(survey),
-        *_telling(survey),
-        *_unused(survey),
-        *_dropped(survey),
-        *_short(survey),
-        *_empty(survey),
-        *_costs(survey),
-        *_linking(survey),
+        *_silent_devices(survey, today),
+        *_large_lifetime_epsilon(survey),
+        *lag_warnings(survey),
+        *_too_few_reports(survey),
+        *_unused_signals(survey),
+        *_dropped_strings(survey),
+        *_short_windows(survey),
+        *_empty_segments(survey),
+        *_misread_ranges(survey),
+        *_costly_mechanisms(survey),
+        *_identifying_answers(survey),
     ]
 
 
-def _timing(survey: Survey, today: date) -> list[str]:
+def _silent_devices(survey: Survey, today: date) -> list[str]:
     lines = []
     if today > survey.ends:
-        lines.append(f"ends: the survey was over on {survey.ends}: no device answers it any more")
-    if today < survey.starts:
-        lines.append(f"starts: no device answers before {survey.starts}")
+        lines.append(f"ends: the survey ended on {survey.ends}, so no device answers it any more")
     every, epochs = survey.privacy.answers_every, survey.epochs
     if every > epochs:
         lines.append(
-            f"privacy.answers_every: the survey has only {counted(epochs, survey.epoch)}:"
-            f" {every - epochs} of {every} devices never answer"
+            f"privacy.answers_every: the survey has only {counted(epochs, survey.epoch)}, so {every - epochs} of every"
+            f" {every} devices never answer; use at most {epochs}"
         )
     return lines
 
 
-def _spending(survey: Survey) -> list[str]:
-    whole = survey.lifetime_epsilon
-    if whole <= MUCH:
+def _large_lifetime_epsilon(survey: Survey) -> list[str]:
+    lifetime = survey.lifetime_epsilon
+    if lifetime <= ADVISED_LIFETIME_EPSILON:
         return []
-    about = " of what was answered" if survey.permanent else ""
+    scope = " for what was answered" if survey.permanent else ""
     return [
-        f"privacy: all reports of a device together reveal up to epsilon {whole:g}{about}: who was {PRIOR:.0%} sure can"
-        f" be {sureness(largest_belief(PRIOR, whole))}; {' or '.join(savings(survey))}"
+        f"privacy: the lifetime epsilon is {lifetime:g}{scope}, so an observer who was {PRIOR:.0%} sure of a segment"
+        f" can become {describe_belief(belief_bound(PRIOR, lifetime))}; {' or '.join(ways_to_lower_epsilon(survey))}"
     ]
 
 
-def savings(survey: Survey) -> list[str]:
-    """What lowers the lifetime epsilon of this survey."""
+def ways_to_lower_epsilon(survey: Survey) -> list[str]:
+    """What lowers the lifetime epsilon of this survey, as imperatives."""
     privacy = survey.privacy
     ways = ["lower epsilon_permanent" if survey.permanent else "lower epsilon"]
     if privacy.changes and survey.charges == 1 + privacy.changes:
@@ -82,118 +84,142 @@ def savings(survey: Survey) -> list[str]:
     return ways
 
 
-def lagging(survey: Survey) -> list[str]:
-    """What is said of permanent memory whose changes can be used up."""
+def lag_warnings(survey: Survey) -> list[str]:
+    """A warning if permanent memory can run out of changes, so that estimates lag behind."""
     changes = survey.privacy.changes or 0
-    most = max(len(question.segments) for question in survey.asked)
-    if not survey.permanent or 1 + changes >= min(survey.answers, most):
+    most_segments = max(len(question.segments) for question in survey.asked)
+    if not survey.permanent or 1 + changes >= min(survey.answers, most_segments):
         return []
-    since = f"after {counted(changes, 'new answer')} a device keeps sending an old one" if changes else ""
+    since = f"after {counted(changes, 'new answer')} a device keeps sending an old one"
     return [
         f"privacy.changes: with permanent memory and changes = {changes},"
-        f" {since or 'a device keeps sending its first answer'}: trends are told too small, and no interval shows it"
+        f" {since if changes else 'a device keeps sending its first answer'}: trends are underestimated, and the"
+        " intervals do not reflect that; raise changes, or use fresh memory"
     ]
 
 
-def precision(survey: Survey) -> str:
-    """How much can be told from the fewest reports that are published, of the question that needs the most."""
-    worst, half = _worst(survey)
+def describe_accuracy(survey: Survey) -> str:
+    """The accuracy of an estimate from `min_reports` reports, for the question with the largest error."""
+    question, half_width = _least_accurate(survey)
     return (
-        f"from {counted(survey.min_reports, 'report')}, the fewest that are published, a 95% interval is about"
-        f" ±{min(100, 100 * half):.0f} points ({worst.id})"
+        f"an estimate from {counted(survey.min_reports, 'report')} (min_reports) has a 95% confidence interval of about"
+        f" ±{min(100, 100 * half_width):.0f} points ({question.id})"
     )
 
 
-def _worst(survey: Survey) -> tuple[Question, float]:
-    """The question that needs the most reports, and half the width of its 95% interval from min_reports of them."""
-    worst = max(survey.asked, key=lambda question: question.mechanism.mean_variance())
-    return worst, Z * math.sqrt(worst.mechanism.mean_variance() / survey.min_reports)
+def _least_accurate(survey: Survey) -> tuple[Question, float]:
+    """The question with the largest error, and half the width of its 95% interval from min_reports reports."""
+    question = max(survey.asked, key=lambda question: question.mechanism.mean_variance())
+    return question, Z * math.sqrt(question.mechanism.mean_variance() / survey.min_reports)
 
 
-def _telling(survey: Survey) -> list[str]:
-    worst, half = _worst(survey)
-    if 2 * half <= 1:
+def _too_few_reports(survey: Survey) -> list[str]:
+    question, half_width = _least_accurate(survey)
+    if 2 * half_width <= 1:
         return []
+    needed = math.ceil((2 * Z) ** 2 * question.mechanism.mean_variance())
     return [
-        f"min_reports: from {counted(survey.min_reports, 'report')} nothing can be told about {worst.id}: even from"
-        f" {math.ceil((2 * Z) ** 2 * worst.mechanism.mean_variance()):,} a 95% interval is 100 points wide"
+        f"min_reports: an estimate of {question.id} from {counted(survey.min_reports, 'report')} is meaningless: its"
+        f" 95% confidence interval is wider than 100 points; use at least {needed:,}"
     ]
 
 
-def _unused(survey: Survey) -> list[str]:
+def _unused_signals(survey: Survey) -> list[str]:
     needed = {name for question in survey.questions for name in question.form.needs}
     return [
-        f"signals.{name}: no question uses it: leave it out, and its events are not kept on the device for nothing"
+        f"signals.{name}: no question uses this signal; remove it, so that devices store no events for it"
         for name in survey.signals
         if name not in needed
     ]
 
 
-def _dropped(survey: Survey) -> list[str]:
+def _dropped_strings(survey: Survey) -> list[str]:
     sums = {signal.source: name for name, signal in survey.signals.items() if signal.function is Function.SUM}
     lines = []
     for name, signal in survey.signals.items():
         if signal.function is not Function.TOP or signal.source not in sums:
             continue
-        texts = {text for question in survey.questions for text in _compared(question.form, name)}
-        if dropped := sorted(text for text in texts if not is_number_name(text)):
+        strings = {value for question in survey.questions for value in _compared_strings(question.form, name)}
+        if dropped := sorted(value for value in strings if not is_number_name(value)):
             lines.append(
-                f"signals.{name}: devices keep only numbers of {signal.source}, as signals.{sums[signal.source]} sums"
-                f" it: no customer has {' or '.join(map(repr, dropped[:MOST_TEXTS]))}; record texts in another field"
+                f"signals.{name}: devices store only numbers of {signal.source}, because signals.{sums[signal.source]}"
+                f" sums it, so its value is never {' or '.join(map(repr, dropped[:MOST_VALUES_NAMED]))}; record strings"
+                " in another field"
             )
     return lines
 
 
-def _compared(form: Form, name: str) -> set[str]:
-    """The texts that a question compares this signal with, as far as that can be told."""
+def _compared_strings(form: Form, name: str) -> set[str]:
+    """The strings that a question compares this signal with, as far as they are known."""
     if isinstance(form, Categories):
         return set(form.categories) if form.signal == name else set()
     rules = [rule for _, rule in form.rules] if isinstance(form, Conditions) else []
-    return {text for rule in rules for text in (rule.constants or {}).get(name, ()) if isinstance(text, str)}
+    return {value for rule in rules for value in (rule.constants or {}).get(name, ()) if isinstance(value, str)}
 
 
-def _short(survey: Survey) -> list[str]:
-    epoch = survey.epoch
-    lines = []
-    for name, signal in survey.signals.items():
-        if signal.days == 1:
-            seen = "today has hardly begun then"
-        elif signal.days <= (epoch.end(survey.starts) - epoch.start(survey.starts)).days + 1:
-            seen = f"the last {signal.days} days are mostly those before the {epoch} then"
-        else:
-            continue
-        lines.append(f"signals.{name}: a device answers at its first tick in a {epoch}: {seen}; look back further")
-    return lines
-
-
-def _empty(survey: Survey) -> list[str]:
+def _short_windows(survey: Survey) -> list[str]:
+    epoch, length = survey.epoch, SHORTEST_EPOCH[survey.epoch]
+    seen = "a day has hardly begun then" if epoch is EpochLength.DAY else f"the other days of a {epoch} are never seen"
     return [
-        f"{_place(index, question)}.segments: no customer can be in {segment!r}: {why}"
-        for index, question in enumerate(survey.questions)
-        if isinstance(question.form, Conditions)
-        for segment, why in unreachable(question.form, survey.signals).items()
+        f"signals.{name}: days = {signal.days}, but a device answers at its first tick in a {epoch}: {seen}; use at"
+        f" least {max(2, length)}"
+        for name, signal in survey.signals.items()
+        if signal.days < max(2, length)
     ]
 
 
-def _costs(survey: Survey) -> list[str]:
+def _empty_segments(survey: Survey) -> list[str]:
+    lines = []
+    for index, question in enumerate(survey.questions):
+        form, place = question.form, _place(index, question)
+        if isinstance(form, Conditions):
+            for segment, reason in unreachable_segments(form, survey.signals).items():
+                lines.append(f"{place}.segments: no customer can be in {segment!r}: {reason}")
+        elif isinstance(form, Scale):
+            lines += [
+                f"{place}.edges: no customer can be in {segment!r}: {_reason(form, segment)}"
+                for segment in unreachable_ranges(form, survey.signals)
+            ]
+    return lines
+
+
+def _reason(form: Scale, segment: str) -> str:
+    """Why a range or `otherwise` stays empty, and what to do."""
+    if segment != form.otherwise:
+        return "the number never lies in this range; remove an edge"
+    lowest = edge_name(form.edges[0])
+    return f"the number is never below {lowest}; use a higher first edge, so that {segment!r} takes the lowest numbers"
+
+
+def _misread_ranges(survey: Survey) -> list[str]:
+    return [
+        f"{_place(index, question)}.edges: {found[0]!r} contains {found[1]}: the number is whole, and a range excludes"
+        " its upper edge; use `segments` with rules, and ids that say what they contain"
+        for index, question in enumerate(survey.questions)
+        if isinstance(question.form, Scale) and (found := misread_range(question.form, survey.signals))
+    ]
+
+
+def _costly_mechanisms(survey: Survey) -> list[str]:
     lines = []
     for index, question in enumerate(survey.questions):
         best = question.best
         cost = question.mechanism.mean_variance() / best.mean_variance()
-        if cost > WORTH_SAYING:
+        if cost > NOTABLE_COST:
             name = question.mechanism.name
             least = "at least " if isinstance(question.mechanism, Rappor) else ""  # values that share a bit cost more
             lines.append(
-                f"{_place(index, question)}.mechanism: {name} costs {least}{cost:.2f} times the variance"
-                f" of the automatic choice, {best.name}: it needs as many times the devices"
+                f"{_place(index, question)}.mechanism: {name} has {least}{cost:.2f} times the variance of the automatic"
+                f" choice, {best.name}, so it needs that many times as many devices"
             )
     return lines
 
 
-def _linking(survey: Survey) -> list[str]:
+def _identifying_answers(survey: Survey) -> list[str]:
     return [
-        f"{_place(index, question)}.mechanism: with permanent memory one of {question.mechanism.symbols:,} symbols that"
-        f" comes again tells which device sent it; auto keeps to {most_symbols_permanent(question.mechanism.domain):,}"
+        f"{_place(index, question)}.mechanism: with permanent memory, a repeated symbol out of"
+        f" {question.mechanism.symbols:,} identifies the device that sent it; auto uses at most"
+        f" {max_symbols_permanent(question.mechanism.domain):,} symbols"
         for index, question in enumerate(survey.questions)
         if question.linkable
     ]

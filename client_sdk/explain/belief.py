@@ -1,32 +1,31 @@
-"""What an observer can believe after seeing reports (Bayes bound)."""
+"""How sure an observer can be after seeing reports (a bound by Bayes' theorem)."""
 
 from __future__ import annotations
 
 import math
 
-CERTAIN = 0.9999  # from here on no figure tells more
+PRIOR = 0.10  # belief before any report, in all examples
+LARGEST_SHOWN = 0.9999  # more digits would not help a reader
 
 
-PRIOR = 0.10  # the share of customers for whom the example of what can be concluded is given
+def belief_bound(prior: float, epsilon: float) -> float:
+    """The largest belief (posterior probability) of an observer who has seen reports worth `epsilon`.
 
-
-def largest_belief(prior: float, epsilon: float) -> float:
-    """How sure an observer who was `prior` sure of something can be after reports worth `epsilon` in all.
-
-    prior in [0, 1]; Bayes with the largest likelihood ratio, exp(epsilon).
+    prior: belief before the reports, in [0, 1]; epsilon: >= 0, summed over the reports. The likelihood ratio is at
+    most exp(epsilon).
     """
     return prior / (prior + (1 - prior) * math.exp(-epsilon))
 
 
-def sureness(share: float) -> str:
-    """How sure someone can be, in words, rounded up."""
-    return "practically certain" if share > CERTAIN else f"at most {certainty(share)} sure"
+def describe_belief(belief: float) -> str:
+    """A belief bound in words, rounded up: "at most 46% sure" or "practically certain"."""
+    return "practically certain" if belief > LARGEST_SHOWN else f"at most {format_belief(belief)} sure"
 
 
-def certainty(share: float) -> str:
-    """How sure someone can be, in percent, rounded up; near 1 with the digits that matter there."""
-    if share > CERTAIN:
-        return f"over {CERTAIN:.2%}"
-    digits = 0 if share <= 0.98 else 2
-    most = math.ceil(share * 10 ** (2 + digits) - 1e-9) / 10**digits  # not up for a hair of a float's
-    return f"{most:.{digits}f}%"
+def format_belief(belief: float) -> str:
+    """A belief bound in percent, rounded up, with two decimals above 98%: "46%", "99.19%", "over 99.99%"."""
+    if belief > LARGEST_SHOWN:
+        return f"over {LARGEST_SHOWN:.2%}"
+    digits = 0 if belief <= 0.98 else 2
+    percent = math.ceil(belief * 10 ** (2 + digits) - 1e-9) / 10**digits  # 1e-9: a float error must not round 57% up
+    return f"{percent:.{digits}f}%"

@@ -1,4 +1,4 @@
-"""Rules and numbers in words, for those who do not read programs."""
+"""Numbers and rules in words."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import ast
 _WORDS: dict[type[ast.cmpop], str] = {
     ast.Eq: "is",
     ast.NotEq: "is not",
-    ast.Lt: "under",
-    ast.LtE: "up to",
-    ast.Gt: "over",
-    ast.GtE: "from",
-    ast.In: "one of",
-    ast.NotIn: "none of",
+    ast.Lt: "is below",
+    ast.LtE: "is at most",
+    ast.Gt: "is above",
+    ast.GtE: "is at least",
+    ast.In: "is one of",
+    ast.NotIn: "is not one of",
 }
 _MIRRORED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.Gt,
@@ -23,36 +23,36 @@ _MIRRORED: dict[type[ast.cmpop], type[ast.cmpop]] = {
 
 
 def counted(number: int, noun: str) -> str:
-    """So many of something, like "1 report" or "2,000 reports"."""
+    """A number with its noun in the singular or plural, like "1 report" or "2,000 reports"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def in_words(source: str) -> str:
-    """The expression of a rule with words in the place of signs, like `orders from 2 to 4 and idle_days under 30`."""
-    return _words(ast.parse(source.strip(), mode="eval").body)
+def describe_rule(source: str) -> str:
+    """A rule in words: `2 <= orders <= 4 and idle_days < 30` is "orders is from 2 to 4 and idle_days is below 30"."""
+    return _describe(ast.parse(source.strip(), mode="eval").body)
 
 
-def _words(node: ast.expr) -> str:
+def _describe(node: ast.expr) -> str:
     match node:
         case ast.BoolOp(op=op):
-            joined = " and " if isinstance(op, ast.And) else " or "
-            return joined.join(
-                f"({_words(one)})" if isinstance(one, ast.BoolOp) else _words(one) for one in node.values
+            conjunction = " and " if isinstance(op, ast.And) else " or "
+            return conjunction.join(
+                f"({_describe(value)})" if isinstance(value, ast.BoolOp) else _describe(value) for value in node.values
             )
         case ast.UnaryOp(op=ast.Not()):
-            return f"not ({_words(node.operand)})"
+            return f"not ({_describe(node.operand)})"
         case ast.Compare(left=low, ops=[ast.LtE(), ast.LtE()], comparators=[middle, high]):
-            return f"{_words(middle)} from {_words(low)} to {_words(high)}"
+            return f"{_describe(middle)} is from {_describe(low)} to {_describe(high)}"
         case ast.Compare():
             operands = [node.left, *node.comparators]
-            return " and ".join(map(_comparison, operands, node.ops, operands[1:]))
+            return " and ".join(map(_describe_comparison, operands, node.ops, operands[1:]))
         case ast.List() | ast.Tuple():
-            return ", ".join(map(_words, node.elts))
+            return ", ".join(map(_describe, node.elts))
     return ast.unparse(node)
 
 
-def _comparison(left: ast.expr, op: ast.cmpop, right: ast.expr) -> str:
-    sign = type(op)
+def _describe_comparison(left: ast.expr, op: ast.cmpop, right: ast.expr) -> str:
+    operator = type(op)
     if not isinstance(left, ast.Name) and isinstance(right, ast.Name):
-        left, sign, right = right, _MIRRORED.get(sign, sign), left
-    return f"{_words(left)} {_WORDS[sign]} {_words(right)}"
+        left, operator, right = right, _MIRRORED.get(operator, operator), left
+    return f"{_describe(left)} {_WORDS[operator]} {_describe(right)}"

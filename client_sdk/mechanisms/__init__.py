@@ -1,14 +1,14 @@
-"""The mechanisms: each turns a true value into a symbol that tells at most epsilon about it."""
+"""Pure: the mechanisms. Each maps a true value to a random symbol under epsilon-local differential privacy."""
 
 from hushtally.client_sdk.mechanisms.affine import Affine
-from hushtally.client_sdk.mechanisms.auto import choose, most_symbols_permanent, optimal_mean_variance
+from hushtally.client_sdk.mechanisms.auto import choose, max_symbols_permanent, optimal_mean_variance
 from hushtally.client_sdk.mechanisms.base import (
     EPSILON_RANGE,
-    MOST_VALUES,
-    SYMBOLS_AUTO,
-    SYMBOLS_NAMED,
+    MAX_DOMAIN,
+    MAX_SYMBOLS,
+    MAX_SYMBOLS_AUTO,
+    BaselineMechanism,
     Mechanism,
-    Tilted,
     Weights,
 )
 from hushtally.client_sdk.mechanisms.design import Design
@@ -22,11 +22,12 @@ from hushtally.client_sdk.mechanisms.unary import Optimized, Symmetric, Unary
 
 __all__ = [
     "EPSILON_RANGE",
-    "MOST_VALUES",
+    "MAX_DOMAIN",
+    "MAX_SYMBOLS",
+    "MAX_SYMBOLS_AUTO",
     "NAMES",
-    "SYMBOLS_AUTO",
-    "SYMBOLS_NAMED",
     "Affine",
+    "BaselineMechanism",
     "Design",
     "Direct",
     "Mechanism",
@@ -37,12 +38,11 @@ __all__ = [
     "Rappor",
     "Subset",
     "Symmetric",
-    "Tilted",
     "Unary",
     "Weights",
     "build",
     "choose",
     "describe",
-    "most_symbols_permanent",
+    "max_symbols_permanent",
     "optimal_mean_variance",
 ]

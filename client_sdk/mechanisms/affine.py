@@ -1,4 +1,4 @@
-"""Affine design: a window of a field, or slabs of a space, that a random multiplier has shuffled."""
+"""Affine designs: a symbol supports the values that an affine map sends into a window of a finite field."""
 
 from __future__ import annotations
 
@@ -10,25 +10,28 @@ from itertools import count, islice
 from typing import Any, ClassVar, Self
 
 from hushtally.client_sdk.errors import MechanismError
-from hushtally.client_sdk.mechanisms.base import SYMBOLS_NAMED, Weights
+from hushtally.client_sdk.mechanisms.base import MAX_SYMBOLS, Weights
 from hushtally.client_sdk.mechanisms.design import Design, nearest_sizes
 from hushtally.client_sdk.mechanisms.galois import Field
 from hushtally.client_sdk.mechanisms.primes import is_prime, primes_from
 from hushtally.client_sdk.randomness import Randomness
 
-MOST_RESIDUES = math.isqrt(SYMBOLS_NAMED)
-MOST_IN_SPACE = 2**24  # r^(t + 1), t > 1: the aggregator decodes by Fourier transforms over all of them
+MAX_FIELD_SIZE = math.isqrt(MAX_SYMBOLS)
+MAX_VECTORS = 2**24  # of r^(t + 1) if t > 1: the aggregator decodes with Fourier transforms of this total size
 
 
 @dataclass(frozen=True)
 class Affine(Design):
-    """A(r, w) and A(r, w, t): the symbol (m - 1) r + s supports v iff m v - s < w, a difference in a field of r.
+    """A(r, w, t): the symbol (m - 1) r + s supports the value v if and only if m v - s < w in the field of size r.
 
-    Without t, r is a prime or the square of an odd one, r >= domain, and m one of its r - 1 elements that are not 0:
-    x -> m x - s is sharply 2-transitive. With t > 1, r is a prime, r^t >= domain, values and multipliers are vectors
-    of t coordinates mod r, read as numbers in base r, and m v is their inner product. Either way the values that
-    symbols support are the blocks of a 2-design, w r^(t - 1) of r^t values in each, with only r (r^t - 1) symbols:
-    the variance of a subset selection of that size. Park, Nam & Lee 2023; Pan 2026.
+    If t = 1, r >= domain is a prime or the square of an odd prime, and the multiplier m is one of the r - 1 non-zero
+    elements of the field. The maps x -> m x - s are sharply 2-transitive. If t > 1, r is a prime with r^t >= domain.
+    Values and multipliers are then vectors of t coordinates mod r, written as numbers in base r, and m v is their inner
+    product. In both cases the supported sets are the blocks of a 2-design: w r^(t - 1) of the r^t values each. The
+    variance is that of subset selection with sets of this size, but there are only r (r^t - 1) symbols.
+
+    With z = w e^epsilon + r - w, p = w e^epsilon / z and
+    q = w ((r^(t - 1) w - 1) e^epsilon + r^t - r^(t - 1) w) / ((r^t - 1) z). Park, Nam & Lee 2023; Pan 2026.
     """
 
     r: int
@@ -39,39 +42,40 @@ class Affine(Design):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.t == 1 and not (self.domain <= self.r <= MOST_RESIDUES and Field.exists(self.r)):
-            fits = next(filter(Field.exists, count(self.domain)))
+        if self.t == 1 and not (self.domain <= self.r <= MAX_FIELD_SIZE and Field.exists(self.r)):
+            valid = next(filter(Field.exists, count(self.domain)))
             raise MechanismError(
-                f"affine needs r, a prime or the square of an odd one, from {self.domain:,} to {MOST_RESIDUES:,}, "
-                f"got {self.r:,}; r = {fits:,} fits"
+                f"r of affine must be a prime or the square of an odd prime, from {self.domain:,} (the number of "
+                f"segments) to {MAX_FIELD_SIZE:,}, got {self.r:,}; use r = {valid:,}"
             )
-        if self.t != 1 and not self._fits_space:
+        if self.t != 1 and not self._has_vectors:
             raise MechanismError(
-                f"affine with t needs t >= 2, a prime r, r^t of at least {self.domain:,}, the number of values, and "
-                f"r^(t + 1) of at most {MOST_IN_SPACE:,}, got r = {self.r:,}, t = {self.t:,}"
+                f"affine with t must have t >= 2, a prime r, r^t of at least {self.domain:,} (the number of segments) "
+                f"and r^(t + 1) of at most {MAX_VECTORS:,}, got r = {self.r:,}, t = {self.t:,}"
             )
         if not 1 <= self.w < self.r:
-            raise MechanismError(f"affine needs 1 <= w < r = {self.r}, got w = {self.w}")
+            raise MechanismError(f"w of affine must be at least 1 and below r = {self.r:,}, got {self.w:,}")
 
     @property
-    def _fits_space(self) -> bool:
-        small = 2 <= self.t < MOST_IN_SPACE.bit_length() and 2 <= self.r <= MOST_IN_SPACE
-        return small and self.domain <= self.r**self.t <= MOST_IN_SPACE // self.r and is_prime(self.r)
+    def _has_vectors(self) -> bool:
+        """Whether r and t > 1 give enough vectors, and not too many."""
+        small = 2 <= self.t < MAX_VECTORS.bit_length() and 2 <= self.r <= MAX_VECTORS
+        return small and self.domain <= self.r**self.t <= MAX_VECTORS // self.r and is_prime(self.r)
 
     @classmethod
-    def candidates(cls, domain: int, epsilon: float, most_symbols: int) -> Iterator[Self]:
+    def candidates(cls, domain: int, epsilon: float, max_symbols: int) -> Iterator[Self]:
         square = next(p * p for p in primes_from(3) if p * p >= domain)
         for r in (*islice(primes_from(domain), 3), square):
-            if r * (r - 1) <= most_symbols:
+            if r * (r - 1) <= max_symbols:
                 for w in nearest_sizes(r / (math.exp(epsilon) + 1), r - 1):
                     yield cls(domain, Weights.of(epsilon), r, w)
 
     @classmethod
-    def in_space(cls, domain: int, epsilon: float, most_symbols: int) -> Iterator[Self]:
-        """Members with t > 1: many fewer symbols for as many values, but more than a projective geometry has."""
-        for t in range(2, most_symbols.bit_length()):
+    def vector_candidates(cls, domain: int, epsilon: float, max_symbols: int) -> Iterator[Self]:
+        """The members with t > 1. They have far fewer symbols than t = 1, but more than a projective geometry."""
+        for t in range(2, max_symbols.bit_length()):
             for r in primes_from(2):
-                if r * (r**t - 1) > most_symbols:
+                if r * (r**t - 1) > max_symbols:
                     break
                 if r**t >= domain:
                     for w in nearest_sizes(r / (math.exp(epsilon) + 1), r - 1):
@@ -79,12 +83,12 @@ class Affine(Design):
 
     @cached_property
     def field(self) -> Field:
-        """What the symbols' differences are reckoned in."""
+        """The field of size r, in which differences are computed."""
         return Field(self.r)
 
     @cached_property
     def multipliers(self) -> int:
-        """How many there are: r^t - 1."""
+        """The number of multipliers: r^t - 1."""
         return int(self.r**self.t) - 1
 
     @property
@@ -110,19 +114,20 @@ class Affine(Design):
         return self._symbol(value, randomness.below(self.multipliers), self.w + randomness.below(self.r - self.w))
 
     def _symbol(self, value: int, row: int, offset: int) -> int:
-        return row * self.r + int(self.field.minus(self.product(row, value), offset))
+        """The symbol with the multiplier row + 1 for which m v - s = offset."""
+        return row * self.r + int(self.field.subtract(self.product(row, value), offset))
 
     def product(self, row: Any, value: Any) -> Any:
-        """m v, where m = row + 1; of numbers or of arrays of integers."""
+        """m v with m = row + 1. Takes integers or integer arrays."""
         if self.t == 1:
-            return self.field.times(row + 1, value)
+            return self.field.multiply(row + 1, value)
         total, multiplier = 0, row + 1
         for _ in range(self.t):
-            multiplier, one = divmod(multiplier, self.r)
-            value, other = divmod(value, self.r)
-            total = total + one * other
+            multiplier, m_digit = divmod(multiplier, self.r)
+            value, v_digit = divmod(value, self.r)
+            total = total + m_digit * v_digit
         return total % self.r
 
     def supports(self, symbol: int, value: int) -> bool:
         row, start = divmod(symbol, self.r)
-        return bool(self.field.minus(self.product(row, value), start) < self.w)
+        return bool(self.field.subtract(self.product(row, value), start) < self.w)

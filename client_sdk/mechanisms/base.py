@@ -1,4 +1,4 @@
-"""What a mechanism is, and the limits that every one keeps."""
+"""The interface of a mechanism, and the limits that all mechanisms share."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ from hushtally.client_sdk.mechanisms.channel import Channel
 from hushtally.client_sdk.randomness import Randomness
 
 EPSILON_RANGE = (0.01, 8.0)
-MOST_VALUES = 65_536  # the largest domain: a longer list of segments is a key space, not a question
-SYMBOLS_AUTO = 2**21  # the most symbols of a mechanism that was chosen automatically
-SYMBOLS_NAMED = 2**53 - 1  # of one named by hand: every JSON reader keeps such an integer exact
-ONE = 2**32  # the weight of an unfavoured symbol
-# Complete, so that neither a context of the app nor its DefaultContext changes what is computed on a device.
-EXACT = Context(prec=50, rounding=ROUND_HALF_EVEN, Emin=-999_999, Emax=999_999, clamp=0, traps=[])
+MAX_DOMAIN = 65_536  # a longer list of segments would be a key space, not a question
+MAX_SYMBOLS = 2**53 - 1  # every JSON reader stores an integer up to this limit exactly
+MAX_SYMBOLS_AUTO = 2**21  # the limit for a mechanism that `auto` chooses
+WEIGHT_UNIT = 2**32  # the weight of a symbol that does not support the true value
+# Every field is set, so that no decimal context of the app changes a result on the device.
+DECIMAL_CONTEXT = Context(prec=50, rounding=ROUND_HALF_EVEN, Emin=-999_999, Emax=999_999, clamp=0, traps=[])
 
 
 @dataclass(frozen=True)
 class Weights:
-    """The odds of a favoured against another symbol, as two integers: what is sampled is what is debiased."""
+    """The relative probability of two symbols, as two integers: `near` supports the true value, `far` does not.
+
+    The device samples with these integers and the aggregator debiases with them, so both use the same epsilon.
+    """
 
     near: int
     far: int
@@ -34,38 +37,50 @@ class Weights:
     @staticmethod
     @cache
     def of(epsilon: float) -> Weights:
-        """floor(exp(epsilon) 2^32) : 2^32, so that the epsilon in force is never above the one asked for."""
-        return Weights(math.floor(EXACT.multiply(exponential(epsilon), ONE)), ONE)
+        """floor(exp(epsilon) 2^32) : 2^32. Rounding down keeps the effective epsilon at or below the requested one."""
+        return Weights(math.floor(DECIMAL_CONTEXT.multiply(exponential(epsilon), WEIGHT_UNIT)), WEIGHT_UNIT)
 
     @property
     def ratio(self) -> Fraction:
-        """exp(epsilon) as it is sampled."""
+        """The sampled value of exp(epsilon)."""
         return Fraction(self.near, self.far)
 
     @property
     def epsilon(self) -> float:
-        """The epsilon in force: at most the one asked for, and less than 2.4e-10 below it."""
+        """The effective epsilon: at most the requested one, and less than 2.4e-10 below it."""
         return logarithm(self.ratio)
 
 
 def exponential(epsilon: float) -> Decimal:
-    """exp(epsilon) to 50 digits; MechanismError when epsilon is outside EPSILON_RANGE."""
+    """Compute exp(epsilon) to 50 digits. Raises MechanismError if epsilon is outside EPSILON_RANGE."""
+    check_epsilon("epsilon", epsilon)
+    return Decimal(repr(float(epsilon))).exp(DECIMAL_CONTEXT)
+
+
+def check_epsilon(name: str, epsilon: float) -> None:
+    """Raise MechanismError if the epsilon with this name is outside EPSILON_RANGE."""
     low, high = EPSILON_RANGE
     if not low <= epsilon <= high:
-        raise MechanismError(f"epsilon must be at least {low} and at most {high:g}, got {epsilon}")
-    return Decimal(repr(float(epsilon))).exp(EXACT)
+        raise MechanismError(f"{name} must be between {low} and {high:g}, got {epsilon}")
+
+
+def check_domain(domain: int) -> None:
+    """Raise MechanismError if no mechanism accepts a domain of this size."""
+    if not 2 <= domain <= MAX_DOMAIN:
+        raise MechanismError(f"a question must have 2 to {MAX_DOMAIN:,} segments, got {domain:,}")
 
 
 def logarithm(ratio: Fraction) -> float:
-    """ln(ratio), rounded once, so that a ratio of at most exp(epsilon) never comes out above epsilon."""
-    return float(EXACT.ln(EXACT.divide(Decimal(ratio.numerator), Decimal(ratio.denominator))))
+    """Compute ln(ratio) with a single rounding: a ratio of at most exp(epsilon) never gives more than epsilon."""
+    return float(DECIMAL_CONTEXT.ln(DECIMAL_CONTEXT.divide(Decimal(ratio.numerator), Decimal(ratio.denominator))))
 
 
 class Mechanism(ABC):
-    """Turns one true value of a domain into one symbol, so that no symbol tells values further apart than epsilon.
+    """Maps one true value to one random symbol under epsilon-local differential privacy.
 
-    A value is an index into the question's ordered segments, 0 <= value < domain; a symbol is an integer,
-    0 <= symbol < symbols. The device perturbs with it, the aggregator inverts the same object.
+    A value is an index into the question's ordered segments, 0 <= value < domain. A symbol is an integer,
+    0 <= symbol < symbols. Every symbol is at most exp(epsilon) times as likely under one value as under another.
+    The device perturbs with a mechanism, and the aggregator inverts an equal one.
     """
 
     name: ClassVar[str]
@@ -74,22 +89,22 @@ class Mechanism(ABC):
     @property
     @abstractmethod
     def symbols(self) -> int:
-        """How many symbols there are (K)."""
+        """The number of symbols (K)."""
 
     @property
     @abstractmethod
     def ratio(self) -> Fraction:
-        """exp(epsilon) as it is sampled: no symbol is more times as likely under one value as under another."""
+        """The sampled value of exp(epsilon): an upper bound on the likelihood ratio of two values."""
 
     @cached_property
     def epsilon(self) -> float:
-        """What one report may reveal: the largest log ratio of a symbol's probabilities under two values."""
+        """The privacy loss of one report: an upper bound on the log likelihood ratio of two values."""
         return logarithm(self.ratio)
 
     @property
     @abstractmethod
     def exact_channel(self) -> Channel:
-        """The channel as Fractions, from the integers that are sampled."""
+        """The channel as Fractions, computed from the sampled integers."""
 
     @cached_property
     def channel(self) -> Channel:
@@ -99,58 +114,58 @@ class Mechanism(ABC):
     @property
     @abstractmethod
     def parameters(self) -> Mapping[str, object]:
-        """The parameters that a survey may state by hand; with them and the epsilon the mechanism is fixed."""
+        """The parameters that a survey may state. Together with the epsilons they determine the mechanism."""
 
     @property
     def label(self) -> str:
-        """Name and parameters, as people say them."""
+        """Name and parameters for display, such as `subset w=4`."""
         return " ".join([self.name, *(f"{name}={value}" for name, value in self.parameters.items())])
 
     @property
     @abstractmethod
     def sampled(self) -> Mapping[str, object]:
-        """The integers that are sampled, JSON-ready (2^53 and above as text); they enter the survey's digest."""
+        """The integers that are sampled with, as JSON (2^53 and above as strings). They enter the survey's digest."""
 
     @abstractmethod
     def perturb(self, value: int, randomness: Randomness) -> int:
-        """A symbol for `value`. The value never leaves the device; the symbol may."""
+        """Draw a symbol for `value`. The value never leaves the device; the symbol may."""
 
     @abstractmethod
     def supports(self, symbol: int, value: int) -> bool:
-        """Whether `symbol` counts for `value`."""
+        """Whether `symbol` counts as support for `value`."""
 
     def mean_variance(self) -> float:
-        """n times the respondents' variance, averaged over the values: what the automatic choice makes least."""
+        """n times the respondents' variance, averaged over the values. The automatic choice minimizes this."""
         return float(self.channel.respondents_variance(1 / self.domain, 1))
 
 
-class Tilted(Mechanism):
-    """A mechanism that tilts one fixed distribution, the blank, towards the symbols that support the true value.
+class BaselineMechanism(Mechanism):
+    """A mechanism that reweights a baseline distribution of symbols, which does not depend on the value.
 
-    A symbol's probability is its probability as a blank times one of two numbers: the larger if it supports the true
-    value. So a report mixed with blanks is the same mechanism with a smaller epsilon, and permanent memory costs
-    nothing (see Permanent).
+    The probability of a symbol is its baseline probability times one of two factors: the larger factor if the symbol
+    supports the true value. Mixing reports with baseline symbols therefore gives the same mechanism with a smaller
+    epsilon. `Permanent` relies on this: permanent memory costs no accuracy.
     """
 
     @abstractmethod
-    def blank(self, randomness: Randomness) -> int:
-        """A symbol that says nothing about any value."""
+    def draw_baseline(self, randomness: Randomness) -> int:
+        """Draw a symbol that carries no information about the value."""
 
     @property
     @abstractmethod
-    def blank_rate(self) -> Fraction:
-        """How often a blank supports a value."""
+    def baseline_rate(self) -> Fraction:
+        """The probability that a baseline symbol supports a given value."""
 
     @abstractmethod
-    def tilted(self, epsilon: float) -> Self:
-        """The same blanks and supports, tilted by another epsilon."""
+    def with_epsilon(self, epsilon: float) -> Self:
+        """The mechanism with the same baseline and the same supports for another epsilon."""
 
     @cached_property
     def ratio(self) -> Fraction:
-        return tilt(self.exact_channel.p, self.blank_rate)
+        return odds_ratio(self.exact_channel.p, self.baseline_rate)
 
 
-def tilt(rate: float | Fraction, blank_rate: Fraction) -> Fraction:
-    """How much likelier than as a blank supporting symbols are, over the same for others, when they come at `rate`."""
+def odds_ratio(rate: float | Fraction, baseline_rate: Fraction) -> Fraction:
+    """The odds of supporting the true value at this rate, divided by the odds at the baseline rate."""
     rate = Fraction(rate)
-    return rate * (1 - blank_rate) / ((1 - rate) * blank_rate)
+    return rate * (1 - baseline_rate) / ((1 - rate) * baseline_rate)

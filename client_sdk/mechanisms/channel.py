@@ -1,4 +1,7 @@
-"""The two numbers behind every mechanism, and all that follows from them."""
+"""The channel of a mechanism: its two probabilities p and q, and every formula that follows from them.
+
+This is the only file that debiases. All mechanisms, statistics and simulations share these formulas.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ from hushtally.client_sdk.errors import MechanismError
 
 @dataclass(frozen=True)
 class Channel:
-    """How often a report supports a value: p if it is the truth, q if it is not; 0 < q < p < 1.
+    """The probability that a report supports a value: p if the value is true, q if it is not; 0 < q < p < 1.
 
-    p and q are floats, or Fractions where a proof wants exact figures. The methods use only + - * / **, so
-    every argument may be a number or an array. Wang, Blocki, Li & Jha 2017 ("pure" protocols).
+    p and q are floats, or Fractions for an exact proof. The methods use only + - * / **, so every argument may be a
+    number or an array. Wang, Blocki, Li & Jha 2017 ("pure" protocols).
     """
 
     p: float | Fraction
@@ -29,40 +32,46 @@ class Channel:
         return Channel(float(self.p), float(self.q))
 
     def debias(self, supporting: Any, n: Any) -> Any:
-        """Unbiased share of a value from how many of n reports support it.
+        """Unbiased estimate of a value's share, from the number of supporting reports among n.
 
-        supporting: number or array of any shape; n: number >= 1. Returns share(s) that may fall outside [0, 1]:
-        clipping would bias them. Wang, Blocki, Li & Jha 2017, eq. 1.
+        supporting: number or array of any shape; n: number >= 1. The result may fall outside [0, 1]: clipping would
+        bias it. Wang, Blocki, Li & Jha 2017, eq. 1.
         """
         return self.share(supporting / n)
 
     def share(self, observed: Any) -> Any:
-        """The share of a value whose reports would support it at the rate `observed`; the inverse of `observed`."""
+        """The share at which reports support a value at the rate `observed`. Inverts the method `observed`."""
         return (observed - self.q) / self.gain
 
     def observed(self, share: Any) -> Any:
-        """The rate at which reports support a value that `share` of the customers hold."""
+        """The rate at which reports support a value that is true for `share` of the customers."""
         return self.q + self.gain * share
 
     @property
     def gain(self) -> Any:
-        """How much the observed rate moves when the share moves by one: p - q."""
+        """The change of the observed rate when the share changes by one: p - q."""
         return self.p - self.q
 
     def variance(self, share: Any, n: Any) -> Any:
-        """Variance of the estimate from n customers sampled from a larger population."""
+        """Variance of the estimate if the n customers are a sample of a larger population."""
         rate = self.observed(share)
         return rate * (1 - rate) / (n * self.gain**2)
 
     def respondents_variance(self, share: Any, n: Any) -> Any:
-        """Variance of the estimate for just the n customers who answered, of whom `share` hold the value."""
+        """Variance of the estimate for the n respondents themselves; the value is true for `share` of them."""
         noise = share * self.p * (1 - self.p) + (1 - share) * self.q * (1 - self.q)
         return noise / (n * self.gain**2)
 
     def then(self, one: Any, zero: Any) -> Channel:
-        """This channel of a bit, which is then sent as 1 with chance `one` where it came as 1, else with `zero`."""
+        """The channel of a bit that this channel sends first, and a second channel after it.
+
+        one, zero: the probability that the second channel outputs 1 if its input is 1, and if its input is 0.
+        """
         return Channel(self.p * one + (1 - self.p) * zero, self.q * one + (1 - self.q) * zero)
 
-    def diluted(self, kept: Any, background: Any) -> Channel:
-        """With probability `kept` the report, else a symbol that supports a value at the rate `background`."""
+    def mixed(self, kept: Any, background: Any) -> Channel:
+        """The channel that sends the report with probability `kept`, and a background symbol otherwise.
+
+        background: the probability that a background symbol supports a value.
+        """
         return Channel(kept * self.p + (1 - kept) * background, kept * self.q + (1 - kept) * background)

@@ -1,4 +1,4 @@
-"""The family whose symbols are the blocks of a 2-design."""
+"""Block designs: the family of mechanisms in which symbols correspond to the blocks of a 2-design."""
 
 from __future__ import annotations
 
@@ -11,70 +11,71 @@ from functools import cached_property
 from typing import Self, TypeVar
 
 from hushtally.client_sdk.errors import MechanismError
-from hushtally.client_sdk.mechanisms.base import MOST_VALUES, SYMBOLS_NAMED, Tilted, Weights
+from hushtally.client_sdk.mechanisms.base import MAX_SYMBOLS, BaselineMechanism, Weights, check_domain
 from hushtally.client_sdk.mechanisms.channel import Channel
 from hushtally.client_sdk.randomness import Randomness
 
 AnyDesign = TypeVar("AnyDesign", bound="Design")
 
-TIE = 1e-9  # variances this close are equal: the choice must not hang on the last bits of a float
+VARIANCE_TOLERANCE = 1e-9  # relative; closer variances count as equal, so that rounding never decides a choice
 
 
 @dataclass(frozen=True)
-class Design(Tilted):
-    """A mechanism whose every value is supported by equally many symbols, and every pair of values too.
+class Design(BaselineMechanism):
+    """A mechanism in which every value has the same number of supporting symbols, and so has every pair of values.
 
-    A symbol that supports the true value has weight `near`, any other `far`. Whoever knows K (symbols), c (symbols
-    per value) and i (symbols per pair of values) of such a 2-design knows its privacy and its channel. Park, Nam &
-    Lee 2023. Subclasses say which symbols support a value and draw uniformly from them or from the rest.
+    A symbol that supports the true value has the weight `near`, any other symbol the weight `far`. Let K be the number
+    of symbols, c the number that support a given value, and i the number that support two given values. Then
+    p = e^epsilon c / (e^epsilon c + K - c) and q = (e^epsilon i + c - i) / (e^epsilon c + K - c). The baseline is the
+    uniform distribution. A subclass states which symbols support a value, and draws uniformly from them or from the
+    other symbols. Park, Nam & Lee 2023.
     """
 
     domain: int
     weights: Weights
 
     def __post_init__(self) -> None:
-        if not 2 <= self.domain <= MOST_VALUES:
-            raise MechanismError(f"a question needs 2 to {MOST_VALUES:,} values, got {self.domain:,}")
+        check_domain(self.domain)
 
     @classmethod
     @abstractmethod
-    def candidates(cls, domain: int, epsilon: float, most_symbols: int) -> Iterator[Self]:
-        """The members of the family that may have the least variance, with at most `most_symbols` symbols."""
+    def candidates(cls, domain: int, epsilon: float, max_symbols: int) -> Iterator[Self]:
+        """The members of the family that may have the smallest variance, with at most `max_symbols` symbols."""
 
     @classmethod
     def best(cls, domain: int, epsilon: float) -> Self:
-        """The member of least mean variance when the family was named by hand; MechanismError if it does not fit."""
-        found = list(cls.candidates(domain, epsilon, SYMBOLS_NAMED))
+        """The member with the smallest mean variance. Raises MechanismError if the family has no member."""
+        found = list(cls.candidates(domain, epsilon, MAX_SYMBOLS))
         if not found:
-            raise MechanismError(f"{cls.name} has no form for {domain:,} values; auto fits")
-        return least(found)
+            raise MechanismError(f"{cls.name} does not exist for {domain:,} segments; use auto")
+        return smallest_variance(found)
 
     @property
     @abstractmethod
     def symbols_per_value(self) -> int:
-        """How many symbols support a given value (c)."""
+        """The number of symbols that support a given value (c)."""
 
     @property
     @abstractmethod
     def symbols_per_pair(self) -> int:
-        """How many symbols support two given values at once (i)."""
+        """The number of symbols that support both of two given values (i)."""
 
     @abstractmethod
     def draw_supporting(self, value: int, randomness: Randomness) -> int:
-        """One of the symbols that support `value`, uniformly."""
+        """Draw uniformly from the symbols that support `value`."""
 
     @abstractmethod
     def draw_other(self, value: int, randomness: Randomness) -> int:
-        """One of the symbols that do not support `value`, uniformly."""
+        """Draw uniformly from the symbols that do not support `value`."""
 
-    def blank(self, randomness: Randomness) -> int:
+    def draw_baseline(self, randomness: Randomness) -> int:
         return randomness.below(self.symbols)
 
     @property
-    def blank_rate(self) -> Fraction:
+    def baseline_rate(self) -> Fraction:
         return Fraction(self.symbols_per_value, self.symbols)
 
-    def tilted(self, epsilon: float) -> Self:
+    def with_epsilon(self, epsilon: float) -> Self:
         return replace(self, weights=Weights.of(epsilon))
 
     @cached_property
@@ -87,6 +88,7 @@ class Design(Tilted):
 
     @cached_property
     def _odds(self) -> tuple[int, int]:
+        """The weight of all supporting symbols together, and of all symbols together."""
         supporting = self.weights.near * self.symbols_per_value
         return supporting, supporting + self.weights.far * (self.symbols - self.symbols_per_value)
 
@@ -105,14 +107,14 @@ class Design(Tilted):
         )
 
 
-def least(designs: Iterable[AnyDesign]) -> AnyDesign:
-    """The design of least mean variance; on a tie the one with fewer symbols, then the earlier one."""
-    found = [(one.mean_variance(), one) for one in designs]
-    limit = min(variance for variance, _ in found) * (1 + TIE)
-    return min((one for variance, one in found if variance <= limit), key=lambda one: one.symbols)
+def smallest_variance(designs: Iterable[AnyDesign]) -> AnyDesign:
+    """The design with the smallest mean variance. Among equals: the one with fewer symbols, then the first."""
+    found = [(design.mean_variance(), design) for design in designs]
+    limit = min(variance for variance, _ in found) * (1 + VARIANCE_TOLERANCE)
+    return min((design for variance, design in found if variance <= limit), key=lambda design: design.symbols)
 
 
-def nearest_sizes(ideal: float, most: int) -> range:
-    """The integers on both sides of `ideal` within 1..most: where a variance with one minimum has its least value."""
-    low = min(max(math.floor(ideal), 1), most)
-    return range(low, min(low + 1, most) + 1)
+def nearest_sizes(ideal: float, largest: int) -> range:
+    """The integers next to `ideal` within 1..largest. A variance with a single minimum is smallest at one of them."""
+    low = min(max(math.floor(ideal), 1), largest)
+    return range(low, min(low + 1, largest) + 1)

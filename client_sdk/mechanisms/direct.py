@@ -1,4 +1,4 @@
-"""Direct encoding: say the truth or one of the other values (k-ary randomized response)."""
+"""Direct encoding, also called k-ary randomized response."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from hushtally.client_sdk.randomness import Randomness
 
 @dataclass(frozen=True)
 class Direct(Design):
-    """The symbol is a value: the true one with weight e^epsilon, any other with weight 1. Warner 1965; Kairouz 2016.
+    """k-ary randomized response: the symbol is a value; the true one has weight e^epsilon, any other weight 1.
 
-    Optimal for two values, and for few values at a large epsilon.
+    With d values, p = e^epsilon / (e^epsilon + d - 1) and q = 1 / (e^epsilon + d - 1). Direct encoding is optimal for
+    two values, and for few values at a large epsilon. Warner 1965; Kairouz, Bonawitz & Ramage 2016.
     """
 
     name: ClassVar[str] = "direct"
 
     @classmethod
-    def candidates(cls, domain: int, epsilon: float, most_symbols: int) -> Iterator[Self]:
-        if domain <= most_symbols:
+    def candidates(cls, domain: int, epsilon: float, max_symbols: int) -> Iterator[Self]:
+        if domain <= max_symbols:
             yield cls(domain, Weights.of(epsilon))
 
     @property

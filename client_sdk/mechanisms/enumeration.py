@@ -1,4 +1,4 @@
-"""Proof by enumeration: run the shipped code once per branch of its randomness and add up exact probabilities."""
+"""Proof by enumeration: run the shipped code once per branch of its randomness, and add up exact probabilities."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from hushtally.client_sdk.randomness import Randomness
 Outcome = TypeVar("Outcome")
 Distribution = Mapping[Outcome, Fraction]
 
-TIGHT = 1e-9  # a mechanism that gives away less than this much epsilon uses it fully
+TOLERANCE = 1e-9  # a mechanism is tight if its privacy loss is at most this far below its epsilon
 
 
 class _Branch(Randomness):
-    """Follows a path of choices, and goes on with the first choice where the path ends."""
+    """Replays a path of choices. Beyond the end of the path, it takes the first choice."""
 
     def __init__(self, path: list[tuple[int, int]]) -> None:
-        self.path = path  # (choice, choices) of every draw so far
+        self.path = path  # (choice, number of choices) of every draw so far
         self.depth = 0
         self.favourable = self.outcomes = 1
 
     def word(self) -> int:
-        raise MechanismError("only draws through `below` and `coin` can be enumerated")
+        raise MechanismError("enumeration needs draws through `below` and `coin`, but `word` was called")
 
     def below(self, n: int) -> int:
         self.outcomes *= n
@@ -47,10 +47,10 @@ class _Branch(Randomness):
 
 
 def distribution(draw: Callable[[Randomness], Outcome]) -> dict[Outcome, Fraction]:
-    """The exact distribution of `draw`, which is called once per branch of the randomness it is handed.
+    """The exact distribution of `draw`, which is called once per branch of its randomness.
 
-    Time grows with the number of branches: the product of n over its `below(n)`, times 2 for each coin. MechanismError
-    if it takes random words directly.
+    The time grows with the number of branches: the product of n over all `below(n)`, times 2 for each coin. Raises
+    MechanismError if `draw` takes random words directly.
     """
     found: dict[Outcome, Fraction] = {}
     path: list[tuple[int, int]] = []
@@ -66,13 +66,13 @@ def distribution(draw: Callable[[Randomness], Outcome]) -> dict[Outcome, Fractio
 
 
 def largest_ratio(distributions: Iterable[Distribution[Outcome]]) -> Fraction | float:
-    """How many times likelier an outcome is under one of the distributions than under another; maybe infinity."""
+    """The largest likelihood ratio of an outcome under two of the distributions; infinity if one rules it out."""
     given = list(distributions)
     ratio: Fraction | float = Fraction(1)
     for outcome in {outcome for one in given for outcome in one}:
-        chances = [one.get(outcome, Fraction(0)) for one in given]
-        if min(chances) > 0:
-            ratio = max(ratio, max(chances) / min(chances))
-        elif max(chances) > 0:
+        probabilities = [one.get(outcome, Fraction(0)) for one in given]
+        if min(probabilities) > 0:
+            ratio = max(ratio, max(probabilities) / min(probabilities))
+        elif max(probabilities) > 0:
             return math.inf
     return ratio

@@ -1,4 +1,4 @@
-"""Prime numbers, as small as mechanisms need them."""
+"""Small prime numbers, for the parameters of mechanisms."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from math import isqrt
 
 
 def is_prime(n: int) -> bool:
-    """Whether n is prime, by trial division: fine up to 10^9."""
+    """Whether n is prime. Trial division: fast enough up to 10^9."""
     return n >= 2 and all(n % k for k in range(2, isqrt(n) + 1))
 
 
 def primes_from(n: int) -> Iterator[int]:
-    """The primes at or above n, upwards."""
+    """The primes from n on, in ascending order."""
     return filter(is_prime, count(n))

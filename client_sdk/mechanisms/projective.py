@@ -1,4 +1,4 @@
-"""Projective geometry: values and symbols are points of one space; a symbol supports the values orthogonal to it."""
+"""Projective geometry: values and symbols are points of a projective space; orthogonal points support each other."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ from hushtally.client_sdk.mechanisms.design import Design
 from hushtally.client_sdk.mechanisms.primes import is_prime
 from hushtally.client_sdk.randomness import Randomness
 
-MOST_VECTORS = 2**26  # r^t: the aggregator decodes by one Fourier transform over all vectors
+MAX_VECTORS = 2**26  # of r^t: the aggregator decodes with one Fourier transform over all vectors
 
 
 @dataclass(frozen=True)
 class Projective(Design):
-    """P(r, t): symbol u supports value v iff <u, v> = 0 mod r, both canonical vectors of t coordinates; r prime.
+    """P(r, t): the symbol u supports the value v if and only if <u, v> = 0 mod r, where r is a prime.
 
-    A vector is canonical when its first non-zero coordinate, the pivot, is 1; one stands for its r - 1 multiples. Its
-    index is (r^m - 1) / (r - 1) + tail, where the m coordinates after the pivot, read as a number in base r, are the
-    tail. Value v of the domain is the vector with index v. Feldman, Nelson, Nguyen & Talwar 2022.
+    Symbols and values are canonical vectors of t coordinates. A vector is canonical if its first non-zero coordinate
+    (the pivot) is 1. One canonical vector represents its r - 1 non-zero multiples. Its index is
+    (r^m - 1) / (r - 1) + tail, where the tail is the m coordinates after the pivot, read as a number in base r. Value v
+    of the domain is the vector with index v.
+
+    With c = (r^(t - 1) - 1) / (r - 1), i = (r^(t - 2) - 1) / (r - 1) and z = c e^epsilon + r^(t - 1),
+    p = c e^epsilon / z and q = (i e^epsilon + r^(t - 2)) / z. Feldman, Nelson, Nguyen & Talwar 2022.
     """
 
     r: int
@@ -32,32 +36,32 @@ class Projective(Design):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (self.r <= MOST_VECTORS and is_prime(self.r)):
-            raise MechanismError(f"projective needs a prime r, got {self.r}")
-        if not (2 <= self.t < MOST_VECTORS.bit_length() and self.r**self.t <= MOST_VECTORS):
+        if not (self.r <= MAX_VECTORS and is_prime(self.r)):
+            raise MechanismError(f"r of projective must be a prime of at most {MAX_VECTORS:,}, got {self.r:,}")
+        if not (2 <= self.t < MAX_VECTORS.bit_length() and self.r**self.t <= MAX_VECTORS):
             raise MechanismError(
-                f"projective needs t >= 2 and r^t of at most {MOST_VECTORS:,}, got r = {self.r}, t = {self.t}"
+                f"projective must have t >= 2 and r^t of at most {MAX_VECTORS:,}, got r = {self.r:,}, t = {self.t:,}"
             )
         if self.symbols < self.domain:
             raise MechanismError(
-                f"projective needs (r^t - 1) / (r - 1) of at least {self.domain:,}, the number of values; "
-                f"r = {self.r}, t = {self.t} give {self.symbols:,}"
+                f"(r^t - 1) / (r - 1) of projective must be at least {self.domain:,} (the number of segments), "
+                f"got {self.symbols:,} from r = {self.r:,}, t = {self.t:,}; increase r or t"
             )
 
     @classmethod
-    def candidates(cls, domain: int, epsilon: float, most_symbols: int) -> Iterator[Self]:
-        for t in range(2, MOST_VECTORS.bit_length()):
-            fitting = [r for r in _primes(t) if domain <= _points(r, t) <= most_symbols]
-            # For a given t the variance falls to its least value and then rises with r.
-            low, high = 0, len(fitting) - 1
+    def candidates(cls, domain: int, epsilon: float, max_symbols: int) -> Iterator[Self]:
+        for t in range(2, MAX_VECTORS.bit_length()):
+            primes = [r for r in _primes(t) if domain <= _points(r, t) <= max_symbols]
+            # For a given t the variance has a single minimum in r, so a binary search finds it.
+            low, high = 0, len(primes) - 1
             while low < high:
                 middle = (low + high) // 2
-                left, right = (cls(domain, Weights.of(epsilon), r, t) for r in fitting[middle : middle + 2])
+                left, right = (cls(domain, Weights.of(epsilon), r, t) for r in primes[middle : middle + 2])
                 if left.mean_variance() <= right.mean_variance():
                     high = middle
                 else:
                     low = middle + 1
-            for r in fitting[low : low + 1]:
+            for r in primes[low : low + 1]:
                 yield cls(domain, Weights.of(epsilon), r, t)
 
     @property
@@ -78,6 +82,7 @@ class Projective(Design):
 
     @cached_property
     def _free(self) -> int:
+        """The number of vectors of t - 1 free coordinates."""
         return int(self.r ** (self.t - 1))
 
     def draw_supporting(self, value: int, randomness: Randomness) -> int:
@@ -87,9 +92,10 @@ class Projective(Design):
         return self._symbol(value, randomness.below(self._free), 1)
 
     def _symbol(self, value: int, free: int, product: int) -> int:
-        """The symbol of the vector u with <u, v> = product that has the digits of `free` outside v's pivot.
+        """The symbol of the vector u with <u, v> = product and, outside v's pivot, the digits of `free` as coordinates.
 
-        Every vector orthogonal to v but 0 comes once, and of every other point the one multiple whose product is 1.
+        With product 0, every non-zero vector that is orthogonal to v results once. With product 1, every other point
+        results once, by its one multiple with this product.
         """
         r = self.r
         digits = []
@@ -113,17 +119,18 @@ class Projective(Design):
 
     @cached_property
     def _firsts(self) -> list[int]:
-        """The least index of a vector with m coordinates after its pivot, at [m]."""
+        """[m] is the smallest index of a vector with m coordinates after its pivot."""
         return [_points(self.r, m) for m in range(self.t)]
 
     def _tail(self, index: int) -> tuple[int, int]:
+        """The tail of the vector with this index, and the number of coordinates in the tail."""
         m = self.t - 1
         while self._firsts[m] > index:
             m -= 1
         return index - self._firsts[m], m
 
     def vector(self, index: int) -> list[int]:
-        """The canonical vector with this index, as t coordinates."""
+        """The canonical vector with this index, as a list of t coordinates."""
         tail, m = self._tail(index)
         after = [tail // self.r**j % self.r for j in reversed(range(m))]
         return [0] * (self.t - 1 - m) + [1] + after
@@ -133,16 +140,16 @@ class Projective(Design):
 
 
 def _points(r: int, t: int) -> int:
-    """How many canonical vectors of t coordinates there are."""
+    """The number of canonical vectors of t coordinates."""
     return int((r**t - 1) // (r - 1))
 
 
 @cache
 def _primes(t: int) -> tuple[int, ...]:
-    """The primes r with r^t within MOST_VECTORS."""
+    """The primes r with r^t of at most MAX_VECTORS."""
     found = []
     r = 2
-    while r**t <= MOST_VECTORS:
+    while r**t <= MAX_VECTORS:
         if is_prime(r):
             found.append(r)
         r += 1

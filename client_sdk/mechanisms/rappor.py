@@ -1,4 +1,4 @@
-"""RAPPOR: Bloom bits with a permanent and an instantaneous stage of noise."""
+"""RAPPOR: a Bloom filter with permanent and instantaneous randomized response."""
 
 from __future__ import annotations
 
@@ -11,29 +11,32 @@ from hashlib import sha256
 from typing import ClassVar
 
 from hushtally.client_sdk.errors import MechanismError
-from hushtally.client_sdk.mechanisms.base import MOST_VALUES, SYMBOLS_NAMED
+from hushtally.client_sdk.mechanisms.base import MAX_SYMBOLS, check_domain
 from hushtally.client_sdk.mechanisms.channel import Channel
 from hushtally.client_sdk.mechanisms.permanent import PermanentMechanism
 from hushtally.client_sdk.randomness import Randomness
 
-MOST_CANDIDATES = 4_096  # the aggregator solves as many equations
-DECIMALS = 9  # of f, p and q: their coins stay small integers, and a float gives them back as they were written
+MAX_VALUES = 4_096  # the aggregator solves one equation per value
+MAX_DECIMALS = 9  # of f, p and q: their coins stay small integers, and a float represents them exactly as written
 
 
 @dataclass(frozen=True)
 class Rappor(PermanentMechanism):
-    """RAPPOR(k, h, m, f, p, q): symbol = group x 2^k + k bits, of which the value sets h in its group's Bloom filter.
+    """RAPPOR with k bits, h hash functions and m hash groups: the symbol is group x 2^k + bits.
 
-    Permanent stage: a set bit stays 1 with probability 1 - f/2, an unset one becomes 1 with f/2; instantaneous stage:
-    a permanent 1 is sent as 1 with probability q, a permanent 0 with p. The group (a "cohort" in RAPPOR's words), one
-    of m, is drawn once per device: from then on the previous permanent symbol says which. Bit number
-    SHA-256("rappor/<group>/<hash>/<value>", decimal ASCII) [first 8 bytes, big-endian] mod k is set for hash = 0..h-1;
-    the value's index is hashed, not its name, as a survey declares its list of segments and their order.
+    A value sets h of the k bits in its hash group's Bloom filter (fewer if hashes collide). Permanent stage: a set bit
+    stays 1 with probability 1 - f/2, and an unset bit becomes 1 with probability f/2. Instantaneous stage: a permanent
+    1 is sent as 1 with probability q, and a permanent 0 with probability p. The channel is that of one bit: its p is
+    (1 - f/2) q + (f/2) p, and its q is (f/2) q + (1 - f/2) p. Erlingsson, Pihur & Korolova 2014.
 
-    ratio and permanent_ratio are RAPPOR's own formulas, reached by two values that share no bit in some group; where
-    hashes collide less is told. `supports` says that all bits of the value are 1. The channel is that of one bit: as
-    values share bits, shares are estimated by regression on `bits`; debiasing counts of `supports` would be wrong.
-    Erlingsson, Pihur & Korolova 2014.
+    A device draws its hash group ("cohort" in the paper) once; the previous permanent symbol stores it. For
+    hash = 0..h-1, the value sets the bit
+    SHA-256("rappor/<group>/<hash>/<value>" in decimal ASCII)[first 8 bytes, big-endian] mod k.
+    The value's index is hashed, not its name: a survey declares its segments and their order.
+
+    ratio and permanent_ratio are the formulas of the paper. Two values that share no bit in some group reach them; if
+    hashes collide, the privacy loss is smaller. `supports` states that all bits of the value are 1. Values share bits,
+    so the aggregator estimates shares by regression on `bits`. Debiasing counts of `supports` would be wrong.
     """
 
     domain: int
@@ -47,43 +50,48 @@ class Rappor(PermanentMechanism):
     name: ClassVar[str] = "rappor"
 
     def __post_init__(self) -> None:
-        if not 2 <= self.domain <= MOST_VALUES:
-            raise MechanismError(f"a question needs 2 to {MOST_VALUES:,} values, got {self.domain:,}")
-        if self.domain > MOST_CANDIDATES:
-            raise MechanismError(
-                f"rappor is decoded for at most {MOST_CANDIDATES:,} values, got {self.domain:,}; auto fits"
-            )
+        check_domain(self.domain)
+        if self.domain > MAX_VALUES:
+            raise MechanismError(f"rappor accepts at most {MAX_VALUES:,} segments, got {self.domain:,}; use auto")
+        self._check_sizes()
+        self._check_probabilities()
+
+    def _check_sizes(self) -> None:
         if not 1 <= self.h <= self.k:
-            raise MechanismError(f"rappor needs 1 <= h <= k, got h = {self.h}, k = {self.k}")
-        if self.m < 1 or self.k > 52 or self.symbols > SYMBOLS_NAMED:
+            raise MechanismError(f"rappor must have 1 <= h <= k, got h = {self.h:,}, k = {self.k:,}")
+        if self.m < 1 or self.k > 52 or self.symbols > MAX_SYMBOLS:
             raise MechanismError(
-                f"rappor needs m >= 1 and m 2^k of at most {SYMBOLS_NAMED:,}, got m = {self.m:,}, k = {self.k}; "
-                "k = 32, m = 64 fits"
+                f"rappor must have m >= 1 and m 2^k of at most {MAX_SYMBOLS:,}, got m = {self.m:,}, k = {self.k:,}; "
+                "use, for example, k = 32, m = 64"
             )
-        if self._telling < self.domain:
+        if self._distinguishable < self.domain:
             k = max(32, self.h)
-            fits = math.ceil((self.domain - self._shared) / (k - self._shared))
+            m = math.ceil((self.domain - self._dependent) / (k - self._dependent))
             raise MechanismError(
-                f"rappor with k = {self.k}, h = {self.h}, m = {self.m} can tell at most {self._telling:,} values "
-                f"apart, got {self.domain:,}; k = {k}, m = {fits} fits"
+                f"rappor with k = {self.k}, h = {self.h}, m = {self.m:,} can distinguish at most "
+                f"{self._distinguishable:,} segments, got {self.domain:,}; use, for example, k = {k}, m = {m:,}"
             )
+
+    def _check_probabilities(self) -> None:
         if not 0 < self.f < 1:
-            raise MechanismError(f"rappor needs 0 < f < 1, got f = {float(self.f):g}")
+            raise MechanismError(f"f of rappor must be above 0 and below 1, got {float(self.f):g}")
         if not 0 <= self.p < self.q <= 1:
-            raise MechanismError(f"rappor needs 0 <= p < q <= 1, got p = {float(self.p):g}, q = {float(self.q):g}")
-        for name, one in (("f", self.f), ("p", self.p), ("q", self.q)):
-            if 10**DECIMALS % one.denominator:
-                raise MechanismError(f"{name} of rappor must have at most {DECIMALS} decimals, got {float(one)!r}")
+            raise MechanismError(f"rappor must have 0 <= p < q <= 1, got p = {float(self.p):g}, q = {float(self.q):g}")
+        for name, value in (("f", self.f), ("p", self.p), ("q", self.q)):
+            if 10**MAX_DECIMALS % value.denominator:
+                raise MechanismError(
+                    f"{name} of rappor must have at most {MAX_DECIMALS} decimal places, got {float(value)!r}"
+                )
 
     @property
-    def _shared(self) -> int:
-        """What the bits of every group tell alike: where a value sets one, that they are one in all."""
+    def _dependent(self) -> int:
+        """The number of linear dependencies of a group's bits: with h = 1, the bits of a value sum to one."""
         return 1 if self.h == 1 else 0
 
     @property
-    def _telling(self) -> int:
-        """How many values the bits of all groups can tell apart at most."""
-        return self.m * (self.k - self._shared) + self._shared
+    def _distinguishable(self) -> int:
+        """The largest number of values that the bits of all groups can distinguish."""
+        return self.m * (self.k - self._dependent) + self._dependent
 
     @property
     def symbols(self) -> int:
@@ -95,7 +103,7 @@ class Rappor(PermanentMechanism):
 
     @cached_property
     def exact_channel(self) -> Channel:
-        """The channel of one bit: how often a bit is sent as 1 when the value sets it, and when it does not."""
+        """The channel of one bit: the probability of sending 1 if the value sets the bit, and if the value does not."""
         return self._permanent.then(self.q, self.p)
 
     @cached_property
@@ -109,8 +117,8 @@ class Rappor(PermanentMechanism):
 
     @property
     def parameters(self) -> Mapping[str, object]:
-        chances = {"f": float(self.f), "p": float(self.p), "q": float(self.q)}
-        return {"k": self.k, "h": self.h, "m": self.m, **chances}
+        probabilities = {"f": float(self.f), "p": float(self.p), "q": float(self.q)}
+        return {"k": self.k, "h": self.h, "m": self.m, **probabilities}
 
     @property
     def sampled(self) -> Mapping[str, object]:
@@ -120,10 +128,10 @@ class Rappor(PermanentMechanism):
             "set": self.q,
             "unset": self.p,
         }
-        return {name: list(Fraction(chance).as_integer_ratio()) for name, chance in coins.items()}
+        return {name: list(Fraction(probability).as_integer_ratio()) for name, probability in coins.items()}
 
     def bits(self, group: int, value: int) -> int:
-        """The k bits that `value` sets in the Bloom filter of `group`."""
+        """The bits that `value` sets in the Bloom filter of `group`, as an integer below 2^k."""
         bits = 0
         for number in range(self.h):
             digest = sha256(b"rappor/%d/%d/%d" % (group, number, value)).digest()
@@ -132,14 +140,17 @@ class Rappor(PermanentMechanism):
 
     def draw(self, value: int, randomness: Randomness, previous: int | None = None) -> int:
         group = randomness.below(self.m) if previous is None else previous >> self.k
-        return self._flip(group << self.k | self.bits(group, value), 1 - self.f / 2, self.f / 2, randomness)
+        return self._randomize(group << self.k | self.bits(group, value), 1 - self.f / 2, self.f / 2, randomness)
 
     def repeat(self, permanent: int, randomness: Randomness) -> int:
-        return self._flip(permanent, self.q, self.p, randomness)
+        return self._randomize(permanent, self.q, self.p, randomness)
 
-    def _flip(self, symbol: int, set_chance: Fraction, unset_chance: Fraction, randomness: Randomness) -> int:
-        """Each of the k bits drawn anew, the lowest first; the group above them stays."""
-        coins = (Fraction(unset_chance).as_integer_ratio(), Fraction(set_chance).as_integer_ratio())
+    def _randomize(self, symbol: int, if_set: Fraction, if_unset: Fraction, randomness: Randomness) -> int:
+        """Redraw each of the k bits, from the lowest up. The group stays unchanged.
+
+        if_set, if_unset: the probability that the new bit is 1 if the old bit is 1, and if it is 0.
+        """
+        coins = (Fraction(if_unset).as_integer_ratio(), Fraction(if_set).as_integer_ratio())
         drawn = symbol >> self.k << self.k
         for place in range(self.k):
             drawn |= randomness.coin(*coins[symbol >> place & 1]) << place
@@ -150,5 +161,5 @@ class Rappor(PermanentMechanism):
         return symbol & bits == bits
 
     def mean_variance(self) -> float:
-        """n times the variance of a share if no two values shared a bit: what a comparison may hold in its favour."""
+        """n times the mean variance if no two values shared a bit: an optimistic figure for comparisons."""
         return super().mean_variance() / self.h

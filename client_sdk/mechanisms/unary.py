@@ -1,4 +1,4 @@
-"""Unary encoding: one bit per value, each flipped by its own coin."""
+"""Unary encoding: the symbol has one bit per value, and every bit is randomized independently."""
 
 from __future__ import annotations
 
@@ -11,17 +11,29 @@ from functools import cached_property
 from typing import ClassVar, Self
 
 from hushtally.client_sdk.errors import MechanismError
-from hushtally.client_sdk.mechanisms.base import EXACT, ONE, SYMBOLS_NAMED, Tilted, Weights, exponential
+from hushtally.client_sdk.mechanisms.base import (
+    DECIMAL_CONTEXT,
+    MAX_SYMBOLS,
+    WEIGHT_UNIT,
+    BaselineMechanism,
+    Weights,
+    check_domain,
+    exponential,
+)
 from hushtally.client_sdk.mechanisms.channel import Channel
 from hushtally.client_sdk.randomness import Randomness
 
+MAX_BITS = MAX_SYMBOLS.bit_length() - 1
+
 
 @dataclass(frozen=True)
-class Unary(Tilted):
-    """The symbol is d bits, that of value v worth 2^v: coin `truth` draws the true value's bit, `others` the rest.
+class Unary(BaselineMechanism):
+    """The symbol has d bits; bit v (worth 2^v) belongs to value v.
 
-    A coin (k, n) shows 1 with probability k / n; the lowest bit is drawn first. A blank is d bits from `others`. One
-    word of randomness per bit and 2^d symbols: for comparison and compatibility, d <= 52. Wang, Blocki, Li & Jha 2017.
+    A coin (k, n) gives 1 with probability k / n. The coin `truth` draws the bit of the true value, so p = k / n of
+    `truth`. The coin `others` draws every other bit, so q = k / n of `others`. Bits are drawn from the lowest up. All
+    bits of a baseline symbol come from `others`. Every bit costs a word of randomness, and there are 2^d symbols, so
+    d <= 52. Unary encoding is for comparison and compatibility. Wang, Blocki, Li & Jha 2017.
     """
 
     domain: int
@@ -29,16 +41,14 @@ class Unary(Tilted):
     others: tuple[int, int]
 
     def __post_init__(self) -> None:
-        if not 2 <= self.domain <= SYMBOLS_NAMED.bit_length() - 1:
-            raise MechanismError(
-                f"{self.name} has one bit per value and needs 2 to {SYMBOLS_NAMED.bit_length() - 1} values, "
-                f"got {self.domain:,}; auto fits"
-            )
+        check_domain(self.domain)
+        if self.domain > MAX_BITS:
+            raise MechanismError(f"{self.name} accepts at most {MAX_BITS} segments, got {self.domain:,}; use auto")
 
     @classmethod
     @abstractmethod
     def of(cls, domain: int, epsilon: float) -> Self:
-        """The mechanism whose one report tells at most epsilon."""
+        """The mechanism with a privacy loss of at most epsilon per report."""
 
     @property
     def symbols(self) -> int:
@@ -54,14 +64,14 @@ class Unary(Tilted):
 
     @cached_property
     def exact_channel(self) -> Channel:
-        return Channel(Fraction(*self.truth), self.blank_rate)
+        return Channel(Fraction(*self.truth), self.baseline_rate)
 
     @property
-    def blank_rate(self) -> Fraction:
+    def baseline_rate(self) -> Fraction:
         return Fraction(*self.others)
 
-    def tilted(self, epsilon: float) -> Self:
-        # odds of a true bit = exp(epsilon) x odds of another bit
+    def with_epsilon(self, epsilon: float) -> Self:
+        # The odds of the true value's bit are exp(epsilon) times the odds of any other bit.
         ones, total = self.others
         weights = Weights.of(epsilon)
         odds = Fraction(weights.near * ones, weights.far * (total - ones))
@@ -70,7 +80,7 @@ class Unary(Tilted):
     def perturb(self, value: int, randomness: Randomness) -> int:
         return self._bits([self.truth if v == value else self.others for v in range(self.domain)], randomness)
 
-    def blank(self, randomness: Randomness) -> int:
+    def draw_baseline(self, randomness: Randomness) -> int:
         return self._bits([self.others] * self.domain, randomness)
 
     @staticmethod
@@ -83,19 +93,23 @@ class Unary(Tilted):
 
 @dataclass(frozen=True)
 class Symmetric(Unary):
-    """SUE: every bit is flipped with the same probability 1 / (e^(epsilon/2) + 1). Basic one-time RAPPOR (2014)."""
+    """Symmetric unary encoding: every bit is flipped with the same probability.
+
+    p = e^(epsilon/2) / (e^(epsilon/2) + 1) and q = 1 / (e^(epsilon/2) + 1). The same as basic one-time RAPPOR:
+    Erlingsson, Pihur & Korolova 2014.
+    """
 
     name: ClassVar[str] = "sue"
 
     @classmethod
     def of(cls, domain: int, epsilon: float) -> Self:
-        root = math.floor(EXACT.multiply(EXACT.sqrt(exponential(epsilon)), ONE))
-        return cls(domain, (root, root + ONE), (ONE, root + ONE))
+        root = math.floor(DECIMAL_CONTEXT.multiply(DECIMAL_CONTEXT.sqrt(exponential(epsilon)), WEIGHT_UNIT))
+        return cls(domain, (root, root + WEIGHT_UNIT), (WEIGHT_UNIT, root + WEIGHT_UNIT))
 
 
 @dataclass(frozen=True)
 class Optimized(Unary):
-    """OUE: the true bit is a fair coin, any other is set with probability 1 / (e^epsilon + 1). Wang et al. 2017."""
+    """Optimized unary encoding: p = 1/2 and q = 1 / (e^epsilon + 1). Wang, Blocki, Li & Jha 2017."""
 
     name: ClassVar[str] = "oue"
 

@@ -1,1 +1,1 @@
-"""Pure: what the device and the collector must agree on."""
+"""Pure: what devices and collectors must agree on. Reports, kinds of refusal, and the identifiers of database files."""

@@ -1,4 +1,4 @@
-"""Reports, batches of them, and their form on the wire: there is no field that could hold a true value or a person."""
+"""Reports, batches of reports, and their JSON. No field could contain a true value or identify a person."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 from hushtally.client_sdk.error_text import shown
 from hushtally.client_sdk.errors import BatchError
 
-MOST_REPORTS = 1_000  # in one batch
-MOST_BYTES = 262_144  # of one batch
+MAX_REPORTS = 1_000  # per batch
+MAX_BYTES = 262_144  # per batch
 
-# canonical JSON (RFC 8785) where keys are ASCII and numbers integers, in a fifth of its time
+# canonical JSON (RFC 8785) for ASCII keys and integers, five times as fast as the general function
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 _BATCH_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -24,7 +24,7 @@ _REPORT_FIELDS = ("question", "epoch", "cohort", "symbol")
 
 
 class Reason(StrEnum):
-    """Why a collector does not count a report; a closed list."""
+    """Why a collector does not count a report. The list is closed."""
 
     UNKNOWN_QUESTION = "unknown_question"
     COHORT_MISMATCH = "cohort_mismatch"
@@ -36,13 +36,13 @@ class Reason(StrEnum):
 
     @property
     def retryable(self) -> bool:
-        """Whether the same report may count later: only a device whose clock is ahead can hope."""
+        """Whether the same report may count later: only if the device's clock is ahead."""
         return self is Reason.EPOCH_NOT_OPEN
 
 
 @dataclass(frozen=True)
 class Report:
-    """One randomized answer: `symbol` for `question` in `epoch`, with the declared cohorts in the clear."""
+    """One randomized answer: a symbol for a question in an epoch. The declared cohorts are sent in the clear."""
 
     question: str
     epoch: str
@@ -52,7 +52,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Batch:
-    """Reports of one survey that travel together; `id` is random and names the delivery, not the device."""
+    """Reports of one survey that are sent together. The random `id` identifies the delivery, not the device."""
 
     id: str
     survey: str
@@ -61,7 +61,7 @@ class Batch:
     reports: tuple[Report, ...]
 
     def encode(self) -> bytes:
-        """The body of the request, the same bytes for the same batch."""
+        """The body of the request. Equal batches give equal bytes."""
         table = {
             "batch": self.id,
             "survey": self.survey,
@@ -73,25 +73,27 @@ class Batch:
 
     @classmethod
     def decode(cls, body: bytes) -> Batch:
-        """The batch in a request's body; BatchError says what is wrong with it.
+        """The batch in the body of a request. Raises BatchError if the body is not a batch.
 
-        An unknown field anywhere is refused, as is a field given twice: there is no place for an identifier.
+        Unknown fields and repeated fields are refused everywhere: there is no place for an identifier.
         """
         try:
-            # decoded here: json.loads would also take UTF-16, UTF-32 and a byte order mark
+            # json.loads on bytes would also accept UTF-16, UTF-32 and a byte order mark
             text = body.decode("utf-8")
-            value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_refuse)
+            value = json.loads(
+                text, object_pairs_hook=_unique, parse_constant=_refuse_number, parse_float=_refuse_number
+            )
         except (ValueError, RecursionError):
             raise BatchError("the body must be JSON in UTF-8") from None
         table = _table(value, _BATCH_FIELDS, "the batch")
         reports = table["reports"]
-        if not isinstance(reports, list) or not 1 <= len(reports) <= MOST_REPORTS:
-            raise BatchError(f"reports must be a list of 1 to {MOST_REPORTS:,}")
+        if not isinstance(reports, list) or not 1 <= len(reports) <= MAX_REPORTS:
+            raise BatchError(f"reports must be a list of 1 to {MAX_REPORTS:,} reports")
         return cls(
             id=_batch_id(table["batch"]),
-            survey=_text(table["survey"], "survey"),
+            survey=_string(table["survey"], "survey"),
             version=_integer(table["version"], "version"),
-            digest=_text(table["digest"], "digest"),
+            digest=_string(table["digest"], "digest"),
             reports=tuple(_report(report, f"reports[{index}]") for index, report in enumerate(reports)),
         )
 
@@ -99,11 +101,11 @@ class Batch:
 def _report(value: object, place: str) -> Report:
     table = _table(value, _REPORT_FIELDS, place)
     cohort = table["cohort"]
-    if not isinstance(cohort, dict) or not all(isinstance(one, str) for one in cohort.values()):
-        raise BatchError(f"{place}.cohort must be an object of texts")
+    if not isinstance(cohort, dict) or not all(isinstance(name, str) for name in cohort.values()):
+        raise BatchError(f"{place}.cohort must be an object with string values")
     return Report(
-        question=_text(table["question"], f"{place}.question"),
-        epoch=_text(table["epoch"], f"{place}.epoch"),
+        question=_string(table["question"], f"{place}.question"),
+        epoch=_string(table["epoch"], f"{place}.epoch"),
         cohort=cohort,
         symbol=_integer(table["symbol"], f"{place}.symbol"),
     )
@@ -117,19 +119,19 @@ def _table(value: object, fields: tuple[str, ...], place: str) -> dict[str, Any]
         raise BatchError(f"{place} has an unknown field: {shown(min(unknown))}")
     missing = [field for field in fields if field not in value]
     if missing:
-        raise BatchError(f"{place} lacks {', '.join(missing)}")
+        raise BatchError(f"{place} is missing {', '.join(missing)}")
     return value
 
 
 def _batch_id(value: object) -> str:
     if not isinstance(value, str) or not _BATCH_ID.fullmatch(value):
-        raise BatchError("batch must be 32 lower-case hex digits")
+        raise BatchError("batch must be 32 lowercase hexadecimal digits")
     return value
 
 
-def _text(value: object, place: str) -> str:
+def _string(value: object, place: str) -> str:
     if not isinstance(value, str) or len(value) > 100 or not value.isprintable():
-        raise BatchError(f"{place} must be a text of at most 100 printable characters")
+        raise BatchError(f"{place} must be a string of at most 100 printable characters")
     return value
 
 
@@ -143,10 +145,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table: dict[str, Any] = {}
     for key, value in pairs:
         if key in table:
-            raise BatchError(f"the field {shown(key)} is given twice")
+            raise BatchError(f"the field {shown(key)} occurs twice")
         table[key] = value
     return table
 
 
-def _refuse(number: str) -> None:
-    raise BatchError(f"a number must be an integer, got {shown(number)}")
+def _refuse_number(number: str) -> None:
+    raise BatchError(f"every number must be an integer, got {shown(number)}")

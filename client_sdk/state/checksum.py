@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 
-BROKEN = "the state file is damaged"
-
 _SEALED = (
     "SELECT * FROM consents WHERE device = ? ORDER BY survey",
     "SELECT * FROM schedules WHERE device = ? ORDER BY digest",

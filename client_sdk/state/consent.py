@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -24,11 +24,13 @@ class Receipt:
     shown: str | None
 
 
-class Agreed(NamedTuple):
-    """The version of a survey, and the very text of it, that a device agrees to."""
+class Consent(NamedTuple):
+    """What a device said about a survey: in which version and digest, whether it agreed, and when (ISO 8601)."""
 
     version: int
     digest: str
+    granted: bool
+    at: str
 
 
 def receipt(connection: sqlite3.Connection, device: int, survey: Survey) -> Receipt | None:
@@ -41,32 +43,19 @@ def receipt(connection: sqlite3.Connection, device: int, survey: Survey) -> Rece
     return None if row is None else Receipt(row[0], row[1], row[2], bool(row[3]), row[4], row[5])
 
 
-def standing(connection: sqlite3.Connection, device: int) -> dict[str, Agreed]:
-    """What the device agrees to, by id of the survey."""
-    rows = connection.execute("SELECT survey, version, digest FROM consents WHERE device = ? AND granted", (device,))
-    return {survey: Agreed(version, digest) for survey, version, digest in rows}
-
-
-def covers(agreed: Mapping[str, Agreed], survey: Survey, keep: bool) -> bool:
-    """Whether what the device agrees to is exactly this survey; with `keep`, this or an older version of it."""
-    named = agreed.get(survey.id)
-    return named is not None and (named.digest == survey.digest or (keep and named.version <= survey.version))
-
-
-def outdated(connection: sqlite3.Connection, device: int, survey: Survey) -> bool:
-    """Whether the device agrees to a newer version of the survey, as where an older app is still running."""
-    named = standing(connection, device).get(survey.id)
-    return named is not None and named.version > survey.version
-
-
-def granted(connection: sqlite3.Connection, device: int, survey: Survey, keep: bool) -> bool:
-    """Whether the device agrees to the survey; see `covers`."""
-    return covers(standing(connection, device), survey, keep)
+def find_all(connection: sqlite3.Connection, device: int) -> dict[str, Consent]:
+    """Return everything that the device said, by id of the survey."""
+    rows = connection.execute("SELECT survey, version, digest, granted, at FROM consents WHERE device = ?", (device,))
+    return {survey: Consent(version, digest, bool(granted), at) for survey, version, digest, granted, at in rows}
 
 
 def grant(connection: sqlite3.Connection, device: int, survey: Survey, now: datetime, shown: str) -> None:
     """Notes that the device agrees, having been shown this text; the first receipt for a digest stays."""
-    if granted(connection, device, survey, keep=False):
+    agreed = connection.execute(
+        "SELECT 1 FROM consents WHERE device = ? AND survey = ? AND digest = ? AND granted",
+        (device, survey.id, survey.digest),
+    ).fetchone()
+    if agreed:
         return
     before = _texts(connection, device)
     # the same text for every device of the file: it is kept once

@@ -9,6 +9,7 @@ from datetime import date
 from typing import TypeAlias
 
 from hushtally.client_sdk.state import counters, erasure
+from hushtally.client_sdk.state.counters import Fate
 from hushtally.client_sdk.survey.signals import Event
 from hushtally.client_sdk.survey.vocabulary import (
     EventVocabulary,
@@ -17,7 +18,6 @@ from hushtally.client_sdk.survey.vocabulary import (
 
 MOST_EVENTS = 10_000  # of one name on one device: a frequent event must not push out a rare one
 
-DAMAGED = "dropped: damaged events"
 # whatever a damaged file holds can be read as bytes
 _NAME = "coalesce(CAST(name AS BLOB), x'')"
 _DAY = "coalesce(CAST(day AS INTEGER), 0)"  # what has no day is as old as can be
@@ -66,7 +66,7 @@ def find(connection: sqlite3.Connection, device: int) -> list[Event]:
             damaged.append((id,))
     if damaged:
         connection.executemany("DELETE FROM events WHERE id = ?", damaged)
-        counters.add(connection, device, DAMAGED, len(damaged))
+        counters.add(connection, device, Fate.DAMAGED_EVENT, len(damaged))
         erasure.due(connection)
     return found
 

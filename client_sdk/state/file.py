@@ -21,6 +21,7 @@ from hushtally.client_sdk.failures import describe_failure
 from hushtally.client_sdk.forking import Forking
 from hushtally.client_sdk.state import checksum, erasure, schema
 from hushtally.client_sdk.state.rollback import RollbackGuard
+from hushtally.client_sdk.state.silence import Silence
 
 BUSY_SECONDS = 10.0
 BRIEF_SECONDS = 0.25
@@ -261,7 +262,7 @@ class State(Forking):
     def _join(self, connection: sqlite3.Connection, key: bytes) -> None:
         (total,) = connection.execute("SELECT census FROM file").fetchone()
         if self._file not in State._counted and total != checksum.census(connection):
-            raise StateError(checksum.BROKEN)
+            raise StateError(Silence.DAMAGED)
         State._counted.add(self._file)  # once will do: it takes half a second for 100,000 devices
         joined = connection.execute(
             "INSERT OR IGNORE INTO devices(key, seal) VALUES (?, ?)", (key, checksum.blank(connection))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from hushtally.client_sdk.survey import Survey
-
-ROUNDING = 1e-9  # sums of epsilons are floats
+from hushtally.client_sdk.survey.privacy import within_ceiling
 
 
 def charge(
@@ -62,6 +61,11 @@ def committed(connection: sqlite3.Connection, device: int) -> float:
         (device,),
     ).fetchone()
     return float(total)
+
+
+def fits(connection: sqlite3.Connection, device: int, ceiling: float | None, more: float = 0.0) -> bool:
+    """Whether all that this device has committed, and `more` epsilon, is within the ceiling; None is no ceiling."""
+    return ceiling is None or within_ceiling(committed(connection, device) + more, ceiling)
 
 
 def flatten(connection: sqlite3.Connection, device: int, digest: str) -> None:

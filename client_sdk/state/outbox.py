@@ -11,9 +11,9 @@ from hushtally.client_sdk.errors import BatchError
 from hushtally.client_sdk.protocol.report import Batch, Report
 from hushtally.client_sdk.randomness import Randomness
 from hushtally.client_sdk.state import counters
+from hushtally.client_sdk.state.counters import Fate
 from hushtally.client_sdk.survey import Survey
 
-DAMAGED = "dropped: damaged"
 # whatever a damaged file holds can be read as bytes, and is found although its index is out of order
 _BATCH = "coalesce(CAST(batch AS BLOB), x'')"
 _BODY = "coalesce(CAST(body AS BLOB), x'')"
@@ -26,7 +26,7 @@ class Waiting:
 
     batch: bytes
     body: bytes
-    lost: str | None
+    lost: Fate | None
 
     @property
     def reports(self) -> int:
@@ -73,14 +73,14 @@ def due(connection: sqlite3.Connection, device: int, now: datetime) -> list[Wait
         " WHERE device = ? AND (late OR CAST(due AS REAL) <= ?) ORDER BY batch",
         (today, device, now.timestamp()),
     )
-    return [Waiting(batch, body, "expired" if late else _damaged(batch, body)) for batch, body, late in rows]
+    return [Waiting(batch, body, Fate.EXPIRED if late else _damaged(batch, body)) for batch, body, late in rows]
 
 
-def _damaged(batch: bytes, body: bytes) -> str | None:
+def _damaged(batch: bytes, body: bytes) -> Fate | None:
     try:
-        return None if Batch.decode(body).id.encode() == batch else DAMAGED
+        return None if Batch.decode(body).id.encode() == batch else Fate.DAMAGED_REPORT
     except BatchError:
-        return DAMAGED
+        return Fate.DAMAGED_REPORT
 
 
 def waiting(connection: sqlite3.Connection, device: int) -> list[bytes]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from hushtally.client_sdk.errors import StateError
 from hushtally.client_sdk.state import checksum
+from hushtally.client_sdk.state.silence import Silence
 
 TOKEN_BYTES = 16
 NOTHING = bytes(TOKEN_BYTES)  # the token of a file that has given no answer
@@ -60,7 +61,7 @@ class RollbackGuard:
             "SELECT settled, pending, drawn, mark, changed, seal FROM file"
         ).fetchone()
         if sealed != checksum.file(connection):
-            raise StateError(checksum.BROKEN)
+            raise StateError(Silence.DAMAGED)
         found = self._found()
         if found == (settled, inode, changed):
             return

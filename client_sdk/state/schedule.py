@@ -4,34 +4,39 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from hushtally.client_sdk.randomness import Randomness
 from hushtally.client_sdk.state import checksum, erasure, ledger
+from hushtally.client_sdk.state.silence import Silence
 from hushtally.client_sdk.survey import Survey
 
-ENDED = "the survey is over"
-SUPERSEDED = "another version took its place"
-FORGOTTEN = "consent was withdrawn and the permanent answers erased"
-REPLACED = "the state file was copied, restored or replaced"
-
 _DOUBTFUL = "(silent IS NULL AND schedules.doubts < file.doubts)"  # from before the file was found to be another
+_SELECT = f"SELECT digest, survey, ends, questions, phase, reserved, seen, silent, {_DOUBTFUL} FROM schedules, file"
 
 
 @dataclass(frozen=True)
 class Schedule:
     """The device's questions, and the epochs in which it answers them: those whose number leaves `phase`.
 
-    reserved: the epsilon set aside for the survey, 0 while the app's ceiling has no room for it. seen: the first day
-    (as an ordinal) of the latest epoch whose turn is over, answered or not. silent: why it answers no more, if so.
+    survey: its id. ends: its last day, as an ordinal. drawn: the ids of the device's questions, as JSON. reserved: the
+    epsilon set aside for the survey, 0 while the app's ceiling has no room for it. seen: the first day (as an ordinal)
+    of the latest epoch whose turn is over, answered or not. silent: why it answers no more, if so.
     """
 
-    questions: tuple[str, ...]
+    survey: str
+    ends: int
+    drawn: str
     phase: int
     reserved: float
     seen: int
     silent: str | None
+
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """The ids of the device's questions."""
+        return tuple(json.loads(self.drawn))
 
     def answers_in(self, survey: Survey, day: date) -> bool:
         """Whether the epoch of `day` is one in which this device answers."""
@@ -50,54 +55,45 @@ class Schedule:
         return None
 
 
-def find(connection: sqlite3.Connection, device: int, survey: Survey) -> Schedule | None:
-    """The device's schedule for the survey, once it is drawn."""
-    row = connection.execute(
-        f"SELECT questions, phase, reserved, seen, silent, {_DOUBTFUL} FROM schedules, file"
-        " WHERE device = ? AND digest = ?",
-        (device, survey.digest),
-    ).fetchone()
-    if row is None:
-        return None
-    questions, phase, reserved, seen, silent, doubtful = row
-    return Schedule(tuple(json.loads(questions)), phase, reserved, seen, REPLACED if doubtful else silent)
+def find_all(connection: sqlite3.Connection, device: int) -> dict[str, Schedule]:
+    """Return the device's schedules by digest, also those of surveys that this app does not have."""
+    return {row[0]: _schedule(*row[1:]) for row in connection.execute(f"{_SELECT} WHERE device = ?", (device,))}
 
 
-def silent(connection: sqlite3.Connection, device: int) -> dict[str, str]:
-    """The digests of the surveys that the device answers no more, each with the reason."""
-    which = f"device = ? AND (silent IS NOT NULL OR {_DOUBTFUL})"
-    return dict(
-        connection.execute(f"SELECT digest, coalesce(silent, ?) FROM schedules, file WHERE {which}", (REPLACED, device))
-    )
+def _find(connection: sqlite3.Connection, device: int, survey: Survey) -> Schedule:
+    row = connection.execute(f"{_SELECT} WHERE device = ? AND digest = ?", (device, survey.digest)).fetchone()
+    return _schedule(*row[1:])
 
 
-def running(connection: sqlite3.Connection, device: int, today: date) -> set[str]:
-    """The ids of the surveys that the device may yet answer, also those that this app does not have."""
-    rows = connection.execute(
-        f"SELECT survey FROM schedules, file WHERE device = ? AND silent IS NULL AND NOT {_DOUBTFUL} AND ends >= ?",
-        (device, today.toordinal()),
-    )
-    return {survey for (survey,) in rows}
+def _schedule(
+    survey: str, ends: int, drawn: str, phase: int, reserved: float, seen: int, silent: str | None, doubtful: int
+) -> Schedule:
+    return Schedule(survey, ends, drawn, phase, reserved, seen, Silence.ROLLED_BACK if doubtful else silent)
 
 
 def take_up(
     connection: sqlite3.Connection,
     device: int,
     survey: Survey,
+    plan: Schedule | None,
     ceiling: float | None,
     today: date,
     randomness: Randomness,
 ) -> Schedule:
-    """The device's schedule, drawn if there is none yet and never again, with epsilon set aside if there is room.
+    """Return the device's schedule; draw it if there is none, and reserve its epsilon if that fits.
 
-    An older version of the survey goes silent with it, and one is silent from the start where a newer one was taken up.
+    plan: the schedule that was found within this transaction. A schedule is drawn once and never again. An older
+    version of the survey falls silent with it; an older version than one that was taken up is silent from the start.
     """
-    plan = find(connection, device, survey) or _draw(connection, device, survey, today, randomness)
-    if plan.reserved or plan.silent:
+    if plan is None:
+        plan = _draw(connection, device, survey, today, randomness)
+    if plan.reserved or plan.silent or not ledger.fits(connection, device, ceiling, survey.lifetime_epsilon):
         return plan
-    if ceiling is None or ledger.committed(connection, device) + survey.lifetime_epsilon <= ceiling + ledger.ROUNDING:
-        _reserve(connection, device, survey)
-    return find(connection, device, survey) or plan
+    connection.execute(
+        "UPDATE schedules SET reserved = ? WHERE device = ? AND digest = ?",
+        (survey.lifetime_epsilon, device, survey.digest),
+    )
+    return replace(plan, reserved=survey.lifetime_epsilon)
 
 
 def _draw(connection: sqlite3.Connection, device: int, survey: Survey, today: date, randomness: Randomness) -> Schedule:
@@ -115,11 +111,11 @@ def _draw(connection: sqlite3.Connection, device: int, survey: Survey, today: da
         (device, survey.id, survey.version),
     ).fetchone()
     if not newer:
-        _silence(connection, SUPERSEDED, "device = ? AND survey = ?", device, survey.id)
+        _silence(connection, Silence.SUPERSEDED, "device = ? AND survey = ?", device, survey.id)
     connection.execute(  # what was set aside for a version that never answered is free again
         "UPDATE schedules SET reserved = 0 WHERE device = ? AND survey = ? AND silent = ? AND NOT EXISTS"
         " (SELECT 1 FROM ledger WHERE ledger.device = schedules.device AND ledger.digest = schedules.digest)",
-        (device, survey.id, SUPERSEDED),
+        (device, survey.id, Silence.SUPERSEDED),
     )
     doubts = _doubts(connection, survey, today)
     # where it may have been answered from another state of this file, all that it may cost may have been spent
@@ -137,20 +133,11 @@ def _draw(connection: sqlite3.Connection, device: int, survey: Survey, today: da
             seen or 0,
             reserved,
             -1 if doubts is None else doubts,
-            SUPERSEDED if newer and doubts is not None else None,
+            Silence.SUPERSEDED if newer and doubts is not None else None,
             survey.version,
         ),
     )
-    plan = find(connection, device, survey)
-    assert plan is not None
-    return plan
-
-
-def _reserve(connection: sqlite3.Connection, device: int, survey: Survey) -> None:
-    connection.execute(
-        "UPDATE schedules SET reserved = ? WHERE device = ? AND digest = ?",
-        (survey.lifetime_epsilon, device, survey.digest),
-    )
+    return _find(connection, device, survey)
 
 
 def see(connection: sqlite3.Connection, device: int, survey: Survey, epoch_start: date) -> None:
@@ -161,18 +148,9 @@ def see(connection: sqlite3.Connection, device: int, survey: Survey, epoch_start
     )
 
 
-def over(connection: sqlite3.Connection, device: int, today: date) -> list[str]:
-    """The digests of the device's surveys that have ended and are not closed yet, also those the app has no longer."""
-    rows = connection.execute(
-        f"SELECT digest FROM schedules, file WHERE device = ? AND silent IS NULL AND NOT {_DOUBTFUL} AND ends < ?",
-        (device, today.toordinal()),
-    )
-    return [digest for (digest,) in rows]
-
-
 def close(connection: sqlite3.Connection, device: int, digest: str) -> None:
     """Forgets a survey that is over: its permanent answers, and of what it cost all but the sum."""
-    _silence(connection, ENDED, "device = ? AND digest = ?", device, digest)
+    _silence(connection, Silence.ENDED, "device = ? AND digest = ?", device, digest)
     ledger.sum_up(connection, device, digest)
     # a later version must not answer again in an epoch that this one has answered
     connection.execute("UPDATE schedules SET seen = ends + 1 WHERE device = ? AND digest = ?", (device, digest))
@@ -181,7 +159,7 @@ def close(connection: sqlite3.Connection, device: int, digest: str) -> None:
 def forget(connection: sqlite3.Connection, device: int) -> None:
     """Ends the device's part in surveys with permanent memory: without its answers it could only draw them anew."""
     permanent = "device = ? AND permanent"
-    _silence(connection, FORGOTTEN, permanent, device)
+    _silence(connection, Silence.ANSWERS_ERASED, permanent, device)
     rows = connection.execute(f"SELECT digest FROM schedules WHERE {permanent}", (device,)).fetchall()
     for (digest,) in rows:
         ledger.flatten(connection, device, digest)
@@ -197,7 +175,7 @@ def _doubts(connection: sqlite3.Connection, survey: Survey, today: date) -> int 
     return None if doubts and survey.starts.toordinal() <= doubted else doubts
 
 
-def _silence(connection: sqlite3.Connection, reason: str, which: str, *values: object) -> None:
+def _silence(connection: sqlite3.Connection, reason: Silence, which: str, *values: object) -> None:
     """Silences those that are not yet; the answers that were kept for them are of no more use."""
     found = connection.execute(
         f"SELECT device, digest FROM schedules, file WHERE silent IS NULL AND NOT {_DOUBTFUL} AND {which}", values

@@ -1,10 +1,12 @@
-"""The privacy settings of a survey."""
+"""The privacy settings of a survey, and the comparison of an epsilon with the app's ceiling."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 FRESH, PERMANENT = "fresh", "permanent"
+ROUNDING = 1e-9  # error of a sum of epsilons, at most: 0.1 + 0.1 + 0.1 is more than 0.3 as a float
 
 
 @dataclass(frozen=True)
@@ -17,3 +19,10 @@ class Privacy:
     memory: str
     epsilon_permanent: float | None
     changes: int | None
+
+
+def within_ceiling(epsilon: float, ceiling: float | None) -> bool:
+    """Whether an epsilon, possibly a sum, is at most the ceiling; None is no ceiling. Equality is allowed."""
+    if ceiling is None or epsilon <= ceiling:
+        return True
+    return math.isclose(epsilon, ceiling, rel_tol=ROUNDING, abs_tol=ROUNDING)

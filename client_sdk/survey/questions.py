@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise, product
 
-from hushtally.client_sdk.mechanisms import Mechanism, build, describe, most_symbols_permanent
+from hushtally.client_sdk.mechanisms import Mechanism, build, describe, max_symbols_permanent
 from hushtally.client_sdk.survey.number_names import edge_name
 from hushtally.client_sdk.survey.rules import Rule
 
@@ -189,9 +189,7 @@ class Question:
     @property
     def linkable(self) -> bool:
         """Whether so many symbols are reused that one which comes again tells which device sent it."""
-        return self.epsilon_permanent is not None and self.mechanism.symbols > most_symbols_permanent(
-            len(self.segments)
-        )
+        return self.epsilon_permanent is not None and self.mechanism.symbols > max_symbols_permanent(len(self.segments))
 
     @property
     def resolved(self) -> dict[str, object]:

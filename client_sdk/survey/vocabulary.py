@@ -66,11 +66,17 @@ class EventVocabulary:
         """Whether a survey looks at this field of the event."""
         return field in self._fields[event]
 
-    def unusable(self, event: str, field: str, value: object) -> str | None:
-        """What is required of the field's value, if it cannot be kept; see `storable`. A sum takes numbers alone."""
-        if storable(value) is None:
-            return BOOL if type(value) is bool else REQUIREMENT
-        return SUMMED if isinstance(value, str) and (event, field) in self._summed else None
+    def value(self, event: str, field: str, value: object) -> tuple[float | str | None, str]:
+        """Return the field's value as it is stored, or None and what the value must be.
+
+        See `storable`. A field that a survey sums must be a number.
+        """
+        stored = storable(value)
+        if stored is None:
+            return None, BOOL if type(value) is bool else REQUIREMENT
+        if isinstance(stored, str) and (event, field) in self._summed:
+            return None, SUMMED
+        return stored, ""
 
 
 @lru_cache(maxsize=64)

@@ -1,4 +1,4 @@
-"""One change between two surveys, and what it means for the customer."""
+"""One change between two surveys, and its effect on what is revealed of a customer."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Touches(StrEnum):
+class Effect(StrEnum):
     """What a change means for the customer."""
 
     MORE = "reveals more"
     LESS = "reveals less"
-    OTHER = "touches privacy"
-    FOLLOWS = "follows from the rest"
-    NOTHING = "privacy as before"
+    PRIVACY = "affects privacy"
+    FOLLOWS = "follows from other changes"
+    NONE = "no effect on privacy"
 
 
 MEANING = {
-    Touches.MORE: "more can be learned of a customer from what leaves the device, or for longer, or from fewer reports",
-    Touches.LESS: "less can be learned of a customer",
-    Touches.OTHER: "something else is asked, kept or told to the customer; whether it reveals more, people must judge",
+    Effect.MORE: "an observer can learn more about a customer, or can learn it for longer, or from fewer reports",
+    Effect.LESS: "an observer can learn less about a customer",
+    Effect.PRIVACY: "something different is asked, stored or told to the customer; judge yourself if it reveals more",
 }
 
 
 @dataclass(frozen=True)
 class Change:
-    """One difference: what it is about, the old and the new state in words, and what it means for the customer."""
+    """One difference: its subject, the old and the new state in words, and its effect."""
 
     what: str
     old: str
     new: str
-    touches: Touches
+    effect: Effect
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.old} -> {self.new} ({self.touches})"
+        return f"{self.what}: {self.old} -> {self.new} ({self.effect})"
 
 
-def differ(what: str, old: object, new: object, touches: Touches = Touches.OTHER) -> Iterator[Change]:
-    """The change from `old` to `new`, if there is one."""
+def compare_values(what: str, old: object, new: object, effect: Effect = Effect.PRIVACY) -> Iterator[Change]:
+    """The change from `old` to `new`, if they differ."""
     if old != new:
-        yield Change(what, str(old), str(new), touches)
+        yield Change(what, str(old), str(new), effect)

@@ -13,7 +13,7 @@ import numpy as np
 from hushtally.aggregator.errors import ArgumentError
 from hushtally.aggregator.tally import Integers
 from hushtally.client_sdk.client import Client, Fault
-from hushtally.client_sdk.delivery.transport import LARGEST_ANSWER, Answer
+from hushtally.client_sdk.delivery.transport import MAX_RESPONSE_BYTES, Response
 from hushtally.client_sdk.randomness import Randomness
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.epochs import EpochLength
@@ -35,12 +35,14 @@ class _RecordingTransport:
     def __init__(self) -> None:
         self.symbols: dict[str, list[int]] = {}
 
-    def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = LARGEST_ANSWER) -> Answer:
+    def request(
+        self, method: str, url: str, body: bytes | None, timeout: float, max_bytes: int = MAX_RESPONSE_BYTES
+    ) -> Response:
         """See Transport."""
         reports = json.loads(body or b"")["reports"]
         for report in reports:
             self.symbols.setdefault(report["question"], []).append(report["symbol"])
-        return Answer(200, b'{"accepted": %d, "rejected": []}' % len(reports))
+        return Response(200, b'{"accepted": %d, "rejected": []}' % len(reports))
 
 
 def copied_survey(survey: Survey, question: Question) -> Survey:

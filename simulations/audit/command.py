@@ -6,7 +6,7 @@ import json
 
 import click
 
-from hushtally.aggregator.command import Command
+from hushtally.aggregator.click_command import Command
 from hushtally.aggregator.rows import to_csv
 from hushtally.simulations.audit.auditor import METHODS, TRIALS
 from hushtally.simulations.audit.auditor import audit as audit_survey

@@ -11,7 +11,7 @@ import numpy as np
 from hushtally.client_sdk.mechanisms import Mechanism, PermanentMechanism, Rappor
 from hushtally.client_sdk.mechanisms.base import logarithm
 from hushtally.client_sdk.mechanisms.channel import Channel
-from hushtally.client_sdk.mechanisms.enumeration import TIGHT, distribution, largest_ratio
+from hushtally.client_sdk.mechanisms.enumeration import TOLERANCE, distribution, largest_ratio
 from hushtally.client_sdk.randomness import Randomness
 from hushtally.client_sdk.survey.questions import Question
 from hushtally.simulations.audit.breaches import epsilon_exceeded, invalid_symbol, wrong_support_rate
@@ -81,7 +81,7 @@ def _finding(
         breaches = ["a symbol can rule out a value: epsilon is infinite", *breaches]
     elif epsilon > claimed:
         breaches = [epsilon_exceeded(f"{epsilon:.12g}", claimed), *breaches]
-    elif epsilon < claimed - TIGHT and not isinstance(mechanism, Rappor):  # colliding hashes lower rappor's epsilon
+    elif epsilon < claimed - TOLERANCE and not isinstance(mechanism, Rappor):  # colliding hashes lower rappor's epsilon
         breaches = [f"the epsilon is only {epsilon:.12g}; {claimed:g} would allow more accurate estimates", *breaches]
     return Finding(
         question.id, mechanism.label, mechanism.domain, mechanism.symbols, bound, claimed, ENUMERATION,
@@ -104,7 +104,7 @@ def _breaches(mechanism: Mechanism, reports: Sequence[Distribution]) -> list[str
     channel: Channel = mechanism.channel
     expected = np.where(np.eye(mechanism.domain, dtype=bool), float(channel.p), float(channel.q))
     errors = np.abs(rates - expected)
-    if errors.max() <= TIGHT:
+    if errors.max() <= TOLERANCE:
         return []
     truth, value = (int(index) for index in np.unravel_index(int(errors.argmax()), errors.shape))
     return [wrong_support_rate(value, truth, f"{rates[truth, value]:.12g}", f"{expected[truth, value]:.12g}")]

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from hushtally.aggregator.command import Command
+from hushtally.aggregator.click_command import Command
 from hushtally.aggregator.errors import ArgumentError
 from hushtally.aggregator.terminal import console, print_words
 from hushtally.client_sdk.clock import utc_today

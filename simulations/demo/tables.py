@@ -9,8 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from hushtally.aggregator.share_format import interval_plot, percent, span
 from hushtally.aggregator.summary import Row
-from hushtally.aggregator.tables import percent, picture, span
 from hushtally.aggregator.terminal import print_table, width
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.simulations.demo.comparison import Comparison
@@ -19,7 +19,7 @@ from hushtally.simulations.demo.comparison import Comparison
 def print_question(question: str, comparisons: Sequence[Comparison], console: Console) -> None:
     """Print the table of a question; with a drawing of the intervals if a terminal has room for it."""
     if console.is_terminal:
-        table = _table(question, comparisons, picture([one.row for one in comparisons], console))
+        table = _table(question, comparisons, interval_plot([one.row for one in comparisons], console))
         if width(table, console) <= console.width:
             return print_table(table, console)
     return print_table(_table(question, comparisons, None), console)

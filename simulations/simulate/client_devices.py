@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from hushtally.aggregator.tally import Integers
 from hushtally.client_sdk.client import Client
-from hushtally.client_sdk.delivery.transport import LARGEST_ANSWER, Answer, Transport
+from hushtally.client_sdk.delivery.transport import MAX_RESPONSE_BYTES, Response, Transport
 from hushtally.client_sdk.state.file import State
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.testing import ScriptedClock, SeededRandomness
@@ -33,14 +33,16 @@ class InProcessTransport:
         self.accepted = 0  # reports
         self.refused = 0  # batches
 
-    def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = LARGEST_ANSWER) -> Answer:
+    def request(
+        self, method: str, url: str, body: bytes | None, timeout: float, max_bytes: int = MAX_RESPONSE_BYTES
+    ) -> Response:
         """See Transport."""
         answer = self._collector.open(url.removeprefix(URL), method=method, data=body, content_type="application/json")
         if answer.status_code == 200:
             self.accepted += answer.get_json()["accepted"]
         else:
             self.refused += 1
-        return Answer(answer.status_code, answer.get_data())
+        return Response(answer.status_code, answer.get_data())
 
 
 class ClientDevices:

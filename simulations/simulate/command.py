@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from hushtally.aggregator.command import Command
+from hushtally.aggregator.click_command import Command
 from hushtally.aggregator.tables import MOST_SHOWN
 from hushtally.aggregator.terminal import console, print_words
-from hushtally.client_sdk.explain.advice import lagging
+from hushtally.client_sdk.explain.advice import lag_warnings
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.survey import Survey
 from hushtally.simulations.accuracy import CONFIDENCE
@@ -104,7 +104,7 @@ def simulate(
     else:
         presentation.print_rows(outcomes)
     presentation.print_pictures(pictures)
-    for warning in lagging(survey):
+    for warning in lag_warnings(survey):
         click.echo(f"Warning: {warning}", err=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from hushtally.aggregator.tables import percent, span
+from hushtally.aggregator.share_format import percent, span
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.simulations.accuracy import CONFIDENCE
 from hushtally.simulations.cli.number_format import plus_minus

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from hushtally.aggregator.command import Command
+from hushtally.aggregator.click_command import Command
 from hushtally.aggregator.terminal import console, print_words
-from hushtally.client_sdk.explain.advice import MUCH, lagging
+from hushtally.client_sdk.explain.advice import ADVISED_LIFETIME_EPSILON, lag_warnings
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.mechanisms import EPSILON_RANGE
 from hushtally.client_sdk.survey import Survey
@@ -43,7 +43,7 @@ from hushtally.simulations.tune.tuning import tune as tune_survey
 @click.option(
     "--ceiling",
     type=Number(EPSILON_RANGE[0]),
-    default=MUCH,
+    default=ADVISED_LIFETIME_EPSILON,
     show_default=True,
     help="Largest acceptable lifetime epsilon of a device; `survey check` warns above the default.",
 )
@@ -97,7 +97,7 @@ def tune(
         presentation.print_rows(tuning.rows)
         click.echo(tuning.reason, err=True)
     presentation.print_pictures(pictures)
-    for warning in lagging(survey):
+    for warning in lag_warnings(survey):
         click.echo(f"Warning: {warning}", err=True)
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from hushtally.aggregator.errors import ArgumentError
-from hushtally.client_sdk.explain.advice import MUCH
+from hushtally.client_sdk.explain.advice import ADVISED_LIFETIME_EPSILON
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.mechanisms import EPSILON_RANGE
 from hushtally.client_sdk.survey import Survey
@@ -29,7 +29,7 @@ class Constraints:
     participation: float = 1.0
     target: float = 0.01
     epochs: int | None = None
-    ceiling: float = MUCH
+    ceiling: float = ADVISED_LIFETIME_EPSILON
     confidence: float = CONFIDENCE
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hushtally.aggregator.intervals import comparisons, one_sided, simultaneous
-from hushtally.client_sdk.explain.belief import PRIOR, largest_belief
+from hushtally.client_sdk.explain.belief import PRIOR, belief_bound
 from hushtally.client_sdk.mechanisms import Rappor
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.questions import Question
@@ -103,8 +103,8 @@ def forecast(survey: Survey, question: Question, constraints: Constraints, popul
         devices_for_target=constraints.devices_for(survey, max(needed, survey.min_reports)),
         plain_equivalent=plain_equivalent(channel, float(shares[widest]), n),
         lifetime_epsilon=lifetime,
-        belief_one_report=largest_belief(PRIOR, question.epsilon),
-        belief_lifetime=largest_belief(PRIOR, lifetime),
+        belief_one_report=belief_bound(PRIOR, question.epsilon),
+        belief_lifetime=belief_bound(PRIOR, lifetime),
         protects=protection(survey, constraints.epochs),
         half_widths=dict(zip(question.segments, halves.tolist(), strict=True)),
     )

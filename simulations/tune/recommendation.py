@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hushtally.client_sdk.explain.advice import MUCH, savings
-from hushtally.client_sdk.explain.belief import PRIOR, sureness
+from hushtally.client_sdk.explain.advice import ADVISED_LIFETIME_EPSILON, ways_to_lower_epsilon
+from hushtally.client_sdk.explain.belief import PRIOR, describe_belief
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.mechanisms import EPSILON_RANGE
 from hushtally.client_sdk.survey import Survey
+from hushtally.client_sdk.survey.privacy import within_ceiling
 from hushtally.simulations.cli.number_format import margin, round_up
 from hushtally.simulations.tune.constraints import Constraints
 from hushtally.simulations.tune.forecast import Forecast
@@ -29,7 +30,9 @@ class Recommendation:
         """The epsilons whose lifetime epsilon is within the ceiling."""
         ceiling = self.constraints.ceiling
         return [
-            epsilon for epsilon, rows in self.forecasts.items() if all(row.lifetime_epsilon <= ceiling for row in rows)
+            epsilon
+            for epsilon, rows in self.forecasts.items()
+            if all(within_ceiling(row.lifetime_epsilon, ceiling) for row in rows)
         ]
 
     @property
@@ -65,13 +68,11 @@ class Recommendation:
             sentences.append("This bound covers the answers, but not whether or when an answer changed.")
         sentences.append(
             f"An observer who links these reports and was {PRIOR:.0%} sure of something about the customer can then be"
-            f" {sureness(rows[0].belief_lifetime)}."
+            f" {describe_belief(rows[0].belief_lifetime)}."
         )
-        if survey.lifetime_epsilon > MUCH:
-            sentences.append(
-                f"`hushtally survey check` warns above epsilon {MUCH:g}: the whole survey reveals up to"
-                f" {survey.lifetime_epsilon:g}."
-            )
+        if (whole := survey.lifetime_epsilon) > ADVISED_LIFETIME_EPSILON:
+            warning = f"`hushtally survey check` warns above epsilon {ADVISED_LIFETIME_EPSILON:g}"
+            sentences.append(f"{warning}: the whole survey reveals up to {whole:g}.")
         return " ".join(sentences)
 
     def reason_against_all(self, own: float, suggestions: Sequence[Suggestion]) -> str:
@@ -88,7 +89,7 @@ class Recommendation:
         smallest, survey = next(iter(self.surveys.items()))
         within = f"is within the ceiling of {self.constraints.ceiling:g} {self.constraints.period(survey)}"
         revealed = f"up to {self.forecasts[smallest][0].lifetime_epsilon:g}"
-        ways = savings(survey)
+        ways = ways_to_lower_epsilon(survey)
         if survey.permanent:
             reason = f"No epsilon {within}: permanent memory reveals {revealed} at every epsilon."
         else:

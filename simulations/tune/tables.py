@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hushtally.aggregator.tables import percent
-from hushtally.client_sdk.explain.belief import PRIOR, certainty
+from hushtally.aggregator.share_format import percent
+from hushtally.client_sdk.explain.belief import PRIOR, format_belief
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.simulations.accuracy import CONFIDENCE, POWER
 from hushtally.simulations.cli.number_format import plus_minus
@@ -45,8 +45,8 @@ def _overview(tuning: Tuning) -> TextTable:
             _interval(max(rows, key=lambda row: row.half_width)),
             f"{max(row.devices_for_target for row in rows):,}",
             f"{rows[0].lifetime_epsilon:g}",
-            certainty(max(row.belief_one_report for row in rows)),
-            certainty(rows[0].belief_lifetime),
+            format_belief(max(row.belief_one_report for row in rows)),
+            format_belief(rows[0].belief_lifetime),
         )
         for epsilon, rows in tuning.forecasts.items()
     ]
@@ -84,7 +84,7 @@ def _memory_table(tuning: Tuning) -> TextTable:
             f"{rows[0].answers_every}",
             _interval(max(rows, key=lambda row: row.half_width)),
             f"{rows[0].lifetime_epsilon:g}",
-            certainty(rows[0].belief_lifetime),
+            format_belief(rows[0].belief_lifetime),
             rows[0].protects,
         )
         for rows in tuning.alternatives

@@ -1,81 +1,59 @@
-"""A real database file with the collector's schema, and a survey small enough to see through."""
+"""A small survey, and a database file with the collector's tables."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 from collections.abc import Callable, Mapping
+from dataclasses import astuple, replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hushtally.aggregator.tally import Cell, Tally
-from hushtally.client_sdk.canonical_json import canonical_json
-from hushtally.client_sdk.protocol.store_file import COLLECTOR
+from hushtally.aggregator.tally import Tally
+from hushtally.client_sdk.protocol.cell import Cell
+from hushtally.client_sdk.protocol.store_file import (
+    CELLS,
+    COLLECTOR,
+    COLLECTOR_SCHEMA,
+    COLLECTOR_TABLES,
+    COUNTS,
+    SURVEYS,
+)
 from hushtally.client_sdk.survey import Survey
+from survey_builder import AFFINITY, FAVOURITE, ORDERS, PLATFORMS, Table, survey_text
 
-SCHEMA = f"""
-    CREATE TABLE surveys(
-        id TEXT, version INTEGER, digest TEXT, definition TEXT, PRIMARY KEY(id, version)
-    ) WITHOUT ROWID;
-    CREATE TABLE cells(
-        cell INTEGER PRIMARY KEY, survey TEXT, version INTEGER, question TEXT, cohort TEXT, epoch TEXT,
-        UNIQUE(survey, version, question, cohort, epoch)
-    );
-    CREATE TABLE counts(cell INTEGER, symbol INTEGER, count INTEGER, PRIMARY KEY(cell, symbol)) WITHOUT ROWID;
-    PRAGMA application_id = {COLLECTOR};
-    PRAGMA user_version = 1;
-"""
-
-SURVEY = """
-id = "shop"
-version = 1
-title = "How people shop"
-purpose = "To decide which offers to build."
-owner = "insights@shop.example"
-starts = 2026-11-02
-ends = 2027-05-02
-epoch = "week"
-retention_days = 3660  # the command reads by this machine's clock
-min_reports = 500
-
-[privacy]
-epsilon = 1.0
-answers_every = 4
-
-[cohorts]
-platform = ["web", "ios"]
-plan = ["free", "paid"]
-
-[signals]
-orders = { count = "purchase", days = 90 }
-favourite = { top = "purchase.category", days = 90 }
-
-[[questions]]
-id = "frequency"
-segments = [{ id = "none", when = "orders == 0" }, { id = "once", when = "orders == 1" }, { id = "heavy" }]
-
-[[questions]]
-id = "affinity"
-one_of = "favourite"
-categories = ["books", "music", "games"]
-
-[[questions]]
-id = "returned"
-segments = [{ id = "yes", when = "orders > 1" }, { id = "no" }]
-only_crossed = true
-
-[[questions]]
-id = "both"
-cross = ["frequency", "returned"]
-"""
+QUESTIONS: list[Table] = [
+    {
+        "id": "frequency",
+        "segments": [{"id": "none", "when": "orders == 0"}, {"id": "once", "when": "orders == 1"}, {"id": "heavy"}],
+    },
+    AFFINITY | {"categories": ["books", "music", "games"]},
+    {"id": "returned", "segments": [{"id": "yes", "when": "orders > 1"}, {"id": "no"}], "only_crossed": True},
+    {"id": "both", "cross": ["frequency", "returned"]},
+]
+SURVEY = survey_text(
+    QUESTIONS,
+    id="shop",
+    title="How people shop",
+    purpose="To decide which offers to build.",
+    owner="insights@shop.example",
+    ends=date(2027, 5, 2),
+    epoch="week",
+    retention_days=3660,  # the command reads this machine's clock
+    min_reports=500,
+    privacy={"answers_every": 4},
+    cohorts=PLATFORMS | {"plan": ["free", "paid"]},
+    signals={"orders": ORDERS | {"days": 90}, "favourite": FAVOURITE | {"days": 90}},
+)
 
 Write = Callable[[Path, Survey, Mapping[Cell, Tally]], Path]
 
 
-@pytest.fixture
-def survey_text() -> str:
+@pytest.fixture(name="survey_text")
+def _survey_text() -> str:
     return SURVEY
 
 
@@ -86,22 +64,23 @@ def survey() -> Survey:
 
 @pytest.fixture
 def write_database() -> Write:
-    """Adds a survey and its tallies to a database file, made if need be, as the collector would."""
+    """Adds a survey and its tallies to a database file, as the collector does; creates a missing file."""
 
     def write(path: Path, survey: Survey, tallies: Mapping[Cell, Tally]) -> Path:
         fresh = not path.exists()
         connection = sqlite3.connect(path)
         if fresh:
-            connection.executescript(SCHEMA)
+            for table in COLLECTOR_TABLES:
+                connection.execute(table.create)
+            connection.execute(f"PRAGMA application_id = {COLLECTOR}")
+            connection.execute(f"PRAGMA user_version = {COLLECTOR_SCHEMA}")
         stored = (survey.id, survey.version, survey.digest, json.dumps(survey.resolved))
-        connection.execute("INSERT INTO surveys VALUES (?, ?, ?, ?)", stored)
-        for (question, cohort, epoch), tally in tallies.items():
-            where = (survey.id, survey.version, question, canonical_json(dict(cohort)), epoch)
-            number = connection.execute(
-                "INSERT INTO cells(survey, version, question, cohort, epoch) VALUES (?, ?, ?, ?, ?)", where
-            ).lastrowid
+        connection.execute(SURVEYS.insert, stored)
+        for other, tally in tallies.items():
+            cell = replace(other, survey=survey.id, version=survey.version)
+            connection.execute(CELLS.insert, (cell.key, *astuple(cell)))
             pairs = zip(tally.symbols.tolist(), tally.counts.tolist(), strict=True)
-            connection.executemany("INSERT INTO counts VALUES (?, ?, ?)", [(number, *pair) for pair in pairs])
+            connection.executemany(COUNTS.insert, [(cell.key, *pair) for pair in pairs])
         connection.commit()
         connection.close()
         return path
@@ -111,14 +90,14 @@ def write_database() -> Write:
 
 @pytest.fixture
 def tallies(survey: Survey) -> dict[Cell, Tally]:
-    """Two epochs of uniform symbols: every cohort of the first has 400 reports or more, of the second 100."""
+    """Two epochs of uniform symbols: at least 400 reports per cohort in the first epoch, 100 in the second."""
     rng = np.random.default_rng(7)
     found = {}
     for index, cohort in enumerate(survey.all_cohorts()):
         for question in survey.asked:
             for epoch, reports in (("2026-W46", 100), ("2026-W45", 400 + 100 * index)):
                 symbols = rng.integers(0, question.mechanism.symbols, reports)
-                found[Cell.of(question.id, cohort, epoch)] = Tally.of(symbols)
+                found[Cell.of(survey.id, survey.version, question.id, cohort, epoch)] = Tally.of(symbols)
     return found
 
 

@@ -1,7 +1,8 @@
-"""Estimates are unbiased, carry an honest standard error, and have a consistent version beside them."""
+"""Estimates are unbiased, have the right standard error, and come with consistent shares."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 from typing import Any
@@ -16,9 +17,10 @@ from hushtally.aggregator.intervals import Population
 from hushtally.aggregator.regression import regress
 from hushtally.aggregator.summary import summarize
 from hushtally.aggregator.support import support_counts
-from hushtally.aggregator.tally import Cell, Tally
+from hushtally.aggregator.tally import Tally
 from hushtally.client_sdk.mechanisms import Affine, Direct, Mechanism, Projective, Rappor, Subset, Weights
 from hushtally.client_sdk.mechanisms.design import Design
+from hushtally.client_sdk.protocol.cell import Cell
 from hushtally.client_sdk.survey import Survey
 
 W = Weights.of(1.0)
@@ -26,7 +28,7 @@ DESIGNS: list[Design] = [Direct(5, W), Subset(6, W, 2), Affine(5, W, 7, 3), Proj
 
 
 def likelihoods(mechanism: Design) -> np.ndarray:
-    """Of every symbol under every value: shape (domain, symbols)."""
+    """The probability of every symbol given every value; shape (domain, symbols)."""
     values, symbols = range(mechanism.domain), range(mechanism.symbols)
     tilt = np.array([[mechanism.weights.near if mechanism.supports(s, v) else mechanism.weights.far for s in symbols]
                      for v in values], dtype=float)  # fmt: skip
@@ -34,8 +36,8 @@ def likelihoods(mechanism: Design) -> np.ndarray:
 
 
 @pytest.mark.parametrize("mechanism", DESIGNS, ids=str)
-def test_the_mean_estimate_is_the_truth(mechanism: Design) -> None:
-    """Enumerated: one report of every symbol, weighted by its likelihood under every true value."""
+def test_the_mean_estimate_is_the_true_share(mechanism: Design) -> None:
+    """By enumeration: one report of every symbol, weighted by its likelihood under every true value."""
     single = [mechanism.channel.debias(support_counts(mechanism, Tally.of([s])), 1) for s in range(mechanism.symbols)]
     assert likelihoods(mechanism) @ np.array(single) == pytest.approx(np.eye(mechanism.domain), abs=1e-9)
 
@@ -43,13 +45,13 @@ def test_the_mean_estimate_is_the_truth(mechanism: Design) -> None:
 @pytest.mark.parametrize("population", ["customers", "respondents"])
 @pytest.mark.parametrize("mechanism", DESIGNS, ids=str)
 def test_the_standard_error_is_that_of_repeated_surveys(mechanism: Design, population: str) -> None:
-    """400 surveys of 3,000 (seed fixed): the spread is within 16% of the standard error (sd of the spread 3.5%;
-    4.5 sd over all values and mechanisms fails by chance about 1 time in 3,000)."""
+    """400 surveys of 3,000 reports (fixed seed): the standard deviation of the estimates is within 16% of the standard
+    error. The standard deviation is known to 3.5%, so 16% is 4.5 of these: fails by chance in about 1 of 3,000 runs."""
     rng = np.random.default_rng(4)
     truth = np.full(mechanism.domain, 0.5 / (mechanism.domain - 1))
     truth[0] = 0.5
     odds = likelihoods(mechanism)
-    spread, errors = [], []
+    estimates, errors = [], []
     for _ in range(400):
         if population == "customers":
             counts = rng.multinomial(3000, truth @ odds)
@@ -57,15 +59,15 @@ def test_the_standard_error_is_that_of_repeated_surveys(mechanism: Design, popul
             counts = sum(rng.multinomial(round(3000 * share), row) for share, row in zip(truth, odds, strict=True))
         tally = Tally.of(np.arange(mechanism.symbols), counts)
         found = estimate(mechanism, tally, population=population)  # type: ignore[arg-type]
-        spread.append(found.estimate)
+        estimates.append(found.estimate)
         errors.append(found.standard_error)
-    assert np.std(spread, axis=0) == pytest.approx(np.mean(errors, axis=0), rel=0.16)
+    assert np.std(estimates, axis=0) == pytest.approx(np.mean(errors, axis=0), rel=0.16)
 
 
 @pytest.mark.parametrize("population", ["customers", "respondents"])
 @pytest.mark.parametrize("confidence", [0.5, 0.8, 0.95])
 def test_detected_is_the_one_sided_interval_above_zero(confidence: float, population: Population) -> None:
-    """Also of a share whose own interval reaches zero; of rappor it is the test of the regression."""
+    """Also for a share whose two-sided interval reaches zero. With rappor, it is the test of the regression."""
     tally = Tally.of({0: 9_000, 1: 2_210, 2: 2_580, 3: 2_210})
     found = estimate(Direct(4, Weights.of(1.2)), tally, confidence, population)
     wider = estimate(Direct(4, Weights.of(1.2)), tally, max(2 * confidence - 1, 0.5), population)
@@ -75,11 +77,11 @@ def test_detected_is_the_one_sided_interval_above_zero(confidence: float, popula
         assert found.detected.tolist() == (wider.low > 0).tolist()
     rappor = Rappor(3, 8, 2, 4, Fraction(1, 2), Fraction(1, 2), Fraction(3, 4))
     bits = Tally.of(np.random.default_rng(2).integers(0, rappor.symbols, 2000))
-    one, other = estimate(rappor, bits, confidence, population), regress(rappor, bits, population)
-    assert one.detected.tolist() == other.detected(confidence).tolist()
+    found, regression = estimate(rappor, bits, confidence, population), regress(rappor, bits, population)
+    assert found.detected.tolist() == regression.detected(confidence).tolist()
 
 
-def test_an_estimate_stays_raw_and_keeps_its_own_interval() -> None:
+def test_an_estimate_is_raw_and_lies_in_its_intervals() -> None:
     found = estimate(Direct(4, W), Tally.of({0: 990, 1: 10}))
     assert found.n == 1000
     assert found.estimate[2] < 0 < found.standard_error[2]
@@ -94,20 +96,20 @@ def test_an_estimate_stays_raw_and_keeps_its_own_interval() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"confidence": 1.0}, "confidence must be at least 0.5 and at most 0.9999, got 1.0"),
-        ({"confidence": float("nan")}, "confidence must be at least 0.5 and at most 0.9999, got nan"),
+        ({"confidence": 1.0}, "confidence must be between 0.5 and 0.9999, got 1.0"),
+        ({"confidence": float("nan")}, "confidence must be between 0.5 and 0.9999, got nan"),
         ({"population": "everyone"}, "population must be one of customers, respondents, got 'everyone'"),
         ({"tally": Tally.of({})}, "an estimate needs at least one report"),
     ],
 )
-def test_what_cannot_be_estimated_is_refused(options: dict[str, object], message: str) -> None:
+def test_an_invalid_argument_is_an_error(options: dict[str, object], message: str) -> None:
     arguments: dict[str, object] = {"question": Direct(4, W), "tally": Tally.of([1]), **options}
     with pytest.raises(EstimateError, match=message):
         estimate(**arguments)  # type: ignore[arg-type]
 
 
-def test_consistent_shares_are_the_closest_that_could_be_true() -> None:
-    """On the simplex, a fixed point of it, and closer than 200 random points of the simplex."""
+def test_consistent_shares_are_the_closest_point_of_the_simplex() -> None:
+    """They lie on the simplex, are a fixed point of `consistent`, and are closer than 200 random points."""
     rng = np.random.default_rng(8)
     for _ in range(50):
         raw = rng.normal(0.2, 0.4, rng.integers(1, 9))
@@ -121,7 +123,7 @@ def test_consistent_shares_are_the_closest_that_could_be_true() -> None:
         assert (np.diff(found[order]) >= -1e-15).all()
 
 
-def test_the_summary_groups_by_cohort_and_merges_the_rest(survey: Survey, tallies: dict[Cell, Tally]) -> None:
+def test_a_summary_by_one_cohort_merges_the_other_cohorts(survey: Survey, tallies: dict[Cell, Tally]) -> None:
     rows = summarize(survey, tallies, by=["plan"], questions=["frequency"], epochs=["2026-W45"])
     assert [(dict(row.cohort), row.segment, row.reports) for row in rows] == [
         ({"plan": plan}, segment, reports)
@@ -129,7 +131,9 @@ def test_the_summary_groups_by_cohort_and_merges_the_rest(survey: Survey, tallie
         for segment in ("none", "once", "heavy")
     ]
     free = Tally.merge(
-        t for (q, c, e), t in tallies.items() if (q, e) == ("frequency", "2026-W45") and "free" in str(c)
+        tally
+        for cell, tally in tallies.items()
+        if (cell.question, cell.epoch) == ("frequency", "2026-W45") and cell.cohort_values["plan"] == "free"
     )
     found = estimate(survey.question("frequency"), free)
     assert [row.estimate for row in rows[:3]] == found.estimate.tolist()
@@ -137,13 +141,15 @@ def test_the_summary_groups_by_cohort_and_merges_the_rest(survey: Survey, tallie
 
 
 def test_the_order_of_a_summary_is_fixed(survey: Survey, tallies: dict[Cell, Tally]) -> None:
-    turned = dict(reversed(tallies.items()))
-    assert summarize(survey, tallies, by=["platform", "plan"]) == summarize(survey, turned, by=["plan", "platform"])
+    reversed_tallies = dict(reversed(tallies.items()))
+    assert summarize(survey, tallies, by=["platform", "plan"]) == summarize(
+        survey, reversed_tallies, by=["plan", "platform"]
+    )
     assert [row.epoch for row in summarize(survey, tallies)][:6] == ["2026-W45"] * 3 + ["2026-W46"] * 3
 
 
-def test_rows_say_whether_more_reports_can_come(survey: Survey, tallies: dict[Cell, Tally]) -> None:
-    """A week is accepted until the end of the next one, be it published or not."""
+def test_a_row_states_whether_its_epoch_is_complete(survey: Survey, tallies: dict[Cell, Tally]) -> None:
+    """Reports of a week are accepted until the end of the next week. Unpublished rows state it too."""
     for today, complete in (
         (date(2026, 11, 15), {"2026-W45": False, "2026-W46": False}),
         (date(2026, 11, 16), {"2026-W45": True, "2026-W46": False}),
@@ -152,33 +158,39 @@ def test_rows_say_whether_more_reports_can_come(survey: Survey, tallies: dict[Ce
         rows = summarize(survey, tallies, today=today)
         assert {row.published for row in rows} == {True, False}
         assert {(row.epoch, row.complete) for row in rows} == set(complete.items())
-    of_the_past = summarize(survey, {Cell(q, c, "2020-W01"): tally for (q, c, _), tally in tallies.items()})
-    assert {row.complete for row in of_the_past} == {True}
+    old = summarize(survey, {replace(cell, epoch="2020-W01"): tally for cell, tally in tallies.items()})
+    assert {row.complete for row in old} == {True}
 
 
-def test_rows_say_which_shares_are_told_from_zero(survey: Survey, tallies: dict[Cell, Tally]) -> None:
+def test_a_row_states_whether_its_share_is_distinguishable_from_zero(
+    survey: Survey, tallies: dict[Cell, Tally]
+) -> None:
     rows = summarize(survey, tallies, questions=["frequency"])
     first = {row.segment: row.detected for row in rows if row.published}
-    merged = Tally.merge(t for (q, _, e), t in tallies.items() if (q, e) == ("frequency", "2026-W45"))
+    merged = Tally.merge(
+        tally for cell, tally in tallies.items() if (cell.question, cell.epoch) == ("frequency", "2026-W45")
+    )
     found = estimate(survey.question("frequency"), merged)
     assert list(first.values()) == found.detected.tolist()
     assert {row.detected for row in rows if not row.published} == {None}
 
 
-def test_a_survey_without_cohorts_knows_none(survey_text: str) -> None:
+def test_a_survey_without_cohorts_has_no_groups(survey_text: str) -> None:
     without = survey_text.replace('[cohorts]\nplatform = ["web", "ios"]\nplan = ["free", "paid"]\n', "")
-    with pytest.raises(ArgumentError, match="by must be a cohort of shop v1, got 'plan'; it declares none"):
+    with pytest.raises(
+        ArgumentError, match="by must be a cohort of shop v1, got 'plan'; this survey declares no cohorts"
+    ):
         summarize(Survey.parse(without), {}, by=["plan"])
 
 
 @pytest.mark.parametrize(("argument", "name"), [("by", "by"), ("questions", "question"), ("epochs", "epoch")])
-def test_one_name_is_no_list_of_names(survey: Survey, argument: str, name: str) -> None:
+def test_a_string_is_not_a_list_of_names(survey: Survey, argument: str, name: str) -> None:
     arguments: dict[str, Any] = {argument: "plan"}
-    with pytest.raises(ArgumentError, match=f"^{name} must be several names, got the text 'plan'$"):
+    with pytest.raises(ArgumentError, match=f"^{name} must be a list of names, got the string 'plan'$"):
         summarize(survey, {}, **arguments)
 
 
-def test_a_mechanism_will_do_for_a_question(survey: Survey) -> None:
+def test_an_estimate_takes_a_question_or_its_mechanism(survey: Survey) -> None:
     question = survey.question("frequency")
     mechanism: Mechanism = question.mechanism
     tally = Tally.of([0, 1, 1, 2])

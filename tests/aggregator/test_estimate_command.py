@@ -1,4 +1,4 @@
-"""The command as people run it: on a real file, with its mistakes."""
+"""`hushtally estimate` on a database file: its output, and the messages for mistakes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from hushtally.aggregator.tally import Cell, Tally
+from hushtally.aggregator.tally import Tally
 from hushtally.cli import main
+from hushtally.client_sdk.protocol.cell import Cell
 from hushtally.client_sdk.state.file import State
 from hushtally.client_sdk.survey import Survey
 
@@ -38,7 +39,7 @@ def rows(result: Result) -> list[dict[str, object]]:
     return found
 
 
-def test_json_has_the_keys_of_the_contract_in_their_order(database: Path) -> None:
+def test_json_has_the_documented_keys_in_their_order(database: Path) -> None:
     found = rows(run(database, "shop", "--format", "json"))
     assert all(list(row) == KEYS for row in found)
     assert len(found) == 2 * (3 + 4 + 6)
@@ -58,7 +59,7 @@ def test_json_has_the_keys_of_the_contract_in_their_order(database: Path) -> Non
     assert last["estimate"] is None
 
 
-def test_csv_is_the_same_with_cohorts_in_one_field_and_nothing_for_null(database: Path) -> None:
+def test_csv_has_the_rows_of_the_json_with_cohorts_in_one_field_and_empty_fields_for_null(database: Path) -> None:
     options = ("shop", "--by", "plan", "--by", "platform")
     found = rows(run(database, *options, "--format", "json"))
     result = run(database, *options, "--format", "csv")
@@ -72,7 +73,7 @@ def test_csv_is_the_same_with_cohorts_in_one_field_and_nothing_for_null(database
     assert float(lines[3]["estimate"]) == found[3]["estimate"]
 
 
-def test_the_table_fits_into_100_columns_when_piped(database: Path) -> None:
+def test_a_piped_table_has_at_most_100_columns(database: Path) -> None:
     result = run(database, "shop@1", "--by", "platform")
     assert result.exit_code == 0
     assert max(map(len, result.stdout.splitlines())) <= 100
@@ -80,13 +81,13 @@ def test_the_table_fits_into_100_columns_when_piped(database: Path) -> None:
     assert "not published: fewer than 500 reports: 200" in result.stdout
 
 
-def test_a_file_will_do_for_an_id(database: Path, survey_text: str, tmp_path: Path) -> None:
+def test_a_survey_file_selects_the_survey_like_its_id(database: Path, survey_text: str, tmp_path: Path) -> None:
     file = tmp_path / "shop.toml"
     file.write_text(survey_text)
     assert run(database, str(file), "--format", "json").stdout == run(database, "shop", "--format", "json").stdout
 
 
-def test_options_select(database: Path) -> None:
+def test_the_options_select_rows_and_change_the_intervals(database: Path) -> None:
     found = rows(run(database, "shop", "--question", "affinity", "--epoch", "2026-W45", "--format", "json"))
     assert [row["segment"] for row in found] == ["books", "music", "games", "other"]
     options = ("shop", "--question", "affinity", "--epoch", "2026-W45", "--format", "json")
@@ -96,8 +97,8 @@ def test_options_select(database: Path) -> None:
         assert other[0]["high"] != found[0]["high"]
 
 
-def test_every_row_tells_what_its_intervals_mean(database: Path) -> None:
-    """An 80% interval cannot be taken for a 95% one, of whomever; those that are not published say so too."""
+def test_every_row_has_its_confidence_and_population(database: Path) -> None:
+    """Otherwise an 80% interval could be taken for a 95% interval. Unpublished rows have both too."""
     for options, confidence, population in (
         ((), 0.95, "customers"),
         (("--confidence", "0.8", "--population", "respondents"), 0.8, "respondents"),
@@ -122,16 +123,16 @@ def test_every_row_tells_what_its_intervals_mean(database: Path) -> None:
         (
             ("shop", "--question", "returned"),
             2,
-            "got 'returned', only crossed; known: affinity, both, frequency",
+            "got 'returned', which is only part of a crossed question; known: affinity, both, frequency",
         ),
-        (("shop", "--epoch", "2026-W44"), 2, "'--epoch': must have reports, got '2026-W44'; did you mean '2026-W46'?"),
+        (("shop", "--epoch", "2026-W44"), 2, "'--epoch': must be an epoch with reports, got '2026-W44'; did you"),
         (("shop", "--by", "platfrom"), 2, "'--by': must be a cohort of shop v1, got 'platfrom'; did you mean"),
         (("shop", "--confidence", "1"), 2, "1.0 is not in the range 0.5<=x<=0.9999"),
         (("shop", "--format", "xml"), 2, "'xml' is not one of 'table', 'json', 'csv'"),
         ((), 2, "Missing argument 'SURVEY'"),
     ],
 )
-def test_a_mistake_gets_a_clear_line(database: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
+def test_a_mistake_gets_one_clear_line(database: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
     result = run(database, *arguments)
     assert result.exit_code == code
     assert message in result.stderr
@@ -140,7 +141,7 @@ def test_a_mistake_gets_a_clear_line(database: Path, arguments: tuple[str, ...],
         assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_file_with_mistakes_names_them_all(database: Path, survey_text: str, tmp_path: Path) -> None:
+def test_every_mistake_in_a_survey_file_is_reported(database: Path, survey_text: str, tmp_path: Path) -> None:
     file = tmp_path / "wrong.toml"
     file.write_text(survey_text.replace("epsilon = 1.0", "epsilon = 80").replace('"purchase"', '"pur chase"'))
     result = run(database, str(file))
@@ -149,7 +150,7 @@ def test_a_file_with_mistakes_names_them_all(database: Path, survey_text: str, t
     assert f"\nError: {file}: signals.orders" in result.stderr
 
 
-def test_a_file_that_is_another_survey_is_refused_with_what_differs(
+def test_a_changed_survey_file_is_refused_with_the_differences(
     database: Path, survey_text: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "changed.toml"
@@ -163,45 +164,48 @@ def test_a_file_that_is_another_survey_is_refused_with_what_differs(
 
 
 @pytest.mark.parametrize(("form", "empty"), [("json", "[]\n"), ("csv", ",".join(KEYS) + "\n"), ("table", "")])
-def test_nothing_collected_yet_is_no_error(
+def test_a_survey_without_reports_is_not_an_error(
     survey: Survey, write_database: Callable[..., Path], tmp_path: Path, form: str, empty: str
 ) -> None:
     database = write_database(tmp_path / "new.db", survey, {})
     result = run(database, "shop", "--format", form, "--epoch", "2026-W45")
     assert result.exit_code == 0
     assert result.stdout == empty
-    assert result.stderr == f"nothing collected yet, or kept no longer, for shop v1 in {database}\n"
+    assert result.stderr == (
+        f"{database} has no reports of shop v1: none were collected yet, or their retention has ended\n"
+    )
 
 
 @pytest.mark.parametrize(
     ("line", "name", "known"),
     [("version = 2", "shop v2", "version 1"), ('id = "market"\nversion = 1', "market v1", "no survey 'market'")],
 )
-def test_a_file_that_was_never_served_is_no_empty_result(
+def test_a_survey_file_that_was_never_served_is_an_error(
     database: Path, survey_text: str, tmp_path: Path, line: str, name: str, known: str
 ) -> None:
-    """It fails as its id does, with what the database has, and what was probably forgotten."""
+    """The message states what the database contains, and what the user probably forgot."""
     file = tmp_path / "next.toml"
     file.write_text(survey_text.replace('id = "shop"\nversion = 1' if "id" in line else "version = 1", line))
     result = run(database, str(file), "--format", "json")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == (
-        f"Error: nothing collected yet for {name}; {database} has {known}: is serve running with {file}?\n"
+        f"Error: {database} does not contain {name} (it contains {known});"
+        f" is `hushtally serve` running with {file} and this database?\n"
     )
 
 
-def test_reports_of_an_older_version_are_pointed_to(
+def test_other_versions_with_reports_are_mentioned(
     database: Path, survey: Survey, survey_text: str, tallies: dict[Cell, Tally], write_database: Callable[..., Path]
 ) -> None:
-    """Whoever names no version gets the newest, and a line for every other that still has reports."""
+    """An id without a version selects the newest version, and every other version with reports is mentioned."""
     one_week = {cell: tally for cell, tally in tallies.items() if cell.epoch == "2026-W46"}
-    for version, held in ((2, {}), (3, one_week), (12, one_week)):
-        write_database(database, Survey.parse(survey_text.replace("version = 1", f"version = {version}")), held)
+    for version, stored in ((2, {}), (3, one_week), (12, one_week)):
+        write_database(database, Survey.parse(survey_text.replace("version = 1", f"version = {version}")), stored)
     newest = run(database, "shop", "--format", "json")
     assert {row["version"] for row in rows(newest)} == {12}
     assert newest.stderr == (
-        "this is shop v12; v1 has reports of 2026-W45 to 2026-W46: name shop@1 to read them\n"
-        "this is shop v12; v3 has reports of 2026-W46: name shop@3 to read them\n"
+        "showing shop v12; v1 has reports of 2026-W45 to 2026-W46: use shop@1 to read them\n"
+        "showing shop v12; v3 has reports of 2026-W46: use shop@3 to read them\n"
     )
     assert run(database, "shop@12").stderr == ""
     assert "v1 has reports of 2026-W45" in run(database, "shop", "--epoch", "2026-W45").stderr
@@ -212,25 +216,25 @@ def test_reports_of_an_older_version_are_pointed_to(
     assert run(database, "shop").stderr == ""
 
 
-def test_a_long_domain_shows_its_largest_segments(
+def test_the_table_of_a_long_domain_has_the_largest_segments(
     tmp_path: Path, survey_text: str, write_database: Callable[..., Path]
 ) -> None:
     names = ", ".join(f'"c{index}"' for index in range(99))
     survey = Survey.parse(survey_text.replace('"books", "music", "games"', names))
-    cell = Cell.of("affinity", {"platform": "web", "plan": "free"}, "2026-W45")
+    cell = Cell.of("shop", 1, "affinity", {"platform": "web", "plan": "free"}, "2026-W45")
     tally = Tally.of(range(min(survey.question("affinity").mechanism.symbols, 900)))
     database = write_database(tmp_path / "long.db", survey, {cell: tally})
     result = run(database, "shop")
-    assert "the largest 50; 50 more with --format csv or --format json" in result.stdout
+    assert "the 50 largest segments; --format csv or json has 50 more" in result.stdout
     assert len(rows(run(database, "shop", "--format", "json"))) == 100
 
 
-def test_the_database_is_named_by_the_environment_too(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_may_name_the_database(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUSHTALLY_DATABASE", str(database))
     assert CliRunner().invoke(main, ["estimate", "shop"]).exit_code == 0
 
 
-def test_a_database_that_cannot_be_read_says_why(tmp_path: Path, database: Path) -> None:
+def test_the_message_states_why_a_database_cannot_be_read(tmp_path: Path, database: Path) -> None:
     missing = run(tmp_path / "none.db", "shop")
     text = tmp_path / "text.db"
     text.write_text("no database at all, but long enough to be taken for one\n" * 20)
@@ -244,12 +248,12 @@ def test_a_database_that_cannot_be_read_says_why(tmp_path: Path, database: Path)
     connection.execute("PRAGMA user_version = 2")
     connection.close()
     for result, message in (
-        (missing, "there is no such database"),
-        (run(text, "shop"), f"Error: {text} is no hushtally database"),
-        (run(other, "shop"), f"Error: {other} is no hushtally database"),
-        (run(device, "shop"), f"Error: {device} is a device's state file, no collector's database"),
-        (run(tmp_path, "shop"), f"Error: {tmp_path} is a folder, no database"),
-        (run(database, "shop"), "was written by a newer hushtally (schema 2, this one knows 1)"),
+        (missing, "this database does not exist"),
+        (run(text, "shop"), f"Error: {text} is not a hushtally database"),
+        (run(other, "shop"), f"Error: {other} is not a hushtally database"),
+        (run(device, "shop"), f"Error: {device} is a device's state file, not a collector's database"),
+        (run(tmp_path, "shop"), f"Error: {tmp_path} is a folder, not a database"),
+        (run(database, "shop"), "was written by a newer hushtally (schema 2; this version supports 1)"),
     ):
         assert result.exit_code == 1
         assert message in result.stderr
@@ -257,7 +261,7 @@ def test_a_database_that_cannot_be_read_says_why(tmp_path: Path, database: Path)
 
 
 def test_a_backup_beside_the_log_of_a_crash_is_refused(database: Path, tmp_path: Path) -> None:
-    """As the collector refuses it, also behind a link: SQLite would show a mixture; without the log it is read."""
+    """Also behind a link, as the collector refuses it: SQLite would mix the log in. Without the log, it is read."""
     log = database.with_name(f"{database.name}-wal")
     copy = tmp_path / "crashed"
     copy.mkdir()

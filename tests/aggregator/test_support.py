@@ -1,4 +1,4 @@
-"""The fast path bows to the slow one: every decoder equals its mechanism's own `supports`."""
+"""Every decoder equals the sum of its mechanism's own `supports`."""
 
 from __future__ import annotations
 
@@ -58,30 +58,30 @@ MECHANISMS: list[Mechanism] = [
 ]
 
 
-def slow(mechanism: Mechanism, tally: Tally) -> list[int]:
+def summed_one_by_one(mechanism: Mechanism, tally: Tally) -> list[int]:
     pairs = list(zip(tally.symbols.tolist(), tally.counts.tolist(), strict=True))
     return [sum(n for symbol, n in pairs if mechanism.supports(symbol, value)) for value in range(mechanism.domain)]
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS, ids=str)
-def test_equals_the_slow_path(mechanism: Mechanism) -> None:
+def test_support_counts_equal_the_sum_over_reports(mechanism: Mechanism) -> None:
     rng = np.random.default_rng(mechanism.domain)
     ends = np.array([0, mechanism.symbols - 1])
     symbols = np.concatenate([ends, rng.integers(0, mechanism.symbols, 200)])
     tally = Tally.of(symbols, rng.integers(1, 10**6, symbols.size))
-    assert support_counts(mechanism, tally).tolist() == slow(mechanism, tally)
+    assert support_counts(mechanism, tally).tolist() == summed_one_by_one(mechanism, tally)
     assert support_counts(mechanism, Tally.of({})).tolist() == [0] * mechanism.domain
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS, ids=str)
-def test_counts_add_up(mechanism: Mechanism) -> None:
+def test_support_counts_of_two_tallies_add_up(mechanism: Mechanism) -> None:
     rng = np.random.default_rng(5)
     one, two = (Tally.of(rng.integers(0, mechanism.symbols, 1000)) for _ in range(2))
     both = support_counts(mechanism, one + two)
     assert both.tolist() == (support_counts(mechanism, one) + support_counts(mechanism, two)).tolist()
 
 
-def test_affine_in_several_blocks_equals_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_affine_in_several_blocks_equals_affine_in_one_block(monkeypatch: pytest.MonkeyPatch) -> None:
     mechanism = Affine(60, W, 61, 17)
     tally = Tally.of(np.random.default_rng(3).integers(0, mechanism.symbols, 2000))
     whole = support_counts(mechanism, tally)
@@ -89,8 +89,8 @@ def test_affine_in_several_blocks_equals_one(monkeypatch: pytest.MonkeyPatch) ->
     assert support_counts(mechanism, tally).tolist() == whole.tolist()
 
 
-def test_memory_is_that_of_the_symbols_that_came() -> None:
-    """2^40 symbols, or an affine line of 65,537 or 94,906,249, are never laid out."""
+def test_the_memory_depends_on_the_reported_symbols_alone() -> None:
+    """No array has 2^40 symbols, or an affine field of 65,537 or 94,906,249 elements for every symbol."""
     import tracemalloc
 
     for mechanism in (Symmetric.of(40, 1.0), Affine(65_536, W, 65_537, 20_000), Affine(4, W, 94_906_249, 20_000)):
@@ -102,8 +102,8 @@ def test_memory_is_that_of_the_symbols_that_came() -> None:
         assert peak < 100e6
 
 
-def test_a_symbol_of_another_mechanism_is_refused() -> None:
-    with pytest.raises(EstimateError, match="symbol 9 is not one of direct, which has 4"):
+def test_a_symbol_out_of_range_is_an_error() -> None:
+    with pytest.raises(EstimateError, match="symbol 9 is out of range: direct has 4 symbols here"):
         support_counts(Direct(4, W), Tally.of([9]))
 
 

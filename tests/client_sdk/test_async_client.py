@@ -10,7 +10,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +23,7 @@ from hushtally.client_sdk.client import Options
 from hushtally.client_sdk.delivery import sender
 from hushtally.client_sdk.delivery.http import HttpTransport
 from hushtally.client_sdk.testing import Recorder, ScriptedClock
+from survey_builder import habits_text
 
 ROOT = Path(__file__).parents[2]
 MUST_END = 120.0  # seconds, on a machine however slow
@@ -70,7 +70,7 @@ def test_a_life(survey: Survey, options: Any) -> None:
             await client.withdraw_consent()
             client.start()
         await client.close()
-        assert (await client.status()).silent == "it was closed"
+        assert (await client.status()).silent == "the client was closed"
 
     asyncio.run(live())
     assert len(recorder.requests) == 1
@@ -84,7 +84,7 @@ def test_what_the_app_cannot_mean_is_raised(survey: Survey, options: Any) -> Non
             with pytest.raises(ClientError, match=r"is made by `await AsyncClient\.open\(surveys, \.\.\.\)`"):
                 AsyncClient(survey, **given)
         client = await AsyncClient.open(survey, **options, strict=True)
-        with pytest.raises(ClientError, match="named by no survey"):
+        with pytest.raises(ClientError, match="not in any survey"):
             await client.record("browse")
         await client.close()
 
@@ -212,14 +212,14 @@ def test_the_loop_ends_at_once_although_a_collector_hangs(tmp_path: Path, serve:
     """asyncio.run waits for its executor, and the interpreter for its threads: neither is kept by ours."""
     server = serve(lambda connection, _: connection.recv(1))
     file = tmp_path / "survey.toml"
-    file.write_text(sys.modules[serve.__module__].survey_text())
+    file.write_text(habits_text())
     script = f"""
 import asyncio, threading, time
 from datetime import datetime, UTC
 from hushtally.client_sdk.delivery import sender as delivery
 from hushtally import AsyncClient, Client, Survey
-delivery.TRY_SECONDS = 60.0
-Client.tick.__defaults__ = (60.0,)
+delivery.TRY_SECONDS = 3_600.0
+Client.tick.__defaults__ = (3_600.0,)
 
 async def live():
     client = await AsyncClient.open(
@@ -231,7 +231,6 @@ async def live():
     asyncio.ensure_future(client.tick())
     while "hushtally-request" not in [thread.name for thread in threading.enumerate()]:
         await asyncio.sleep(0.01)
-    print(time.time(), flush=True)
 
 asyncio.run(live())
 """
@@ -239,11 +238,10 @@ asyncio.run(live())
         [sys.executable, "-c", script],
         capture_output=True,
         text=True,
-        timeout=MUST_END,
+        timeout=MUST_END,  # a request takes an hour
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert time.time() - float(done.stdout) < 30  # a request takes sixty
 
 
 def test_its_types_are_strict_from_outside(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from hushtally.client_sdk.delivery.transport import NoAnswer
+from hushtally.client_sdk.delivery.transport import NoResponse
 from hushtally.client_sdk.errors import StateError
 from hushtally.client_sdk.failures import describe_failure
 
@@ -17,7 +17,7 @@ from hushtally.client_sdk.failures import describe_failure
     ("error", "told"),
     [
         (StateError("the state file was lost"), "the state file was lost"),
-        (NoAnswer("the proxy answered 407"), "the proxy answered 407"),
+        (NoResponse("the proxy answered 407"), "the proxy answered 407"),
         (ConnectionRefusedError(errno.ECONNREFUSED, "canary"), "the connection was refused"),
         (ConnectionResetError("canary"), "the connection broke off"),
         (BrokenPipeError("canary"), "the connection broke off"),

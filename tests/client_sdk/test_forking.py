@@ -8,13 +8,14 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from survey_builder import habits_text
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -93,7 +94,7 @@ class Run:
 
 @pytest.fixture
 def run(tmp_path: Path, serve: Any, counter: Any) -> Run:
-    text = sys.modules[serve.__module__].survey_text(questions=3)
+    text = habits_text(questions=3)
     return Run(tmp_path, text, serve(counter).url)
 
 
@@ -268,10 +269,8 @@ for number in range(devices):
     made.start()
     made.tick()
 made.flush(0.1)
-print(time.time())
 """
-    ended = float(run(script, 10))
-    assert time.time() - ended < 30  # until a ticker or a backoff tries again
+    run(script, 10)
     kept = run.rows("SELECT batch, body FROM outbox ORDER BY batch")
     assert len(kept) == 10
     run.url = url
@@ -283,26 +282,22 @@ print(time.time())
 
 @pytest.mark.parametrize("closing", ["", "made.close()", "made.close(); made.close()", "del made"])
 def test_exit_while_a_server_hangs(closing: str, tmp_path: Path, serve: Any) -> None:
-    """Its threads are in the middle of requests, which take sixty: it does not wait, nor say a word."""
+    """Its threads are in the middle of requests, which take an hour: it does not wait, nor say a word."""
     hanging = serve(lambda connection, _: connection.recv(1))
-    text = sys.modules[serve.__module__].survey_text(questions=3)
+    text = habits_text(questions=3)
     run = Run(tmp_path, text, hanging.url)
     script = f"""
 from hushtally.client_sdk.delivery import sender as delivery
-delivery.TRY_SECONDS = 60.0
-Client.tick.__defaults__ = (60.0,)
+delivery.TRY_SECONDS = 3_600.0
+Client.tick.__defaults__ = (3_600.0,)
 made = client()
 made.start()
 while "hushtally-request" not in [thread.name for thread in threading.enumerate()]:
     time.sleep(0.01)
 made.record("purchase", amount=5)
-began = time.monotonic()
 {closing}
-assert time.monotonic() - began < 30
-print(time.time())
 """
-    ended = float(run(script))
-    assert time.time() - ended < 30
+    run(script)  # fails after MUST_END
     assert run.rows("SELECT count(*) FROM outbox") == [(1,)]
     assert run.rows("SELECT count(*) FROM events") == [(1,)]
 
@@ -404,6 +399,6 @@ def test_a_client_that_was_closed_may_be_called(make_client: Callable[..., Any])
     client.record("purchase")
     client.tick()
     assert client.flush(0.5) is False
-    assert client.status().silent == "it was closed"
+    assert client.status().silent == "the client was closed"
     assert [receipt.granted for receipt in client.receipts()] == [True]
     assert json.dumps(client.explain().as_dict())

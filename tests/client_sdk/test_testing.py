@@ -12,8 +12,9 @@ import pytest
 
 from hushtally import Client, ClientError, Fault, Survey
 from hushtally.client_sdk import testing as testing_module
-from hushtally.client_sdk.delivery.transport import Answer
+from hushtally.client_sdk.delivery.transport import Response
 from hushtally.client_sdk.protocol.report import Batch, Report
+from hushtally.client_sdk.survey.vocabulary import REQUIREMENT
 from hushtally.client_sdk.testing import Recorder, ScriptedClock, ScriptedRandomness, SeededRandomness
 
 Make = Callable[..., Client]
@@ -31,7 +32,7 @@ def test_a_life_without_network_or_waiting(make_client: Make, recorder: Recorder
 
 class TestRecorder:
     def test_it_answers_in_turn_and_the_last_stays(self) -> None:
-        recorder = Recorder(ConnectionError("gone"), Answer(503, b"", retry_after=60))
+        recorder = Recorder(ConnectionError("gone"), Response(503, b"", retry_after=60))
         with pytest.raises(ConnectionError, match="gone"):
             recorder.request("POST", "https://x", b"1", 1.0)
         assert [recorder.request("POST", "https://x", b"2", 1.0).status for _ in range(3)] == [503] * 3
@@ -40,7 +41,7 @@ class TestRecorder:
     def test_reports_of_a_repeated_batch_are_told_once(
         self, make_client: Make, clock: ScriptedClock, make_survey: Callable[..., Survey]
     ) -> None:
-        recorder = Recorder(TimeoutError(), Answer(200, b'{"accepted": 3, "rejected": []}'))
+        recorder = Recorder(TimeoutError(), Response(200, b'{"accepted": 3, "rejected": []}'))
         clock.now = datetime(2026, 11, 2, 23, 59, 59, tzinfo=UTC)
         client = make_client(make_survey(questions=3), transport=recorder)
         client.tick()
@@ -69,11 +70,11 @@ class TestRecorder:
 
     def test_what_leaves_otherwise_than_in_a_batch_is_shown_too(self) -> None:
         """Another URL or body than the SDK's own would be a finding."""
-        recorder = Recorder(Answer(200, b""))
+        recorder = Recorder(Response(200, b""))
         recorder.request("POST", "https://x", b"canary", 1.0)
         with pytest.raises(AssertionError, match="canary"):
             recorder.assert_leaves_only()
-        recorder = Recorder(Answer(200, b""))
+        recorder = Recorder(Response(200, b""))
         recorder.request("GET", "https://x/?id=canary", None, 1.0)
         with pytest.raises(AssertionError, match="canary"):
             recorder.assert_leaves_only()
@@ -115,7 +116,7 @@ class TestWhatIsTold:
         faults: list[Fault] = []
 
         class Broken(Recorder):
-            def request(self, *_: Any, **__: Any) -> Answer:
+            def request(self, *_: Any, **__: Any) -> Response:
                 raise ValueError("canary")
 
         clock.now = datetime(2026, 11, 2, 23, 59, 59, tzinfo=UTC)
@@ -146,11 +147,11 @@ class TestWhatIsTold:
             client.record("browse", page="canary")
             client.record("purchase", colour="canary", amount="x" * 101)
         assert [record.message for record in caplog.records] == [
-            "an event that no survey names is dropped; Client(strict=True) tells which",
-            "a field of 'purchase' that no survey names is dropped; Client(strict=True) tells which",
-            "field purchase.amount must be a number within 10^12 or a text of at most 100 characters; it is dropped",
+            "record: an event that is not in any survey was dropped; Client(strict=True) names it",
+            "record: a field of 'purchase' that is not in any survey was dropped; Client(strict=True) names it",
+            f"record: field purchase.amount {REQUIREMENT}; the value was dropped",
         ]
-        assert client.status().counters == {"dropped: not named": 6, "dropped: not usable": 3}
+        assert client.status().counters == {"dropped: not in any survey": 6, "dropped: unusable value": 3}
 
     def test_once_in_a_process_that_opens_a_client_for_every_visit(
         self, make_client: Make, caplog: pytest.LogCaptureFixture
@@ -169,11 +170,11 @@ class TestWhatIsTold:
     def test_strict_raises_instead(self, make_client: Make) -> None:
         client = make_client(strict=True)
         client.record("purchase", amount=1)
-        with pytest.raises(ClientError, match="'browse' is named by no survey; they name purchase"):
+        with pytest.raises(ClientError, match="'browse' is not in any survey; the surveys use purchase"):
             client.record("browse")
-        with pytest.raises(ClientError, match=r"\[\] is named by no survey"):
+        with pytest.raises(ClientError, match=r"\[\] is not in any survey"):
             client.record([])  # type: ignore[arg-type]
-        with pytest.raises(ClientError, match=r"purchase\.colour is named by no survey"):
+        with pytest.raises(ClientError, match=r"purchase\.colour is not in any survey"):
             client.record("purchase", colour="canary")
         with pytest.raises(ClientError) as failure:
             client.record("purchase", amount="canary" * 20)
@@ -190,7 +191,7 @@ class TestWhatIsTold:
             raise RuntimeError("canary")
 
         class Broken(Recorder):
-            def request(self, *_: Any, **__: Any) -> Answer:
+            def request(self, *_: Any, **__: Any) -> Response:
                 raise KeyError("canary")
 
         clock.now = datetime(2026, 11, 2, 23, 59, 59, tzinfo=UTC)

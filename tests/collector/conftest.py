@@ -1,4 +1,4 @@
-"""A survey of days around a fixed one, batches for it, and the collector as a real process."""
+"""A survey whose epochs are days, batches for this survey, and the collector as a real process."""
 
 from __future__ import annotations
 
@@ -21,61 +21,36 @@ import pytest
 
 from hushtally.client_sdk.protocol.report import Batch, Report
 from hushtally.client_sdk.survey import Survey
+from survey_builder import AFFINITY, FAVOURITE, FREQUENCY, ORDERS, Table, survey_text
 
 ROOT = Path(__file__).parents[2]
 TODAY = date(2026, 11, 24)
-MUST_END = 120.0  # seconds, on a machine however slow
-SURVEY = """
-id = "habits"
-version = 1
-title = "Habits"
-purpose = "Tests."
-owner = "tests@shop.example"
-starts = {starts}
-ends = {ends}
-epoch = "day"
-retention_days = 30
-min_reports = 10
-[privacy]
-epsilon = {epsilon}
-questions_per_device = 1
-answers_every = 1
-memory = "fresh"
-[cohorts]
-platform = ["web", "ios"]
-[signals]
-orders = {{ count = "purchase", days = 30 }}
-favourite = {{ top = "purchase.category", days = 30 }}
-[[questions]]
-id = "frequency"
-segments = [ {{ id = "none", when = "orders == 0" }}, {{ id = "some" }} ]
-[[questions]]
-id = "hidden"
-segments = [ {{ id = "few", when = "orders < 5" }}, {{ id = "many" }} ]
-only_crossed = true
-[[questions]]
-id = "both"
-cross = ["frequency", "hidden"]
-[[questions]]
-id = "affinity"
-one_of = "favourite"
-categories = [{categories}]
-"""
+DEADLINE = 120.0  # seconds, for the slowest machine
+MANY: Table = {"id": "hidden", "segments": [{"id": "few", "when": "orders < 5"}, {"id": "many"}], "only_crossed": True}
+QUESTIONS = (
+    FREQUENCY,
+    MANY,
+    {"id": "both", "cross": ["frequency", "hidden"]},
+    AFFINITY | {"categories": [f"c{number}" for number in range(100)]},
+)
 
 
-def survey_text(today: date = TODAY, *, epsilon: float = 1.0, days: int = 10) -> str:
+def text_around(today: date = TODAY, *, epsilon: float = 1.0, days: int = 10) -> str:
     """A survey in TOML that runs from `days` before to `days` after `today`."""
-    return SURVEY.format(
+    return survey_text(
+        QUESTIONS,
         starts=today - timedelta(days=days),
         ends=today + timedelta(days=days),
-        epsilon=epsilon,
-        categories=", ".join(f'"c{number}"' for number in range(100)),
+        retention_days=30,
+        min_reports=10,
+        privacy={"epsilon": epsilon, "questions_per_device": 1, "answers_every": 1, "memory": "fresh"},
+        signals={"orders": ORDERS, "favourite": FAVOURITE},
     )
 
 
 @dataclass
 class Batches:
-    """Makes batches for a survey."""
+    """Creates batches for a survey."""
 
     survey: Survey
     today: date
@@ -93,54 +68,55 @@ class Batches:
 
 @dataclass
 class Process:
-    """A collector as a process of its own."""
+    """A collector in its own process."""
 
     popen: subprocess.Popen[str]
     url: str
     port: int
-    said: list[str]  # until it was ready
+    startup_lines: list[str]  # what it printed until it was ready
 
-    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, dict[str, Any]]:
-        """One request on a connection of its own: status and JSON body."""
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=MUST_END)) as connection:
+    def request(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, dict[str, Any]]:
+        """Sends one request on its own connection; returns the status and the JSON body."""
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)) as connection:
             connection.request(method, path, body, {"Content-Type": "application/json"} | headers)
-            answer = connection.getresponse()
-            return answer.status, json.loads(answer.read())
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
 
     def metrics(self) -> dict[str, int]:
-        """What /metrics tells, by series."""
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=MUST_END)) as connection:
+        """The values of /metrics, by series."""
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)) as connection:
             connection.request("GET", "/metrics")
-            answer = connection.getresponse()
-            assert (answer.status, answer.headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
-            lines = answer.read().decode().splitlines()
+            response = connection.getresponse()
+            content_type = response.headers["Content-Type"]
+            assert (response.status, content_type) == (200, "text/plain; version=0.0.4; charset=utf-8")
+            lines = response.read().decode().splitlines()
         return {name: int(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
 
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
-        """Exit code and what it printed on stderr."""
+        """Sends a signal; returns the exit code and what the process printed on stderr."""
         self.popen.send_signal(number)
-        _, printed = self.popen.communicate(timeout=MUST_END)
+        _, printed = self.popen.communicate(timeout=DEADLINE)
         return self.popen.returncode, printed
 
 
 def command(*arguments: object, grace: float | None = None) -> list[str]:
-    """The command line of a collector; grace: seconds that requests may still take when it stops."""
+    """The command line of a collector; grace: seconds that requests may take after the signal to stop."""
     main = ["-m", "hushtally"]
     if grace is not None:
         code = "from hushtally.collector import server; from hushtally.cli import main"
-        main = ["-c", f"{code}; server.GRACE = {grace}; main()"]
+        main = ["-c", f"{code}; server.GRACE_PERIOD = {grace}; main()"]
     return [sys.executable, *main, "serve", *map(str, arguments)]
 
 
 @pytest.fixture
 def text() -> Callable[..., str]:
-    """Writes the survey in TOML around a day."""
-    return survey_text
+    """Returns the survey in TOML, around a given day."""
+    return text_around
 
 
 @pytest.fixture
 def survey() -> Survey:
-    return Survey.parse(survey_text())
+    return Survey.parse(text_around())
 
 
 @pytest.fixture
@@ -150,16 +126,16 @@ def batches(survey: Survey) -> Batches:
 
 @pytest.fixture
 def live() -> Batches:
-    """Batches for a survey that runs by this machine's clock, as the processes need."""
+    """Batches for a survey that runs today by this machine's clock, which the processes use."""
     today = datetime.now(UTC).date()
-    return Batches(Survey.parse(survey_text(today)), today)
+    return Batches(Survey.parse(text_around(today)), today)
 
 
 @pytest.fixture
 def start(tmp_path: Path, live: Batches) -> Iterator[Callable[..., Process]]:
-    """Starts collectors of the live survey on tmp_path/counts.db and ends those that still run."""
+    """Starts collectors of the live survey on tmp_path/counts.db; kills the running collectors after the test."""
     file = tmp_path / "survey.toml"
-    file.write_text(survey_text(live.today))
+    file.write_text(text_around(live.today))
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
 
     with ExitStack() as stack:
@@ -175,14 +151,14 @@ def start(tmp_path: Path, live: Batches) -> Iterator[Callable[..., Process]]:
             )
             stack.callback(popen.kill)
             assert popen.stderr is not None
-            said = []
+            lines = []
             for line in popen.stderr:
                 place = rf"(?:the new database )?{re.escape(str(database))}"
                 ready = rf"hushtally: collecting [\w ]+ into {place} at (http://127\.0\.0\.1:(\d+))\n"
                 found = re.fullmatch(ready, line)
-                said.append(line)
+                lines.append(line)
                 if found:
-                    return Process(popen, found[1], int(found[2]), said)
-            raise AssertionError("".join(said))
+                    return Process(popen, found[1], int(found[2]), lines)
+            raise AssertionError("".join(lines))
 
         yield start

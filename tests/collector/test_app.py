@@ -1,4 +1,4 @@
-"""The collector's HTTP surface, through Flask's test client."""
+"""The HTTP routes of the collector, through Flask's test client."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from hushtally.client_sdk.errors import SurveyError
-from hushtally.client_sdk.protocol.report import MOST_BYTES
+from hushtally.client_sdk.protocol.report import MAX_BYTES
 from hushtally.client_sdk.survey import Survey
 from hushtally.collector import app as module
 from hushtally.collector.app import create_app
@@ -58,31 +58,31 @@ def dump(path: Path) -> list[str]:
         return list(connection.iterdump())
 
 
-def test_a_batch_is_counted_and_answered(client: FlaskClient, path: Path, batches: Any) -> None:
-    """200 with what was accepted and rejected; durable by then."""
-    answer = post(client, batches.batch(batches.report(), batches.report(days=-2)).encode())
-    assert answer.status_code == 200
-    assert answer.content_type == "application/json"
-    assert answer.data == b'{"accepted":1,"rejected":[{"index":1,"reason":"epoch_closed","retryable":false}]}'
+def test_a_batch_is_durable_before_its_response(client: FlaskClient, path: Path, batches: Any) -> None:
+    """The status is 200, and the body has the number of accepted reports and the rejected reports."""
+    response = post(client, batches.batch(batches.report(), batches.report(days=-2)).encode())
+    assert response.status_code == 200
+    assert response.content_type == "application/json"
+    assert response.data == b'{"accepted":1,"rejected":[{"index":1,"reason":"epoch_closed","retryable":false}]}'
     assert counts(path) == 1
 
 
-def test_a_retry_gets_the_same_answer(path: Path, survey: Survey, batches: Any) -> None:
-    """The same bytes again, in another epoch, after a restart: the first answer, nothing counted twice."""
+def test_a_retry_gets_the_same_response(path: Path, survey: Survey, batches: Any) -> None:
+    """Also in another epoch and after a restart. The reports are counted once."""
     body = batches.batch(batches.report(), batches.report(days=1)).encode()
-    answers = []
+    responses = []
     for day in (TODAY, TODAY, TODAY + timedelta(days=1), TODAY + timedelta(days=2)):
         app = create_app([survey], path, clock=lambda day=day: day)  # type: ignore[misc]
-        answers += [post(app.test_client(), body).data for _ in range(2)]
+        responses += [post(app.test_client(), body).data for _ in range(2)]
         app.extensions["hushtally"].close()
-    assert len(set(answers)) == 1
-    assert json.loads(answers[0])["accepted"] == 1
+    assert len(set(responses)) == 1
+    assert json.loads(responses[0])["accepted"] == 1
     assert counts(path) == 1
 
 
 REFUSED = [
-    (b"{}", "application/json", {}, 400, "malformed", "the batch lacks batch, survey, version, digest, reports"),
-    (b"x" * (MOST_BYTES + 1), "application/json", {}, 413, "too_large", "the body must have at most 262,144 bytes"),
+    (b"{}", "application/json", {}, 400, "malformed", "the batch is missing batch, survey, version, digest, reports"),
+    (b"x" * (MAX_BYTES + 1), "application/json", {}, 413, "too_large", "the body must have at most 262,144 bytes"),
     (b"{}", "text/plain", {}, 415, "unsupported_content", "Content-Type must be application/json"),
     (b"{}", None, {}, 415, "unsupported_content", "Content-Type must be application/json"),
     (b"{}", "application/json", {"Content-Encoding": "gzip"}, 415, "unsupported_content", "must not be compressed"),
@@ -94,11 +94,11 @@ def test_a_request_is_refused_with_problem_details(
     body: bytes, content_type: str | None, headers: dict[str, str], status: int, kind: str, detail: str,
     client: FlaskClient,
 ) -> None:  # fmt: skip
-    """RFC 9457: the media type, the status also in the body, a type for programs, a title and a detail for people."""
-    answer = post(client, body, content_type, **headers)
-    assert answer.status_code == status
-    assert answer.content_type == "application/problem+json"
-    problem = json.loads(answer.data)
+    """As in RFC 9457: the media type, the status in the body too, a type for programs, a title and a detail."""
+    response = post(client, body, content_type, **headers)
+    assert response.status_code == status
+    assert response.content_type == "application/problem+json"
+    problem = json.loads(response.data)
     assert problem.keys() == {"type", "title", "status", "detail"}
     assert problem["type"] == f"urn:hushtally:{kind}"
     assert problem["status"] == status
@@ -106,15 +106,15 @@ def test_a_request_is_refused_with_problem_details(
 
 
 def test_an_unknown_survey_is_refused(client: FlaskClient, batches: Any) -> None:
-    answer = post(client, replace(batches.batch(batches.report()), digest="0" * 64).encode())
-    assert answer.status_code == 422
-    assert json.loads(answer.data)["type"] == "urn:hushtally:unknown_survey"
+    response = post(client, replace(batches.batch(batches.report()), digest="0" * 64).encode())
+    assert response.status_code == 422
+    assert json.loads(response.data)["type"] == "urn:hushtally:unknown_survey"
 
 
 def test_a_survey_can_be_fetched(client: FlaskClient, survey: Survey) -> None:
-    """The resolved definition is the survey again, with the digest that was promised."""
-    answer = client.get("/v1/surveys/habits/1")
-    stated = json.loads(answer.data)
+    """The resolved definition parses to the same survey, and its digest is the stated digest."""
+    response = client.get("/v1/surveys/habits/1")
+    stated = json.loads(response.data)
     assert stated["digest"] == survey.digest
     assert Survey.from_resolved(stated["survey"]).digest == survey.digest
 
@@ -130,63 +130,66 @@ def test_a_survey_can_be_fetched(client: FlaskClient, survey: Survey) -> None:
         ("DELETE", "/v1/surveys/habits/1", 405, "Method Not Allowed"),
     ],
 )
-def test_other_requests_are_refused_in_the_same_form(
+def test_other_requests_are_refused_with_problem_details_too(
     method: str, url: str, status: int, title: str, client: FlaskClient
 ) -> None:
-    answer = client.open(url, method=method)
-    assert answer.status_code == status
-    assert answer.content_type == "application/problem+json"
-    problem = json.loads(answer.data)
+    response = client.open(url, method=method)
+    assert response.status_code == status
+    assert response.content_type == "application/problem+json"
+    problem = json.loads(response.data)
     assert (problem["type"], problem["title"], problem["status"]) == ("about:blank", title, status)
-    assert ("Allow" in answer.headers) == (status == 405)
+    assert ("Allow" in response.headers) == (status == 405)
 
 
 @pytest.mark.parametrize("rest", ["", "/", "/habits", "/habits/2", "/habits/one", "/other/1", "/habits/1/digest"])
-def test_whoever_asks_for_another_survey_is_told_what_is_collected(
+def test_the_response_for_an_unknown_survey_lists_the_collected_surveys(
     rest: str, client: FlaskClient, survey: Survey
 ) -> None:
-    answer = client.get(f"/v1/surveys{rest}")
-    assert answer.status_code == 404
-    assert json.loads(answer.data)["detail"] == (
+    response = client.get(f"/v1/surveys{rest}")
+    assert response.status_code == 404
+    assert json.loads(response.data)["detail"] == (
         f"a survey is at /v1/surveys/ID/VERSION; collected: habits v1 (digest {survey.digest})"
     )
 
 
-def test_a_fault_of_ours_tells_nothing(
+def test_an_unexpected_error_reveals_nothing(
     client: FlaskClient, batches: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """500 without a reason; the log has the place and the kind of error, not its text, which might quote a report."""
+    """The status is 500 without a reason. The log has the traceback and the type of the error, but not its message.
+
+    The message might quote a report.
+    """
 
     def broken(*_: object) -> None:
         raise KeyError("canary")
 
     monkeypatch.setattr(module, "admit", broken)
     with caplog.at_level(logging.DEBUG):
-        answer = post(client, batches.batch(batches.report()).encode())
-    assert answer.status_code == 500
-    assert answer.content_type == "application/problem+json"
-    assert json.loads(answer.data) == {"type": "about:blank", "title": "Internal Server Error", "status": 500}
+        response = post(client, batches.batch(batches.report()).encode())
+    assert response.status_code == 500
+    assert response.content_type == "application/problem+json"
+    assert json.loads(response.data) == {"type": "about:blank", "title": "Internal Server Error", "status": 500}
     assert "unexpected KeyError" in caplog.text
     assert "canary" not in caplog.text.replace('raise KeyError("canary")', "")
 
 
 def test_health_follows_the_writer(client: FlaskClient, app: Flask, batches: Any) -> None:
-    """Once the writer stopped, health and reports say so, retryably."""
+    """After the writer has stopped, /healthz and /v1/reports respond with 503 and Retry-After."""
     assert client.get("/healthz").data == b'{"status":"ok"}'
     app.extensions["hushtally"].close()
-    for answer in (client.get("/healthz"), post(client, batches.batch(batches.report()).encode())):
-        assert answer.status_code == 503
-        assert answer.headers["Retry-After"] == "5"
-        assert json.loads(answer.data)["type"] == "urn:hushtally:unavailable"
+    for response in (client.get("/healthz"), post(client, batches.batch(batches.report()).encode())):
+        assert response.status_code == 503
+        assert response.headers["Retry-After"] == "5"
+        assert json.loads(response.data)["type"] == "urn:hushtally:unavailable"
 
 
-def test_a_survey_named_twice_leaves_no_database(path: Path, survey: Survey) -> None:
-    with pytest.raises(SurveyError, match="habits v1 must be named once"):
+def test_a_survey_given_twice_creates_no_database(path: Path, survey: Survey) -> None:
+    with pytest.raises(SurveyError, match="habits v1 must be given once"):
         create_app([survey, survey], path)
     assert not path.exists()
 
 
-def test_a_changed_survey_is_refused_and_the_database_let_go(path: Path, survey: Survey) -> None:
+def test_a_changed_survey_is_refused_and_the_database_is_closed(path: Path, survey: Survey) -> None:
     create_app([survey], path, clock=lambda: TODAY).extensions["hushtally"].close()
     before = dump(path)
     with pytest.raises(StoreError, match="title: 'Habits' -> 'Manners'"):
@@ -195,8 +198,8 @@ def test_a_changed_survey_is_refused_and_the_database_let_go(path: Path, survey:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_only_the_surveys_named_are_collected(path: Path, survey: Survey, batches: Any) -> None:
-    """A survey that is merely in the database is neither served nor counted."""
+def test_only_the_given_surveys_are_collected(path: Path, survey: Survey, batches: Any) -> None:
+    """A survey that is only in the database is neither served nor counted."""
     create_app([survey], path, clock=lambda: TODAY).extensions["hushtally"].close()
     app = create_app([replace(survey, version=2)], path, clock=lambda: TODAY)
     assert post(app.test_client(), batches.batch(batches.report()).encode()).status_code == 422

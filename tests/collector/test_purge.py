@@ -1,4 +1,4 @@
-"""`hushtally purge`: what is over is erased where no collector runs, and it says so."""
+"""`hushtally purge`: erases expired counts in a database that no collector uses, and reports what it erased."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TODAY = datetime.now(UTC).date()
 
 
 @pytest.fixture(autouse=True)
-def no_midnight(monkeypatch: pytest.MonkeyPatch) -> None:
+def fixed_day(monkeypatch: pytest.MonkeyPatch) -> None:
     """The day does not change during a test."""
     monkeypatch.setattr("hushtally.collector.purge_cli.utc_today", lambda: TODAY)
 
@@ -33,13 +33,13 @@ def run(path: Path) -> Result:
 
 @pytest.fixture
 def ended(text: Callable[..., str]) -> Survey:
-    """Its epochs are kept for 30 days after the day after them; the first twelve are over."""
+    """A survey that has ended: the retention of its first twelve epochs has ended too."""
     return Survey.parse(text(TODAY - timedelta(days=33)).replace('id = "habits"', 'id = "old"'))
 
 
 @pytest.fixture
 def path(tmp_path: Path, ended: Survey) -> Path:
-    """A database of it that nobody serves any more, with a count for every day."""
+    """A database of the ended survey that no collector uses any more, with one report for every day."""
     path = tmp_path / "counts.db"
     with closing(SqliteStore(path)) as store:
         store.register([ended])
@@ -50,15 +50,18 @@ def path(tmp_path: Path, ended: Survey) -> Path:
     return path
 
 
-def test_what_is_over_is_erased_from_the_disk(path: Path, ended: Survey) -> None:
-    """It says which epochs went and when the next ones will; once more it finds nothing, which is no failure."""
+def test_expired_counts_are_erased_from_the_disk(path: Path, ended: Survey) -> None:
+    """The command prints which epochs it erased and when the next erasure is due. A second run erases nothing.
+
+    A run that erases nothing is not a failure.
+    """
     over = [ended.starts + timedelta(days=number) for number in range(12)]
     assert all(day.isoformat().encode() in path.read_bytes() for day in over)
     first = run(path)
     assert (first.exit_code, first.stderr) == (0, "")
     assert first.stdout == (
         f"old v1: erased the counts of 12 epochs, {over[0]} to {over[-1]};"
-        f" the next counts are due on {TODAY + timedelta(days=1)}\n"
+        f" the next erasure is due on {TODAY + timedelta(days=1)}\n"
     )
     assert list(path.parent.iterdir()) == [path]
     bytes_left = path.read_bytes()
@@ -69,35 +72,34 @@ def test_what_is_over_is_erased_from_the_disk(path: Path, ended: Survey) -> None
     again = run(path)
     assert (again.exit_code, again.stdout) == (
         0,
-        f"old v1: nothing to erase; the next counts are due on {TODAY + timedelta(days=1)}\n",
+        f"old v1: nothing to erase; the next erasure is due on {TODAY + timedelta(days=1)}\n",
     )
 
 
 def test_a_database_without_counts_has_nothing_to_erase(tmp_path: Path, ended: Survey) -> None:
     path = tmp_path / "empty.db"
     SqliteStore(path).close()
-    assert (run(path).exit_code, run(path).output) == (0, f"{path}: nothing to erase; it holds no survey\n")
+    nothing = f"{path}: nothing to erase; the database contains no survey\n"
+    assert (run(path).exit_code, run(path).output) == (0, nothing)
     with closing(SqliteStore(path)) as store:
         store.register([ended])
-    assert (run(path).exit_code, run(path).output) == (0, "old v1: nothing to erase; nothing is kept\n")
+    assert (run(path).exit_code, run(path).output) == (0, "old v1: nothing to erase; nothing is left\n")
 
 
-def test_one_epoch_is_named(path: Path, ended: Survey) -> None:
+def test_a_single_epoch_is_printed_without_a_range(path: Path, ended: Survey) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DELETE FROM cells WHERE epoch <> ?", (ended.starts.isoformat(),))
-    assert run(path).stdout == f"old v1: erased the counts of {ended.starts}; nothing is kept\n"
+    assert run(path).stdout == f"old v1: erased the counts of {ended.starts}; nothing is left\n"
 
 
-def test_a_database_that_is_missing_is_not_made(tmp_path: Path) -> None:
+def test_a_missing_database_is_not_created(tmp_path: Path) -> None:
     path = tmp_path / "nowhere.db"
     result = run(path)
-    assert (result.exit_code, result.stderr) == (1, f"Error: {path}: there is no such database\n")
+    assert (result.exit_code, result.stderr) == (1, f"Error: {path}: this database does not exist\n")
     assert not path.exists()
 
 
-def test_a_database_that_may_not_be_looked_at_is_not_called_missing(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_database_without_permission_is_not_reported_as_missing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
@@ -112,11 +114,11 @@ def test_a_survey_that_cannot_be_purged_is_a_failure(path: Path) -> None:
         connection.execute("UPDATE surveys SET definition = '{}'")
     result = run(path)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == ("Error: the counts of old v1 could not be erased: its stored definition cannot be read\n")
+    assert result.stderr == ("Error: the counts of old v1 could not be erased: the stored definition cannot be read\n")
 
 
-def test_a_log_that_somebody_reads_is_a_failure(path: Path) -> None:
-    """The log holds what was erased until the reader has gone; then a run empties it."""
+def test_a_read_by_another_program_is_a_failure(path: Path) -> None:
+    """The log contains erased counts until the other program ends; then another run empties the log."""
     with closing(SqliteStore(path)), closing(sqlite3.connect(path, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM cells").fetchall()
@@ -124,13 +126,14 @@ def test_a_log_that_somebody_reads_is_a_failure(path: Path) -> None:
         assert result.exit_code == 1
         assert result.stdout.startswith("old v1: erased the counts of 12 epochs")
         assert result.stderr == (
-            f"Error: {path}: another program uses it, so that its log may still hold what was erased; run it again\n"
+            f"Error: {path}: another program is using the database, so the write-ahead log may still contain erased"
+            " counts; run `hushtally purge` again\n"
         )
     assert run(path).exit_code == 0
 
 
 def test_a_file_that_cannot_be_rebuilt_is_a_failure(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Single copies of what was erased may be in it; what could be erased is named."""
+    """The file may contain copies of erased counts. The command still prints which epochs it erased."""
 
     def fail(_: object) -> bool:
         raise sqlite3.OperationalError("database or disk is full")
@@ -139,20 +142,20 @@ def test_a_file_that_cannot_be_rebuilt_is_a_failure(path: Path, monkeypatch: pyt
     result = run(path)
     assert (result.exit_code, len(result.stdout.splitlines())) == (1, 1)
     assert result.stderr == (
-        f"Error: copies of what was erased may be left: database {path}: the file cannot be rebuilt:"
-        " database or disk is full; run it again\n"
+        f"Error: copies of erased counts may be left: database {path}: the file cannot be rebuilt:"
+        " database or disk is full; run `hushtally purge` again\n"
     )
     monkeypatch.undo()
     assert run(path).exit_code == 0
 
 
 def test_it_may_run_beside_a_collector(start: Any, path: Path) -> None:
-    """Started on the same file, a collector has erased what is over already."""
+    """The collector erased the expired counts when it started."""
     process = start(path)
     assert [line.split(";")[0] for line in run(path).stdout.splitlines()] == [
         "habits v1: nothing to erase",
         "old v1: nothing to erase",
     ]
-    assert process.ask("GET", "/healthz") == (200, {"status": "ok"})
+    assert process.request("GET", "/healthz") == (200, {"status": "ok"})
     assert process.stop()[0] == 0
     assert list(path.parent.glob("counts.db*")) == [path]

@@ -1,4 +1,4 @@
-"""`hushtally serve` called wrongly: one clear line, and nothing is made or changed."""
+"""Mistakes in a call of `hushtally serve`: one clear line each, and no file is created or changed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hushtally.client_sdk.protocol.store_file import COLLECTOR
 
 
 def run(*arguments: object) -> Result:
-    """`serve` in this process, for calls that fail before it serves."""
+    """Runs `serve` in this process, for calls that fail before the server starts."""
     return CliRunner().invoke(main, ["serve", *map(str, arguments)])
 
 
@@ -28,8 +28,8 @@ def file(tmp_path: Path, live: Any, text: Callable[..., str]) -> Path:
     return path
 
 
-def test_every_mistake_in_every_file_is_told(tmp_path: Path, file: Path) -> None:
-    """One line each, with its file; exit 1; no database is made."""
+def test_every_mistake_in_every_file_is_reported(tmp_path: Path, file: Path) -> None:
+    """One line for each mistake, with its file; exit code 1; no database is created."""
     broken = tmp_path / "broken.toml"
     text = file.read_text().replace("retention_days = 30", "retention_days = 0")
     broken.write_text(text.replace("epsilon = 1.0", "epsilon = 80"))
@@ -44,38 +44,39 @@ def test_every_mistake_in_every_file_is_told(tmp_path: Path, file: Path) -> None
     assert not (tmp_path / "counts.db").exists()
 
 
-def test_two_files_of_one_survey_are_told(tmp_path: Path, file: Path) -> None:
-    """Equal or not, the same file twice too: which they are, and what to do; nothing is collected."""
+def test_two_files_of_one_survey_are_refused(tmp_path: Path, file: Path) -> None:
+    """Also equal files, and the same file twice. The message has both files and what to do."""
     copy = tmp_path / "copy.toml"
     copy.write_text(file.read_text())
     result = run(file, copy, file, "--database", tmp_path / "counts.db")
     assert result.exit_code == 1
     assert result.stderr == "".join(
-        f"Error: {other}: is habits v1, and so is {file}: name one of them, or give one a new version\n"
+        f"Error: {other}: contains habits v1, and so does {file}: serve one of the two files, or change the version in"
+        " one of them\n"
         for other in (copy, file)
     )
     assert not (tmp_path / "counts.db").exists()
 
 
-def test_a_port_in_use_is_told(tmp_path: Path, file: Path) -> None:
+def test_a_port_in_use_is_an_error(tmp_path: Path, file: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = run(file, "--port", port, "--database", tmp_path / "counts.db")
     assert result.exit_code == 1
-    assert result.stderr == f"Error: cannot listen at 127.0.0.1:{port}: Address already in use\n"
+    assert result.stderr == f"Error: cannot listen on 127.0.0.1:{port}: Address already in use\n"
     assert not (tmp_path / "counts.db").exists()
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "a" * 300])
-def test_a_host_that_is_none_is_told(host: str, tmp_path: Path, file: Path) -> None:
+def test_an_invalid_host_is_an_error(host: str, tmp_path: Path, file: Path) -> None:
     result = run(file, "--host", host, "--database", tmp_path / "counts.db")
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"Error: cannot listen at {host}:8080: ")
+    assert result.stderr.startswith(f"Error: cannot listen on {host}:8080: ")
 
 
 @pytest.mark.parametrize("version", [0, 2])
-def test_a_database_that_is_refused_stays_as_it_is(version: int, tmp_path: Path, file: Path) -> None:
-    """Another program's (version 0 here) or a newer version's: one line, exit 1, the same bytes."""
+def test_a_database_that_is_refused_is_not_changed(version: int, tmp_path: Path, file: Path) -> None:
+    """The database of another program (version 0 here) or of a newer version: one line, exit code 1, the same bytes."""
     path = tmp_path / "counts.db"
     with closing(sqlite3.connect(path)) as connection:
         application = COLLECTOR if version else 0
@@ -85,8 +86,8 @@ def test_a_database_that_is_refused_stays_as_it_is(version: int, tmp_path: Path,
     before = path.read_bytes()
     result = run(file, "--port", 0, "--database", path)
     assert result.exit_code == 1
-    why = "was written by a newer hushtally (schema 2, this one knows 1)" if version else "is no hushtally database"
-    assert result.stderr == f"Error: {path} {why}\n"
+    newer = "was written by a newer hushtally (schema 2; this version supports 1)"
+    assert result.stderr == f"Error: {path} {newer if version else 'is not a hushtally database'}\n"
     assert path.read_bytes() == before
 
 
@@ -94,14 +95,14 @@ def test_a_database_that_is_refused_stays_as_it_is(version: int, tmp_path: Path,
     "arguments",
     [[], ["x.toml", "--port", "70000"], ["x.toml", "--port", "http"], ["x.toml", "--threads", "0"], ["--nothing"]],
 )
-def test_a_usage_error_exits_with_2(arguments: list[str]) -> None:
+def test_a_usage_error_exits_with_code_2(arguments: list[str]) -> None:
     assert run(*arguments).exit_code == 2
 
 
-def test_the_database_may_come_from_the_environment(tmp_path: Path, file: Path) -> None:
-    """HUSHTALLY_DATABASE is the option's default, and the help names it."""
+def test_the_environment_may_name_the_database(tmp_path: Path, file: Path) -> None:
+    """HUSHTALLY_DATABASE is the default of the option, and the help shows the variable."""
     assert "HUSHTALLY_DATABASE" in run("--help").stdout
     missing = tmp_path / "nowhere" / "counts.db"
     result = CliRunner(env={"HUSHTALLY_DATABASE": str(missing)}).invoke(main, ["serve", str(file), "--port", "0"])
     assert result.exit_code == 1
-    assert result.stderr == f"Error: {missing} cannot be written: there is no folder {missing.parent}\n"
+    assert result.stderr == f"Error: {missing} cannot be written: the folder {missing.parent} does not exist\n"

@@ -1,4 +1,4 @@
-"""The SQLite store: sums, refusals, erasure, and that it has no place for order or origin."""
+"""The SQLite store: sums, refused databases, erasure, and no trace of the order or the origin of reports."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from hushtally.client_sdk import stale_log
+from hushtally.client_sdk.protocol.cell import Cell
 from hushtally.client_sdk.protocol.report import Batch, Report
 from hushtally.client_sdk.protocol.store_file import COLLECTOR, COLLECTOR_SCHEMA
 from hushtally.client_sdk.state.file import State
@@ -27,7 +28,6 @@ from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.epochs import EpochLength
 from hushtally.collector import sqlite_store
 from hushtally.collector.admission import Admission, admit
-from hushtally.collector.cell import Cell
 from hushtally.collector.sqlite_store import MIGRATIONS, SqliteStore
 from hushtally.collector.store import Erasure, StoreError
 
@@ -42,14 +42,14 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(path: Path, survey: Survey) -> Iterator[SqliteStore]:
-    with closing(SqliteStore(path, patience=0.1)) as store:
+    with closing(SqliteStore(path, timeout=0.1)) as store:
         store.register([survey])
         yield store
 
 
 @pytest.fixture
 def admitted(survey: Survey, batches: Any) -> Callable[..., Admission]:
-    """Makes an admission of reports that all count."""
+    """Returns an admission whose reports are all accepted."""
 
     def admitted(*symbols: int, id: str | None = None, days: int = 0) -> Admission:
         reports = [batches.report("affinity", symbol, days) for symbol in symbols]
@@ -59,7 +59,7 @@ def admitted(survey: Survey, batches: Any) -> Callable[..., Admission]:
 
 
 def tallies(store: SqliteStore) -> dict[Cell, Counter[int]]:
-    """The count of each symbol by cell, read as anyone may read it."""
+    """The count of each symbol by cell, read through another connection."""
     found: dict[Cell, Counter[int]] = defaultdict(Counter)
     with closing(sqlite3.connect(store.path)) as connection:
         for *cell, symbol, count in connection.execute(
@@ -75,19 +75,19 @@ def total(store: SqliteStore) -> Counter[int]:
 
 
 def dump(path: Path, *, batches: bool = True) -> list[str]:
-    """Every statement that would make the database, with or without the batches."""
+    """The SQL statements that would create the database, with or without the batches."""
     with closing(sqlite3.connect(path)) as connection:
         return [line for line in connection.iterdump() if batches or not line.startswith('INSERT INTO "batches"')]
 
 
-def test_every_schema_has_its_migration():
+def test_every_schema_version_has_a_migration():
     assert len(MIGRATIONS) == COLLECTOR_SCHEMA
 
 
 def test_counts_are_sums(store: SqliteStore, admitted: Callable[..., Admission]) -> None:
-    """Batches of one group, of several groups and of several cells add up; each gets its answer."""
-    answers = store.add([admitted(1, 1, 2), admitted(1)])
-    assert answers == [('{"accepted":3,"rejected":[]}', True), ('{"accepted":1,"rejected":[]}', True)]
+    """Over the batches of one group, of several groups and of several cells. Each batch gets its response."""
+    outcomes = store.add([admitted(1, 1, 2), admitted(1)])
+    assert outcomes == [('{"accepted":3,"rejected":[]}', True), ('{"accepted":1,"rejected":[]}', True)]
     store.add([admitted(2), admitted(5, days=-1)])
     assert tallies(store) == {
         Cell("habits", 1, "affinity", '{"platform":"web"}', "2026-11-24"): Counter({1: 3, 2: 2}),
@@ -95,32 +95,32 @@ def test_counts_are_sums(store: SqliteStore, admitted: Callable[..., Admission])
     }
 
 
-def test_a_batch_counts_once(
+def test_a_batch_is_counted_exactly_once(
     store: SqliteStore, path: Path, survey: Survey, admitted: Callable[..., Admission]
 ) -> None:
-    """The same id in one group, in a later one and after a restart: the first answer, nothing counted again."""
+    """A batch id that comes again, in the same group, in a later group or after a restart, gets the first response."""
     first = admitted(1)
     again = admitted(1, 1, id=first.batch)
-    assert store.add([first, again]) == [(first.answer, True), (first.answer, False)]
-    assert store.add([again]) == [(first.answer, False)]
+    assert store.add([first, again]) == [(first.response, True), (first.response, False)]
+    assert store.add([again]) == [(first.response, False)]
     store.close()
     with closing(SqliteStore(path)) as reopened:
         reopened.register([survey])
-        assert reopened.add([again]) == [(first.answer, False)]
+        assert reopened.add([again]) == [(first.response, False)]
         assert total(reopened) == {1: 1}
 
 
 def test_a_commit_waits_for_the_disk(store: SqliteStore, admitted: Callable[..., Admission]) -> None:
-    """The one connection that writes is FULL (2) from the beginning, and nothing that it does changes that."""
-    for use in (lambda: None, lambda: store.add([admitted(1)]), lambda: store.purge(TODAY), store.settle):
-        use()
+    """The connection has synchronous = FULL (2) from the start, and no operation changes the setting."""
+    for operation in (lambda: None, lambda: store.add([admitted(1)]), lambda: store.purge(TODAY), store.checkpoint):
+        operation()
         assert store._pragma("synchronous") == 2
 
 
 def test_a_failed_transaction_leaves_nothing(
     store: SqliteStore, path: Path, admitted: Callable[..., Admission], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Counts and batch ids come together or not at all."""
+    """Counts and batch ids are stored together or not at all."""
     before = dump(path)
     monkeypatch.setattr("hushtally.collector.sqlite_store._ADD_COUNT", "INSERT INTO nowhere VALUES (?, ?, ?)")
     with pytest.raises(StoreError, match="no such table: nowhere"):
@@ -131,7 +131,7 @@ def test_a_failed_transaction_leaves_nothing(
 def test_two_cells_with_one_key_are_refused(
     store: SqliteStore, admitted: Callable[..., Admission], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A collision of the cells' keys must not add one cell's counts to another's."""
+    """A collision of two keys must not add the counts of one cell to another cell."""
     monkeypatch.setattr(Cell, "key", 7)
     store.add([admitted(1)])
     store.add([admitted(1)])
@@ -141,7 +141,7 @@ def test_two_cells_with_one_key_are_refused(
 
 
 def test_order_and_grouping_leave_no_trace(tmp_path: Path, survey: Survey, batches: Any) -> None:
-    """The same batches in any order, in groups of any size: byte-equal dumps, batches included."""
+    """The same batches, in any order and in groups of any size, give equal dumps, including the table of batches."""
     shuffle = random.Random(2026)
     admissions = [
         admit(
@@ -172,10 +172,10 @@ def test_order_and_grouping_leave_no_trace(tmp_path: Path, survey: Survey, batch
     assert sum("INSERT" in line for line in dumps[0]) > 200
 
 
-def test_the_same_counts_in_other_batches_are_the_same_store(
+def test_the_counts_do_not_show_which_reports_shared_a_batch(
     tmp_path: Path, survey: Survey, admitted: Callable[..., Admission]
 ) -> None:
-    """Which reports travelled together shows in nothing but the batches' own answers."""
+    """The same reports in other batches give the same tables, apart from the table of batches."""
     dumps = []
     for run, split in enumerate([[(1, 2, 3, 3)], [(3,), (1, 3), (2,)]]):
         path = tmp_path / f"{run}.db"
@@ -195,25 +195,25 @@ def test_no_table_has_a_rowid(store: SqliteStore, path: Path) -> None:
     assert {name for name, without_rowid in tables if not without_rowid} == {"sqlite_schema"}
 
 
-def test_settling_empties_the_log(store: SqliteStore, path: Path, admitted: Callable[..., Admission]) -> None:
-    """The write-ahead log lists transactions in order; while somebody reads, it stays, and counting goes on."""
+def test_a_checkpoint_empties_the_log(store: SqliteStore, path: Path, admitted: Callable[..., Admission]) -> None:
+    """The log lists transactions in their order. While another program reads, the log stays and counting goes on."""
     log = path.with_name("counts.db-wal")
     store.add([admitted(1)])
     with closing(sqlite3.connect(path, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM counts").fetchall()
         store.add([admitted(1)])
-        assert not store.settle()
+        assert not store.checkpoint()
         assert log.stat().st_size > 0
-    assert store.settle()
+    assert store.checkpoint()
     assert log.stat().st_size == 0
     assert total(store) == {1: 2}
 
 
-def test_closed_it_is_one_file_that_readers_leave_alone(
+def test_a_closed_store_is_one_file_and_stays_one_file(
     store: SqliteStore, path: Path, admitted: Callable[..., Admission]
 ) -> None:
-    """A reader of a file in WAL mode that comes last leaves its log behind; nobody is the last reader of this one."""
+    """A program that reads a file in WAL mode may leave a log behind. A closed store is not in WAL mode."""
     store.add([admitted(1)])
     store.close()
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as reader:
@@ -222,10 +222,10 @@ def test_closed_it_is_one_file_that_readers_leave_alone(
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_closing_leaves_the_log_to_those_who_stay(
+def test_closing_one_of_two_stores_leaves_the_log(
     store: SqliteStore, path: Path, admitted: Callable[..., Admission]
 ) -> None:
-    """While another collector has the file open, its log is not taken from it; the last one tidies up."""
+    """The other store still needs the log; the last store to close removes it."""
     other = SqliteStore(path)
     other.add([admitted(1)])
     store.close()
@@ -235,43 +235,44 @@ def test_closing_leaves_the_log_to_those_who_stay(
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_file_that_is_gone_is_noticed(path: Path, survey: Survey, admitted: Callable[..., Admission]) -> None:
-    """When counting, when asked for its health, and at the end; a file by the same name is not touched."""
+def test_a_file_that_is_gone_is_detected(path: Path, survey: Survey, admitted: Callable[..., Admission]) -> None:
+    """When batches are counted, at a health check, and at the close. Another file with the same name is not changed."""
     store = SqliteStore(path)
     store.register([survey])
     path.unlink()
     path.write_text("another")
     for change in (lambda: store.add([]), lambda: store.add([admitted(1)]), store.close):
         with pytest.raises(
-            StoreError, match=f"database {path} was deleted, moved or replaced while it was collected into"
+            StoreError, match=f"database {path} was deleted, moved or replaced while the collector was running"
         ):
             change()
     assert path.read_text() == "another"
 
 
-def test_a_file_that_goes_during_a_commit_is_noticed(
+def test_a_file_that_disappears_during_a_commit_is_detected(
     store: SqliteStore, path: Path, admitted: Callable[..., Admission], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The answer would promise a count that nobody will find."""
-    found = iter([store._file, None])
-    monkeypatch.setattr("hushtally.collector.sqlite_store.identity", lambda _: next(found, store._file))
+    """Otherwise the response would acknowledge a batch that is not in the database."""
+    found = iter([store._file_id, None])
+    monkeypatch.setattr("hushtally.collector.sqlite_store.file_id", lambda _: next(found, store._file_id))
     with pytest.raises(StoreError, match="deleted, moved or replaced"):
         store.add([admitted(1)])
 
 
-def test_purging_erases_what_is_over(
+def test_a_purge_erases_expired_counts_and_batch_ids(
     store: SqliteStore, path: Path, survey: Survey, admitted: Callable[..., Admission]
 ) -> None:
-    """A batch id goes when it can no longer count, counts after the retention; the file's bytes forget both.
+    """A batch id is erased when its reports can no longer be accepted, counts when their retention ends.
 
-    The id stays a day longer: what was admitted before midnight and is written after it still counts once.
+    After a checkpoint, the bytes of the file contain neither. A batch id stays one day longer: a batch that is admitted
+    before midnight and written after midnight is still counted once.
     """
     old, new = admitted(1, days=-1), admitted(1)
     store.add([old, new])
     store.purge(TODAY + timedelta(days=1))
-    assert store.add([old]) == [(old.answer, False)]
+    assert store.add([old]) == [(old.response, False)]
     store.purge(TODAY + timedelta(days=2))
-    store.settle()
+    store.checkpoint()
     assert bytes.fromhex(old.batch) not in path.read_bytes()
     assert bytes.fromhex(new.batch) in path.read_bytes()
 
@@ -279,17 +280,17 @@ def test_purging_erases_what_is_over(
     assert store.purge(erased - timedelta(days=1)) == [Erasure("habits v1", (), erased)]
     assert total(store) == {1: 2}
     assert store.purge(erased) == [Erasure("habits v1", ("2026-11-23",), erased + timedelta(days=1))]
-    store.settle()
+    store.checkpoint()
     assert [cell.epoch for cell in tallies(store)] == ["2026-11-24"]
     assert b"2026-11-23" not in path.read_bytes()
     assert store.purge(erased + timedelta(days=1)) == [Erasure("habits v1", ("2026-11-24",))]
     assert tallies(store) == {}
     assert store.purge(erased + timedelta(days=1)) == [Erasure("habits v1")]
-    assert [kept.digest for kept in store.surveys()] == [survey.digest]
+    assert [stored.digest for stored in store.surveys()] == [survey.digest]
 
 
-def test_nothing_is_erased_while_reports_still_come(path: Path, survey: Survey, batches: Any) -> None:
-    """Months, kept for one day: what came on the first of the month is there when the last report may come."""
+def test_nothing_is_erased_while_reports_are_accepted(path: Path, survey: Survey, batches: Any) -> None:
+    """Monthly epochs with one day of retention: a count of the first day lasts until the last report is accepted."""
     monthly = replace(survey, epoch=EpochLength.MONTH, starts=date(2026, 11, 1), ends=date(2026, 12, 31))
     monthly = replace(monthly, retention_days=1)
     november = Report("affinity", "2026-11", {"platform": "web"}, 1)
@@ -317,16 +318,16 @@ def test_nothing_is_erased_while_reports_still_come(path: Path, survey: Survey, 
         "DELETE FROM surveys WHERE id = 'habits'",
     ],
 )
-def test_a_survey_that_cannot_be_purged_does_not_keep_the_others(
+def test_a_survey_that_cannot_be_purged_does_not_prevent_others(
     damage: str, store: SqliteStore, path: Path, survey: Survey, batches: Any, admitted: Callable[..., Admission]
 ) -> None:
-    """It is named, and its counts stay."""
+    """The outcome names the survey, and its counts stay."""
     other = replace(survey, id="other")
     store.register([other])
     store.add([admitted(1), admit(replace(batches, survey=other).batch(batches.report()), [other], TODAY)])
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(damage)
-    problem = "the counts of habits v1 could not be erased: its stored definition cannot be read"
+    problem = "the counts of habits v1 could not be erased: the stored definition cannot be read"
     assert store.purge(TODAY + timedelta(days=365)) == [
         Erasure("habits v1", problem=problem),
         Erasure("other v1", ("2026-11-24",)),
@@ -334,10 +335,10 @@ def test_a_survey_that_cannot_be_purged_does_not_keep_the_others(
     assert {cell.survey for cell in tallies(store)} == {"habits"}
 
 
-def test_a_purge_needs_no_more_of_a_definition_than_the_retention(
+def test_a_purge_reads_only_the_retention_of_a_definition(
     store: SqliteStore, path: Path, survey: Survey, admitted: Callable[..., Admission]
 ) -> None:
-    """A later version may refuse a survey that an earlier one collected: what was promised is kept all the same."""
+    """A newer version may not support a survey that an older version collected, but must still erase its counts."""
     store.add([admitted(1)])
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("""UPDATE surveys SET definition = '{"epoch":"day","retention_days":30}'""")
@@ -346,7 +347,7 @@ def test_a_purge_needs_no_more_of_a_definition_than_the_retention(
     assert store.purge(erased) == [Erasure("habits v1", ("2026-11-24",))]
 
 
-def test_a_survey_whose_counts_the_database_refuses_to_erase_is_named(
+def test_a_purge_that_the_database_refuses_is_reported_for_its_survey(
     store: SqliteStore, path: Path, survey: Survey, batches: Any, admitted: Callable[..., Admission]
 ) -> None:
     other = replace(survey, id="other")
@@ -356,14 +357,14 @@ def test_a_survey_whose_counts_the_database_refuses_to_erase_is_named(
         connection.execute(
             "CREATE TRIGGER t BEFORE DELETE ON cells WHEN old.survey = 'habits' BEGIN SELECT RAISE(ABORT, 'no'); END"
         )
-    kept, gone = store.purge(TODAY + timedelta(days=365))
-    assert kept.problem == f"the counts of habits v1 could not be erased: database {path}: no"
-    assert gone == Erasure("other v1", ("2026-11-24",))
+    failed, erased = store.purge(TODAY + timedelta(days=365))
+    assert failed.problem == f"the counts of habits v1 could not be erased: database {path}: no"
+    assert erased == Erasure("other v1", ("2026-11-24",))
     assert total(store) == {1: 1}
 
 
-def test_what_is_erased_is_on_no_page(store: SqliteStore, path: Path, survey: Survey, batches: Any) -> None:
-    """Thousands of rows, so that pages were split and joined: of none a trace is left in the file."""
+def test_no_page_contains_erased_counts(store: SqliteStore, path: Path, survey: Survey, batches: Any) -> None:
+    """With thousands of rows, SQLite splits and joins pages; no trace of any row is left in the file."""
     admissions = [
         admit(batches.batch(batches.report("affinity", number % 100, -(number % 2))), [survey], TODAY)
         for number in range(3_000)
@@ -371,20 +372,22 @@ def test_what_is_erased_is_on_no_page(store: SqliteStore, path: Path, survey: Su
     for begin in range(0, 3_000, 100):
         store.add(admissions[begin : begin + 100])
     cells = {cell.key.to_bytes(8, "big") for cell in tallies(store)}
-    store.settle()
+    store.checkpoint()
     before = path.read_bytes()
-    assert all(bytes.fromhex(one.batch) in before for one in admissions)
+    assert all(bytes.fromhex(admission.batch) in before for admission in admissions)
     assert all(cell in before for cell in cells)
     store.purge(TODAY + timedelta(days=365))
-    assert store.settle()
+    assert store.checkpoint()
     after = path.read_bytes()
-    assert not any(bytes.fromhex(one.batch) in after for one in admissions)
+    assert not any(bytes.fromhex(admission.batch) in after for admission in admissions)
     assert not any(cell in after for cell in cells)
     assert b"2026-11-2" not in after
 
 
-def test_a_trial_writes(store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without any batch it is seen whether one would be counted: the disk takes what is written, and has room."""
+def test_an_empty_list_of_batches_tests_the_disk(
+    store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store writes to the disk and checks its free space, as it must to count a batch."""
     before = tallies(store)
     with closing(sqlite3.connect(path)) as other:
         (old,) = other.execute("PRAGMA data_version").fetchone()
@@ -396,13 +399,13 @@ def test_a_trial_writes(store: SqliteStore, path: Path, monkeypatch: pytest.Monk
         monkeypatch.setattr("shutil.disk_usage", lambda _, t=total, f=free: SimpleNamespace(total=t, free=f))
         with pytest.raises(StoreError) as caught:
             store.add([])
-        assert str(caught.value) == f"database {path}: less than {needed:,} bytes are left on its disk"
+        assert str(caught.value) == f"database {path}: fewer than {needed:,} bytes are free on its disk"
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(total=10**6, free=10**5))
     assert store.add([]) == []
 
 
 def test_a_changed_survey_needs_a_new_version(store: SqliteStore, survey: Survey) -> None:
-    """The same id and version with another digest is refused with what was changed; none of a group is registered."""
+    """The same id and version with another digest is refused with the differences; no survey of the list is stored."""
     changed = replace(survey, title="Manners", retention_days=60)
     with pytest.raises(StoreError) as caught:
         store.register([replace(survey, id="other"), changed])
@@ -410,19 +413,19 @@ def test_a_changed_survey_needs_a_new_version(store: SqliteStore, survey: Survey
         "habits v1 was changed since it was first collected: title: 'Habits' -> 'Manners'; retention_days: 30 -> 60;"
         " give the changed survey a new version (hushtally survey diff OLD NEW shows all)"
     )
-    assert [kept.name for kept in store.surveys()] == ["habits v1"]
+    assert [stored.name for stored in store.surveys()] == ["habits v1"]
     store.register([survey, replace(changed, version=2)])
-    assert [kept.name for kept in store.surveys()] == ["habits v1", "habits v2"]
+    assert [stored.name for stored in store.surveys()] == ["habits v1", "habits v2"]
 
 
-def test_a_changed_survey_is_refused_also_where_the_old_one_cannot_be_read(
+def test_a_changed_survey_is_refused_even_if_the_stored_definition_is_damaged(
     store: SqliteStore, survey: Survey, path: Path
 ) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE surveys SET digest = 'other', definition = '{'")
     with pytest.raises(StoreError) as caught:
         store.register([survey])
-    assert str(caught.value) == f"{path}: what it has of habits v1 cannot be read"
+    assert str(caught.value) == f"{path}: the stored definition of habits v1 cannot be read"
     assert store.surveys() == []
 
 
@@ -442,18 +445,20 @@ def _newer_version(path: Path) -> None:
 
 
 REFUSED = [
-    (_other_program, "is no hushtally database$"),
-    (_device, "is a device's state file, no collector's database$"),
-    (_newer_version, r"was written by a newer hushtally \(schema 2, this one knows 1\)$"),
-    (lambda path: path.write_text("id = 'shopping-habits'\n"), "is no hushtally database$"),
-    (lambda path: path.write_bytes(b"SQLite format 3\0"), "is no hushtally database$"),
+    (_other_program, "is not a hushtally database$"),
+    (_device, "is a device's state file, not a collector's database$"),
+    (_newer_version, r"was written by a newer hushtally \(schema 2; this version supports 1\)$"),
+    (lambda path: path.write_text("id = 'shopping-habits'\n"), "is not a hushtally database$"),
+    (lambda path: path.write_bytes(b"SQLite format 3\0"), "is not a hushtally database$"),
 ]
 
 
-@pytest.mark.parametrize(("make", "message"), REFUSED)
-def test_a_database_that_is_not_ours_stays_as_it_is(make: Callable[[Path], Any], message: str, path: Path) -> None:
-    """Refused by one line, without a byte changed or a file added beside it."""
-    make(path)
+@pytest.mark.parametrize(("create", "message"), REFUSED)
+def test_a_file_that_is_not_a_collectors_database_is_not_changed(
+    create: Callable[[Path], Any], message: str, path: Path
+) -> None:
+    """It is refused with one line. No byte changes, and no file appears beside it."""
+    create(path)
     before = path.read_bytes()
     with pytest.raises(StoreError, match=message) as caught:
         SqliteStore(path)
@@ -463,7 +468,7 @@ def test_a_database_that_is_not_ours_stays_as_it_is(make: Callable[[Path], Any],
 
 
 def test_a_newer_version_in_the_log_is_refused(path: Path, store: SqliteStore, tmp_path: Path) -> None:
-    """The header in the file may be older than what the write-ahead log says."""
+    """The header in the file may be older than the header in the write-ahead log."""
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 2")
         copy = tmp_path / "copy"
@@ -474,17 +479,17 @@ def test_a_newer_version_in_the_log_is_refused(path: Path, store: SqliteStore, t
         SqliteStore(copy / "counts.db")
 
 
-def test_a_backup_that_is_put_back_beside_the_log_of_a_crash_is_refused(
+def test_a_backup_that_is_restored_beside_the_log_of_a_crash_is_refused(
     store: SqliteStore, path: Path, tmp_path: Path, admitted: Callable[..., Admission]
 ) -> None:
-    """SQLite would mix the two; once the log is gone, the backup is what is counted on."""
+    """SQLite would mix the log into the backup. Without the log, the backup is opened."""
     copy = tmp_path / "copy"
     copy.mkdir()
     store.add([admitted(1)])
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("VACUUM INTO ?", (str(copy / "counts.db"),))
     store.add([admitted(2)])
-    shutil.copy(path.with_name("counts.db-wal"), copy)  # as a crash leaves it
+    shutil.copy(path.with_name("counts.db-wal"), copy)  # the log that a crash leaves
     before = (copy / "counts.db").read_bytes()
     with pytest.raises(StoreError) as caught:
         SqliteStore(copy / "counts.db")
@@ -498,10 +503,10 @@ def test_a_backup_that_is_put_back_beside_the_log_of_a_crash_is_refused(
         assert total(restored) == {1: 1}
 
 
-def test_a_backup_behind_a_link_is_refused_alike(
+def test_a_backup_behind_a_link_is_refused_too(
     store: SqliteStore, path: Path, tmp_path: Path, admitted: Callable[..., Admission]
 ) -> None:
-    """SQLite looks for the log beside the file itself."""
+    """SQLite looks for the log beside the file itself, not beside the link."""
     copy = tmp_path / "copy"
     copy.mkdir()
     with closing(sqlite3.connect(path)) as connection:
@@ -513,10 +518,10 @@ def test_a_backup_behind_a_link_is_refused_alike(
         SqliteStore(tmp_path / "link.db")
 
 
-def test_a_database_that_another_collector_has_just_opened_is_no_backup(
+def test_a_database_that_another_collector_has_just_opened_is_not_taken_for_a_backup(
     store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch, admitted: Callable[..., Admission]
 ) -> None:
-    """The header is read again once a log is found: it was of a closed database a moment before."""
+    """The header is read again after a log was found, because the first header was that of a closed database."""
     store.add([admitted(1)])
     read, headers = stale_log.header, []
 
@@ -526,14 +531,14 @@ def test_a_database_that_another_collector_has_just_opened_is_no_backup(
         return found[:18] + bytes([stale_log.NO_LOG]) + found[19:] if len(headers) == 1 else found
 
     monkeypatch.setattr(stale_log, "header", header)
-    monkeypatch.setattr(sqlite_store, "_open", set())  # it is another process's
+    monkeypatch.setattr(sqlite_store, "_open_stores", set())  # as if another process had opened it
     with closing(SqliteStore(path)) as second:
         assert total(second) == {1: 1}
     assert len(headers) == 2
 
 
-def test_making_the_log_waits_for_another_process(path: Path) -> None:
-    """SQLite itself does not, whatever its patience; of another error it is told at once."""
+def test_switching_to_wal_mode_waits_for_another_process(path: Path) -> None:
+    """SQLite itself does not wait, whatever its timeout. Any other error is raised at once."""
     errors = [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY, None]
 
     class Busy:
@@ -546,45 +551,46 @@ def test_making_the_log_waits_for_another_process(path: Path) -> None:
                 raise error
 
     with closing(SqliteStore(path)) as store:
-        store._keep_log(Busy())  # type: ignore[arg-type]
+        store._enable_wal(Busy())  # type: ignore[arg-type]
         assert errors == []
         errors.append(sqlite3.SQLITE_IOERR)
         with pytest.raises(sqlite3.OperationalError):
-            store._keep_log(Busy())  # type: ignore[arg-type]
+            store._enable_wal(Busy())  # type: ignore[arg-type]
 
 
 def test_an_empty_file_becomes_a_database(path: Path) -> None:
-    """As a temporary file is handed over."""
+    """Like a temporary file that a program created."""
     path.touch()
     SqliteStore(path).close()
     assert path.read_bytes()[68:72] == b"hush"
 
 
-def test_places_that_cannot_hold_a_database_are_named(tmp_path: Path) -> None:
-    """One line with the path and the reason."""
+def test_a_path_without_room_for_a_database_is_an_error(tmp_path: Path) -> None:
+    """The message has the path and the reason."""
     missing = tmp_path / "nowhere" / "counts.db"
-    with pytest.raises(StoreError, match=f"^{missing} cannot be written: there is no folder {missing.parent}$"):
+    with pytest.raises(StoreError, match=f"^{missing} cannot be written: the folder {missing.parent} does not exist$"):
         SqliteStore(missing)
-    with pytest.raises(StoreError, match=f"^{tmp_path} is a folder, no database$"):
+    with pytest.raises(StoreError, match=f"^{tmp_path} is a folder, not a database$"):
         SqliteStore(tmp_path)
     (tmp_path / "text").touch()
     with pytest.raises(StoreError, match=f"^{tmp_path}/text/counts.db cannot be read: Not a directory$"):
         SqliteStore(tmp_path / "text" / "counts.db")
 
 
-@pytest.mark.skipif(not Path("/sys").exists(), reason="no folder that nobody can write in")
-def test_a_folder_that_may_not_be_written_in_is_named() -> None:
-    """One line with the file and the reason, also for the one who may write everywhere else."""
+@pytest.mark.skipif(not Path("/sys").exists(), reason="needs a folder that even root cannot write to")
+def test_a_folder_that_is_not_writable_is_an_error() -> None:
+    """The message has the file and the reason."""
     with pytest.raises(
-        StoreError, match=r"^/sys/counts\.db cannot be written: (Permission denied|its folder /sys is not writable)$"
+        StoreError, match=r"^/sys/counts\.db cannot be written: (Permission denied|the folder /sys is not writable)$"
     ):
         SqliteStore("/sys/counts.db")
 
 
-def test_a_database_without_room_for_its_log_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing can be written beside it, no file is begun."""
-    monkeypatch.setattr(os, "access", lambda place, mode: (place, mode) != (path.parent, os.W_OK))
-    with pytest.raises(StoreError, match=f"^{path} cannot be written: its folder {path.parent} is not writable$"):
+def test_no_database_is_created_in_a_folder_that_cannot_hold_its_log(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda folder, mode: (folder, mode) != (path.parent, os.W_OK))
+    with pytest.raises(StoreError, match=f"^{path} cannot be written: the folder {path.parent} is not writable$"):
         SqliteStore(path)
     assert not path.exists()
 
@@ -593,13 +599,13 @@ def test_a_locked_database_is_refused(store: SqliteStore, path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match=f"database {path}: database is locked$"):
-            SqliteStore(path, patience=0.05)
+            SqliteStore(path, timeout=0.05)
 
 
-def test_two_stores_on_one_file_lose_nothing(
+def test_two_stores_on_one_file_count_each_batch_exactly_once(
     store: SqliteStore, path: Path, survey: Survey, admitted: Callable[..., Admission]
 ) -> None:
-    """As in a restart that overlaps: sums are made in the database, and a batch counts once in either."""
+    """As when one collector replaces another: the database adds the counts, and each batch is counted in one store."""
     shared = admitted(9)
     with closing(SqliteStore(path)) as other:
         for _ in range(10):
@@ -611,22 +617,22 @@ def test_two_stores_on_one_file_lose_nothing(
 def test_two_stores_in_one_process_keep_their_locks(
     store: SqliteStore, path: Path, admitted: Callable[..., Admission]
 ) -> None:
-    """Another program that opens and closes the file leaves their log, so that a crash loses nothing."""
-    end = "import sys; from hushtally.collector.sqlite_store import SqliteStore; SqliteStore(sys.argv[1]).close()"
+    """Another program that opens and closes the file leaves their log, so a crash loses nothing."""
+    code = "import sys; from hushtally.collector.sqlite_store import SqliteStore; SqliteStore(sys.argv[1]).close()"
     store.add([admitted(1)])
     with closing(SqliteStore(path)) as second:
-        subprocess.run([sys.executable, "-c", end, path], check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+        subprocess.run([sys.executable, "-c", code, path], check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
         store.add([admitted(1)])
         second.add([admitted(1)])
         crashed = path.with_name("crashed.db")
-        for name in ("", "-wal"):  # what a crash would leave
+        for name in ("", "-wal"):  # the files that a crash would leave
             shutil.copy(f"{path}{name}", f"{crashed}{name}")
         with closing(sqlite3.connect(crashed)) as connection:
             assert connection.execute("SELECT sum(count) FROM counts").fetchone() == (3,)
 
 
-def test_decoded_batches_fit(store: SqliteStore, survey: Survey, batches: Any) -> None:
-    """What comes over the wire is counted like what was made here."""
+def test_a_decoded_batch_is_counted(store: SqliteStore, survey: Survey, batches: Any) -> None:
+    """A batch that was encoded and decoded is counted like the original batch."""
     batch = Batch.decode(batches.batch(batches.report("both", 3)).encode())
     store.add([admit(batch, [survey], TODAY)])
     assert total(store) == {3: 1}

@@ -1,4 +1,4 @@
-"""The writer: durable before answered, many batches to a commit, refusals when it cannot count."""
+"""The writer: batches are durable before the response, share commits, and are refused if they cannot be counted."""
 
 from __future__ import annotations
 
@@ -15,36 +15,35 @@ import pytest
 
 from hushtally.client_sdk.protocol.refused import Refused
 from hushtally.client_sdk.survey import Survey
+from hushtally.collector import housekeeping
 from hushtally.collector import writer as module
 from hushtally.collector.admission import Admission, admit
+from hushtally.collector.housekeeping import Housekeeping
 from hushtally.collector.metrics import Metrics
 from hushtally.collector.refusal import Refusal
 from hushtally.collector.store import Counted, Erasure, StoreError
 from hushtally.collector.writer import Writer
 
 TODAY = date(2026, 11, 24)
-MUST_END = 120.0  # seconds, on a machine however slow
+DEADLINE = 120.0  # seconds, for the slowest machine
 
 
-class Scripted:
-    """A store whose transactions wait for `go` and may fail; it notes what it is asked."""
+class ScriptedStore:
+    """A store whose transactions wait for `go` and may fail. It records its calls."""
 
     def __init__(self, survey: Survey) -> None:
         self.metrics = Metrics([survey])
         self.go = threading.Event()
         self.begun = threading.Event()
         self.error: Exception | None = None
-        self.first = True
+        self.new = True
         self.groups: list[int] = []
         self.purged: list[date] = []
-        self.problems: list[str | None] = [None]
-        self.erasures: list[Erasure] = []
-        self.unpurgeable: Exception | None = None
-        self.settled = 0
-        self.unsettleable: Exception | None = None
-        self.read = 0  # so many times somebody reads when it is to settle
+        self.checkpoints = 0
+        self.checkpoint_error: Exception | None = None
+        self.reads = 0  # how many checkpoints another program delays
         self.closed = False
-        self.lost: StoreError | None = None
+        self.close_error: StoreError | None = None
 
     def register(self, surveys: Sequence[Survey]) -> None:
         raise NotImplementedError
@@ -54,45 +53,43 @@ class Scripted:
 
     def add(self, admissions: Sequence[Admission]) -> list[Counted]:
         self.begun.set()
-        assert self.go.wait(MUST_END)
+        assert self.go.wait(DEADLINE)
         self.groups.append(len(admissions))
         if self.error is not None:
             raise self.error
-        return [Counted(admission.batch, self.first) for admission in admissions]
+        return [Counted(admission.batch, self.new) for admission in admissions]
 
     def purge(self, today: date) -> list[Erasure]:
         self.purged.append(today)
-        if self.unpurgeable is not None:
-            raise self.unpurgeable
-        return [*self.erasures, *(Erasure("habits v1", problem=problem) for problem in self.problems)]
+        return []
 
-    def settle(self) -> bool:
-        self.settled += 1
-        if self.unsettleable is not None:
-            raise self.unsettleable
-        return self.settled > self.read
+    def checkpoint(self) -> bool:
+        self.checkpoints += 1
+        if self.checkpoint_error is not None:
+            raise self.checkpoint_error
+        return self.checkpoints > self.reads
 
     def close(self) -> None:
         self.closed = True
-        if self.lost is not None:
-            raise self.lost
+        if self.close_error is not None:
+            raise self.close_error
 
 
-def collect(store: Scripted, clock: Callable[[], date], **options: int) -> Writer:
-    return Writer(store, clock, store.metrics, **options)
+def start_writer(store: ScriptedStore, clock: Callable[[], date] = lambda: TODAY, **options: int) -> Writer:
+    return Writer(store, Housekeeping(store, clock, store.metrics), store.metrics, **options)
 
 
-def until(condition: Callable[[], bool]) -> None:
-    """Waits for what other threads do, as long as a slow machine may take."""
-    deadline = monotonic() + MUST_END
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Waits for other threads."""
+    deadline = monotonic() + DEADLINE
     while not condition():
         assert monotonic() < deadline
         sleep(0.001)
 
 
 @pytest.fixture
-def store(survey: Survey) -> Scripted:
-    return Scripted(survey)
+def store(survey: Survey) -> ScriptedStore:
+    return ScriptedStore(survey)
 
 
 @pytest.fixture
@@ -100,60 +97,67 @@ def admissions(survey: Survey, batches: Any) -> list[Admission]:
     return [admit(batches.batch(batches.report()), [survey], TODAY) for _ in range(20)]
 
 
-def test_batches_that_come_during_a_commit_share_the_next(store: Scripted, admissions: list[Admission]) -> None:
-    """The first is written at once; those that gather meanwhile go in one transaction; each gets its own answer."""
-    writer = collect(store, lambda: TODAY)
+def test_batches_that_arrive_during_a_commit_share_the_next_commit(
+    store: ScriptedStore, admissions: list[Admission]
+) -> None:
+    """The first batch is written at once, and the others in one transaction. Each batch gets its own response."""
+    writer = start_writer(store)
     with ThreadPoolExecutor(20) as pool:
         first = pool.submit(writer.add, admissions[0])
-        assert store.begun.wait(MUST_END)
+        assert store.begun.wait(DEADLINE)
         rest = [pool.submit(writer.add, admission) for admission in admissions[1:]]
-        until(lambda: writer._queue.qsize() == 19)
+        wait_until(lambda: writer._queue.qsize() == 19)
         assert not first.done()
         store.go.set()
-        assert [answer.result(MUST_END) for answer in [first, *rest]] == [one.batch for one in admissions]
+        assert [response.result(DEADLINE) for response in [first, *rest]] == [
+            admission.batch for admission in admissions
+        ]
     assert store.groups == [1, 19]
     writer.close()
 
 
-def test_closing_drains(store: Scripted, admissions: list[Admission]) -> None:
-    """What was handed in is written and answered before the store is closed; what comes later is refused."""
-    writer = collect(store, lambda: TODAY)
+def test_closing_counts_the_waiting_batches(store: ScriptedStore, admissions: list[Admission]) -> None:
+    """The waiting batches are written and get their responses before the store is closed. Later batches are refused."""
+    writer = start_writer(store)
     with ThreadPoolExecutor(21) as pool:
-        answers = [pool.submit(writer.add, admissions[0])]
-        assert store.begun.wait(MUST_END)
-        answers += [pool.submit(writer.add, admission) for admission in admissions[1:]]
-        until(lambda: writer._queue.qsize() == 19)
+        responses = [pool.submit(writer.add, admissions[0])]
+        assert store.begun.wait(DEADLINE)
+        responses += [pool.submit(writer.add, admission) for admission in admissions[1:]]
+        wait_until(lambda: writer._queue.qsize() == 19)
         closing = pool.submit(writer.close)
-        until(lambda: writer._closing)
+        wait_until(lambda: writer._closing)
         with pytest.raises(Refusal, match="the collector is stopping"):
             writer.add(admissions[0])
         store.go.set()
-        closing.result(MUST_END)
-        assert [answer.result(MUST_END) for answer in answers] == [one.batch for one in admissions]
+        closing.result(DEADLINE)
+        assert [response.result(DEADLINE) for response in responses] == [admission.batch for admission in admissions]
     assert store.closed
     writer.close()
     with pytest.raises(Refusal, match="the collector is stopping"):
         writer.check()
 
 
-def test_closing_tells_that_the_counts_are_gone(store: Scripted) -> None:
-    """Whoever stops the collector must not believe that all is counted."""
-    store.lost = StoreError("gone")
-    writer = collect(store, lambda: TODAY)
+def test_closing_raises_an_error_if_the_counts_are_gone(store: ScriptedStore) -> None:
+    """Every caller of close gets the error, because the acknowledged batches are not in the store."""
+    store.close_error = StoreError("gone")
+    writer = start_writer(store)
     for _ in range(2):
         with pytest.raises(StoreError, match="gone"):
             writer.close()
 
 
 @pytest.mark.parametrize("error", [StoreError("database full"), RuntimeError("canary")])
-def test_a_failed_transaction_is_retryable(
-    store: Scripted, admissions: list[Admission], error: Exception, caplog: pytest.LogCaptureFixture
+def test_the_batches_of_a_failed_transaction_can_be_retried(
+    store: ScriptedStore, admissions: list[Admission], error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Everyone in the group is told to come again; the writer lives on; an unforeseen error's text is not logged."""
-    writer = collect(store, lambda: TODAY)
+    """They are refused with Retry-After, and the writer goes on. The message of an unexpected error is not logged."""
+    writer = start_writer(store)
     store.go.set()
     store.error = error
-    with caplog.at_level(logging.ERROR), pytest.raises(Refusal, match="the database refused to count") as caught:
+    with (
+        caplog.at_level(logging.ERROR),
+        pytest.raises(Refusal, match="the database could not store the batch") as caught,
+    ):
         writer.add(admissions[0])
     assert caught.value.kind is Refused.UNAVAILABLE
     assert caught.value.retry_after == 5
@@ -167,234 +171,131 @@ def test_a_failed_transaction_is_retryable(
     writer.close()
 
 
-def test_what_goes_on_failing_is_told_once(
-    store: Scripted, admissions: list[Admission], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_lasting_failure_is_logged_once(
+    store: ScriptedStore, admissions: list[Admission], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """However many batches and probes come; and once more when it is over."""
-    monkeypatch.setattr(module, "SETTLE_EVERY", 0.0)
-    store.unsettleable = StoreError("no log")
-    writer = collect(store, lambda: TODAY)
+    """However many batches and health checks fail; and once more when it is resolved."""
+    monkeypatch.setattr(housekeeping, "CHECKPOINT_INTERVAL", 0.0)
+    store.checkpoint_error = StoreError("no log")
+    writer = start_writer(store)
     store.go.set()
     store.error = StoreError("full")
-    for ask in (lambda: writer.add(admissions[0]), writer.check) * 3:
+    for request in (lambda: writer.add(admissions[0]), writer.check) * 3:
         with pytest.raises(Refusal):
-            ask()
-    until(lambda: store.settled > 3)
-    store.error = store.unsettleable = None
+            request()
+    wait_until(lambda: store.checkpoints > 3)
+    store.error = store.checkpoint_error = None
     writer.add(admissions[0])
     writer.check()
-    until(lambda: len(caplog.records) == 6)
+    wait_until(lambda: len(caplog.records) == 6)
     writer.close()
-    lines = ["batches are refused: full", "batches would be refused: full", "traces of single batches are left: no log"]
-    told = [f"{line}; told once" for line in lines] + [f"no longer: {line}" for line in lines]
-    assert sorted(record.getMessage() for record in caplog.records) == sorted(told)
+    problems = [
+        "batches are refused: full",
+        "batches would be refused: full",
+        "the disk still shows in which order batches arrived: no log",
+    ]
+    lines = [f"{problem} (logged once)" for problem in problems] + [f"resolved: {problem}" for problem in problems]
+    assert sorted(record.getMessage() for record in caplog.records) == sorted(lines)
 
 
-def test_a_full_queue_refuses(store: Scripted, admissions: list[Admission]) -> None:
-    """Memory is bounded: more batches than fit are told to come again."""
-    writer = collect(store, lambda: TODAY, most_waiting=2)
+def test_a_full_queue_refuses(store: ScriptedStore, admissions: list[Admission]) -> None:
+    """Memory is bounded: further batches are refused, and their senders retry."""
+    writer = start_writer(store, max_waiting=2)
     with ThreadPoolExecutor(3) as pool:
         first = pool.submit(writer.add, admissions[0])
-        assert store.begun.wait(MUST_END)
+        assert store.begun.wait(DEADLINE)
         rest = [pool.submit(writer.add, admission) for admission in admissions[1:3]]
-        until(writer._queue.full)
+        wait_until(writer._queue.full)
         with pytest.raises(Refusal, match="too many batches are waiting"):
             writer.add(admissions[3])
         store.go.set()
-        assert all(answer.result(MUST_END) for answer in [first, *rest])
+        assert all(response.result(DEADLINE) for response in [first, *rest])
     writer.close()
 
 
-def test_a_store_that_hangs_is_not_waited_for(
-    store: Scripted, admissions: list[Admission], monkeypatch: pytest.MonkeyPatch
+def test_a_request_does_not_wait_for_a_store_that_hangs(
+    store: ScriptedStore, admissions: list[Admission], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 0.01)
-    writer = collect(store, lambda: TODAY)
-    with pytest.raises(Refusal, match="the database takes too long"):
+    monkeypatch.setattr(module, "COMMIT_TIMEOUT", 0.01)
+    writer = start_writer(store)
+    with pytest.raises(Refusal, match="the database did not respond in time"):
         writer.add(admissions[0])
     store.go.set()
     writer.close()
 
 
-def test_each_new_day_is_purged_and_the_log_settled(
-    store: Scripted, admissions: list[Admission], monkeypatch: pytest.MonkeyPatch
+def test_the_store_is_purged_on_each_new_day_and_checkpointed(
+    store: ScriptedStore, admissions: list[Admission], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once at the start and once on every new day; a log is emptied some time after what it tells of."""
-    monkeypatch.setattr(module, "SETTLE_EVERY", 0.01)
+    """It is purged at the start and before the first batch of each new day, and checkpointed after batches."""
+    monkeypatch.setattr(module, "IDLE_WAKEUP", 0.01)
+    monkeypatch.setattr(housekeeping, "CHECKPOINT_INTERVAL", 0.01)
     days = [TODAY]
-    writer = collect(store, lambda: days[-1])
+    writer = start_writer(store, lambda: days[-1])
     store.go.set()
     writer.add(admissions[0])
     days.append(TODAY + timedelta(days=1))
     writer.add(admissions[1])
-    until(lambda: store.settled > 0)
+    wait_until(lambda: store.checkpoints > 0)
     writer.close()
     assert store.purged == days
 
 
-def test_a_log_that_somebody_reads_is_emptied_later(
-    store: Scripted, admissions: list[Admission], monkeypatch: pytest.MonkeyPatch
+def test_a_checkpoint_that_a_read_delayed_is_repeated_without_a_batch(
+    store: ScriptedStore, admissions: list[Admission], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a further batch, as what was erased must not stay there."""
-    monkeypatch.setattr(module, "SETTLE_EVERY", 0.01)
-    store.read = 3
-    writer = collect(store, lambda: TODAY)
-    until(lambda: store.settled == 4)
+    """Erased counts must not stay in the log while no batch arrives."""
+    monkeypatch.setattr(module, "IDLE_WAKEUP", 0.01)
+    monkeypatch.setattr(housekeeping, "CHECKPOINT_INTERVAL", 0.01)
+    store.reads = 3
+    writer = start_writer(store)
+    wait_until(lambda: store.checkpoints == 4)
     writer.close()
 
 
-def test_who_reads_for_long_is_told_of_once(
-    store: Scripted, admissions: list[Admission], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """After five minutes, as the log then grows without an end; the metric tells for how long; and when it is over."""
-    now = [0.0]
-    monkeypatch.setattr(module, "monotonic", lambda: now[0])
-    store.go.set()
-    store.read = 10**9
-    writer = collect(store, lambda: TODAY)
-
-    def settle(time: float) -> list[str]:
-        settled = store.settled
-        now[0] = time
-        writer.check()
-        until(lambda: store.settled == settled + 1)
-        writer.check()
-        text = store.metrics.text(True)
-        assert f"hushtally_unsettled_seconds {0 if store.settled > store.read else round(time)}\n" in text
-        return [record.getMessage() for record in caplog.records]
-
-    problem = (
-        "traces of single batches are left: the log could not be emptied for 5 minutes:"
-        " another program has been reading the database since"
-    )
-    assert settle(10.0) == settle(299.0) == []
-    assert settle(310.0) == settle(10_000.0) == [f"{problem}; told once"]
-    store.read = 0
-    assert settle(10_010.0) == settle(10_020.0) == [f"{problem}; told once", f"no longer: {problem}"]
-    writer.close()
-
-
-def test_an_error_is_not_over_while_somebody_reads(
-    store: Scripted, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Nobody knows until it was tried again."""
-    monkeypatch.setattr(module, "SETTLE_EVERY", 0.0)
-    store.go.set()
-    store.read = 10**9
-    store.unsettleable = StoreError("no room")
-    writer = collect(store, lambda: TODAY)
-    writer.check()
-    until(lambda: len(caplog.records) == 1)
-    store.unsettleable = None
-    settled = store.settled
-    until(lambda: store.settled > settled + 2)
-    assert [record.getMessage() for record in caplog.records] == [
-        "traces of single batches are left: no room; told once"
-    ]
-    writer.close()
-
-
-def test_every_erasure_is_told(store: Scripted, caplog: pytest.LogCaptureFixture) -> None:
-    """An officer wants the proof, and an operator a trace of a clock that was wrong; a day without any is none."""
-    store.erasures = [
-        Erasure("habits v1", ("2026-W40", "2026-W41"), date(2026, 12, 1)),
-        Erasure("habits v2", ("2026-W41",)),
-        Erasure("habits v3"),
-    ]
-    store.problems = []
-    collect(store, lambda: TODAY).close()
-    assert [record.getMessage() for record in caplog.records] == [
-        "habits v1: erased the counts of 2 epochs, 2026-W40 to 2026-W41; the next counts are due on 2026-12-01",
-        "habits v2: erased the counts of 2026-W41; nothing is kept",
-    ]
-
-
-def test_a_process_that_is_forked_off_refuses(store: Scripted, admissions: list[Admission]) -> None:
-    """Its writer's thread stayed in the other: it says so, to whoever asks and in the log, once."""
-    writer = collect(store, lambda: TODAY)
+def test_a_forked_process_refuses_every_batch(store: ScriptedStore, admissions: list[Admission]) -> None:
+    """The writer's thread stays in the parent process. The child says so in every refusal, and once in its log."""
+    writer = start_writer(store)
     store.go.set()
     reader, end = os.pipe()
     child = os.fork()
     if child == 0:  # pragma: no cover
-        told = []
+        lines = []
         logging.getLogger("hushtally.collector").addHandler(handler := logging.Handler())
-        handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
-        for ask in (writer.check, lambda: writer.add(admissions[0])):
+        handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+        for request in (writer.check, lambda: writer.add(admissions[0])):
             try:
-                ask()
+                request()
             except Refusal as refusal:
-                told.append(refusal.detail)
-        os.write(end, "\n".join(told).encode())
+                lines.append(refusal.detail)
+        os.write(end, "\n".join(lines).encode())
         os._exit(0)
     os.close(end)
     with os.fdopen(reader, encoding="utf-8") as file:
-        said = file.read().splitlines()
+        lines = file.read().splitlines()
     os.waitpid(child, 0)
-    why = "this process was forked off the one that counts, and cannot: the collector is run by `hushtally serve`"
-    assert said == [f"{why}; told once", why, why]
+    why = (
+        "this process was forked from the collector and cannot count batches: run the collector with `hushtally serve`"
+    )
+    assert lines == [f"{why} (logged once)", why, why]
     assert writer.add(admissions[0]) == admissions[0].batch
     writer.close()
 
 
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        (None, ["the counts of habits v1 could not be erased: why"]),
-        (StoreError("database is locked"), ["what is over could not be erased: database is locked"]),
-        (RuntimeError("canary"), ["what is over could not be erased: RuntimeError"]),
-    ],
-)
-def test_a_purge_that_fails_is_told_once_and_waits(
-    error: Exception | None,
-    said: list[str],
-    store: Scripted,
-    admissions: list[Admission],
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """Not in every group of batches; an hour later it is tried again in silence; once it went well, a new day's is."""
-    hour = [0.0]
-    monkeypatch.setattr(module, "monotonic", lambda: hour[0])
-    store.unpurgeable = error
-    store.problems = [None, "the counts of habits v1 could not be erased: why"]
-    days = [TODAY]
-    store.go.set()
-    writer = collect(store, lambda: days[-1])
-    for admission in admissions[:5]:
-        writer.add(admission)
-    assert len(store.purged) == 1
-    assert "hushtally_erasures_overdue 1\n" in store.metrics.text(True)
-    hour[0] = module.PURGE_AGAIN
-    writer.add(admissions[5])
-    assert len(store.purged) == 2
-    assert [record.getMessage() for record in caplog.records] == [f"{line}; told once" for line in said]
-    store.unpurgeable, store.problems = None, [None]
-    hour[0] *= 2
-    writer.add(admissions[6])
-    writer.add(admissions[7])
-    assert "hushtally_erasures_overdue 0\n" in store.metrics.text(True)
-    assert len(store.purged) == 3
-    days.append(TODAY + timedelta(days=1))
-    writer.add(admissions[8])
-    writer.close()
-    assert store.purged == [TODAY] * 3 + [days[-1]]
-    assert [record.getMessage() for record in caplog.records[1:]] == [f"no longer: {line}" for line in said]
-
-
-def test_the_metrics_follow_the_transactions(store: Scripted, admissions: list[Admission]) -> None:
-    """A batch that failed is counted as such; one that comes again is not counted again."""
-    writer = collect(store, lambda: TODAY)
+def test_the_metrics_count_transactions(store: ScriptedStore, admissions: list[Admission]) -> None:
+    """A failed transaction with batches is counted. A batch that is sent again is not counted again."""
+    writer = start_writer(store)
     store.go.set()
     writer.add(admissions[0])
-    store.first = False
+    store.new = False
     writer.add(admissions[0])
     store.error = StoreError("full")
-    for ask in (lambda: writer.add(admissions[1]), writer.check):
+    for request in (lambda: writer.add(admissions[1]), writer.check):
         with pytest.raises(Refusal):
-            ask()
+            request()
     writer.close()
     text = store.metrics.text(False)
     assert 'hushtally_reports_counted_total{survey="habits",version="1"} 1\n' in text
-    assert "hushtally_commits_failed_total 1\n" in text  # the trial of `check` had no batches
-    assert "hushtally_commits_failed_total Transactions with batches that failed; " in text
+    assert "hushtally_commits_failed_total 1\n" in text  # the transaction of `check` has no batches
+    assert "hushtally_commits_failed_total Transactions with batches that failed. " in text
     assert "hushtally_can_count 0\n" in text

@@ -30,7 +30,7 @@ NAMES = [f"{one.name} {one.domain}{' permanent' * isinstance(one, Permanent)}" f
 
 @pytest.mark.parametrize("mechanism", MECHANISMS, ids=NAMES)
 def test_each_supporting_symbol_of_a_value_occurs_once(mechanism: Mechanism) -> None:
-    design = mechanism.once if isinstance(mechanism, Permanent) else mechanism
+    design = mechanism.single_report if isinstance(mechanism, Permanent) else mechanism
     assert isinstance(design, Design)
     index = np.arange(design.symbols_per_value)
     for value in range(design.domain):

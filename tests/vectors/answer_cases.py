@@ -1,4 +1,4 @@
-"""What questions make of recorded events: written by hand, never computed by the code that ships."""
+"""Cases for questions: events, and the segments that follow. Written by hand, not computed by the shipped code."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def transfer(*amounts: float) -> list[list[Any]]:
 SIGNAL_NAMES = ("orders", "spend", "idle", "favourite", "kinds", "balance")
 NOTHING = (0, 0, INFINITY, None, 0)
 
-# events, the signals of 2026-11-24, and the segment of every question
+# events, the signals on 2026-11-24, and the segment of every question
 ANSWERS: list[tuple[list[Any], tuple[Any, ...], tuple[str, ...]]] = [
     (
         [],

@@ -1,6 +1,7 @@
-"""Write the vectors: python tests/vectors/generate.py [FOLDER]. README.md says what they mean.
+"""Writes the test vectors: python tests/vectors/generate.py [FOLDER]. README.md documents their contents.
 
-They are a contract with clients in other languages: a change to a file that is already published is a new format.
+The vectors are a contract with clients in other languages. A published file never changes its meaning: a change of
+meaning needs a new format number.
 """
 
 from __future__ import annotations
@@ -28,12 +29,13 @@ from hushtally.client_sdk.survey.rules import Kind, Rule
 
 FORMAT = 1
 HERE = Path(__file__).parent
-ALL_VALUES = 16  # a larger domain states the supports of a sample
+ALL_VALUES = 16  # for a larger domain, only a sample of the values is listed under `supports`
 DRAWS = 12
+EXPLANATIONS = ("error", "problems")  # our messages; they are not part of the contract
 
 
 class Recorder(Randomness):
-    """Seeded words, kept as they are taken."""
+    """Seeded random words, recorded as they are taken."""
 
     def __init__(self, seed: str) -> None:
         self.random = Random(seed)
@@ -44,105 +46,128 @@ class Recorder(Randomness):
         self.taken.append(f"{word:016x}")
         return word
 
-    def watch(self, draw: Callable[[Randomness], int]) -> tuple[list[str], int]:
-        """The words that `draw` takes, and what it makes of them."""
+    def record(self, draw: Callable[[Randomness], int]) -> tuple[list[str], int]:
+        """The words that `draw` takes, and its result."""
         self.taken = []
-        drawn = draw(self)
-        return self.taken, drawn
+        result = draw(self)
+        return self.taken, result
 
 
-def asked(name: str, parameters: dict[str, Any], domain: int, epsilon: float, lasting: float | None) -> dict[str, Any]:
-    survey = {"name": name, "parameters": parameters, "domain": domain, "epsilon": epsilon}
-    return survey if lasting is None else survey | {"epsilon_permanent": lasting}
+def request(
+    name: str, parameters: dict[str, Any], domain: int, epsilon: float, epsilon_permanent: float | None
+) -> dict[str, Any]:
+    """What a survey asks for, as the arguments of `build`."""
+    arguments = {"name": name, "parameters": parameters, "domain": domain, "epsilon": epsilon}
+    return arguments if epsilon_permanent is None else arguments | {"epsilon_permanent": epsilon_permanent}
 
 
-def case(survey: dict[str, Any]) -> dict[str, Any]:
-    mechanism = build(**survey)
-    recorder = Recorder(json.dumps(survey, sort_keys=True))
+def mechanism_case(arguments: dict[str, Any]) -> dict[str, Any]:
+    """One mechanism with its description, its channel, and recorded draws."""
+    mechanism = build(**arguments)
+    recorder = Recorder(json.dumps(arguments, sort_keys=True))
     values = range(mechanism.domain)
-    some = [recorder.random.randrange(mechanism.domain) for _ in range(DRAWS)]
-    made: dict[str, Any] = {
-        "ask": survey,
+    sample = [recorder.random.randrange(mechanism.domain) for _ in range(DRAWS)]
+    case: dict[str, Any] = {
+        "ask": arguments,
         "description": describe(mechanism),
-        "channel": shown(mechanism.exact_channel),
+        "channel": exact(mechanism.exact_channel),
+        "perturb": [],
     }
-    made["perturb"] = []
-    for value in some:
-        words, symbol = recorder.watch(lambda randomness, value=value: mechanism.perturb(value, randomness))
-        made["perturb"].append({"value": value, "words": words, "symbol": symbol})
+    for value in sample:
+        words, symbol = recorder.record(lambda randomness, value=value: mechanism.perturb(value, randomness))
+        case["perturb"].append({"value": value, "words": words, "symbol": symbol})
     if isinstance(mechanism, PermanentMechanism):
-        made["draw"], made["repeat"] = memory(mechanism, some, recorder)
+        case["draw"], case["repeat"] = permanent_memory(mechanism, sample, recorder)
     if isinstance(mechanism, Rappor):
-        made["bits"] = [
-            {"group": v % mechanism.m, "value": v, "bits": mechanism.bits(v % mechanism.m, v)} for v in some
+        case["bits"] = [
+            {"group": v % mechanism.m, "value": v, "bits": mechanism.bits(v % mechanism.m, v)} for v in sample
         ]
-    asked_about = values if len(values) <= ALL_VALUES else sorted(set(some) | {0, len(values) - 1})
-    made["supports"] = [
-        {"symbol": symbol, "of": list(asked_about), "supported": supported(mechanism, symbol, asked_about)}
-        for symbol in sorted({0, mechanism.symbols - 1} | {one["symbol"] for one in made["perturb"]})
+    listed_values = values if len(values) <= ALL_VALUES else sorted(set(sample) | {0, len(values) - 1})
+    case["supports"] = [
+        {"symbol": symbol, "of": list(listed_values), "supported": supported(mechanism, symbol, listed_values)}
+        for symbol in sorted({0, mechanism.symbols - 1} | {step["symbol"] for step in case["perturb"]})
     ]
-    return made
+    return case
 
 
 def supported(mechanism: Mechanism, symbol: int, values: Any) -> list[int]:
     return [value for value in values if mechanism.supports(symbol, value)]
 
 
-def memory(
-    mechanism: PermanentMechanism, some: list[int], recorder: Recorder
+def permanent_memory(
+    mechanism: PermanentMechanism, sample: list[int], recorder: Recorder
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Recorded permanent draws, each with the previous permanent symbol, and recorded reports of them."""
     draws, repeats = [], []
     previous = None
-    for value in some[:6]:
-        words, permanent = recorder.watch(lambda randomness, v=value, p=previous: mechanism.draw(v, randomness, p))
+    for value in sample[:6]:
+        words, permanent = recorder.record(lambda randomness, v=value, p=previous: mechanism.draw(v, randomness, p))
         draws.append({"value": value, "previous": previous, "words": words, "permanent": permanent})
         previous = permanent
-        words, symbol = recorder.watch(lambda randomness, p=permanent: mechanism.repeat(p, randomness))
+        words, symbol = recorder.record(lambda randomness, p=permanent: mechanism.repeat(p, randomness))
         repeats.append({"permanent": permanent, "words": words, "symbol": symbol})
     return draws, repeats
 
 
-def shown(channel: Channel) -> dict[str, str]:
+def exact(channel: Channel) -> dict[str, str]:
     return {"p": str(channel.p), "q": str(channel.q)}
 
 
-def refused(survey: dict[str, Any]) -> dict[str, Any]:
+def invalid_mechanism(arguments: dict[str, Any]) -> dict[str, Any]:
     try:
-        build(**survey)
+        build(**arguments)
     except MechanismError as error:
-        return {"ask": survey, "error": str(error)}
-    raise AssertionError(f"{survey} was accepted")
+        return {"ask": arguments, "error": str(error)}
+    raise AssertionError(f"{arguments} was accepted")
+
+
+def mechanism(name: str) -> dict[str, Any]:
+    """Every way to request a mechanism, and requests that must be refused."""
+    return {
+        "cases": [mechanism_case(request(name, *case)) for case in mechanism_cases.VALID[name]],
+        "invalid": [invalid_mechanism(request(name, *case)) for case in mechanism_cases.INVALID[name]],
+    }
+
+
+def randomness() -> dict[str, Any]:
+    """The integers that follow from random words, and the weights that follow from epsilon."""
+    return {
+        "below": [step for n in mechanism_cases.BELOW for step in below(n)],
+        "weights": [
+            {"epsilon": e, "near": Weights.of(e).near, "far": Weights.of(e).far} for e in mechanism_cases.EPSILONS
+        ],
+    }
 
 
 def below(n: int) -> list[dict[str, Any]]:
     recorder = Recorder(str(n))
-    draws = [recorder.watch(lambda randomness: randomness.below(n)) for _ in range(4)]
+    draws = [recorder.record(lambda randomness: randomness.below(n)) for _ in range(4)]
     return [{"n": str(n), "words": words, "drawn": str(drawn)} for words, drawn in draws]
 
 
 def surveys() -> dict[str, Any]:
-    """A survey for every mechanism, with its canonical JSON and digest, and some that must be refused."""
-    memory = 'memory = "permanent"\nepsilon_permanent = 2.2\nchanges = 3'
-    texts = [mechanism_cases.SURVEY.format("", "", asked_for) for asked_for in mechanism_cases.MECHANISMS.values()]
-    texts.append(mechanism_cases.SURVEY.format('epoch = "week"', memory, '"auto"'))
+    """A survey for every mechanism with its canonical JSON and digest, and surveys that must be refused."""
+    permanent = 'memory = "permanent"\nepsilon_permanent = 2.2\nchanges = 3'
+    sources = [mechanism_cases.SURVEY.format("", "", stated) for stated in mechanism_cases.MECHANISMS.values()]
+    sources.append(mechanism_cases.SURVEY.format('epoch = "week"', permanent, '"auto"'))
     cases = []
-    for text in texts:
-        survey = Survey.parse(text)
-        cases.append({"toml": text, "canonical": canonical_json(survey.resolved), "digest": survey.digest})
-    wrong = [texts[0].replace(*change) for change in mechanism_cases.MISTAKES]
-    return {"cases": cases, "invalid": [{"toml": text, "problems": problems(text)} for text in wrong]}
+    for source in sources:
+        survey = Survey.parse(source)
+        cases.append({"toml": source, "canonical": canonical_json(survey.resolved), "digest": survey.digest})
+    invalid = [sources[0].replace(*mistake) for mistake in mechanism_cases.MISTAKES]
+    return {"cases": cases, "invalid": [{"toml": source, "problems": problems(source)} for source in invalid]}
 
 
-def problems(text: str) -> list[str]:
+def problems(source: str) -> list[str]:
     try:
-        Survey.parse(text)
+        Survey.parse(source)
     except SurveyError as error:
         return [str(problem) for problem in error.problems]
-    raise AssertionError(f"{text} was accepted")
+    raise AssertionError(f"{source} was accepted")
 
 
 def signals() -> dict[str, Any]:
-    """What is kept of a field's value, and what signals make of events."""
+    """Which field values are stored, and the values of signals over events."""
     return {
         "recorded": rows(signal_cases.RECORDED, "value", "kept"),
         "recorded_to_sum": rows(signal_cases.RECORDED_TO_SUM, "value", "kept"),
@@ -151,21 +176,21 @@ def signals() -> dict[str, Any]:
 
 
 def rules() -> dict[str, Any]:
-    """Rules that hold or not or yield a number, and those that must be refused."""
+    """Conditions and numbers with their results, and rules that must be refused."""
     return {
         "signals": rule_cases.KINDS,
         "conditions": rows(rule_cases.CONDITIONS, "rule", "signals", "holds"),
         "numbers": rows(rule_cases.NUMBERS, "rule", "signals", "number"),
         "invalid": [
-            {"rule": source, "yields": kind, "error": refusal(source, kind)} for source, kind in rule_cases.REFUSED
+            {"rule": source, "yields": kind, "error": rule_error(source, kind)} for source, kind in rule_cases.INVALID
         ],
     }
 
 
-def refusal(source: str, kind: str) -> str:
+def rule_error(source: str, kind: str) -> str:
     kinds = {"number": Kind.NUMBER, "text": Kind.TEXT, "truth": Kind.TRUTH}
     try:
-        Rule.parse(source, {name: kinds[one] for name, one in rule_cases.KINDS.items()}, kinds[kind])
+        Rule.parse(source, {name: kinds[value] for name, value in rule_cases.KINDS.items()}, kinds[kind])
     except RuleError as error:
         return str(error)
     raise AssertionError(f"{source} was accepted")
@@ -175,55 +200,54 @@ def answers() -> dict[str, Any]:
     """From events to the index of every question's segment."""
     cases = []
     for events, values, segments in answer_cases.ANSWERS:
-        told = dict(zip(answer_cases.SIGNAL_NAMES, values, strict=True))
+        signal_values = dict(zip(answer_cases.SIGNAL_NAMES, values, strict=True))
         questions = zip(answer_cases.SEGMENTS.items(), segments, strict=True)
-        chosen = {id: names.index(segment) for (id, names), segment in questions}
-        cases.append({"today": answer_cases.TODAY, "events": events, "signals": told, "answers": chosen})
+        indices = {id: names.index(segment) for (id, names), segment in questions}
+        cases.append({"today": answer_cases.TODAY, "events": events, "signals": signal_values, "answers": indices})
     return {"toml": answer_cases.SURVEY, "segments": answer_cases.SEGMENTS, "cases": cases}
 
 
 def schedule() -> dict[str, Any]:
-    """Epochs, the surveys that run in them, and permanent memory."""
+    """Epochs, the answers of a device in the epochs of a survey, and permanent memory."""
     return {
         "epochs": rows(schedule_cases.EPOCHS, "epoch", "day", "label", "first", "last"),
         "closing": rows(schedule_cases.CLOSING, "epoch", "label", "retention_days", "accepted_until", "erased_on"),
-        "cases": [{"survey": survey, **follows} for survey, follows in schedule_cases.SURVEYS],
+        "cases": [{"survey": survey, **results} for survey, results in schedule_cases.SURVEYS],
         "memory": rows(schedule_cases.MEMORY, "changes", "values", "repeated", "new"),
-        "invalid": rows(schedule_cases.NO_EPOCHS, "epoch", "label"),
+        "invalid": rows(schedule_cases.INVALID_LABELS, "epoch", "label"),
     }
 
 
 def rows(cases: list[Any], *keys: str) -> list[dict[str, Any]]:
-    return [dict(zip(keys, one, strict=True)) for one in cases]
+    return [dict(zip(keys, case, strict=True)) for case in cases]
+
+
+def with_published_explanations(name: str, content: dict[str, Any]) -> dict[str, Any]:
+    """Replace our messages by the published ones: a published file stays the same if a message is reworded."""
+    published = HERE / f"{name}.json"
+    if "invalid" not in content or not published.exists():
+        return content
+    cases = json.loads(published.read_text(encoding="utf-8")).get("invalid", [])
+    known = {without_explanation(case): case for case in cases}
+    return content | {"invalid": [known.get(without_explanation(case), case) for case in content["invalid"]]}
+
+
+def without_explanation(case: dict[str, Any]) -> str:
+    return json.dumps({key: value for key, value in case.items() if key not in EXPLANATIONS})
 
 
 def write(folder: Path, name: str, content: dict[str, Any]) -> None:
-    """One case per line: a difference shows where it is."""
-    parts = [f'"{key}":{listed(value)}' for key, value in content.items()]
+    """Write one case per line, so that a difference shows its place."""
+    content = with_published_explanations(name, content)
+    parts = [f'"{key}":{lines(value)}' for key, value in content.items()]
     text = f'{{"format":{FORMAT},' + ",\n".join(parts) + "}\n"
     (folder / f"{name}.json").write_text(text, encoding="utf-8")
 
 
-def listed(value: Any) -> str:
+def lines(value: Any) -> str:
     if isinstance(value, list):
-        return "[" + ",\n".join(map(listed, value)) + "]"
+        return "[" + ",\n".join(map(lines, value)) + "]"
     return json.dumps(value, separators=(",", ":"))
-
-
-def randomness() -> dict[str, Any]:
-    """The integers that words make, and the weights that epsilon makes."""
-    return {
-        "below": [one for n in mechanism_cases.BELOW for one in below(n)],
-        "weights": [
-            {"epsilon": e, "near": Weights.of(e).near, "far": Weights.of(e).far} for e in mechanism_cases.EPSILONS
-        ],
-    }
-
-
-def mechanism(name: str) -> dict[str, Any]:
-    """Every way to ask for a mechanism, and those that must be refused."""
-    cases = [case(asked(name, *one)) for one in mechanism_cases.ASKED[name]]
-    return {"cases": cases, "invalid": [refused(asked(name, *one)) for one in mechanism_cases.INVALID[name]]}
 
 
 def main(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What surveys ask for, soundly or not; generate.py draws what becomes of it."""
+"""Cases for mechanisms: what surveys ask for, valid or not. generate.py computes the expected values."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from hushtally.client_sdk.mechanisms import NAMES
 RAPPOR = {"k": 32, "h": 1, "m": 64, "f": 0.5, "p": 0.25, "q": 0.75}
 TWO_HASHES = {"k": 8, "h": 2, "m": 1, "f": 0.25, "p": 0.1, "q": 0.999999999}
 
-# what a survey asks for: parameters, domain, epsilon, epsilon_permanent
-ASKED: dict[str, list[tuple[dict[str, Any], int, float, float | None]]] = {
+# for every mechanism: parameters, domain, epsilon, epsilon_permanent
+VALID: dict[str, list[tuple[dict[str, Any], int, float, float | None]]] = {
     "auto": [
         ({}, domain, epsilon, permanent)
         for domain in (2, 8, 16, 25, 64, 1024, 16384)

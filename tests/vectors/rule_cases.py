@@ -1,4 +1,4 @@
-"""What rules make of signals: written by hand, never computed by the code that ships."""
+"""Cases for rules: signals, and the results that follow. Written by hand, not computed by the shipped code."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 from odd_values import COMPOSED, DECOMPOSED, INFINITY, NOTE
 
-NUMBER, TEXT, TRUTH = "number", "text", "truth"  # what a signal or a rule yields
+NUMBER, TEXT, TRUTH = "number", "text", "truth"  # the types of signals and rules
 
-# the signals of all rules below; a text is null without an event
+# the types of the signals in all rules below; a string is null without an event
 KINDS = {"x": NUMBER, "y": NUMBER, "t": TEXT, "u": TEXT}
 
-# a rule, signals, and whether it holds
+# a condition, signals, and whether the condition holds
 CONDITIONS: list[tuple[str, dict[str, Any], bool]] = [
     ("True", {}, True),
     ("False", {}, False),
@@ -19,7 +19,7 @@ CONDITIONS: list[tuple[str, dict[str, Any], bool]] = [
     ("x == 1.0", {"x": 1}, True),
     ("x != 1", {"x": 1}, False),
     ("1_000 == 1000 and .5 == 0.5 and 3. == 3 and 1e3 == 1E3 and 1e-7 < 1", {}, True),
-    # chains: every pair must hold, the next is not looked at once one does not
+    # chains: every pair must hold, and the first that does not ends the evaluation
     ("2 <= x <= 4", {"x": 2}, True),
     ("2 <= x <= 4", {"x": 4}, True),
     ("2 <= x <= 4", {"x": 5}, False),
@@ -28,14 +28,14 @@ CONDITIONS: list[tuple[str, dict[str, Any], bool]] = [
     ("0 == x != 1", {"x": 0}, True),
     ("x == 0 == y", {"x": 0, "y": 1}, False),
     ("not 1 < 0 < 1 / x", {"x": 0}, True),
-    # how tightly it binds
+    # precedence
     ("x == 1 or y == 1 and x == 2", {"x": 1, "y": 0}, True),
     ("not x == 1 and y == 1", {"x": 0, "y": 0}, False),
     ("not x == 1", {"x": 0}, True),
     ("-x == 0 - x", {"x": 2}, True),
     ("(x == 1) == (y == 2)", {"x": 0, "y": 0}, True),
     ("(x == 1) != True", {"x": 0}, True),
-    # what fails fails as a whole, and counts as false
+    # a failure makes the whole rule fail, and a failed condition does not hold
     ("x / y > 1", {"x": 1, "y": 0}, False),
     ("not x / y > 1", {"x": 1, "y": 0}, False),
     ("x / y != 1", {"x": 0, "y": 0}, False),
@@ -45,7 +45,7 @@ CONDITIONS: list[tuple[str, dict[str, Any], bool]] = [
     ("x == 1 or x / y > 1", {"x": 1, "y": 0}, True),
     ("not (y != 0 and x / y > 1)", {"x": 1, "y": 0}, True),
     ("x / y > 1", {"x": INFINITY, "y": 0}, False),
-    # infinity, and what is no number
+    # infinity and NaN
     ("x < 30", {"x": INFINITY}, False),
     ("x >= 366", {"x": INFINITY}, True),
     ("x == y", {"x": INFINITY, "y": INFINITY}, True),
@@ -68,7 +68,7 @@ CONDITIONS: list[tuple[str, dict[str, Any], bool]] = [
     ("t in ['books', 'music']", {"t": "music"}, True),
     ("t in ['books', 'music']", {"t": None}, False),
     ("t not in ['books', 'music']", {"t": None}, True),
-    # texts
+    # strings
     ("t == 'books'", {"t": "books"}, True),
     ("t == 'books'", {"t": "Books"}, False),
     ('t == "it\'s"', {"t": "it's"}, True),
@@ -84,7 +84,7 @@ CONDITIONS: list[tuple[str, dict[str, Any], bool]] = [
     ("len(t) == 0", {"t": None}, False),
 ]
 
-# the same for rules that yield a number; null where there is none
+# a rule, signals, and its number; None if it has no number
 NUMBERS: list[tuple[str, dict[str, Any], Any]] = [
     ("5", {}, 5),
     ("x", {"x": 0.1}, 0.1),
@@ -104,7 +104,7 @@ NUMBERS: list[tuple[str, dict[str, Any], Any]] = [
     ("1 / x", {"x": INFINITY}, 0),
     ("x - x", {"x": INFINITY}, None),
     ("x * 0", {"x": INFINITY}, None),
-    # // is the floor of the exact quotient, % what is left: it has the sign of the divisor
+    # // is the floor of the exact quotient; % is the remainder and has the sign of the divisor
     ("7 // 2", {}, 3),
     ("x // 2", {"x": -7}, -4),
     ("-x // 2", {"x": 7}, -4),
@@ -145,8 +145,8 @@ NUMBERS: list[tuple[str, dict[str, Any], Any]] = [
     ("len(t)", {"t": None}, None),
 ]
 
-# what must be refused, and what it was to yield
-REFUSED: list[tuple[str, str]] = [
+# invalid rules, and the type that each should have
+INVALID: list[tuple[str, str]] = [
     *((source, TRUTH) for source in ("", "x ==", "x = 1", "x == 1; y == 1", "x == 1 # one", "x == 1\n", "x <> 1")),
     *((source, TRUTH) for source in ("x", "t", "1", "x + y", "'books'")),
     *((source, NUMBER) for source in ("x == 1", "True", "t", "'5'")),

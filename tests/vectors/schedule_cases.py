@@ -1,10 +1,10 @@
-"""Epochs, and what a device answers in them: written by hand, never computed by the code that ships."""
+"""Cases for epochs, schedules and permanent memory. Written by hand, not computed by the shipped code."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# epoch, day, the label of the epoch that it lies in, the first and the last day of that epoch
+# epoch, day, the label of the epoch that contains the day, the first and the last day of that epoch
 EPOCHS = [
     ("day", "2026-11-24", "2026-11-24", "2026-11-24", "2026-11-24"),
     ("day", "2028-02-29", "2028-02-29", "2028-02-29", "2028-02-29"),
@@ -22,14 +22,14 @@ EPOCHS = [
     ("month", "2028-02-29", "2028-02", "2028-02-01", "2028-02-29"),
 ]
 
-# labels that name no epoch of that length
-NO_EPOCHS = [
+# strings that are not labels of such an epoch
+INVALID_LABELS = [
     *(("day", label) for label in ("2026-02-29", "2026-11-31", "20261124", "2026-11-24T00:00", "2026-11", "")),
     *(("week", label) for label in ("2025-W53", "2026-W54", "2026-W00", "2026-W1", "2026-w48", "2026W48", "2026-48")),
     *(("month", label) for label in ("2026-13", "2026-00", "2026-1", "2026-11-01", "2026-W48", " 2026-11")),
 ]
 
-# epoch, its label, retention_days, the last day on which its reports are accepted, the day on which its counts go
+# epoch, its label, retention_days, the last day on which reports are accepted, the day on which counts are erased
 CLOSING = [
     ("day", "2027-02-28", 1, "2027-03-01", "2027-03-03"),
     ("week", "2026-W48", 1, "2026-12-06", "2026-12-08"),
@@ -42,8 +42,8 @@ def weeks(year: int, *numbers: int) -> list[str]:
     return [f"{year}-W{number:02}" for number in numbers]
 
 
-# what a survey states, and what follows: its epochs, how often a device answers at most, what that may cost in all,
-# and the epochs in which a device answers that has drawn phase 0, 1, ...
+# what a survey states, and what follows: the number of its epochs, the maximum number of answers of a device, the
+# lifetime epsilon, and for every phase 0, 1, ... the epochs in which a device answers
 SURVEYS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (
         {"starts": "2026-11-02", "ends": "2027-05-02", "epoch": "week", "answers_every": 4, "epsilons": [1.0]},
@@ -105,8 +105,8 @@ SURVEYS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ),
 ]  # fmt: skip
 
-# with permanent memory: changes, the values of one answer after the other, the value whose permanent symbol is
-# repeated for each, and which of them drew a new one, at the cost of epsilon_permanent
+# permanent memory: changes, the values of successive answers, the value whose permanent symbol each answer repeats, and
+# whether the symbol is new and costs epsilon_permanent
 MEMORY = [
     (0, [2, 2, 0, 2, 1], [2, 2, 2, 2, 2], [True, False, False, False, False]),
     (1, [0, 1, 2, 0, 2, 1], [0, 1, 1, 0, 0, 1], [True, True, False, False, False, False]),

@@ -1,4 +1,4 @@
-"""What is kept of events, and what signals make of them: written by hand, never computed by the code that ships."""
+"""Cases for recorded values and signals. Written by hand, not computed by the shipped code."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from odd_values import COMPOSED, DECOMPOSED, INFINITY, NOTE
 
-# value, and as what it is kept; "decimal" stands for a number of any type that a program has beside its doubles
+# a recorded value, and the stored value; "decimal" stands for any other type of number that a language has
 RECORDED: list[tuple[Any, Any]] = [
     (7, 7),
     (24.9, 24.9),
@@ -33,7 +33,7 @@ RECORDED: list[tuple[Any, Any]] = [
     ({"decimal": "NaN"}, None),
     ({"decimal": "-Infinity"}, None),
 ]
-# the same in a field that a survey sums
+# the same for a field that a survey sums
 RECORDED_TO_SUM: list[tuple[Any, Any]] = [
     ("7", None),
     ("", None),
@@ -44,7 +44,7 @@ RECORDED_TO_SUM: list[tuple[Any, Any]] = [
 
 
 def on(day: str, *values: Any, name: str = "e") -> list[list[Any]]:
-    """Events of one day whose field `f` holds these values."""
+    """Events on one day, with these values in the field `f`."""
     return [[day, name, {"f": value}] for value in values]
 
 

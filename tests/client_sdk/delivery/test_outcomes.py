@@ -1,4 +1,4 @@
-"""Delivery: what becomes of a batch, what the status says of it, and rows that are damaged."""
+"""Delivery: the outcomes of a batch, the status text for each, and damaged rows of the outbox."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from hushtally import Client, Survey
 from hushtally.client_sdk.delivery.http import HttpTransport
-from hushtally.client_sdk.delivery.transport import Answer
+from hushtally.client_sdk.delivery.transport import Response
 from hushtally.client_sdk.protocol.report import Batch, Report
 from hushtally.client_sdk.state.outbox import Waiting
 from hushtally.client_sdk.testing import Recorder, ScriptedClock
@@ -20,10 +20,10 @@ from hushtally.client_sdk.testing import Recorder, ScriptedClock
 Make = Callable[..., Client]
 
 
-def told(*rejected: tuple[int, str, bool], accepted: int = 0) -> Answer:
-    """A collector's answer that rejects reports (index, reason, retryable)."""
+def counted(*rejected: tuple[int, str, bool], accepted: int = 0) -> Response:
+    """A collector's response. rejected: index, reason and retryable of each rejected report."""
     rows = [{"index": index, "reason": reason, "retryable": retryable} for index, reason, retryable in rejected]
-    return Answer(200, json.dumps({"accepted": accepted, "rejected": rows}).encode())
+    return Response(200, json.dumps({"accepted": accepted, "rejected": rows}).encode())
 
 
 def to_the_end_of_the_day(clock: ScriptedClock) -> None:
@@ -31,38 +31,38 @@ def to_the_end_of_the_day(clock: ScriptedClock) -> None:
 
 
 def execute(client: Client, statement: str) -> None:
-    """Changes a client's state file under its feet."""
+    """Executes a statement on the state file of a running client."""
     assert client._device is not None
     with client._device._state.lock() as connection:
         connection.execute(statement)
 
 
-NO_COLLECTOR = "what answered {} is no collector"
+NO_COLLECTOR = "a server that is not a hushtally collector answered with status {}"
 
 
-class TestWhatItsStatusSays:
+class TestStatus:
     @pytest.mark.parametrize(
         ("failure", "why"),
         [
             (ConnectionRefusedError("canary"), "the last try failed: the connection was refused"),
             (TimeoutError("canary"), "the last try failed: no answer came in time"),
-            (Answer(503, b"canary"), "the collector answered 503"),
-            (Answer(429, b"canary"), "the collector answered 429"),
-            (Answer(500, b"canary"), "the collector answered 500"),
+            (Response(503, b"canary"), "the collector answered with status 503"),
+            (Response(429, b"canary"), "the collector answered with status 429"),
+            (Response(500, b"canary"), "the collector answered with status 500"),
             (
-                Answer(422, b'{"type": "urn:hushtally:unknown_survey", "title": "canary"}'),
-                "the collector does not know habits v1 as the app has it",
+                Response(422, b'{"type": "urn:hushtally:unknown_survey", "title": "canary"}'),
+                "the collector does not have the app's definition of habits v1",
             ),
-            (Answer(404, b"<html>canary"), NO_COLLECTOR.format(404)),
-            (Answer(302, b""), NO_COLLECTOR.format(302)),
-            (Answer(200, b"<html>please log in</html>"), NO_COLLECTOR.format(200)),
+            (Response(404, b"<html>canary"), NO_COLLECTOR.format(404)),
+            (Response(302, b""), NO_COLLECTOR.format(302)),
+            (Response(200, b"<html>please log in</html>"), NO_COLLECTOR.format(200)),
         ],
     )
-    def test_why_the_last_try_failed_until_one_goes_well(
+    def test_states_why_the_last_attempt_failed_until_one_succeeds(
         self, failure: Any, why: str, make_client: Make, clock: ScriptedClock
     ) -> None:
-        """Nothing else that a server says is in it."""
-        recorder = Recorder(failure, told(accepted=1))
+        """The text contains nothing that a server sent."""
+        recorder = Recorder(failure, counted(accepted=1))
         to_the_end_of_the_day(clock)
         client = make_client(transport=recorder)
         seen = [client.status().delivery]
@@ -72,37 +72,41 @@ class TestWhatItsStatusSays:
             clock.advance(seconds=60)
         assert seen == [None, why, None, None]
 
-    def test_of_a_batch_that_is_not_taken_although_others_are(
+    def test_states_why_one_batch_is_not_accepted_while_others_are(
         self, make_client: Make, make_survey: Callable[..., Survey], clock: ScriptedClock
     ) -> None:
         class Unknown(Recorder):
-            def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = 0) -> Answer:
+            def request(
+                self, method: str, url: str, body: bytes | None, timeout: float, max_bytes: int = 0
+            ) -> Response:
                 answer = super().request(method, url, body, timeout)
-                return Answer(422, b'{"type": "urn:hushtally:unknown_survey"}') if b'"new"' in (body or b"") else answer
+                return (
+                    Response(422, b'{"type": "urn:hushtally:unknown_survey"}') if b'"new"' in (body or b"") else answer
+                )
 
         to_the_end_of_the_day(clock)
         client = make_client([make_survey("new"), make_survey("old")], transport=Unknown())
         for _ in range(5):
             client.tick()
             clock.advance(hours=2)
-            assert client.status().delivery == "the collector does not know new v1 as the app has it"
+            assert client.status().delivery == "the collector does not have the app's definition of new v1"
         client.withdraw_consent()
         assert client.status().delivery is None
 
-    def test_also_of_a_client_that_leaves_the_collector_alone(
+    def test_states_the_failure_of_another_client_of_the_same_collector(
         self, make_client: Make, clock: ScriptedClock, serve: Any, answer_of: Any
     ) -> None:
-        """As where a client is opened for every visit: another one has tried."""
+        """An app may open a new client for every visit. The earlier client made the attempt."""
         server = serve(lambda connection, _: connection.sendall(answer_of(b"", "503 No", "Retry-After: 600")))
         to_the_end_of_the_day(clock)
         for _ in range(3):
             client = make_client(collector=server.url, transport=HttpTransport())
             client.tick()
-            assert client.status().delivery == "the collector answered 503"
+            assert client.status().delivery == "the collector answered with status 503"
             client.close()
         assert len(server.requests) == 1
 
-    def test_that_an_answer_could_not_be_noted(self, make_client: Make, clock: ScriptedClock) -> None:
+    def test_states_that_a_response_could_not_be_stored(self, make_client: Make, clock: ScriptedClock) -> None:
         to_the_end_of_the_day(clock)
         client = make_client()
         assert client._device is not None
@@ -110,34 +114,35 @@ class TestWhatItsStatusSays:
         execute(client, "PRAGMA query_only = ON")
         client.tick()
         assert (
-            client.status().delivery == "the collector's answer could not be noted: the state file may not be written"
+            client.status().delivery
+            == "the collector's response could not be stored: the state file may not be written"
         )
         execute(client, "PRAGMA query_only = OFF")
 
 
-class TestTheEndOfABatch:
+class TestEndOfABatch:
     @pytest.mark.parametrize(
         ("answer", "counters"),
         [
-            (Answer(400, b'{"type": "urn:hushtally:malformed", "title": "canary"}'), {"refused: malformed": 3}),
-            (Answer(413, b'{"type": "urn:hushtally:too_large"}'), {"refused: too_large": 3}),
-            (Answer(415, b'{"type": "urn:hushtally:unsupported_content"}'), {"refused: unsupported_content": 3}),
+            (Response(400, b'{"type": "urn:hushtally:malformed", "title": "canary"}'), {"refused: malformed": 3}),
+            (Response(413, b'{"type": "urn:hushtally:too_large"}'), {"refused: too_large": 3}),
+            (Response(415, b'{"type": "urn:hushtally:unsupported_content"}'), {"refused: unsupported_content": 3}),
             (
-                told((0, "symbol_out_of_range", False), (2, "canary", False), accepted=1),
+                counted((0, "symbol_out_of_range", False), (2, "canary", False), accepted=1),
                 {"delivered": 1, "rejected: other": 1, "rejected: symbol_out_of_range": 1},
             ),
-            (told(*[(index, "epoch_closed", False) for index in range(3)]), {"rejected: epoch_closed": 3}),
+            (counted(*[(index, "epoch_closed", False) for index in range(3)]), {"rejected: epoch_closed": 3}),
         ],
     )
-    def test_what_will_never_count_is_dropped_and_counted_by_reason(
+    def test_reports_that_can_never_count_are_dropped_and_counted_by_reason(
         self,
-        answer: Answer,
+        answer: Response,
         counters: dict[str, int],
         make_client: Make,
         make_survey: Callable[..., Survey],
         clock: ScriptedClock,
     ) -> None:
-        """Nothing else that a server says gets into the counters."""
+        """Nothing else that a server sends enters the counters."""
         recorder = Recorder(answer)
         to_the_end_of_the_day(clock)
         client = make_client(make_survey(questions=3), transport=recorder)
@@ -147,10 +152,10 @@ class TestTheEndOfABatch:
         assert client.status().counters == counters
         assert client.status().waiting == 0
 
-    def test_a_retryable_rejection_goes_out_again_unchanged_under_a_new_id(
+    def test_a_retryable_report_is_sent_again_unchanged_in_a_new_batch(
         self, make_client: Make, make_survey: Callable[..., Survey], clock: ScriptedClock
     ) -> None:
-        recorder = Recorder(told((1, "epoch_not_open", True), accepted=2), told(accepted=1))
+        recorder = Recorder(counted((1, "epoch_not_open", True), accepted=2), counted(accepted=1))
         to_the_end_of_the_day(clock)
         client = make_client(make_survey(questions=3), transport=recorder)
         client.tick()
@@ -161,19 +166,21 @@ class TestTheEndOfABatch:
         assert again.reports == first.reports[1:2]
         assert again.id != first.id
         assert (again.survey, again.version, again.digest) == (first.survey, first.version, first.digest)
-        assert client.status().counters == {"delivered": 3, "put off: not accepted yet": 1}
+        assert client.status().counters == {"delivered": 3, "postponed: not accepted yet": 1}
 
-    def test_a_collector_that_wants_everything_again_gets_it_until_the_epoch_is_over(
+    def test_a_report_that_is_always_retryable_is_sent_until_it_expires(
         self, make_client: Make, clock: ScriptedClock
     ) -> None:
-        """It costs no epsilon, a request a tick at most, and ends two epochs later, counted."""
+        """This costs no epsilon and at most one request per tick. The report expires two epochs later."""
 
-        class Again(Recorder):
-            def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = 0) -> Answer:
+        class AlwaysRetryable(Recorder):
+            def request(
+                self, method: str, url: str, body: bytes | None, timeout: float, max_bytes: int = 0
+            ) -> Response:
                 super().request(method, url, body, timeout)
-                return told((0, "epoch_not_open", True))
+                return counted((0, "epoch_not_open", True))
 
-        recorder = Again()
+        recorder = AlwaysRetryable()
         client = make_client(transport=recorder)
         spent = []
         for _ in range(4 * 48):
@@ -187,14 +194,12 @@ class TestTheEndOfABatch:
             for report in batch.reports:
                 epochs.setdefault(report.epoch, set()).add((report.question, report.symbol))
         assert all(len(symbols) == 1 for symbols in epochs.values())
-        assert max(spent) == 5  # one answer a day, whatever was asked for
+        assert max(spent) == 5  # one answer a day, however often it is sent
         assert len(epochs) >= 3
         assert client.status().counters["expired"] >= 2
 
-    def test_what_can_no_longer_be_accepted_is_dropped_and_counted(
-        self, make_client: Make, clock: ScriptedClock
-    ) -> None:
-        """An epoch is accepted through the next one; a report of Monday still goes out on Tuesday night."""
+    def test_an_expired_report_is_dropped_and_counted(self, make_client: Make, clock: ScriptedClock) -> None:
+        """Reports are accepted until the end of the next epoch: one of Monday is still sent on Tuesday night."""
         recorder = Recorder(ConnectionError())
         client = make_client(transport=recorder)
         client.tick()
@@ -207,7 +212,7 @@ class TestTheEndOfABatch:
         assert client.status().counters == {"expired": 1}
         assert {report.epoch for report in recorder.reports} == {"2026-11-03"}
 
-    def test_a_survey_that_the_app_no_longer_has_is_delivered_and_its_losses_counted(
+    def test_reports_of_a_removed_survey_are_delivered_or_counted_as_lost(
         self, make_client: Make, make_survey: Callable[..., Survey], clock: ScriptedClock
     ) -> None:
         old, new = make_survey("old"), make_survey("new")
@@ -215,33 +220,33 @@ class TestTheEndOfABatch:
         client.tick()
         client.close()
         to_the_end_of_the_day(clock)
-        recorder = Recorder(told((0, "epoch_not_open", True)), told((0, "epoch_not_open", True)))
+        recorder = Recorder(counted((0, "epoch_not_open", True)), counted((0, "epoch_not_open", True)))
         again = make_client(new, transport=recorder)
         again.tick()
         assert {batch.survey for batch in recorder.batches} == {"old", "new"}
         assert again.status().counters == {
-            "dropped: the app has this survey no longer": 1,
-            "put off: not accepted yet": 1,
+            "dropped: the app no longer has the survey": 1,
+            "postponed: not accepted yet": 1,
         }
 
 
 class TestDamage:
-    """A row of the outbox that is none any more: it goes, and is counted; all others are delivered."""
+    """A damaged row of the outbox is deleted and counted. All other rows are delivered."""
 
     @pytest.mark.parametrize(
-        ("wound", "counters"),
+        ("damage", "counters"),
         [
-            ("body = substr(body, 1, 100)", {"dropped: damaged": 1}),
-            ("body = replace(body, '}', ']')", {"dropped: damaged": 3}),
-            ("body = x''", {"dropped: damaged": 1}),
-            ("body = x'ff00'", {"dropped: damaged": 1}),
-            ("body = 7.5", {"dropped: damaged": 1}),
-            ("body = CAST(x'ff' AS TEXT)", {"dropped: damaged": 1}),
-            ("body = zeroblob(2000000)", {"dropped: damaged": 1}),
-            ("batch = 'x'", {"dropped: damaged": 3}),
-            ("batch = 7", {"dropped: damaged": 3}),
-            ("batch = x'ff'", {"dropped: damaged": 3}),
-            ("batch = CAST(x'ff' AS TEXT)", {"dropped: damaged": 3}),
+            ("body = substr(body, 1, 100)", {"dropped: damaged reports": 1}),
+            ("body = replace(body, '}', ']')", {"dropped: damaged reports": 3}),
+            ("body = x''", {"dropped: damaged reports": 1}),
+            ("body = x'ff00'", {"dropped: damaged reports": 1}),
+            ("body = 7.5", {"dropped: damaged reports": 1}),
+            ("body = CAST(x'ff' AS TEXT)", {"dropped: damaged reports": 1}),
+            ("body = zeroblob(2000000)", {"dropped: damaged reports": 1}),
+            ("batch = 'x'", {"dropped: damaged reports": 3}),
+            ("batch = 7", {"dropped: damaged reports": 3}),
+            ("batch = x'ff'", {"dropped: damaged reports": 3}),
+            ("batch = CAST(x'ff' AS TEXT)", {"dropped: damaged reports": 3}),
             ("expires = 'x'", {"expired": 3}),
             ("expires = 0", {"expired": 3}),
             ("expires = 0, due = 1e300", {"expired": 3}),
@@ -253,9 +258,9 @@ class TestDamage:
             ("due = -1e300", {"delivered": 3}),
         ],
     )
-    def test_a_damaged_row_goes_and_is_counted(
+    def test_a_damaged_row_is_deleted_and_counted(
         self,
-        wound: str,
+        damage: str,
         counters: dict[str, int],
         make_client: Make,
         make_survey: Callable[..., Survey],
@@ -265,7 +270,7 @@ class TestDamage:
         faults: list[Any] = []
         client = make_client([make_survey("a", questions=3), make_survey("b")], on_error=faults.append)
         client.tick()
-        execute(client, f"UPDATE outbox SET {wound} WHERE instr(CAST(body AS TEXT), 'survey\":\"a')")
+        execute(client, f"UPDATE outbox SET {damage} WHERE instr(CAST(body AS TEXT), 'survey\":\"a')")
         to_the_end_of_the_day(clock)
         client.tick()
         client.tick()
@@ -275,8 +280,8 @@ class TestDamage:
         assert [batch.survey for batch in recorder.batches].count("b") == 1
         assert len(recorder.batches) == (2 if counters["delivered"] > 1 else 1)
 
-    def test_reports_are_counted_without_being_read(self) -> None:
-        """Whatever cohorts are called, and with one end of the body lost."""
+    def test_reports_are_counted_without_decoding_the_body(self) -> None:
+        """The count is right for every cohort name, and if the end of the body is missing."""
         cohort = dict.fromkeys(("cohort", "epoch", "question", "symbol"), '"cohort":{},"epoch":"')
         reports = tuple(Report(f"q{number}", "2026-W45", cohort, number) for number in range(5))
         body = Batch("0" * 32, "habits", 1, "d" * 64, reports).encode()
@@ -284,8 +289,10 @@ class TestDamage:
         assert Waiting(b"", body[:-20], None).reports == 5
         assert Waiting(b"", b"", None).reports == 1
 
-    def test_a_row_without_a_time_goes_when_it_expires(self, make_client: Make, clock: ScriptedClock) -> None:
-        """It cannot be told when to send it; but it does not stay."""
+    def test_a_row_without_a_valid_time_is_deleted_when_it_expires(
+        self, make_client: Make, clock: ScriptedClock
+    ) -> None:
+        """The time to send it is unknown, but the row does not stay forever."""
         client = make_client()
         client.tick()
         execute(client, "UPDATE outbox SET due = 1e300")
@@ -293,12 +300,12 @@ class TestDamage:
         client.tick()
         assert client.status().counters["expired"] == 1
 
-    def test_what_cannot_be_sent_goes_also_while_the_collector_is_out_of_reach(
+    def test_a_damaged_row_is_deleted_while_the_collector_is_unreachable(
         self, make_client: Make, clock: ScriptedClock
     ) -> None:
         to_the_end_of_the_day(clock)
-        client = make_client(transport=Recorder(Answer(503, b"", retry_after=86_400.0)))
+        client = make_client(transport=Recorder(Response(503, b"", retry_after=86_400.0)))
         client.tick()
         execute(client, "UPDATE outbox SET body = x'ff'")
         client.tick()
-        assert (client.status().waiting, client.status().counters) == (0, {"dropped: damaged": 1})
+        assert (client.status().waiting, client.status().counters) == (0, {"dropped: damaged reports": 1})

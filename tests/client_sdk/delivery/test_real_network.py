@@ -1,8 +1,9 @@
-"""Devices in many processes against the collector itself, which is killed and comes back: every report counts once."""
+"""Devices in many processes and a real collector, which is killed and restarted: every report counts exactly once."""
 
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import sqlite3
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 from hushtally import Survey, fetch_survey
+from survey_builder import habits_text
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -69,16 +71,18 @@ Start = Callable[[], subprocess.Popen[bytes]]
 
 @pytest.fixture
 def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        number: int = free.getsockname()[1]
-        return number
+    """A free port that no other test is given by the system: the collector is started at this port again and again."""
+    for number in random.sample(range(20_000, 30_000), 100):
+        with suppress(OSError), socket.create_server(("127.0.0.1", number)):
+            return number
+    raise AssertionError("no port is free")
 
 
 @pytest.fixture
-def collector(tmp_path: Path, port: int, live_survey: Survey, serve: Any) -> Iterator[Start]:
-    """Starts the collector, always at the same port; ends it."""
+def collector(tmp_path: Path, port: int, live_survey: Survey) -> Iterator[Start]:
+    """Starts the collector, always on the same port, and stops it in the end."""
     file = tmp_path / "survey.toml"
-    text = sys.modules[serve.__module__].survey_text(
+    text = habits_text(
         starts=live_survey.starts, days=(live_survey.ends - live_survey.starts).days + 1, epoch="month", questions=3
     )
     file.write_text(text)
@@ -96,7 +100,7 @@ def collector(tmp_path: Path, port: int, live_survey: Survey, serve: Any) -> Ite
                     env=os.environ | {"PYTHONPATH": str(ROOT)},
                 )
             )
-        until = time.monotonic() + 300  # hundreds of threads may want the same two cores
+        until = time.monotonic() + 300  # hundreds of threads may share two cores
         while running[-1].poll() is None and time.monotonic() < until:
             with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 return running[-1]
@@ -118,10 +122,10 @@ def rows(path: Path, query: str) -> list[Any]:
     ("processes", "devices", "kills"),
     [(6, 20, 2), pytest.param(50, 60, 4, marks=pytest.mark.slow)],
 )
-def test_every_report_counts_once_although_the_collector_is_killed(
+def test_every_report_counts_exactly_once_although_the_collector_is_killed(
     processes: int, devices: int, kills: int, collector: Start, port: int, live_survey: Survey, tmp_path: Path
 ) -> None:
-    """8 threads in each process; the survey is fetched from the collector, by its digest."""
+    """Every process has 8 threads. The survey is fetched from the collector and pinned by its digest."""
     running = collector()
     url = f"http://127.0.0.1:{port}"
     assert fetch_survey(url, "habits", 1, digest=live_survey.digest) == live_survey
@@ -141,7 +145,7 @@ def test_every_report_counts_once_although_the_collector_is_killed(
             time.sleep(0.2)
             running = collector()
         _, printed = process.communicate(timeout=600)
-    # a call that waits for the other processes for too long says so, and is made up for by a later one
+    # a call that waits too long for other processes reports a failure, and a later call does its work
     said = set(printed.decode().splitlines())
     assert (process.returncode, said - {f"{call} failed: others hold the state file" for call in CALLS}) == (0, set())
     running.terminate()

@@ -1,4 +1,4 @@
-"""Delivery: when a batch leaves, under which id, and what several clients of one device do."""
+"""Delivery: when a batch is sent, with which id, and what several clients of one device do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hushtally import Client, Survey
-from hushtally.client_sdk.delivery.transport import Answer
+from hushtally.client_sdk.delivery.transport import Response
 from hushtally.client_sdk.protocol.report import Batch
 from hushtally.client_sdk.randomness import SystemRandomness
 from hushtally.client_sdk.state.outbox import moment
@@ -19,16 +19,16 @@ from hushtally.client_sdk.testing import Recorder, ScriptedClock, SeededRandomne
 
 Make = Callable[..., Client]
 
-MUST_END = 120.0  # seconds, on a machine however slow
+MUST_END = 120.0  # seconds, even on a very slow machine
 
 
 def to_the_end_of_the_day(clock: ScriptedClock) -> None:
     clock.now = clock.now.replace(hour=23, minute=59, second=59)
 
 
-class TestWhenItLeaves:
-    def test_at_a_random_moment_of_the_epoch(self, survey: Survey) -> None:
-        """Uniform from now to the epoch's end: the mean of 20,000 within 4 standard errors, every tenth alike."""
+class TestSendingTime:
+    def test_is_a_random_moment_of_the_epoch(self, survey: Survey) -> None:
+        """Uniform from now to the end of the epoch: the mean of 20,000 draws and the number in every tenth agree."""
         now = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
         ends = datetime(2026, 11, 3, tzinfo=UTC)
         span = (ends - now).total_seconds()
@@ -36,12 +36,12 @@ class TestWhenItLeaves:
         shares = [(moment(survey, now, randomness) - now.timestamp()) / span for _ in range(20_000)]
         assert min(shares) >= 0
         assert max(shares) < 1
-        # fails by chance 1 in 10^4 if the seed were drawn: 4 standard errors of a uniform mean, 4.7 of a tenth
+        # with a random seed, it would fail by chance 1 in 10^4: 4 standard errors of the mean, 4.7 of a tenth
         assert abs(sum(shares) / 20_000 - 0.5) < 4 * (1 / 12 / 20_000) ** 0.5
         tenths = Counter(int(10 * share) for share in shares)
         assert all(abs(number - 2_000) < 4.7 * (20_000 * 0.09) ** 0.5 for number in tenths.values())
 
-    def test_not_before_its_moment_and_with_the_next_tick_after(
+    def test_is_the_first_tick_after_the_drawn_moment(
         self, make_client: Make, recorder: Recorder, clock: ScriptedClock
     ) -> None:
         client = make_client()
@@ -54,11 +54,11 @@ class TestWhenItLeaves:
         assert client.status().waiting == 0
         assert client.status().counters == {"delivered": 1}
 
-    def test_the_moment_is_the_same_whatever_the_customer_did(
-        self, make_client: Make, clock: ScriptedClock, tmp_path: Path
-    ) -> None:
-        """Two lives with the same randomness, one busy and one idle, send in the same ticks of a week by the quarter
-        hour: the draws of the moment come after that of the symbol, which takes the same words for any value."""
+    def test_does_not_depend_on_recorded_events(self, make_client: Make, clock: ScriptedClock, tmp_path: Path) -> None:
+        """A busy and an idle device with the same randomness tick every quarter of an hour for a week.
+
+        Both send in the same ticks: the moment is drawn after the symbol, which takes the same words for any value.
+        """
         moments = []
         for name, purchases in (("busy", 60), ("idle", 0)):
             recorder = Recorder()
@@ -76,7 +76,7 @@ class TestWhenItLeaves:
         assert moments[0] == moments[1]
 
     @pytest.mark.parametrize("timeout", [5.0, 1e300, float("inf")])
-    def test_with_a_flush_that_may_take_as_long_as_it_takes(
+    def test_may_be_a_flush_with_an_infinite_timeout(
         self, timeout: float, make_client: Make, recorder: Recorder, clock: ScriptedClock
     ) -> None:
         faults: list[Any] = []
@@ -86,8 +86,8 @@ class TestWhenItLeaves:
         assert client.flush(timeout)
         assert (len(recorder.requests), faults) == (1, [])
 
-    def test_a_flush_says_whether_anything_that_is_due_is_left(self, make_client: Make, clock: ScriptedClock) -> None:
-        """While the moment of what waits has not come, no collector is asked: that it is dead does not matter yet."""
+    def test_a_flush_returns_whether_no_due_batch_is_left(self, make_client: Make, clock: ScriptedClock) -> None:
+        """Before a batch is due, no request is made, so an unreachable collector does not matter."""
         dead = Recorder(ConnectionRefusedError())
         client = make_client(transport=dead)
         client.tick()
@@ -97,14 +97,14 @@ class TestWhenItLeaves:
         assert client.flush(0.1) is False
         assert client.status().waiting == 1
 
-    def test_an_answer_made_in_the_last_second_leaves_at_once(
+    def test_of_an_answer_in_the_last_second_is_at_once(
         self, make_client: Make, recorder: Recorder, clock: ScriptedClock
     ) -> None:
         to_the_end_of_the_day(clock)
         make_client().tick()
         assert len(recorder.requests) == 1
 
-    def test_nothing_leaves_before_consent_or_after_it_was_withdrawn(
+    def test_nothing_is_sent_before_consent_or_after_its_withdrawal(
         self, make_client: Make, recorder: Recorder, clock: ScriptedClock
     ) -> None:
         to_the_end_of_the_day(clock)
@@ -121,11 +121,13 @@ class TestWhenItLeaves:
         assert recorder.requests == []
 
     @pytest.mark.parametrize("writable", [True, False])
-    def test_a_withdrawal_stops_what_would_be_sent_next(
+    def test_a_withdrawal_stops_the_next_batches(
         self, writable: bool, make_client: Make, make_survey: Callable[..., Survey], clock: ScriptedClock
     ) -> None:
-        """Of three batches whose time has come the first is under way when the customer withdraws; also where that
-        cannot be written, and the transport is one that knows of no withdrawal."""
+        """Three batches are due, and the customer withdraws while the first is sent.
+
+        This also holds if the withdrawal cannot be written, and with a transport that cannot cancel requests.
+        """
         client: Client
 
         def write(allowed: bool) -> None:
@@ -134,12 +136,12 @@ class TestWhenItLeaves:
                 connection.execute(f"PRAGMA query_only = {not allowed}")
 
         class Withdrawing(Recorder):
-            def request(self, *args: Any, **kwargs: Any) -> Answer:
+            def request(self, *args: Any, **kwargs: Any) -> Response:
                 write(writable)
                 client.withdraw_consent()
                 return super().request(*args, **kwargs)
 
-        recorder = Withdrawing(Answer(404, b"<html>"))
+        recorder = Withdrawing(Response(404, b"<html>"))
         to_the_end_of_the_day(clock)
         client = make_client([make_survey(id) for id in ("a", "b", "c")], transport=recorder)
         client.tick()
@@ -148,15 +150,15 @@ class TestWhenItLeaves:
         assert client.status().waiting == 0
 
 
-TWO_REJECTED = Answer(
+TWO_REJECTED = Response(
     200,
     b'{"accepted": 1, "rejected": [{"index": 0, "reason": "epoch_not_open", "retryable": true},'
     b' {"index": 1, "reason": "epoch_closed", "retryable": false}]}',
 )
 
 
-class TestTwoAtOnce:
-    def test_two_clients_of_one_device_make_one_answer(
+class TestConcurrency:
+    def test_several_clients_of_one_device_send_one_answer(
         self, make_client: Make, recorder: Recorder, clock: ScriptedClock, tmp_path: Path
     ) -> None:
         to_the_end_of_the_day(clock)
@@ -164,16 +166,20 @@ class TestTwoAtOnce:
             client.tick()
         assert len(recorder.requests) == 1
 
-    def test_both_may_send_a_batch_but_one_settles_it(
+    def test_two_clients_may_send_a_batch_but_one_settles_it(
         self, make_client: Make, make_survey: Callable[..., Survey], clock: ScriptedClock
     ) -> None:
-        """The second gets its answer while the first waits: what became of it is counted once, what is to go out
-        again is enqueued once. The collector knows the batch by its id."""
+        """The second client gets its response while the first waits for one.
+
+        The outcome is counted once, and retryable reports are queued once. The collector knows the batch by its id.
+        """
         other: Client
         recorder = Recorder(TWO_REJECTED)
 
         class Meanwhile(Recorder):
-            def request(self, method: str, url: str, body: bytes | None, timeout: float, most: int = 0) -> Answer:
+            def request(
+                self, method: str, url: str, body: bytes | None, timeout: float, max_bytes: int = 0
+            ) -> Response:
                 other.tick()
                 return recorder.request(method, url, body, timeout)
 
@@ -185,14 +191,20 @@ class TestTwoAtOnce:
         ids = [batch.id for batch in recorder.batches if len(batch.reports) == 3]
         assert len(ids) == 2
         assert len(set(ids)) == 1
-        assert first.status().counters == {"delivered": 1, "put off: not accepted yet": 1, "rejected: epoch_closed": 1}
+        assert first.status().counters == {
+            "delivered": 1,
+            "postponed: not accepted yet": 1,
+            "rejected: epoch_closed": 1,
+        }
         assert first.status().waiting == 1
 
-    def test_a_tick_does_not_wait_for_another_thread_that_sends(self, make_client: Make, clock: ScriptedClock) -> None:
+    def test_a_tick_does_not_wait_for_another_thread_that_is_sending(
+        self, make_client: Make, clock: ScriptedClock
+    ) -> None:
         client: Client
 
         class Nested(Recorder):
-            def request(self, *args: Any, **kwargs: Any) -> Answer:
+            def request(self, *args: Any, **kwargs: Any) -> Response:
                 if not self.requests:
                     self.requests.append(("", "", None))
                     client._run("tick", lambda device: device.send(5.0), None)
@@ -206,7 +218,7 @@ class TestTwoAtOnce:
         assert len(recorder.requests) == 1
 
 
-def test_the_batch_id_is_random_and_new_for_every_batch(make_client: Make, clock: ScriptedClock) -> None:
+def test_every_batch_has_a_new_random_id(make_client: Make, clock: ScriptedClock) -> None:
     recorder = Recorder()
     to_the_end_of_the_day(clock)
     client = make_client(transport=recorder, randomness=SystemRandomness())

@@ -1,4 +1,4 @@
-"""All that the SDK ever sends, byte for byte, over a whole life: nothing but what the contract names is in it."""
+"""Every byte that the SDK sends over the life of a survey. Only the fields of the contract occur."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import logging
 import platform
 import re
 import socket
-import sys
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from hushtally.client_sdk.canonical_json import canonical_json
 from hushtally.client_sdk.delivery.http import HttpTransport
 from hushtally.client_sdk.randomness import SystemRandomness
 from hushtally.client_sdk.testing import ScriptedClock
+from survey_builder import habits_text
 
 CANARIES = ("canary", "Zanzibar", "81318131813.25", "81318131813", "quetzal", "kiosk-key-4711")
 
@@ -37,8 +37,8 @@ HEAD = re.compile(
 )
 
 
-class Moody:
-    """A collector that fails in every way in turn, and sets cookies; one request in three it counts."""
+class UnreliableCollector:
+    """Fails in a different way each time, and sets cookies. It counts one request in three."""
 
     def __init__(self, answer_of: Callable[..., bytes]) -> None:
         self.answer_of = answer_of
@@ -63,7 +63,7 @@ class Moody:
 
 
 @pytest.mark.parametrize("memory", ["fresh", "permanent"])
-def test_a_whole_life_in_bytes(
+def test_every_request_contains_only_the_fields_of_the_contract(
     memory: str,
     make_survey: Callable[..., Survey],
     serve: Any,
@@ -72,14 +72,16 @@ def test_a_whole_life_in_bytes(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """28 days of two customers who do things that nobody else does, with failures of every kind, a withdrawal, a
-    restart, and two surveys: every request is the fixed head and a body of the contract's fields."""
+    """Two customers with unique events, for 28 days, with two surveys, failures, a withdrawal and a restart.
+
+    Every request has the fixed headers and a body with the fields of the contract.
+    """
     caplog.set_level(logging.DEBUG)
-    text = sys.modules[serve.__module__].survey_text("habits", questions=3)
+    text = habits_text("habits", questions=3)
     if memory == "permanent":
         text = text.replace("[cohorts]", 'memory = "permanent"\nepsilon_permanent = 2.0\nchanges = 2\n[cohorts]')
     surveys = [Survey.parse(text), make_survey("other", epoch="week", every=2)]
-    server = serve(Moody(answer_of))
+    server = serve(UnreliableCollector(answer_of))
 
     def client(key: str) -> Client:
         made = Client(
@@ -134,7 +136,7 @@ def test_a_whole_life_in_bytes(
             assert report["cohort"] == {"platform": "ios"}
             survey.epoch.first_day(report["epoch"])
             assert report["symbol"] in range(survey.question(report["question"]).mechanism.symbols)
-    assert max(ids.values()) > 1  # there were repeats, of the same bytes
+    assert max(ids.values()) > 1  # retries occurred, with the same bytes
     assert len(set(server.requests)) == len(ids)
     for canary in (*CANARIES, *machine()):
         assert canary.encode() not in everything, canary
@@ -143,7 +145,7 @@ def test_a_whole_life_in_bytes(
 
 
 def machine() -> list[str]:
-    """What a request could tell of this machine, its user and its software."""
+    """Facts about this machine, its user and its software that a request could reveal."""
     facts = [
         socket.gethostname(),
         platform.system(),
@@ -163,7 +165,7 @@ def machine() -> list[str]:
     return [fact for fact in facts if len(fact) > 3 or fact == "Date"]
 
 
-def test_a_fetch_in_bytes(serve: Any, survey: Survey, answer_of: Any) -> None:
+def test_a_request_for_a_survey_is_exactly_these_bytes(serve: Any, survey: Survey, answer_of: Any) -> None:
     body = canonical_json({"survey": survey.resolved, "digest": survey.digest}).encode()
     server = serve(lambda connection, _: connection.sendall(answer_of(body)))
     fetch_survey(server.url, "habits", 1, digest=survey.digest)
@@ -173,10 +175,10 @@ def test_a_fetch_in_bytes(serve: Any, survey: Survey, answer_of: Any) -> None:
     ]
 
 
-def test_requests_are_alike_whatever_was_recorded(
+def test_the_length_of_a_request_does_not_depend_on_recorded_events(
     serve: Any, make_client: Any, make_survey: Callable[..., Survey], answer_of: Any, counter: Any, tmp_path: Path
 ) -> None:
-    """Two customers of one life each, one idle: the lengths of their requests differ by the symbols' digits alone."""
+    """A busy and an idle customer: the lengths of their requests differ only by the digits of the symbols."""
     server = serve(counter)
     lengths: list[set[int]] = []
     for purchases in (0, 500):

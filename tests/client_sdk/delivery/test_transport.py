@@ -1,4 +1,4 @@
-"""The transport: what it writes on the wire, whom it trusts, through whom it goes, and when it gives up."""
+"""The HTTP transport: its bytes, its time limits, TLS, proxies and the check of the URL."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ import trustme
 from hushtally import ClientError
 from hushtally.client_sdk.delivery import http, http_attempt
 from hushtally.client_sdk.delivery.http import HttpTransport
-from hushtally.client_sdk.delivery.transport import Answer
+from hushtally.client_sdk.delivery.transport import Response
 from hushtally.client_sdk.delivery.url import checked_url
 
 Serve = Callable[..., Any]
 
-MUST_END = 120.0  # seconds, on a machine however slow
+MUST_END = 120.0  # seconds, even on a very slow machine
 
 
-def ask(url: str, timeout: float = MUST_END, body: bytes | None = b"{}") -> Answer:
+def ask(url: str, timeout: float = MUST_END, body: bytes | None = b"{}") -> Response:
     return HttpTransport().request("GET" if body is None else "POST", url, body, timeout)
 
 
-class TestTheWire:
-    def test_a_request_is_these_bytes_and_no_others(self, serve: Serve, answer_of: Any) -> None:
+class TestRequests:
+    def test_are_exactly_these_bytes(self, serve: Serve, answer_of: Any) -> None:
         server = serve(lambda connection, _: connection.sendall(answer_of(b"[]")))
-        assert ask(f"{server.url}/base/v1/reports", body=b'{"a":1}') == Answer(200, b"[]")
+        assert ask(f"{server.url}/base/v1/reports", body=b'{"a":1}') == Response(200, b"[]")
         assert server.requests == [
             b"POST /base/v1/reports HTTP/1.1\r\n"
             b"Host: 127.0.0.1:%d\r\n"
@@ -48,13 +48,13 @@ class TestTheWire:
             b'{"a":1}' % server.port
         ]
 
-    def test_a_get_has_no_body(self, serve: Serve, answer_of: Any) -> None:
+    def test_with_get_have_no_body(self, serve: Serve, answer_of: Any) -> None:
         server = serve(lambda connection, _: connection.sendall(answer_of(b"[]")))
         ask(f"{server.url}/v1/surveys/a/1", body=None)
         assert server.requests[0].startswith(b"GET /v1/surveys/a/1 HTTP/1.1\r\n")
         assert b"Content" not in server.requests[0]
 
-    def test_no_cookie_is_sent_back(self, serve: Serve, answer_of: Any) -> None:
+    def test_return_no_cookie(self, serve: Serve, answer_of: Any) -> None:
         cookie = "Set-Cookie: id=canary; Path=/"
         server = serve(lambda connection, _: connection.sendall(answer_of(b"[]", "200 OK", cookie)))
         ask(server.url + "/a")
@@ -63,8 +63,8 @@ class TestTheWire:
         assert b"ookie" not in b"".join(server.requests)
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-    def test_no_redirect_is_followed(self, status: int, serve: Serve, answer_of: Any) -> None:
-        """Neither to another host nor to itself: it is an answer like any other, and no good one."""
+    def test_follow_no_redirect(self, status: int, serve: Serve, answer_of: Any) -> None:
+        """A redirect is a response like any other, to another host or to the same one."""
         elsewhere = serve(lambda connection, _: connection.sendall(answer_of(b"[]")))
         for target in (elsewhere.url, "/again", "//elsewhere.example/", "http://[bad"):
             server = serve(
@@ -76,7 +76,7 @@ class TestTheWire:
             assert len(server.requests) == 1
         assert elsewhere.requests == []
 
-    def test_at_most_so_many_bytes_are_read(self, serve: Serve, answer_of: Any) -> None:
+    def test_read_a_limited_number_of_bytes(self, serve: Serve, answer_of: Any) -> None:
         server = serve(lambda connection, _: connection.sendall(answer_of(b"x" * 10_000_000)))
         assert len(ask(server.url + "/a").body) == 65_536
 
@@ -98,16 +98,16 @@ class TestTheWire:
             ([], None),
         ],
     )
-    def test_retry_after_in_seconds_or_as_a_date_by_the_senders_own_clock(
+    def test_read_retry_after_as_seconds_or_as_a_date_on_the_clock_of_the_server(
         self, headers: list[str], seconds: float | None, serve: Serve, answer_of: Any
     ) -> None:
         server = serve(lambda connection, _: connection.sendall(answer_of(b"", "503 Busy", *headers)))
         assert ask(server.url + "/a").retry_after == seconds
 
 
-class TestTime:
-    def test_a_name_look_up_that_hangs_is_left_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Neither can it be interrupted; after some such, requests fail at once until one of them has ended."""
+class TestTimeLimits:
+    def test_a_blocked_name_look_up_is_abandoned(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A look-up cannot be interrupted. After several blocked ones, requests fail at once until one of them ends."""
         answered = threading.Event()
 
         def hang(*_: Any, **__: Any) -> Any:
@@ -116,13 +116,13 @@ class TestTime:
 
         monkeypatch.setattr(socket, "getaddrinfo", hang)
         try:
-            for _ in range(http.MOST_ABANDONED):
+            for _ in range(http.MAX_ABANDONED):
                 began = time.monotonic()
-                with pytest.raises(TimeoutError, match="no answer"):
+                with pytest.raises(TimeoutError, match="no response"):
                     ask("https://hangs.example/a", 0.05)
                 assert time.monotonic() - began < 30
             began = time.monotonic()
-            with pytest.raises(OSError, match="earlier"):
+            with pytest.raises(OSError, match="earlier requests are still blocked"):
                 ask("https://hangs.example/a", 60.0)
             assert time.monotonic() - began < 30
         finally:
@@ -132,18 +132,20 @@ class TestTime:
         with pytest.raises(OSError, match="no such name"):
             ask("https://hangs.example/a")
 
-    def test_addresses_share_the_time(self, serve: Serve, answer_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        """One that swallows everything, as IPv6 does in many places, leaves time for the next."""
+    def test_the_addresses_of_a_host_share_the_time(
+        self, serve: Serve, answer_of: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An address that never answers leaves time for the next one. IPv6 fails like this in many networks."""
         server = serve(lambda connection, _: connection.sendall(answer_of(b"[]")))
         look_up, connect = socket.getaddrinfo, socket.socket.connect
-        deaf, waited = 1, []
+        silent, waited = 1, []
 
         def two(*_: Any, **__: Any) -> Any:
-            both = [("127.0.0.1", deaf), ("127.0.0.1", server.port)]
+            both = [("127.0.0.1", silent), ("127.0.0.1", server.port)]
             return [one for address in both for one in look_up(*address, type=socket.SOCK_STREAM)]
 
         def give_up(one: socket.socket, address: Any) -> None:
-            if address[1] == deaf:
+            if address[1] == silent:
                 waited.append(one.gettimeout())
                 raise TimeoutError("timed out")
             connect(one, address)
@@ -152,9 +154,9 @@ class TestTime:
         monkeypatch.setattr(socket.socket, "connect", give_up)
         assert ask("http://localhost/a", 200.0).status == 200
         assert len(waited) == 1
-        assert 50 < waited[0] <= 100  # half of what was left when its turn came
+        assert 50 < waited[0] <= 100  # half of the time that was left
 
-    def test_a_thread_that_cannot_start_is_no_connection(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_thread_that_cannot_start_is_a_connection_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(_: threading.Thread) -> None:
             raise RuntimeError("can't create new thread at interpreter shutdown")
 
@@ -165,7 +167,7 @@ class TestTime:
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ca.pem and, signed by it, localhost.pem and elsewhere.pem; unknown.pem is of another authority."""
+    """A folder with ca.pem, localhost.pem and elsewhere.pem signed by it, and unknown.pem of another authority."""
     folder = tmp_path_factory.mktemp("tls")
     authority, stranger = trustme.CA(), trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
@@ -179,7 +181,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def secure(
     certificates: Path, serve: Serve, answer_of: Any, whole_request: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[str], Any]]:
-    """Serves TLS with one of the certificates; the test CA is trusted as the environment says."""
+    """Serves TLS with one of the certificates. The environment makes the test CA trusted."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "ca.pem"))
     http_attempt._context.cache_clear()
 
@@ -201,20 +203,22 @@ def secure(
 
 
 class TestTls:
-    def test_a_certificate_of_a_trusted_authority_is_taken(self, secure: Callable[[str], Any]) -> None:
+    def test_a_certificate_of_a_trusted_authority_is_accepted(self, secure: Callable[[str], Any]) -> None:
         server = secure("localhost")
         assert ask(f"https://localhost:{server.port}/a").status == 200
         assert b"Host: localhost:%d\r\n" % server.port in server.requests[-1]
 
     @pytest.mark.parametrize("name", ["unknown", "elsewhere"])
-    def test_others_are_refused_before_anything_is_sent(self, name: str, secure: Callable[[str], Any]) -> None:
-        """One of an authority that is not trusted, and one of another host."""
+    def test_other_certificates_are_refused_before_anything_is_sent(
+        self, name: str, secure: Callable[[str], Any]
+    ) -> None:
+        """The authority is not trusted, or the certificate is for another host."""
         server = secure(name)
         with pytest.raises(ssl.SSLCertVerificationError):
             ask(f"https://localhost:{server.port}/a", body=b"canary")
         assert b"canary" not in b"".join(server.requests)
 
-    def test_one_of_an_unknown_authority_is_refused(
+    def test_a_certificate_of_an_unknown_authority_is_refused(
         self, secure: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, certificates: Path
     ) -> None:
         monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "unknown.pem"))
@@ -223,13 +227,11 @@ class TestTls:
             ask(f"https://localhost:{server.port}/a")
 
     @pytest.mark.parametrize("drip", [False, True])
-    def test_a_handshake_that_never_ends_is_cut_off(
-        self, drip: bool, serve: Serve, secure: Any, requests_end: Any
-    ) -> None:
-        """And its thread with it."""
+    def test_an_endless_handshake_is_cancelled(self, drip: bool, serve: Serve, secure: Any, requests_end: Any) -> None:
+        """The thread of the request ends, too."""
 
         def behave(connection: socket.socket, _: bytes) -> None:
-            connection.sendall(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc")  # the head of a long server hello
+            connection.sendall(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc")  # the beginning of a long server hello
             while drip:
                 connection.sendall(b"\x00")
                 time.sleep(0.05)
@@ -238,7 +240,7 @@ class TestTls:
 
         server = serve(behave, read=False)
         began = time.monotonic()
-        with pytest.raises(TimeoutError, match=r"no answer within 1 seconds|timed out"):
+        with pytest.raises(TimeoutError, match=r"no response within 1 seconds|timed out"):
             ask(f"https://localhost:{server.port}/a", 1.0)
         assert time.monotonic() - began < 30
         assert requests_end()
@@ -247,7 +249,7 @@ class TestTls:
 class TestProxy:
     @pytest.fixture
     def proxy(self, serve: Serve) -> Any:
-        """A proxy that keeps what it was asked for and what it saw pass."""
+        """A proxy that records its requests and the bytes that it forwards."""
 
         def behave(connection: socket.socket, request: bytes) -> None:
             host, _, port = request.split()[1].decode().rpartition(":")
@@ -263,7 +265,7 @@ class TestProxy:
         server.seen = seen
         return server
 
-    def test_it_is_asked_for_a_tunnel_and_sees_nothing_else(
+    def test_a_proxy_provides_a_tunnel_and_sees_nothing_else(
         self, proxy: Any, secure: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         server = secure("localhost")
@@ -279,7 +281,7 @@ class TestProxy:
         assert b"roxy" not in server.requests[-1]
 
     @pytest.mark.parametrize("written", ["https_proxy=127.0.0.1:{}", "HTTPS_PROXY=HTTP://127.0.0.1:{}/"])
-    def test_other_ways_to_name_it(
+    def test_other_spellings_of_the_environment_variable_work(
         self, written: str, proxy: Any, secure: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         server = secure("localhost")
@@ -288,7 +290,7 @@ class TestProxy:
         assert len(proxy.requests) == 1
 
     @pytest.mark.parametrize("exempt", ["localhost", "*", "example.org,localhost"])
-    def test_no_proxy_goes_around_it(
+    def test_no_proxy_bypasses_the_proxy(
         self, exempt: str, proxy: Any, secure: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         server = secure("localhost")
@@ -297,7 +299,7 @@ class TestProxy:
         assert ask(f"https://localhost:{server.port}/a").status == 200
         assert proxy.requests == []
 
-    def test_plain_http_never_leaves_this_machine_through_one(
+    def test_plain_http_never_uses_a_proxy(
         self, proxy: Any, serve: Serve, answer_of: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
@@ -308,13 +310,19 @@ class TestProxy:
     @pytest.mark.parametrize(
         ("said", "why"),
         [
-            (b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", "the proxy answered 407"),
-            (b"HTTP/1.1 302 Found\r\nLocation: http://elsewhere.example/\r\n\r\n", "the proxy answered 302"),
-            (b"SSH-2.0-OpenSSH\r\n", r"what came back is no HTTP \(BadStatusLine\)"),
+            (
+                b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
+                "the proxy answered with status 407",
+            ),
+            (
+                b"HTTP/1.1 302 Found\r\nLocation: http://elsewhere.example/\r\n\r\n",
+                "the proxy answered with status 302",
+            ),
+            (b"SSH-2.0-OpenSSH\r\n", r"the response is not HTTP \(BadStatusLine\)"),
             (b"", "closed connection without response"),
         ],
     )
-    def test_one_that_refuses_is_not_gone_around(
+    def test_a_proxy_that_refuses_is_not_bypassed(
         self, said: bytes, why: str, serve: Serve, secure: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         server = secure("localhost")
@@ -335,7 +343,7 @@ class TestProxy:
             "http://[::1",
         ],
     )
-    def test_one_of_no_known_kind_is_not_gone_around_and_learns_nothing(
+    def test_an_unsupported_proxy_is_not_bypassed_and_learns_nothing(
         self,
         named: str,
         proxy: Any,
@@ -343,18 +351,20 @@ class TestProxy:
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        """One that is named https would be sent its password in the clear: it is not even connected to. The log says
-        what is wrong, without the value."""
+        """An https proxy would receive its password in the clear, so there is no connection.
+
+        The log states the problem without the value.
+        """
         server = secure("localhost")
         monkeypatch.setenv("HTTPS_PROXY", named.format(proxy.port))
-        with pytest.raises(ConnectionError, match=r"^HTTPS_PROXY must name a proxy as http://host:port, got another"):
+        with pytest.raises(ConnectionError, match=r"^HTTPS_PROXY must be a URL like http://host:port; proxies"):
             ask(f"https://localhost:{server.port}/a")
         assert server.requests == proxy.requests == []
         assert [record.getMessage() for record in caplog.records] == [http_attempt.PROXY]
 
 
-def test_a_request_imports_nothing_after_its_module(secure: Callable[[str], Any], serve: Serve, answer_of: Any) -> None:
-    """A fork amid an import in another thread would leave a child that can never send."""
+def test_a_request_imports_nothing_more(secure: Callable[[str], Any], serve: Serve, answer_of: Any) -> None:
+    """If the process forked during an import in another thread, the child could never send."""
     server = serve(lambda connection, _: connection.sendall(answer_of(b"{}", "200 OK", "Retry-After: x", "Date: y")))
     safe = secure("localhost")
     script = f"""
@@ -401,7 +411,7 @@ class TestUrl:
             "http://[::1]:8080",
         ],
     )
-    def test_https_or_loopback(self, url: str) -> None:
+    def test_https_or_loopback_is_accepted(self, url: str) -> None:
         assert checked_url(url) == checked_url(url + "/") == url
 
     @pytest.mark.parametrize(
@@ -434,13 +444,13 @@ class TestUrl:
             b"https://tally.shop.example",
         ],
     )
-    def test_nothing_else(self, url: Any) -> None:
+    def test_every_other_url_is_refused(self, url: Any) -> None:
         with pytest.raises(ClientError, match="collector must be"):
             checked_url(url)
 
     @pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/reports", "/tally/v1/reports"])
-    def test_the_path_of_the_reports_is_not_part_of_it(self, path: str) -> None:
-        with pytest.raises(ClientError, match="must be the URL to which /v1/reports is added, got"):
+    def test_the_path_of_the_reports_is_refused(self, path: str) -> None:
+        with pytest.raises(ClientError, match="must be the base URL, without /v1/reports, got"):
             checked_url(f"https://tally.example{path}")
 
     @pytest.mark.parametrize(
@@ -455,7 +465,7 @@ class TestUrl:
             b"https://user:hunter2@tally.shop.example",
         ],
     )
-    def test_a_password_is_not_repeated(self, url: Any) -> None:
+    def test_the_message_does_not_contain_a_password(self, url: Any) -> None:
         with pytest.raises(ClientError, match=r"^collector must be a URL without a user or password") as raised:
             checked_url(url)
         assert "hunter2" not in "".join(traceback.format_exception(raised.value))

@@ -16,7 +16,10 @@ from hushtally.client_sdk.testing import ScriptedClock
 VALUES, EPOCHS = 16, 100
 
 
-@pytest.fixture(params=[96, pytest.param(1_600, marks=pytest.mark.slow)])
+ON_MANY = [pytest.param(400, marks=pytest.mark.slow), pytest.param(1_600, marks=pytest.mark.long)]
+
+
+@pytest.fixture
 def devices(request):
     return request.param
 
@@ -55,6 +58,7 @@ def spread(share, devices):
     return 5 * math.sqrt(share * (1 - share) / devices)
 
 
+@pytest.mark.parametrize("devices", ON_MANY, indirect=True)
 def test_unbudgeted_noise_gives_the_answer_away(lab, devices):
     """A report in each of the 100 epochs: the observer names the value of .89 of the devices."""
     survey = survey_of(lab, direct=True)
@@ -65,6 +69,7 @@ def test_unbudgeted_noise_gives_the_answer_away(lab, devices):
 
 
 @pytest.mark.parametrize("answers", [1, 4])
+@pytest.mark.parametrize("devices", [96, *ON_MANY], indirect=True)
 def test_fresh_memory_tells_no_more_than_its_lifetime_epsilon(lab, devices, answers):
     survey = survey_of(lab, direct=True, every=EPOCHS // answers)
     assert survey.lifetime_epsilon == answers
@@ -77,6 +82,7 @@ def test_fresh_memory_tells_no_more_than_its_lifetime_epsilon(lab, devices, answ
 
 
 @pytest.mark.parametrize("direct", [True, False], ids=["direct", "automatic"])
+@pytest.mark.parametrize("devices", [24, *ON_MANY], indirect=True)
 def test_permanent_memory_tells_no_more_than_its_one_answer(lab, devices, direct):
     """A hundred reports of one unchanged answer tell what the permanent symbol tells: .33 (direct), .18 (4 of 16)."""
     survey = survey_of(lab, direct=direct, memory="permanent", epsilon_permanent=2.0, changes=0)

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from hushtally.client_sdk.delivery.transport import Answer
+from hushtally.client_sdk.delivery.transport import Response
 from hushtally.client_sdk.mechanisms import Direct, Permanent
 from hushtally.client_sdk.testing import ScriptedClock, SeededRandomness, accepted
 
@@ -30,7 +30,7 @@ class Line:
         luck = self._source.random()
         if luck < 0.1:
             raise TimeoutError
-        return Answer(503, b"") if luck < 0.2 else accepted(body)
+        return Response(503, b"") if luck < 0.2 else accepted(body)
 
 
 def act(client, source):
@@ -84,10 +84,8 @@ def compare(lab, survey, lives):
     assert talked > lives  # else there was nothing to compare
 
 
-def test_lives_look_alike(lab, survey):
-    compare(lab, survey, 150)
-
-
-@pytest.mark.slow
-def test_ten_thousand_lives_look_alike(lab, survey):
-    compare(lab, survey, 5_000)
+@pytest.mark.parametrize(
+    "lives", [150, pytest.param(1_000, marks=pytest.mark.slow), pytest.param(5_000, marks=pytest.mark.long)]
+)
+def test_lives_look_alike(lab, survey, lives):
+    compare(lab, survey, lives)

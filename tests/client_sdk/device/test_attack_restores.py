@@ -10,7 +10,7 @@ from collections import defaultdict
 
 import pytest
 
-from hushtally.client_sdk.state.schedule import REPLACED
+from hushtally.client_sdk.state.silence import Silence
 from hushtally.client_sdk.testing import Recorder
 
 DEVICES = ("anna", "bert", "cleo")
@@ -130,7 +130,7 @@ def lives(lab, tmp_path, seeds):
         kiosk = Kiosk(lab, random.Random(seed), place)
         live(kiosk)
         kiosk.lab.clock.advance(days=1)
-        silenced += lab.silence(kiosk.client()) == REPLACED
+        silenced += lab.silence(kiosk.client()) == Silence.ROLLED_BACK
         kiosk.end()
         for recorder in kiosk.received.values():
             found = answers(recorder)

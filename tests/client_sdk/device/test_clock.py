@@ -2,7 +2,7 @@
 
 import pytest
 
-from hushtally.client_sdk.state.schedule import ENDED
+from hushtally.client_sdk.state.silence import Silence
 
 
 def test_a_clock_that_goes_back_answers_no_epoch_before_the_latest(lab):
@@ -10,7 +10,7 @@ def test_a_clock_that_goes_back_answers_no_epoch_before_the_latest(lab):
     lab.live(client, 5)
     lab.clock.advance(days=-3)
     client.tick()
-    assert lab.silence(client) == "the clock went back"
+    assert lab.silence(client) == "the clock was set back"
     lab.live(client, 6)
     assert [report.epoch[-2:] for report in lab.recorder.reports] == [
         "02",
@@ -43,11 +43,11 @@ def test_a_clock_years_ahead_ends_the_survey_for_good(lab):
     lab.live(client, 2)
     lab.clock.advance(days=3650)
     client.tick()
-    assert lab.silence(client) == ENDED
+    assert lab.silence(client) == Silence.ENDED
     assert lab.rows("SELECT count(*) FROM events") == [(0,)]
     lab.clock.advance(days=-3650)
     lab.live(client, 2)
-    assert lab.silence(client) == "the clock once told a day after the survey's end"
+    assert lab.silence(client) == "the clock once showed a day after the survey's end"
     assert len(lab.recorder.batches) == 2
 
 

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from hushtally.client_sdk.explain.explanation import explain_survey
-from hushtally.client_sdk.state.schedule import FORGOTTEN, SUPERSEDED
+from hushtally.client_sdk.state.silence import Silence
 
 
 def test_a_receipt_says_when_and_on_which_text(lab):
@@ -62,7 +62,7 @@ def test_withdrawal_leaves_the_fact_and_what_was_spent(lab):
     (receipt,) = client.receipts()
     assert (receipt.granted, receipt.at, receipt.shown) == (False, "2026-11-04T00:00:00+00:00", None)
     (survey,) = client.status().surveys
-    assert (survey.consent, survey.spent, survey.silent) == (False, 6.0, FORGOTTEN)
+    assert (survey.consent, survey.spent, survey.silent) == (False, 6.0, Silence.ANSWERS_ERASED)
     client.record("purchase", amount=2, category="c2")
     lab.live(client, 2)
     assert len(lab.recorder.reports) == 2
@@ -116,8 +116,8 @@ def test_a_permanent_answer_is_not_drawn_anew(lab):
     lab.live(client, 5)
     assert len(lab.recorder.reports) == 2
     (survey,) = client.status().surveys
-    assert (survey.consent, survey.silent, survey.spent) == (True, FORGOTTEN, 6.0)
-    assert "Silent: consent was withdrawn and the permanent answers erased." in str(client.explain())
+    assert (survey.consent, survey.silent, survey.spent) == (True, Silence.ANSWERS_ERASED, 6.0)
+    assert "does not answer: consent was withdrawn and the permanent answers erased." in str(client.explain())
     assert lab.rows("SELECT count(*) FROM events") == [(0,)]  # of no use any more
 
 
@@ -134,7 +134,7 @@ def test_a_new_version_needs_new_consent_unless_the_app_says_otherwise(lab, keep
     lab.live(lab.client(), 2)
     client = lab.client(lab.survey(version=2), agreed=False, keep_consent=keep, max_lifetime_epsilon=100)
     (survey,) = client.status().surveys
-    assert survey.most == (2.0 + lab.survey(version=2).lifetime_epsilon if keep else 2.0)
+    assert survey.budget == (2.0 + lab.survey(version=2).lifetime_epsilon if keep else 2.0)
     client.record("purchase", amount=1, category="c1")
     lab.live(client, 2)
     assert [batch.version for batch in lab.recorder.batches] == [1, 1, *([2, 2] if keep else [])]
@@ -239,10 +239,10 @@ def test_a_new_version_supersedes_the_old_one_for_good(lab):
     assert lab.rows("SELECT count(*) FROM answers") == [(0,)]
     lab.live(client, 2)
     (survey,) = client.status().surveys
-    assert (survey.spent, survey.most) == (12.0, 12.0)
+    assert (survey.spent, survey.budget) == (12.0, 12.0)
     client = lab.client(lab.survey(memory="permanent"))
     lab.live(client, 2)
-    assert client.status().surveys[0].silent == SUPERSEDED
+    assert client.status().surveys[0].silent == Silence.SUPERSEDED
     assert [batch.version for batch in lab.recorder.batches] == [1, 1, 2, 2]
 
 
@@ -392,7 +392,7 @@ class TestUnwritten:
         client.grant_consent()
         self.is_erased(lab)
         (survey,) = client.status().surveys
-        assert (survey.consent, survey.silent) == (True, FORGOTTEN)
+        assert (survey.consent, survey.silent) == (True, Silence.ANSWERS_ERASED)
 
     def test_who_agrees_while_it_still_cannot_be_written_has_not_agreed(self, lab, client):
         self.blocker.execute("BEGIN IMMEDIATE")
@@ -429,6 +429,6 @@ def test_a_withdrawal_cuts_what_other_clients_of_the_device_are_sending(lab, mon
     stranger = lab.client(device="another")
     cut = []
     for name, client in (("first", first), ("second", second), ("stranger", stranger)):
-        monkeypatch.setattr(client._device.delivery, "cut", lambda name=name: cut.append(name))
+        monkeypatch.setattr(client._device.delivery, "cancel", lambda name=name: cut.append(name))
     assert first.withdraw_consent() is True
     assert set(cut) == {"first", "second"}

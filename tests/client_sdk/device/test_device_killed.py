@@ -213,8 +213,8 @@ def kill_at_every(survey, shm, steps):
 
 
 @pytest.mark.parametrize("survey", ["fresh", "permanent"], indirect=True)
-def test_killed_at_every_seventh_step(survey, shm):
-    assert kill_at_every(survey, shm, count(1, 7)) >= 70
+def test_killed_at_every_29th_step(survey, shm):
+    assert kill_at_every(survey, shm, count(1, 29)) >= 17
 
 
 @pytest.mark.slow

@@ -8,13 +8,13 @@ from collections import Counter
 import pytest
 
 from hushtally import Client, ClientError, Survey
-from hushtally.client_sdk.delivery.transport import Answer
+from hushtally.client_sdk.delivery.transport import Response
 from hushtally.client_sdk.explain.status import Status, SurveyStatus
 from hushtally.client_sdk.state import events
 from hushtally.client_sdk.survey import vocabulary
 from hushtally.client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
 
-ACCEPTED = Answer(200, b'{"accepted": 1, "rejected": []}')
+ACCEPTED = Response(200, b'{"accepted": 1, "rejected": []}')
 
 
 def test_a_survey_from_consent_to_its_end(lab):
@@ -28,7 +28,7 @@ def test_a_survey_from_consent_to_its_end(lab):
     )
     assert {tuple(one.cohort.items()) for one in lab.recorder.reports} == {(("platform", "web"),)}
     (survey,) = client.status().surveys
-    assert (survey.spent, survey.most, survey.silent) == (60.0, 60.0, "the survey is over")
+    assert (survey.spent, survey.budget, survey.silent) == (60.0, 60.0, "the survey is over")
     assert client.status().counters == {"delivered": 60}
     assert lab.rows("SELECT count(*) FROM events") == [(0,)]
     assert lab.faults == []
@@ -113,7 +113,7 @@ def test_the_questions_are_drawn_once_and_uniformly(lab):
 
 def test_a_retry_sends_the_same_bytes(lab, monkeypatch):
     monkeypatch.setattr("hushtally.client_sdk.delivery.backoff.Backoff.remaining", lambda *_: 0.0)
-    lab.recorder = Recorder(TimeoutError(), Answer(503, b""), Answer(200, b"strange"), ACCEPTED)
+    lab.recorder = Recorder(TimeoutError(), Response(503, b""), Response(200, b"strange"), ACCEPTED)
     client = lab.client()
     client.tick()
     lab.clock.advance(seconds=86_399)
@@ -239,13 +239,13 @@ def test_what_no_survey_names_is_dropped_counted_and_warned_about_once_by_name(l
         client.record("purchase", amount=float("nan"), category="c" * 101)
     client.close()
     assert [record.getMessage() for record in caplog.records] == [
-        "an event that no survey names is dropped; Client(strict=True) tells which",
-        "a field of 'purchase' that no survey names is dropped; Client(strict=True) tells which",
-        f"field purchase.amount {vocabulary.REQUIREMENT}; it is dropped",
-        f"field purchase.category {vocabulary.REQUIREMENT}; it is dropped",
+        "record: an event that is not in any survey was dropped; Client(strict=True) names it",
+        "record: a field of 'purchase' that is not in any survey was dropped; Client(strict=True) names it",
+        f"record: field purchase.amount {vocabulary.REQUIREMENT}; the value was dropped",
+        f"record: field purchase.category {vocabulary.REQUIREMENT}; the value was dropped",
     ]
     assert b"canary" not in lab.on_disk()
-    assert lab.client().status().counters == {"dropped: not named": 6, "dropped: not usable": 6}
+    assert lab.client().status().counters == {"dropped: not in any survey": 6, "dropped: unusable value": 6}
 
 
 def test_a_text_where_a_survey_sums_is_dropped_and_not_counted_as_0(lab, caplog):
@@ -254,17 +254,17 @@ def test_a_text_where_a_survey_sums_is_dropped_and_not_counted_as_0(lab, caplog)
         client.record("purchase", amount="42", category="42")
     client.close()
     assert [record.getMessage() for record in caplog.records] == [
-        "field purchase.amount must be a number, as a survey sums it; it is dropped"
+        "record: field purchase.amount must be a number, as a survey sums it; the value was dropped"
     ]
     assert {fields for (fields,) in lab.rows("SELECT fields FROM events")} == {'{"category": "42"}'}
-    assert lab.client().status().counters == {"dropped: not usable": 3}
+    assert lab.client().status().counters == {"dropped: unusable value": 3}
 
 
 def test_strict_raises_for_what_no_survey_names(lab):
     client = lab.client(strict=True)
     for call, message in [
-        (lambda: client.record("refund"), "event 'refund' is named by no survey; they name purchase"),
-        (lambda: client.record("purchase", colour="red"), "field purchase.colour is named by no survey"),
+        (lambda: client.record("refund"), "event 'refund' is not in any survey; the surveys use purchase"),
+        (lambda: client.record("purchase", colour="red"), "field purchase.colour is not in any survey"),
         (lambda: client.record("purchase", amount=1e13), "field purchase.amount must be a number within 10\\^12 or .*"),
         (
             lambda: client.record("purchase", amount="canary"),
@@ -289,7 +289,7 @@ def test_nothing_raises_into_the_app(lab, monkeypatch, caplog):
     client.tick()
     assert client.flush(0) is False
     assert client.receipts() == ()
-    assert client.status() == Status.unread([lab.survey()], "its state cannot be read")
+    assert client.status() == Status.unreadable([lab.survey()], "the state file cannot be read")
     assert "Habits" in str(client.explain())
     client.grant_consent()
     client.withdraw_consent()
@@ -306,7 +306,7 @@ def test_after_close_every_call_is_quiet(lab):
     client.record("purchase", amount=1)
     client.tick()
     assert client.flush(0) is False
-    assert client.status().silent == "it was closed"
+    assert client.status().silent == "the client was closed"
     assert lab.faults == []
 
 
@@ -342,8 +342,8 @@ def test_a_client_carries_several_surveys(lab):
     assert [survey.spent for survey in client.status().surveys] == [2.0, 1.0]
     assert lab.rows("SELECT count(*) FROM events") == [(1,)]
     text = str(client.explain())
-    assert "Spent: epsilon 2 of at most 20." in text
-    assert "Spent: epsilon 1 of at most 10." in text
+    assert "Privacy budget spent: epsilon 2 of at most 20." in text
+    assert "Privacy budget spent: epsilon 1 of at most 10." in text
     assert [one.survey for one in client.receipts()] == ["habits", "other"]
 
 
@@ -377,7 +377,7 @@ def test_the_switches_win_over_all(lab, monkeypatch):
         lab.live(client)
         assert client.flush(0) is False
         assert client.status().silent == f"{name} is set"
-        assert "What leaves the device" in str(client.explain())
+        assert "What the device sends" in str(client.explain())
         client.close()
         monkeypatch.setenv(name, "0")
     assert lab.rows("SELECT count(*) FROM events") == [(1,)]
@@ -403,7 +403,7 @@ def test_every_survey_has_a_status_also_where_the_device_does_nothing(lab, monke
     client.close()
     assert client.status() == Status(off, stands(True, 1.0, 20.0, off), 0, {"delivered": 2})
     monkeypatch.delenv("DO_NOT_TRACK")
-    closed = "it was closed"
+    closed = "the client was closed"
     assert client.status() == Status(closed, stands(True, 1.0, 20.0, closed), 0, {"delivered": 2})
     for path in lab.folder.iterdir():
         path.unlink()

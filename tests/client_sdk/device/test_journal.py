@@ -63,7 +63,7 @@ def test_what_is_not_named_is_counted_without_waiting(lab, client, blocker):
         client.record("purchase", colour="red")
     assert lab.faults == []
     blocker.execute("ROLLBACK")
-    assert client.status().counters == {"dropped: not named": 6}
+    assert client.status().counters == {"dropped: not in any survey": 6}
 
 
 def test_nor_does_it_wait_for_a_thread_that_waits(lab, client, blocker, monkeypatch):

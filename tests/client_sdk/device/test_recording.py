@@ -23,19 +23,19 @@ UNNAMED: list[tuple[str, dict[str, Any], str]] = [
     (
         "alice@example.com bought insulin",
         {},
-        "an event that no survey names is dropped; Client(strict=True) tells which",
+        "record: an event that is not in any survey was dropped; Client(strict=True) names it",
     ),
-    ("purchase by bob", {}, "an event that no survey names is dropped; did you mean 'purchase'?"),
-    ("purchse", {}, "an event that no survey names is dropped; did you mean 'purchase'?"),
+    ("purchase by bob", {}, "record: an event that is not in any survey was dropped; did you mean 'purchase'?"),
+    ("purchse", {}, "record: an event that is not in any survey was dropped; did you mean 'purchase'?"),
     (
         "purchase",
         {"alice@example.com": "insulin"},
-        "a field of 'purchase' that no survey names is dropped; Client(strict=True) tells which",
+        "record: a field of 'purchase' that is not in any survey was dropped; Client(strict=True) names it",
     ),
     (
         "purchase",
         {"categorie": None},
-        "a field of 'purchase' that no survey names is dropped; did you mean 'category'?",
+        "record: a field of 'purchase' that is not in any survey was dropped; did you mean 'category'?",
     ),
 ]
 
@@ -50,7 +50,7 @@ def test_a_name_of_the_app_is_not_in_its_log(
     for _ in range(3):
         client.record(event, **fields)
     assert told(caplog) == [("WARNING", line)]
-    assert client.status().counters == {"dropped: not named": 3}
+    assert client.status().counters == {"dropped: not in any survey": 3}
 
 
 @pytest.mark.parametrize(("event", "fields", "line"), UNNAMED)
@@ -59,7 +59,7 @@ def test_strict_tells_which(event: str, fields: dict[str, Any], line: str, make_
     with pytest.raises(ClientError) as error:
         make_client(strict=True).record(event, **fields)
     assert [*fields, event][0] in str(error.value)
-    assert "named by no survey" in str(error.value)
+    assert "not in any survey" in str(error.value)
 
 
 def test_every_name_is_warned_about_once(make_client: Make, caplog: pytest.LogCaptureFixture) -> None:
@@ -81,13 +81,13 @@ def test_a_bool_is_dropped_and_what_to_pass_is_said_once(make_client: Make, capl
     for flag in (True, False, True):
         client.record("purchase", amount=flag)
     required = f"field purchase.amount {REQUIREMENT} (for a bool pass 1 or 0)"
-    assert told(caplog) == [("WARNING", f"{required}; it is dropped")]
-    assert client.status().counters == {"dropped: not usable": 3}
+    assert told(caplog) == [("WARNING", f"record: {required}; the value was dropped")]
+    assert client.status().counters == {"dropped: unusable value": 3}
     with pytest.raises(ClientError, match=re.escape(f"{required}, got bool")):
         make_client(strict=True).record("purchase", amount=True)
 
 
-UNPERMITTED = "record: nothing is kept before consent, or while every survey is silent; status() says why"
+UNPERMITTED = "record: nothing is stored before consent, or while every survey is silent; status() says why"
 
 
 def test_before_consent_one_line_says_that_nothing_is_kept(make_client: Make, caplog: pytest.LogCaptureFixture) -> None:
@@ -120,5 +120,5 @@ def test_after_close_one_line_says_that_nothing_is_kept(make_client: Make, caplo
     client.close()
     for _ in range(3):
         client.record("purchase")
-    assert told(caplog) == [("WARNING", "record after close: nothing is kept")]
+    assert told(caplog) == [("WARNING", "record: the client is closed; nothing is stored")]
     assert client.status().counters == {}

@@ -1,4 +1,4 @@
-"""A status as it is printed: a few short lines for people, with no value in them."""
+"""A printed status: a few short lines for people, with no answer in them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def printed(client: Client) -> list[str]:
     return str(client.status()).splitlines()
 
 
-def test_it_is_told_in_a_few_lines(make_client: Make, make_survey: Callable[..., object], clock: ScriptedClock) -> None:
+def test_a_status_is_a_few_lines(make_client: Make, make_survey: Callable[..., object], clock: ScriptedClock) -> None:
     surveys = [make_survey(), make_survey("more", questions=2, every=28)]
     client = make_client(surveys, agree=False, transport=Recorder(ConnectionRefusedError()))
     assert printed(client) == [
@@ -35,7 +35,7 @@ def test_it_is_told_in_a_few_lines(make_client: Make, make_survey: Callable[...,
         "habits v1: agreed; next answer in 2026-11-03; epsilon 1 spent of at most 28",
         f"more v1: agreed; next answer in {following}; epsilon 0 spent of at most 2",
         "1 waiting to be sent",
-        "1 dropped: not named",
+        "1 dropped: not in any survey",
         "not delivered: the last try failed: the connection was refused",
     ]
     client.withdraw_consent()
@@ -47,7 +47,7 @@ def test_it_is_told_in_a_few_lines(make_client: Make, make_survey: Callable[...,
     ]
 
 
-def test_of_the_last_answer_it_says_that_none_is_planned(
+def test_after_the_last_answer_no_answer_is_planned(
     make_client: Make, make_survey: Callable[..., object], clock: ScriptedClock
 ) -> None:
     client = make_client(make_survey(days=1))
@@ -60,7 +60,7 @@ def test_of_the_last_answer_it_says_that_none_is_planned(
     ]
 
 
-def test_why_nothing_is_done_comes_first(make_client: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_reason_for_silence_comes_first(make_client: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     client = make_client()
     monkeypatch.setenv("HUSHTALLY_DISABLED", "1")
     assert printed(client)[:2] == [
@@ -69,6 +69,6 @@ def test_why_nothing_is_done_comes_first(make_client: Make, monkeypatch: pytest.
     ]
 
 
-def test_its_repr_stays_that_of_its_fields(make_client: Make) -> None:
+def test_repr_shows_the_fields(make_client: Make) -> None:
     shown = repr(make_client().status())
     assert shown.startswith("Status(silent=None, surveys=(SurveyStatus(survey='habits', version=1, ")

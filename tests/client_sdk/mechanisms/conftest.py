@@ -1,4 +1,4 @@
-"""What the tests of the mechanisms share."""
+"""Fixtures for the tests of the mechanisms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hushtally.client_sdk.randomness import Randomness
 
 
 class Scripted(Randomness):
-    """Gives the words it was handed, in order, and fails when there are no more."""
+    """Returns the given words in order, and fails after the last one."""
 
     def __init__(self, words: Iterable[int]) -> None:
         self.left = list(words)

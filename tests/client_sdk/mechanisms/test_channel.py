@@ -27,7 +27,7 @@ CHANNELS = [
         (Fraction(1, 3), Fraction(1, 3), "p = 1/3, q = 1/3"),
     ],
 )
-def test_a_channel_that_tells_nothing_or_all_is_refused(p, q, shown):
+def test_a_channel_without_information_or_without_noise_is_refused(p, q, shown):
     """p and q must be probabilities with 0 < q < p < 1."""
     with pytest.raises(MechanismError) as caught:
         Channel(p, q)
@@ -36,7 +36,7 @@ def test_a_channel_that_tells_nothing_or_all_is_refused(p, q, shown):
 
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_debias_inverts_the_channel(channel):
-    """The mean of debias is the truth, exactly: of n devices of whom a share holds the value."""
+    """The mean of debias is exactly the share of devices that have the value."""
     for share in (Fraction(0), Fraction(1, 7), Fraction(1)):
         expected = channel.p * share + channel.q * (1 - share)
         assert channel.observed(share) == expected
@@ -45,15 +45,15 @@ def test_debias_inverts_the_channel(channel):
 
 
 def test_an_estimate_is_not_clipped():
-    """Support below q gives a negative share, support above p one above 1: clipping would bias the mean."""
+    """A support rate below q gives a negative share, and a rate above p gives a share above 1. Clipping would bias."""
     channel = CHANNELS[0]
     assert channel.debias(0, 8) == Fraction(-1, 2)
     assert channel.debias(8, 8) == Fraction(3, 2)
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
-def test_the_variances_are_those_of_the_counts(channel):
-    """Variance of the debiased count by enumeration of 3 devices: sampled ones, and just these ones."""
+def test_both_variances_equal_those_of_the_debiased_count(channel):
+    """Enumerates 3 devices: as a sample of a population, and as the whole population."""
     share = Fraction(1, 3)
     rate = channel.observed(share)
     sampled = [rate] * 3
@@ -65,37 +65,37 @@ def test_the_variances_are_those_of_the_counts(channel):
         mean = square = Fraction(0)
         for outcome in range(8):
             bits = [outcome >> index & 1 for index in range(3)]
-            chance = Fraction(1)
-            for bit, one in zip(bits, rates, strict=True):
-                chance *= one if bit else 1 - one
+            probability = Fraction(1)
+            for bit, rate_of_one in zip(bits, rates, strict=True):
+                probability *= rate_of_one if bit else 1 - rate_of_one
             estimate = channel.debias(Fraction(sum(bits)), 3)
-            mean += chance * estimate
-            square += chance * estimate**2
+            mean += probability * estimate
+            square += probability * estimate**2
         assert mean == share
         assert variance == square - mean**2
     assert channel.respondents_variance(share, 3) < channel.variance(share, 3)
 
 
-def test_two_channels_in_a_row_are_one():
-    """`then` sends the bit of the first on by the chances of the second, whether the truth supports or not."""
+def test_two_consecutive_channels_are_one_channel():
+    """`then` feeds the bit of the first channel into the second, whether the value is true or not."""
     first, one, zero = CHANNELS[0], Fraction(9, 10), Fraction(1, 5)
     both = first.then(one, zero)
-    for truth, chance in ((1, both.p), (0, both.q)):
-        came = first.observed(truth)
-        assert chance == came * one + (1 - came) * zero
+    for truth, probability in ((1, both.p), (0, both.q)):
+        rate = first.observed(truth)
+        assert probability == rate * one + (1 - rate) * zero
 
 
-def test_a_diluted_channel_mixes_in_the_background():
-    """With all kept nothing changes; otherwise the gain shrinks by what is kept."""
+def test_a_mixed_channel_loses_gain_to_the_background():
+    """Without background symbols the channel is unchanged. Otherwise the gain shrinks in proportion."""
     channel = CHANNELS[0]
-    assert channel.diluted(1, Fraction(1, 2)) == channel
-    half = channel.diluted(Fraction(1, 2), Fraction(1, 3))
+    assert channel.mixed(1, Fraction(1, 2)) == channel
+    half = channel.mixed(Fraction(1, 2), Fraction(1, 3))
     assert half.gain == channel.gain / 2
     assert half.q == channel.q / 2 + Fraction(1, 6)
 
 
-def test_every_figure_takes_arrays():
-    """Arrays give element by element what numbers give."""
+def test_every_method_takes_arrays():
+    """An array gives, element by element, the same results as numbers."""
     channel = CHANNELS[0].to_float()
     counts, totals = np.array([0, 5, 8]), np.array([8, 8, 16])
     shares = channel.debias(counts, totals)

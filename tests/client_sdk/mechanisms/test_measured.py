@@ -1,4 +1,4 @@
-"""The error that is measured is the error that is promised."""
+"""The measured error equals the computed variance."""
 
 from __future__ import annotations
 
@@ -28,8 +28,11 @@ class Seeded(Randomness):
     [("direct", None), ("subset", None), ("affine", None), ("projective", None), ("oue", None), ("auto", 2.0)],
 )
 def test_mean_squared_error(name: str, lasting: float | None) -> None:
-    """16 values, half of the customers at one of them, n = 10^5: the mean squared error over the values and 20 rounds
-    is within 3 standard errors of the exact variance. Fails by chance 1 in 370; the seed is fixed."""
+    """The mean squared error over all values and 20 rounds is within 3 standard errors of the exact variance.
+
+    There are 16 values and n = 10^5; half of the customers have the same value. With a random seed, the test would fail
+    by chance 1 in 370 times. The seed is fixed.
+    """
     mechanism: Mechanism = build(name, {}, 16, 1.0, lasting)
     truth = [N // 2] + [N // 30] * 15
     randomness = Seeded()

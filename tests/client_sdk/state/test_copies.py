@@ -12,7 +12,7 @@ from contextlib import closing
 import pytest
 
 from hushtally import Client
-from hushtally.client_sdk.state.schedule import REPLACED
+from hushtally.client_sdk.state.silence import Silence
 from hushtally.client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
 
 
@@ -162,7 +162,7 @@ class TestCopies:
         copy_over(backup, lab.folder)
         client = lab.client(survey, agreed=False)
         lab.live(client, 3)
-        assert lab.silence(client) == REPLACED
+        assert lab.silence(client) == Silence.ROLLED_BACK
         assert len(lab.recorder.batches) == epochs
 
     def test_a_file_put_back_keeps_no_consent_to_a_version_that_begins_later(self, lab, tmp_path):
@@ -201,7 +201,7 @@ class TestCopies:
         copy_over(tmp_path / "backup", lab.folder)
         client = lab.client(agreed=False)
         lab.live(client, 3)
-        assert lab.silence(client) == REPLACED
+        assert lab.silence(client) == Silence.ROLLED_BACK
         assert len(lab.recorder.batches) == 1
 
     def test_a_withdrawal_stands_although_the_mark_cannot_be_written(self, lived, monkeypatch):
@@ -220,14 +220,14 @@ class TestCopies:
         """What was spent since cannot be known: it counts as all that was set aside."""
         put_back(self.backup, lived.folder)
         found = self.restored(lived)
-        assert (found.silent, found.spent, found.most) == (REPLACED, 2.0, 20.0)
+        assert (found.silent, found.spent, found.budget) == (Silence.ROLLED_BACK, 2.0, 20.0)
         assert len(lived.recorder.batches) == 3
 
     @pytest.mark.parametrize("put_back", [copy_over, copy_anew])
     def test_an_old_file_put_back_beside_the_mark_of_today(self, lived, put_back):
         (self.backup / "state.db.mark").unlink()
         put_back(self.backup, lived.folder)
-        assert self.restored(lived).silent == REPLACED
+        assert self.restored(lived).silent == Silence.ROLLED_BACK
         assert len(lived.recorder.batches) == 3
 
     @pytest.mark.parametrize("put_back", [copy_over, copy_anew])
@@ -245,7 +245,7 @@ class TestCopies:
             lived.clock.advance(days=-2)
             time.sleep(0.02)
             put_back(self.backup, lived.folder)
-            assert self.live(lived, 2).silent == REPLACED
+            assert self.live(lived, 2).silent == Silence.ROLLED_BACK
         lived.assert_answered_once()
 
     def test_a_backup_without_the_log_that_holds_the_note_of_the_mark(self, lived):
@@ -265,7 +265,7 @@ class TestCopies:
         lived.end()
         lived.clock.advance(days=-2)
         copy_over(self.backup, lived.folder)
-        assert self.live(lived, 2).silent == REPLACED
+        assert self.live(lived, 2).silent == Silence.ROLLED_BACK
         lived.assert_answered_once()
 
     def test_a_token_that_is_repeated_late_is_renewed_before(self, lived, monkeypatch):
@@ -294,7 +294,7 @@ class TestCopies:
         ((token,),) = pending(lived.path)
         (lived.folder / "state.db.mark").write_bytes(token)
         lived.clients[-1]._device._state.mark()
-        assert lived.silence(lived.clients[-1]) == REPLACED
+        assert lived.silence(lived.clients[-1]) == Silence.ROLLED_BACK
 
     def test_a_token_that_is_repeated_soon_is_not_renewed(self, lived, monkeypatch):
         """That would cost every answer one more wait for the disk."""
@@ -316,7 +316,7 @@ class TestCopies:
         client.flush()
         lived.live(client, 2)
         lived.assert_answered_once()
-        assert lived.silence(client) == REPLACED
+        assert lived.silence(client) == Silence.ROLLED_BACK
 
     def test_an_old_file_put_back_under_a_running_client(self, lived):
         """It notices at its next answer at the latest."""
@@ -327,7 +327,7 @@ class TestCopies:
         copy_over(self.backup, lived.folder)
         lived.live(client, 3)
         assert len(lived.recorder.batches) in (3, 4)  # the last one was made before, and may be gone with the old file
-        assert client.status().surveys[0].silent == REPLACED
+        assert client.status().surveys[0].silent == Silence.ROLLED_BACK
         lived.assert_answered_once()
 
     def test_a_copy_is_silent_and_the_original_goes_on(self, lived):
@@ -335,7 +335,7 @@ class TestCopies:
         lived.folder = original.with_name("copy")
         shutil.copytree(original, lived.folder)
         lived.path = lived.folder / "state.db"
-        assert self.restored(lived).silent == REPLACED
+        assert self.restored(lived).silent == Silence.ROLLED_BACK
         assert len(lived.recorder.batches) == 3
         lived.clock.advance(days=-3)
         lived.folder, lived.path = original, original / "state.db"
@@ -357,7 +357,7 @@ class TestCopies:
         client = lived.client()
         lived.clock.advance(days=1)
         client.tick()
-        assert lived.silence(client) == REPLACED
+        assert lived.silence(client) == Silence.ROLLED_BACK
         lived.end()
         lived.folder, lived.path = original, original / "state.db"
         client = lived.client()
@@ -371,7 +371,7 @@ class TestCopies:
         place.unlink()
         if mark is not None:
             place.write_bytes(mark)
-        assert self.restored(lived).silent == REPLACED
+        assert self.restored(lived).silent == Silence.ROLLED_BACK
         assert len(lived.recorder.batches) == 3
 
     @pytest.mark.parametrize("code", [errno.EMFILE, errno.EIO, errno.ESTALE, errno.EACCES])
@@ -426,7 +426,7 @@ class TestCopies:
 
     def test_a_deleted_file_whose_mark_is_left(self, lived):
         lived.path.unlink()
-        assert self.restored(lived).silent == REPLACED
+        assert self.restored(lived).silent == Silence.ROLLED_BACK
         assert len(lived.recorder.batches) == 3
 
     def test_deleting_both_begins_anew(self, lived):
@@ -449,7 +449,7 @@ class TestCopies:
             lab.clock.advance(hours=-1)
             copy_over(backup, lab.folder)
             found = self.live(lab, 3)
-            assert (found.silent, found.spent, found.most) == (REPLACED, 0.0, 20.0)
+            assert (found.silent, found.spent, found.budget) == (Silence.ROLLED_BACK, 0.0, 20.0)
             assert len(lab.recorder.batches) == 3
             later = lab.survey(id="later", starts="2026-11-07", ends="2026-11-10")
             assert self.live(lab, 6, later, max_lifetime_epsilon=23).silent is not None
@@ -462,9 +462,9 @@ class TestCopies:
         copy_over(self.backup, lived.folder)
         self.restored(lived)
         later = lived.survey(id="later", starts="2026-11-09", ends="2026-11-12")
-        assert self.live(lived, 2, later, max_lifetime_epsilon=23).silent == "it would cost more than the app's ceiling"
+        assert self.live(lived, 2, later, max_lifetime_epsilon=23).silent == Silence.OVER_CEILING
         found = self.live(lived, 2, later, max_lifetime_epsilon=24)
-        assert (found.silent, found.most) == (None, 4.0)
+        assert (found.silent, found.budget) == (None, 4.0)
         assert [batch.survey for batch in lived.recorder.batches[3:]] == ["later"] * 2
 
     def test_a_restored_file_resends_only_the_very_bytes(self, lab):

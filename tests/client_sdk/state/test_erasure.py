@@ -237,6 +237,7 @@ def test_what_two_processes_erase_in_turn_is_not_taken_for_done(lab):
 
 
 def test_nobody_waits_for_a_writer_to_note_that_nothing_is_due(lab, monkeypatch):
+    monkeypatch.setattr("hushtally.client_sdk.state.file.BUSY_SECONDS", 600.0)
     client = lab.client()
     with closing(sqlite3.connect(lab.path, isolation_level=None)) as other:
         with client._device._state.transaction() as connection:
@@ -251,9 +252,9 @@ def test_nobody_waits_for_a_writer_to_note_that_nothing_is_due(lab, monkeypatch)
         connection = client._device._state._connection
         began = time.monotonic()
         assert not erasure.empty(Held())
-        assert time.monotonic() - began < 9  # it would wait for ten
+        assert time.monotonic() - began < 300  # the lock is awaited for 600 seconds
         other.execute("ROLLBACK")
-        assert connection.execute("PRAGMA busy_timeout").fetchone() == (10_000,)
+        assert connection.execute("PRAGMA busy_timeout").fetchone() == (600_000,)
     assert client._device._state.erase()
 
 
@@ -272,7 +273,8 @@ def test_what_sqlite_left_in_unused_space_goes_too(lab):
     assert CANARY.encode() not in lab.on_disk()
 
 
-def test_while_another_process_writes_it_stays_due_and_nobody_waits(lab):
+def test_while_another_process_writes_it_stays_due_and_nobody_waits(lab, monkeypatch):
+    monkeypatch.setattr("hushtally.client_sdk.state.file.BUSY_SECONDS", 600.0)
     client = lab.client()
     client.record("purchase", amount=1, category=CANARY)
     client.status()
@@ -281,7 +283,7 @@ def test_while_another_process_writes_it_stays_due_and_nobody_waits(lab):
         other.execute("BEGIN IMMEDIATE")
         began = time.monotonic()
         assert not client._device._state.erase()
-        assert time.monotonic() - began < 9  # it would wait for ten
+        assert time.monotonic() - began < 300  # the lock is awaited for 600 seconds
         other.execute("ROLLBACK")
     assert client._device._state.erase()
 

@@ -104,7 +104,7 @@ def test_all_else_is_dropped_and_counted_and_nothing_raises(value: Any, make_cli
     faults: list[Any] = []
     client = make_client(on_error=faults.append)
     client.record("purchase", category=value)
-    assert (faults, client.status().counters) == ([], {"dropped: not usable": 1})
+    assert (faults, client.status().counters) == ([], {"dropped: unusable value": 1})
     with pytest.raises(ClientError, match=r"^field purchase.category must be a number within 10\^12 or a text"):
         make_client(strict=True).record("purchase", category=value)
 
@@ -113,7 +113,7 @@ def test_an_object_that_will_not_tell_its_class_raises_nothing(make_client: Make
     faults: list[Any] = []
     client = make_client(on_error=faults.append)
     client.record("purchase", category=Lost())
-    assert (faults, client.status().counters) == ([], {"dropped: not usable": 1})
+    assert (faults, client.status().counters) == ([], {"dropped: unusable value": 1})
 
 
 @pytest.mark.parametrize(

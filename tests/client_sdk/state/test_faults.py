@@ -14,7 +14,7 @@ from contextlib import closing
 import pytest
 
 from hushtally.client_sdk.state import checksum
-from hushtally.client_sdk.state.schedule import REPLACED
+from hushtally.client_sdk.state.silence import Silence
 
 
 class TestFullDisk:
@@ -226,7 +226,7 @@ class TestCorrupt:
         """Its mark is still there: what was answered cannot be known."""
         lab.path.write_bytes(b"")
         sent = len(lab.recorder.batches)
-        assert lab.silence(self.go_on(lab, survey)) == REPLACED
+        assert lab.silence(self.go_on(lab, survey)) == Silence.ROLLED_BACK
         assert len(lab.recorder.batches) == sent
 
     def test_garbage_in_place_of_the_log_is_noticed_when_answers_were_in_it(self, lab, survey):
@@ -240,7 +240,7 @@ class TestCorrupt:
         for path in (lab.path, log):
             path.write_bytes((lab.folder / "as-killed" / path.name).read_bytes())
         log.write_bytes(random.Random(1).randbytes(log.stat().st_size))
-        assert lab.silence(self.go_on(lab, survey)) == REPLACED
+        assert lab.silence(self.go_on(lab, survey)) == Silence.ROLLED_BACK
 
     def test_no_damage_makes_it_answer_twice(self, lab, survey):
         """300 random wounds: bits flipped, stretches zeroed, the end cut off, pages exchanged."""
@@ -307,7 +307,7 @@ class TestCorrupt:
         assert {end for end, _ in ends} == {
             "",
             "expired",
-            "dropped: damaged",
+            "dropped: damaged reports",
             "the last try failed: the state file is damaged",
         }
         # not told to the last report are wounds of what a report is counted by, and of whose the row is

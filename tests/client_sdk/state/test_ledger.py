@@ -3,7 +3,7 @@
 import pytest
 
 from hushtally import ClientError
-from hushtally.client_sdk.state.schedule import ENDED
+from hushtally.client_sdk.state.silence import Silence
 
 
 def statuses(client):
@@ -27,6 +27,17 @@ def test_the_ceiling_for_all_surveys_refuses_one_that_can_never_fit(lab):
         lab.client(survey, max_lifetime_epsilon=19)
 
 
+def test_a_ceiling_of_exactly_the_lifetime_epsilon_allows_every_answer(lab):
+    """0.1 + 0.1 + 0.1 is more than 0.3 as a float; a device that is refused by rounding would be silent for nothing."""
+    survey = lab.survey(epsilon=0.1, ends="2026-11-04")
+    assert survey.lifetime_epsilon > 0.3
+    client = lab.client(survey, max_epsilon=0.1, max_lifetime_epsilon=0.3)
+    lab.live(client, 3)
+    assert (len(lab.recorder.batches), lab.faults) == (3, [])
+    with pytest.raises(ClientError, match=r"epsilon 0.3 in all; the app allows .* max_lifetime_epsilon = 0.2999999$"):
+        lab.client(survey, max_lifetime_epsilon=0.2999999)
+
+
 def test_two_surveys_that_ask_the_same_add_up_under_the_ceiling(lab):
     """The whole of each is set aside when it is taken up: whether the second answers does not hang on any data."""
     first, second = lab.survey(), lab.survey(id="again")
@@ -34,9 +45,9 @@ def test_two_surveys_that_ask_the_same_add_up_under_the_ceiling(lab):
     lab.live(client, 3)
     assert {batch.survey for batch in lab.recorder.batches} == {"habits"}
     found = statuses(client)
-    assert (found["habits v1"].spent, found["habits v1"].most, found["habits v1"].silent) == (3.0, 20.0, None)
-    assert (found["again v1"].spent, found["again v1"].most) == (0.0, 0.0)
-    assert found["again v1"].silent == "it would cost more than the app's ceiling"
+    assert (found["habits v1"].spent, found["habits v1"].budget, found["habits v1"].silent) == (3.0, 20.0, None)
+    assert (found["again v1"].spent, found["again v1"].budget) == (0.0, 0.0)
+    assert found["again v1"].silent == Silence.OVER_CEILING
     client.close()
     lab.live(lab.client([first, second], max_lifetime_epsilon=40), 1)
     assert [batch.survey for batch in lab.recorder.batches[3:]].count("again") == 1
@@ -52,9 +63,7 @@ def test_a_renewed_survey_under_another_id_adds_up(lab):
     assert {batch.survey for batch in lab.recorder.batches} == {"habits"}
     lab.live(client)  # 2026-11-07: it is over with 3 spent, though the app has it no longer
     assert lab.recorder.batches[-1].survey == "renewed"
-    assert lab.rows("SELECT survey, silent FROM schedules") == [("habits", ENDED), ("renewed", None)] or lab.rows(
-        "SELECT survey, silent FROM schedules"
-    ) == [("renewed", None), ("habits", ENDED)]
+    assert sorted(lab.rows("SELECT survey, silent FROM schedules")) == [("habits", Silence.ENDED), ("renewed", None)]
     assert lab.rows("SELECT sum(epsilon) FROM ledger WHERE survey = 'habits'") == [(3.0,)]
 
 
@@ -63,7 +72,7 @@ def test_a_permanent_survey_counts_whole_for_ever(lab):
     lab.live(lab.client(lab.survey(ends="2026-11-03", memory="permanent"), max_lifetime_epsilon=8), 3)
     client = lab.client(lab.survey(id="next", starts="2026-11-05", ends="2026-11-09"), max_lifetime_epsilon=8)
     lab.live(client, 4)
-    assert statuses(client)["next v1"].silent == "it would cost more than the app's ceiling"
+    assert statuses(client)["next v1"].silent == Silence.OVER_CEILING
     assert {batch.survey for batch in lab.recorder.batches} == {"habits"}
 
 
@@ -73,7 +82,7 @@ def test_a_lower_ceiling_silences_at_once(lab):
     client = lab.client(surveys, max_lifetime_epsilon=39)
     lab.live(client, 2)
     assert len(lab.recorder.batches) == 4
-    assert {survey.silent for survey in client.status().surveys} == {"it would cost more than the app's ceiling"}
+    assert {survey.silent for survey in client.status().surveys} == {Silence.OVER_CEILING}
 
 
 def test_what_was_set_aside_for_a_version_that_never_answered_is_free_again(lab):
@@ -84,20 +93,20 @@ def test_what_was_set_aside_for_a_version_that_never_answered_is_free_again(lab)
     lab.live(client, 2)
     assert [batch.version for batch in lab.recorder.batches] == [2, 2]
     (found,) = client.status().surveys
-    assert (found.silent, found.most) == (None, second.lifetime_epsilon)
+    assert (found.silent, found.budget) == (None, second.lifetime_epsilon)
 
 
 def test_a_new_version_adds_up_with_the_old_one(lab):
     lab.live(lab.client(lab.survey(), max_lifetime_epsilon=22), 3)
     client = lab.client(lab.survey(version=2), max_lifetime_epsilon=22)
     lab.live(client, 2)
-    assert statuses(client)["habits v2"].silent == "it would cost more than the app's ceiling"
+    assert statuses(client)["habits v2"].silent == Silence.OVER_CEILING
     client = lab.client(lab.survey(version=2), max_lifetime_epsilon=23)
     lab.live(client, 2)
     assert [batch.version for batch in lab.recorder.batches] == [1, 1, 1, 2, 2]
     (found,) = client.status().surveys
-    assert (found.spent, found.most) == (5.0, 23.0)
-    assert "Spent: epsilon 5 of at most 23." in str(client.explain())
+    assert (found.spent, found.budget) == (5.0, 23.0)
+    assert "Privacy budget spent: epsilon 5 of at most 23." in str(client.explain())
 
 
 def test_sums_of_epsilons_meet_a_ceiling_that_equals_them(lab):
@@ -135,7 +144,7 @@ def test_an_ended_survey_is_not_answered_again_by_a_clock_that_went_back_or_a_la
     lab.live(client)
     client = lab.client(lab.survey(version=2, ends="2026-12-01"))
     client.tick()
-    assert client.status().surveys[0].silent == "the clock went back"
+    assert client.status().surveys[0].silent == "the clock was set back"
     lab.live(client, 2)
     assert len(lab.recorder.batches) == 20
     lab.live(client, 5)
@@ -177,7 +186,7 @@ class TestPermanentMemory:
             assert len({(client.status().surveys, str(client.explain())) for client in clients}) == 1
             lab.live_together(clients)
         assert [client.status().surveys[0].spent for client in clients] == [6.0, 6.0]
-        assert "Spent: up to epsilon 6 of at most 6." in str(clients[0].explain())
+        assert "Privacy budget spent: up to epsilon 6 of at most 6." in str(clients[0].explain())
         assert lab.rows("SELECT sum(epsilon) FROM ledger GROUP BY device") == [(2.0,), (6.0,)]
 
     def test_reports_repeat_through_restarts(self, lab):

@@ -8,7 +8,7 @@ import pytest
 
 from hushtally.client_sdk.client import Fault
 from hushtally.client_sdk.state.file import State
-from hushtally.client_sdk.state.schedule import REPLACED
+from hushtally.client_sdk.state.silence import Silence
 
 LOST = (
     "the state file {} was deleted or replaced while it was open; what it held is lost to this device."
@@ -70,7 +70,12 @@ def test_the_next_call_tells(lived, caplog, loses, call):
 
 @pytest.mark.parametrize(
     ("loses", "silent"),
-    [(delete, REPLACED), (replace, REPLACED), (delete_with_the_mark, None), (move_the_folder, None)],
+    [
+        (delete, Silence.ROLLED_BACK),
+        (replace, Silence.ROLLED_BACK),
+        (delete_with_the_mark, None),
+        (move_the_folder, None),
+    ],
 )
 class TestWhatIsThereNow:
     """Is opened by a new client and by what the customer says; it must not answer again what the mark knows of."""

@@ -157,7 +157,7 @@ class TestTheFileIsClosed:
         with Client(survey, **options, on_error=faults.append) as client:
             client.grant_consent()
         assert client.status().surveys[0].consent
-        assert "The customer agreed." in str(client.explain())
+        assert "You agreed." in str(client.explain())
         assert [receipt.granted for receipt in client.receipts()] == [True]
         assert not is_open(options["state"])
         options["state"].write_text("damaged")
@@ -238,7 +238,7 @@ EXIT = """
 import sys, pathlib
 from hushtally.client_sdk.state import file as state
 from hushtally import Client, Survey
-state.BUSY_SECONDS = 60.0
+state.BUSY_SECONDS = 3_600.0
 survey = Survey.parse(pathlib.Path(sys.argv[1]).read_text())
 clients = [Client(survey, collector="https://tally.example", state=sys.argv[2], device=str(n),
                   cohort={"platform": "web"}) for n in range(5)]
@@ -260,7 +260,5 @@ def test_an_exit_does_not_wait_for_a_locked_file(tmp_path: Path) -> None:
         assert process.stdout.readline() == "recorded\n"
         with closing(sqlite3.connect(tmp_path / "state.db")) as other:
             other.execute("BEGIN EXCLUSIVE")
-            began = time.monotonic()
             process.stdin.close()
-            assert process.wait(120) == 0
-            assert time.monotonic() - began < 30  # others are awaited for sixty
+            assert process.wait(120) == 0  # others are awaited for an hour

@@ -79,7 +79,7 @@ def test_survey(case: dict[str, Any]) -> None:
     assert len(case["phases"]) == survey.privacy.answers_every
     days = [survey.starts + timedelta(days=number) for number in range(-40, (survey.ends - survey.starts).days + 40)]
     for phase, labels in enumerate(case["phases"]):
-        plan = Schedule((), phase, 1.0, 0, None)
+        plan = Schedule(survey.id, survey.ends.toordinal(), "[]", phase, 1.0, 0, None)
         found = dict.fromkeys(survey.epoch.label(day) for day in days if plan.answers_in(survey, day))
         assert list(found) == labels
 

@@ -1,3 +1,5 @@
+"""`hushtally survey diff`: every change is named with its effect on privacy, and whether new consent is needed."""
+
 import json
 
 import pytest
@@ -6,7 +8,8 @@ from click.testing import CliRunner
 from hushtally.cli import main
 from hushtally.client_sdk.survey import Survey
 from hushtally.survey import commands
-from hushtally.survey.diff import Touches, compare
+from hushtally.survey.change import Effect
+from hushtally.survey.diff import compare
 
 EXAMPLE = commands.example(commands.EXAMPLE_STARTS)
 PERMANENT = 'memory = "permanent"\nepsilon_permanent = 2\nchanges = 3'
@@ -27,39 +30,42 @@ def hushtally(tmp_path, new, *options):
     return CliRunner().invoke(main, ["survey", "diff", *paths, *options])
 
 
-def test_equal_surveys_need_nothing(tmp_path):
-    """Comments and spaces are no change: the digest is the same."""
+def test_equal_surveys_need_no_consent(tmp_path):
+    """Comments and spaces are no change, because they do not change the digest."""
     result = hushtally(tmp_path, EXAMPLE.replace("# what one report may reveal", ""))
-    assert (result.exit_code, result.stdout) == (0, "Nothing changed: consent stands.\n")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "Nothing changed: consent to the old survey is consent to the new one.\n",
+    )
 
 
-def test_a_change_is_told_in_words(tmp_path):
+def test_a_change_is_described_in_words(tmp_path):
     result = hushtally(tmp_path, changed(("version = 1", "version = 2"), ("epsilon = 1.0", "epsilon = 0.5")))
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
-        "shopping-habits v1 -> shopping-habits v2: 6 changes, 2 about privacy",
+        "shopping-habits v1 -> shopping-habits v2: 6 changes, 2 of them about privacy",
         "  epsilon: 1 -> 0.5 (reveals less)",
         "  lifetime epsilon: 7 -> 3.5 (reveals less)",
-        "  question frequency, mechanism: direct -> subset w=2 (follows from the rest)",
-        "  question affinity, mechanism: direct -> subset w=2 (follows from the rest)",
-        "  question frequency_x_returned, mechanism: subset w=2 -> subset w=3 (follows from the rest)",
-        "  version: 1 -> 2 (privacy as before)",
-        "reveals less: less can be learned of a customer.",
-        "New consent is needed, unless the app keeps it (keep_consent=True): customers agree to exactly the survey "
-        "that they were shown. Devices begin anew with it.",
-        "A device that answers both may reveal up to epsilon 10.5 (7 + 3.5), or the app's max_lifetime_epsilon where"
-        " that is lower.",
+        "  question frequency, mechanism: direct -> subset w=2 (follows from other changes)",
+        "  question affinity, mechanism: direct -> subset w=2 (follows from other changes)",
+        "  question frequency_x_returned, mechanism: subset w=2 -> subset w=3 (follows from other changes)",
+        "  version: 1 -> 2 (no effect on privacy)",
+        "reveals less: an observer can learn less about a customer.",
+        "New consent is needed: customers agree to exactly the survey that they were shown. An app with"
+        " keep_consent=True does not ask again. Devices start anew with the new version.",
+        "A device that answers both can reveal up to epsilon 10.5 (7 + 3.5), or the app's max_lifetime_epsilon if that"
+        " is lower.",
     ]
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "what", "touches"),
+    ("old", "new", "what", "effect"),
     [
-        ('title = "How people shop with us"', 'title = "T"', "title", "privacy as before"),
-        ('purpose = "We count', 'purpose = "We sell', "purpose", "touches privacy"),
-        ("insights@shop.example", "ads@shop.example", "owner", "touches privacy"),
+        ('title = "How people shop with us"', 'title = "T"', "title", "no effect on privacy"),
+        ('purpose = "We count', 'purpose = "We sell', "purpose", "affects privacy"),
+        ("insights@shop.example", "ads@shop.example", "owner", "affects privacy"),
         ("ends = 2027-05-02", "ends = 2027-08-01", "lifetime epsilon", "reveals more"),
-        ("ends = 2027-05-02", "ends = 2027-08-01", "ends", "touches privacy"),
+        ("ends = 2027-05-02", "ends = 2027-08-01", "ends", "affects privacy"),
         ("retention_days = 180", "retention_days = 360", "retention_days", "reveals more"),
         ("min_reports = 500", "min_reports = 400", "min_reports", "reveals more"),
         ("min_reports = 500", "min_reports = 600", "min_reports", "reveals less"),
@@ -79,38 +85,38 @@ def test_a_change_is_told_in_words(tmp_path):
             "epsilon_permanent",
             "reveals more",
         ),
-        ('platform = ["web", "ios", "android"]', 'platform = ["web"]', "cohort platform", "touches privacy"),
+        ('platform = ["web", "ios", "android"]', 'platform = ["web"]', "cohort platform", "affects privacy"),
         ("[signals]", 'city = ["a", "b"]\n[signals]', "cohort city", "reveals more"),
         ('platform = ["web", "ios", "android"]', "", "cohort platform", "reveals less"),
-        ("days = 90 }", "days = 91 }", "signal orders_90d", "touches privacy"),
+        ("days = 90 }", "days = 91 }", "signal orders_90d", "affects privacy"),
         ("[signals]", '[signals]\nvisits = { count = "visit", days = 9 }', "signal visits", "reveals more"),
-        ('"games"', '"games", "toys"', "question affinity, category toys", "touches privacy"),
-        ("edges = [0, 20,", "edges = [0, 30,", "question basket, edges", "touches privacy"),
+        ('"games"', '"games", "toys"', "question affinity, category toys", "affects privacy"),
+        ("edges = [0, 20,", "edges = [0, 30,", "question basket, edges", "affects privacy"),
         ("only_crossed = true ", "only_crossed = false ", "question returned", "reveals more"),
         ('["web", "ios", "android"]', '["web", "ios", "watch"]', "cohort platform", "reveals more"),
         (
             'idle_days  = { days_since = "purchase"',
             'idle_days  = { days_since = "visit"',
-            "kept on the device, visit",
+            "stored on the device, visit",
             "reveals more",
         ),
         ('id = "basket"', 'id = "basket"\nepsilon = 0.5', "question basket, epsilon", "reveals less"),
         ('id = "basket"', 'id = "trolley"', "question basket", "reveals less"),
         ('id = "basket"', 'id = "trolley"', "question trolley", "reveals more"),
-        ('id = "basket"', 'id = "basket"\nmechanism = "direct"', "question basket, mechanism", "touches privacy"),
-        ('title = "What you bought most often"\n', "", "question affinity, title", "touches privacy"),
-        ("What you bought most often", "What you like", "question affinity, title", "touches privacy"),
-        ('id = "shopping-habits"', 'id = "other"', "id", "touches privacy"),
+        ('id = "basket"', 'id = "basket"\nmechanism = "direct"', "question basket, mechanism", "affects privacy"),
+        ('title = "What you bought most often"\n', "", "question affinity, title", "affects privacy"),
+        ("What you bought most often", "What you like", "question affinity, title", "affects privacy"),
+        ('id = "shopping-habits"', 'id = "other"', "id", "affects privacy"),
     ],
 )
-def test_each_change_is_named_and_judged(old, new, what, touches):
+def test_each_change_is_named_with_its_effect(old, new, what, effect):
     found = compare(Survey.parse(EXAMPLE), Survey.parse(changed((old, new))))
-    assert (what, Touches(touches)) in [(change.what, change.touches) for change in found.changes]
+    assert (what, Effect(effect)) in [(change.what, change.effect) for change in found.changes]
     assert found.consent.startswith("New consent is needed")
 
 
-def test_every_change_of_the_digest_is_some_change():
-    """The order of questions changes nothing but the digest, and is said, too."""
+def test_every_change_of_the_digest_is_named():
+    """The order of questions changes only the digest, and is named, too."""
     questions = EXAMPLE.split("[[questions]]")
     questions[1], questions[2] = questions[2], questions[1]
     found = compare(Survey.parse(EXAMPLE), Survey.parse("[[questions]]".join(questions)))
@@ -120,23 +126,30 @@ def test_every_change_of_the_digest_is_some_change():
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("version = 1", "version = 2", "they were shown. Devices begin anew with it."),
-        ("min_reports = 500", "min_reports = 600", "Raise the version: a collector refuses another survey under the"),
+        ("version = 1", "version = 2", "does not ask again. Devices start anew with the new version."),
+        (
+            "min_reports = 500",
+            "min_reports = 600",
+            "Raise the version: the collector refuses a changed survey with the same version.",
+        ),
         (
             "epsilon = 1.0",
             "epsilon = 2.0",
-            "An app with keep_consent=True would carry the old consent over to it without",
+            "An app with keep_consent=True would apply the old consent to it without asking",
         ),
-        ('id = "shopping-habits"', 'id = "other"', "New consent is needed: it is another survey."),
+        ('id = "shopping-habits"', 'id = "other"', "New consent is needed: this is another survey."),
     ],
 )
-def test_what_becomes_of_consent(old, new, says):
+def test_what_happens_to_the_old_consent(old, new, says):
     assert says in compare(Survey.parse(EXAMPLE), Survey.parse(changed((old, new)))).consent
 
 
 def test_a_lower_version_is_warned_about():
     newer, older = Survey.parse(changed(("version = 1", "version = 2"))), Survey.parse(EXAMPLE)
-    assert "The version went down: devices that had the newer one stay silent." in compare(newer, older).consent
+    assert (
+        "The version is lower than before: devices that had the newer version stay silent."
+        in compare(newer, older).consent
+    )
 
 
 SEGMENTS = """segments = [
@@ -156,7 +169,11 @@ AFFINITY = 'one_of = "favourite"\ncategories = ["books", "music", "games"]'
             'when = "0 < orders_90d < 2"',
             ["frequency, segment once: orders_90d == 1 -> 0 < orders_90d < 2"],
         ),
-        ('  { id = "once",    when = "orders_90d == 1" },\n', "", ["frequency, segment once: orders_90d == 1 -> gone"]),
+        (
+            '  { id = "once",    when = "orders_90d == 1" },\n',
+            "",
+            ["frequency, segment once: orders_90d == 1 -> removed"],
+        ),
         (
             '{ id = "heavy" },',
             '{ id = "many", when = "orders_90d < 9" },\n  { id = "heavy" },',
@@ -167,7 +184,7 @@ AFFINITY = 'one_of = "favourite"\ncategories = ["books", "music", "games"]'
             '{ id = "once",    when = "orders_90d == 1" },\n  { id = "none",    when = "orders_90d == 0" },',
             ["frequency, order of the segments: none, once, regular, heavy -> once, none, regular, heavy"],
         ),
-        ('["books", "music", "games"]', '["books", "music"]', ["affinity, category games: told apart -> in other"]),
+        ('["books", "music", "games"]', '["books", "music"]', ["affinity, category games: own segment -> in other"]),
         (
             '["books", "music", "games"]',
             '["music", "books", "games"]',
@@ -200,25 +217,27 @@ AFFINITY = 'one_of = "favourite"\ncategories = ["books", "music", "games"]'
         (
             SEGMENTS,
             'number = "orders_90d"\nedges = [0, 1]',
-            ["frequency: segments by rules (none, once, regular, heavy) -> spans of orders_90d"],
+            ["frequency: segments by rules (none, once, regular, heavy) -> ranges of orders_90d"],
         ),
     ],
 )
-def test_what_became_of_the_segments_is_told_in_words(old, new, lines):
-    """One line for every segment; the mechanism follows from their number and is told apart."""
+def test_changed_segments_are_described_in_words(old, new, lines):
+    """There is one line for every segment. A change of the mechanism that follows from their number is marked."""
     found = compare(Survey.parse(EXAMPLE), Survey.parse(changed((old, new)))).changes
-    assert [str(one) for one in found if one.touches is not Touches.FOLLOWS] == [
-        f"question {line} (touches privacy)" for line in lines
+    assert [str(one) for one in found if one.effect is not Effect.FOLLOWS] == [
+        f"question {line} (affects privacy)" for line in lines
     ]
 
 
-def test_a_segment_of_another_name_is_the_same_segment():
+def test_a_segment_with_another_name_and_the_same_rule_is_renamed():
     found = compare(Survey.parse(EXAMPLE), Survey.parse(changed(('{ id = "heavy" },', '{ id = "keen" },'))))
-    assert list(map(str, found.changes)) == ["question frequency, name of a segment: heavy -> keen (privacy as before)"]
+    assert list(map(str, found.changes)) == [
+        "question frequency, name of a segment: heavy -> keen (no effect on privacy)"
+    ]
     assert (found.needs_consent, found.reveals_more) == (True, False)
 
 
-def test_what_reveals_less_needs_consent_and_reveals_no_more():
+def test_a_change_that_reveals_less_needs_consent():
     found = compare(Survey.parse(EXAMPLE), Survey.parse(changed(("epsilon = 1.0", "epsilon = 0.5"))))
     assert (found.needs_consent, found.reveals_more) == (True, False)
     same = compare(Survey.parse(EXAMPLE), Survey.parse(EXAMPLE))
@@ -228,18 +247,18 @@ def test_what_reveals_less_needs_consent_and_reveals_no_more():
 def test_fresh_memory_instead_of_permanent_reveals_less():
     permanent = changed(('memory = "fresh"', 'memory = "permanent"\nepsilon_permanent = 2\nchanges = 3'))
     found = compare(Survey.parse(permanent), Survey.parse(EXAMPLE)).changes
-    assert ("memory", Touches.LESS) in [(one.what, one.touches) for one in found]
+    assert ("memory", Effect.LESS) in [(one.what, one.effect) for one in found]
 
 
 def test_as_json(tmp_path):
     result = hushtally(tmp_path, changed(("min_reports = 500", "min_reports = 400")), "--format", "json")
     found = json.loads(result.stdout)
     assert (found["needs_consent"], found["reveals_more"]) == (True, True)
-    assert found["changes"] == [{"what": "min_reports", "old": "500", "new": "400", "touches": "reveals more"}]
+    assert found["changes"] == [{"what": "min_reports", "old": "500", "new": "400", "effect": "reveals more"}]
     assert found["consent"].startswith("New consent is needed")
 
 
-def test_a_survey_that_is_wrong_is_one_line_for_every_mistake(tmp_path):
+def test_every_mistake_of_an_invalid_survey_is_one_line(tmp_path):
     result = hushtally(tmp_path, changed(("epsilon = 1.0", "epsilon = 80")))
     assert result.exit_code == 1
     assert result.stderr.startswith(f"Error: {tmp_path}/new.toml: privacy.epsilon")
@@ -252,10 +271,10 @@ def test_explain_as_json(tmp_path):
     found = json.loads(result.stdout)
     assert found["title"] == "How people shop with us (shopping-habits v1)"
     assert [one["heading"] for one in found["sections"]][::2] == [
-        "What it is",
+        "About this survey",
         "What is asked",
-        "What an observer could conclude",
-        "For those who check: how answers are randomized",
+        "What an observer can learn",
+        "Technical details: how answers are randomized",
     ]
 
 
@@ -264,43 +283,43 @@ def test_explain_as_json(tmp_path):
     [
         (
             ("min_reports = 500", "min_reports = 400"),
-            "reveals more: more can be learned of a customer from what leaves",
+            "reveals more: an observer can learn more about a customer, or can learn it for longer,",
         ),
-        (("min_reports = 500", "min_reports = 600"), "reveals less: less can be learned of a customer."),
+        (("min_reports = 500", "min_reports = 600"), "reveals less: an observer can learn less about a customer."),
         (
             ('purpose = "We count', 'purpose = "We sell'),
-            "touches privacy: something else is asked, kept or told to the",
+            "affects privacy: something different is asked, stored or told to the customer;",
         ),
     ],
 )
-def test_each_judgement_is_defined_where_it_is_made(tmp_path, change, meaning):
-    """Once, below the changes, and only those that were made; what is as before needs no words."""
+def test_each_effect_is_explained_below_the_changes(tmp_path, change, meaning):
+    """Each effect that occurs is explained once. "No effect on privacy" needs no explanation."""
     lines = hushtally(tmp_path, changed(change, ("version = 1", "version = 2"))).stdout.splitlines()
     assert len(lines) == 6
     assert lines[3].startswith(meaning)
 
 
-def test_why_consent_is_needed_where_nothing_about_privacy_changed(tmp_path):
+def test_a_change_without_an_effect_on_privacy_needs_consent_too(tmp_path):
     lines = hushtally(tmp_path, changed(("version = 1", "version = 2"))).stdout.splitlines()
-    assert lines[0].endswith("1 change, none about privacy")
+    assert lines[0].endswith("1 change, none of them about privacy")
     assert "customers agree to exactly the survey that they were shown." in lines[2]
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "sum"),
     [
         ((), "up to epsilon 14 (7 + 7), or"),
         ((("epsilon = 1.0", "epsilon = 0.5"),), "up to epsilon 10.5 (7 + 3.5), or"),
-        ((('memory = "fresh"', PERMANENT),), "up to epsilon 15 of what was answered (7 + 8), or"),
+        ((('memory = "fresh"', PERMANENT),), "up to epsilon 15 for what was answered (7 + 8), or"),
         ((('memory = "fresh"', PERMANENT.replace("3", "0")),), "up to epsilon 9 (7 + 2), or"),
         ((('id = "shopping-habits"', 'id = "other"'),), "up to epsilon 14 (7 + 7), or"),
     ],
 )
-def test_what_both_versions_reveal_together_is_their_sum(changes, said):
-    """A new version adds its own; under the app's ceiling the device stays silent instead."""
+def test_both_versions_together_reveal_the_sum(changes, sum):
+    """A new version adds its own lifetime epsilon. If that exceeds the app's limit, the device stays silent instead."""
     text = changed(("version = 1", "version = 2"), *changes)
     assert compare(Survey.parse(EXAMPLE), Survey.parse(text)).together == (
-        f"A device that answers both may reveal {said} the app's max_lifetime_epsilon where that is lower."
+        f"A device that answers both can reveal {sum} the app's max_lifetime_epsilon if that is lower."
     )
 
 
@@ -314,8 +333,8 @@ def test_what_both_versions_reveal_together_is_their_sum(changes, said):
         (("min_reports = 500", "min_reports = 600"), 1),
     ],
 )
-def test_the_exit_code_is_for_a_gate(tmp_path, change, code, options):
-    """1 for whatever needs new consent, which is told all the same; without --exit-code always 0."""
+def test_exit_code_fails_a_release_that_needs_new_consent(tmp_path, change, code, options):
+    """The exit status is 1 if new consent is needed, and the output is the same. Without --exit-code it is always 0."""
     gated = hushtally(tmp_path, changed(change), "--exit-code", *options)
     plain = hushtally(tmp_path, changed(change), *options)
     assert (gated.exit_code, plain.exit_code) == (code, 0)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from click.testing import CliRunner
 
+import broken_mechanisms as broken
 from hushtally.aggregator.errors import ArgumentError
 from hushtally.cli import main
 from hushtally.client_sdk.client import Client
@@ -22,42 +20,23 @@ from hushtally.client_sdk.device import answering
 from hushtally.client_sdk.mechanisms import Direct, Mechanism, Permanent, Subset, Weights, build
 from hushtally.client_sdk.survey import Survey
 from hushtally.simulations.audit.auditor import REPEATS, audit
+from hushtally.simulations.audit.certificate import Certificate
 from hushtally.simulations.audit.client_reports import COPIES
 from hushtally.simulations.audit.distinguisher import Distinguisher
 from hushtally.simulations.audit.proof import TooManyBranches, prove_all_reports, prove_one_report
 from hushtally.simulations.errors import SimulationError
+from survey_builder import survey_text
 
-FRESH = """
-id = "one"
-version = 1
-title = "One question"
-purpose = "For tests."
-owner = "tests@example.com"
-starts = 2026-11-02
-ends = 2026-11-29
-[privacy]
-epsilon = 1.0
-[signals]
-seen = { top = "visit.kind", days = 7 }
-[[questions]]
-id = "kind"
-one_of = "seen"
-categories = [CATEGORIES]
-"""
+FRESH = survey_text(
+    [{"id": "kind", "one_of": "seen", "categories": ["CATEGORIES"]}],
+    id="one",
+    epoch="week",
+    cohorts={},
+    signals={"seen": {"top": "visit.kind", "days": 7}},
+).replace('"CATEGORIES"', "CATEGORIES")
 PERMANENT = FRESH.replace("epsilon = 1.0", 'epsilon = 1.0\nmemory = "permanent"\nepsilon_permanent = 2.0\nchanges = 1')
 
 
-def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"simulations_{name}", Path(__file__).parent / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-broken = load("broken_mechanisms")
 ONE = Weights.of(1.0)
 BROKEN: dict[str, Mechanism] = {
     "a leaked bit": broken.LeakedBit(6, ONE, 3),
@@ -91,6 +70,31 @@ def survey_with(mechanism: Mechanism) -> Survey:
     return survey(mechanism.domain, PERMANENT if isinstance(mechanism, Permanent) else FRESH, mechanism)
 
 
+class RecordedBars:
+    """Progress bars that record the description, the announced steps and the taken steps."""
+
+    def __init__(self) -> None:
+        self.shown: list[tuple[str, int | None, int]] = []
+
+    @contextmanager
+    def __call__(self, description: str, steps: int | None) -> Iterator[Callable[[], object]]:
+        taken: list[int] = []
+        yield lambda: taken.append(1)
+        self.shown.append((description, steps, len(taken)))
+
+
+@pytest.fixture(scope="module")
+def audited() -> tuple[Certificate, RecordedBars]:
+    """An audit of permanent memory, and the progress that it showed."""
+    bars = RecordedBars()
+    return audit(survey(3, PERMANENT), trials=1_000, seed=1, progress=bars), bars
+
+
+@pytest.fixture
+def permanent(audited: tuple[Certificate, RecordedBars]) -> Certificate:
+    return audited[0]
+
+
 def test_a_sound_survey_is_certified(example: Path) -> None:
     """The proven epsilon is within 1e-9 of the survey's epsilon, and never above it."""
     certificate = audit(Survey.load(example))
@@ -111,8 +115,10 @@ def test_sixteen_values_are_proven(name: str) -> None:
     assert finding.epsilon == pytest.approx(1.0, abs=1e-9)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SIXTEEN)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.long if name in UNARY else pytest.mark.slow) for name in SIXTEEN],
+)
 def test_statistics_certify_sixteen_values(name: str) -> None:
     """200,000 reports per value: the lower bound is from .95 to 1 epsilon; fails by chance 1 in 10^6."""
     [finding] = audit(survey(16, mechanism=build(name, SIXTEEN[name], 16, 1.0)), "statistics", seed=1).findings
@@ -120,22 +126,22 @@ def test_statistics_certify_sixteen_values(name: str) -> None:
     assert 0.95 <= (finding.lower_bound or 0) <= 1
 
 
-def test_permanent_memory_is_certified() -> None:
+def test_permanent_memory_is_certified(permanent: Certificate) -> None:
     """A proof covers the mechanism; a test covers the client, which has to reuse its answers."""
-    certificate = audit(survey(3, PERMANENT), trials=1_000, seed=1)
-    assert certificate.holds
-    bounds = [(finding.bound, finding.claimed, finding.method) for finding in certificate.findings]
+    assert permanent.holds
+    bounds = [(finding.bound, finding.claimed, finding.method) for finding in permanent.findings]
     assert bounds == [
         ("one report", 1.0, "enumeration"),
         ("all reports of one answer", 2.0, "enumeration"),
         ("16 reports of one answer", 2.0, "statistics"),
     ]
-    assert certificate.findings[1].epsilon == pytest.approx(2.0, abs=1e-9)
+    assert permanent.findings[1].epsilon == pytest.approx(2.0, abs=1e-9)
 
 
-def test_rappor_without_memory_is_certified() -> None:
+@pytest.mark.parametrize("bits", [4, pytest.param(8, marks=pytest.mark.slow)])
+def test_rappor_without_memory_is_certified(bits: int) -> None:
     """Its mechanism supports permanent memory; with fresh memory, only one report is bounded."""
-    rappor = '[CATEGORIES]\nmechanism = { name = "rappor", k = 8, h = 1, m = 4, f = 0.5, p = 0.25, q = 0.75 }'
+    rappor = f'[CATEGORIES]\nmechanism = {{ name = "rappor", k = {bits}, h = 1, m = 4, f = 0.5, p = 0.25, q = 0.75 }}'
     text = FRESH.replace("epsilon = 1.0", "epsilon = 1.1").replace("[CATEGORIES]", rappor)
     found = audit(survey(3, text), trials=2_000, seed=1)
     assert [finding.bound for finding in found.findings] == ["one report"]
@@ -201,23 +207,9 @@ def test_the_permanent_answer_is_proven_even_if_a_report_has_too_many_branches()
     assert [finding.method for finding in certificate.findings] == ["statistics", "enumeration", "statistics"]
 
 
-class RecordedBars:
-    """Progress bars that record the description, the announced steps and the taken steps."""
-
-    def __init__(self) -> None:
-        self.shown: list[tuple[str, int | None, int]] = []
-
-    @contextmanager
-    def __call__(self, description: str, steps: int | None) -> Iterator[Callable[[], object]]:
-        taken: list[int] = []
-        yield lambda: taken.append(1)
-        self.shown.append((description, steps, len(taken)))
-
-
-def test_every_proof_and_every_test_shows_progress() -> None:
+def test_every_proof_and_every_test_shows_progress(audited: tuple[Certificate, RecordedBars]) -> None:
     """A test takes as many steps as announced; the steps of a proof are not known beforehand."""
-    bars = RecordedBars()
-    audit(survey(3, PERMANENT), "auto", 1_000, seed=1, progress=bars)
+    bars = audited[1]
     assert [description for description, _, _ in bars.shown] == ["Proving kind", "Proving kind", "Testing kind"]
     assert [total for _, total, _ in bars.shown[:2]] == [None, None]
     assert bars.shown[2][1] == bars.shown[2][2] == 2 * math.ceil(1_000 / COPIES) * REPEATS
@@ -233,12 +225,11 @@ def test_the_command_shows_progress(example: Path, monkeypatch: pytest.MonkeyPat
     ]
 
 
-def test_a_certificate_of_permanent_memory_says_what_it_does_not_cover() -> None:
+def test_a_certificate_of_permanent_memory_says_what_it_does_not_cover(permanent: Certificate) -> None:
     """The bounds do not cover whether or when an answer changed."""
-    certificate = audit(survey(3, PERMANENT), trials=1_000, seed=1)
-    assert certificate.as_dict()["memory"] == "permanent"
-    assert "lifetime epsilon of a device: at most 4\n" in str(certificate)
-    assert "It covers the answers, but not whether or when an answer changed." in str(certificate)
+    assert permanent.as_dict()["memory"] == "permanent"
+    assert "lifetime epsilon of a device: at most 4\n" in str(permanent)
+    assert "It covers the answers, but not whether or when an answer changed." in str(permanent)
 
 
 def test_a_lower_bound_uses_clopper_pearson_intervals() -> None:
@@ -281,10 +272,9 @@ def test_the_command_prints_a_certificate(example: Path) -> None:
     assert len(table.stdout.splitlines()) == 5
 
 
-def test_statistics_do_not_prove(example: Path) -> None:
+def test_statistics_do_not_prove(permanent: Certificate) -> None:
     """A lower bound below epsilon does not prove that the survey keeps epsilon, and no line says so."""
-    certificate = audit(survey(3, PERMANENT), trials=1_000, seed=1)
-    assert "one v1: no bound is refuted (2 proven, 1 only tested)" in str(certificate)
+    assert "one v1: no bound is refuted (2 proven, 1 only tested)" in str(permanent)
     text = str(audit(survey(3), "statistics", 2_000, seed=1))
     assert "kind, one report: epsilon at most 1: not refuted" in text
     assert "with 95% confidence" in text

@@ -53,7 +53,7 @@ class Redrawn(Permanent):
         return value
 
     def repeat(self, permanent: int, randomness: Randomness) -> int:
-        return self.once.perturb(permanent, randomness)
+        return self.single_report.perturb(permanent, randomness)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,14 @@
+"""The weights that follow from epsilon."""
+
+from __future__ import annotations
+
+from decimal import Context, Decimal
+from math import floor
+
+FAR = 2**32
+DIGITS = Context(prec=50)
+
+
+def weights(epsilon: float) -> tuple[int, int]:
+    """near and far."""
+    return floor(DIGITS.multiply(DIGITS.exp(Decimal(repr(epsilon))), FAR)), FAR
