@@ -1,4 +1,4 @@
-"""The auditor, which proves or tests that the questions of a survey keep the epsilon that they claim."""
+"""The auditor, which proves or tests that the questions of a survey satisfy the epsilon that they claim."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ class Finding:
 
     bound: the reports that it covers, like "one report". claimed: the survey's epsilon for them. method: "enumeration",
     with the exact `epsilon`, or "statistics", with a lower bound of epsilon at `confidence`, the number of trials per
-    value, and the event with this bound. breaches: what is wrong; empty if the bound is kept.
+    value, and the event with this bound. breaches: what is wrong; empty if the bound holds.
     """
 
     question: str
@@ -88,7 +88,7 @@ class Certificate:
 
     def _verdict(self) -> str:
         if not self.holds:
-            return "NOT ALL BOUNDS ARE KEPT"
+            return "A BOUND IS BROKEN"
         proven = sum(finding.method == ENUMERATION for finding in self.findings)
         if proven == len(self.findings):
             return "every bound is proven"

@@ -1,4 +1,4 @@
-"""The command `hushtally audit`, which tests whether the shipped code keeps a survey's epsilon."""
+"""The command `hushtally audit`, which tests whether the shipped code satisfies a survey's epsilon."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ from hushtally.simulations.definition import Definition
     help="Print a certificate for people, or JSON or CSV for programs.",
 )
 def audit(file: str, method: str, trials: int, seed: int | None, form: str) -> None:
-    """Prove or test that every question of FILE keeps its epsilon.
+    """Prove or test that every question of FILE satisfies its epsilon.
 
-    Prints a certificate. The exit status is 1 if a question breaks its epsilon. A proof runs every branch of the
-    shipped code. If there are too many branches, a statistical test of the shipped client's reports can refute the
-    epsilon, but cannot prove it.
+    Prints a certificate. The exit status is 1 if a question does not. A proof runs every branch of the shipped code.
+    If there are too many branches, a statistical test of the shipped client's reports can refute the epsilon, but
+    cannot prove it.
     """
     survey = Definition.load(file).survey
     certificate = audit_survey(survey, method, trials, seed, progress=progress_bar)

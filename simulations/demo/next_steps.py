@@ -15,17 +15,20 @@ from hushtally.simulations.demo.survey import DATABASE_FILE, SURVEY_FILE
 def print_next_steps(keep: Path | None, console: Console) -> None:
     """Print three commands that work as printed, in the folder and the environment of the demo."""
     folder = keep or Path("demo")
-    again = ("Run the demo again with a larger epsilon, and keep its files",
-             ["demo", "--customers", 5000, "--epsilon", 2, "--keep", folder])  # fmt: skip
-    estimate = ("Print the estimates for each month of acquisition",
-                ["estimate", "cdnow", "--database", folder / DATABASE_FILE, "--by", "acquired"])  # fmt: skip
-    explain = ("Print what the survey asks, in plain language", ["survey", "explain", folder / SURVEY_FILE])
-    tune = ("Forecast the accuracy of each epsilon for 50,000 devices",
-            ["tune", folder / SURVEY_FILE, "--devices", 50000])  # fmt: skip
+    database, survey = str(folder / DATABASE_FILE), str(folder / SURVEY_FILE)
+    steps = [
+        ("Print the estimates for each month of acquisition", "estimate cdnow --by acquired --database", database),
+        ("Print what the survey asks, in plain language", "survey explain", survey),
+    ]
+    if keep is None:
+        again = "demo --customers 5000 --epsilon 2 --keep"
+        steps.insert(0, ("Run the demo again with a larger epsilon, and keep its files", again, str(folder)))
+    else:
+        steps.append(("Forecast the accuracy of each epsilon for 50,000 devices", "tune --devices 50000", survey))
     console.print("Next:")
-    for purpose, words in (again, estimate, explain) if keep is None else (estimate, explain, tune):
-        command = shlex.join([*_program(), *map(str, words)])
-        console.print(f"  # {purpose}:", f"  {command}", sep="\n", markup=False, soft_wrap=True)
+    for purpose, command, path in steps:
+        line = shlex.join([*_program(), *command.split(), path])
+        console.print(f"  # {purpose}:", f"  {line}", sep="\n", markup=False, soft_wrap=True)
 
 
 def _program() -> list[str]:

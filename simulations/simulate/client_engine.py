@@ -72,7 +72,7 @@ def progress_steps(scenario: Scenario) -> int:
 
 
 def _preset_survey(survey: Survey) -> Survey:
-    """The survey with the same mechanisms, schedule and memory, whose answers the simulated devices are told."""
+    """The survey with the same mechanisms, schedule and memory, but with preset answers."""
     questions = tuple(preset_question(one, signal_name(number)) for number, one in enumerate(survey.asked))
     signals = {signal_name(number): preset_signal(signal_name(number)) for number in range(len(questions))}
     return replace(survey, questions=questions, signals=signals)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from hushtally.simulations.audit.client_reports import COPIES
 from hushtally.simulations.audit.distinguisher import Distinguisher
 from hushtally.simulations.audit.proof import TooManyBranches, prove_all_reports, prove_one_report
 from hushtally.simulations.errors import SimulationError
+from progress_recorder import ProgressRecorder
 from survey_builder import survey_text
 
 FRESH = survey_text(
@@ -70,28 +69,15 @@ def survey_with(mechanism: Mechanism) -> Survey:
     return survey(mechanism.domain, PERMANENT if isinstance(mechanism, Permanent) else FRESH, mechanism)
 
 
-class RecordedBars:
-    """Progress bars that record the description, the announced steps and the taken steps."""
-
-    def __init__(self) -> None:
-        self.shown: list[tuple[str, int | None, int]] = []
-
-    @contextmanager
-    def __call__(self, description: str, steps: int | None) -> Iterator[Callable[[], object]]:
-        taken: list[int] = []
-        yield lambda: taken.append(1)
-        self.shown.append((description, steps, len(taken)))
-
-
 @pytest.fixture(scope="module")
-def audited() -> tuple[Certificate, RecordedBars]:
+def audited() -> tuple[Certificate, ProgressRecorder]:
     """An audit of permanent memory, and the progress that it showed."""
-    bars = RecordedBars()
+    bars = ProgressRecorder()
     return audit(survey(3, PERMANENT), trials=1_000, seed=1, progress=bars), bars
 
 
 @pytest.fixture
-def permanent(audited: tuple[Certificate, RecordedBars]) -> Certificate:
+def permanent(audited: tuple[Certificate, ProgressRecorder]) -> Certificate:
     return audited[0]
 
 
@@ -207,7 +193,7 @@ def test_the_permanent_answer_is_proven_even_if_a_report_has_too_many_branches()
     assert [finding.method for finding in certificate.findings] == ["statistics", "enumeration", "statistics"]
 
 
-def test_every_proof_and_every_test_shows_progress(audited: tuple[Certificate, RecordedBars]) -> None:
+def test_every_proof_and_every_test_shows_progress(audited: tuple[Certificate, ProgressRecorder]) -> None:
     """A test takes as many steps as announced; the steps of a proof are not known beforehand."""
     bars = audited[1]
     assert [description for description, _, _ in bars.shown] == ["Proving kind", "Proving kind", "Testing kind"]
@@ -217,7 +203,7 @@ def test_every_proof_and_every_test_shows_progress(audited: tuple[Certificate, R
 
 
 def test_the_command_shows_progress(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bars = RecordedBars()
+    bars = ProgressRecorder()
     monkeypatch.setattr("hushtally.simulations.audit.command.progress_bar", bars)
     assert CliRunner().invoke(main, ["audit", str(example)]).exit_code == 0
     assert [description for description, _, _ in bars.shown] == [

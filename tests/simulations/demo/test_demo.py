@@ -24,6 +24,7 @@ from hushtally.simulations.demo.comparison import compare
 from hushtally.simulations.demo.purchases import load_customers
 from hushtally.simulations.demo.survey import DATABASE_FILE, SURVEY_FILE
 from hushtally.simulations.demo.tables import print_question
+from progress_recorder import ProgressRecorder
 
 HUSHTALLY = str(Path(sys.executable).parent / "hushtally")
 TIMEOUT = 300.0  # seconds, also on a slow machine
@@ -117,6 +118,24 @@ def test_one_customer_is_in_the_singular(tmp_path, customers, words):
     assert (done.returncode, done.stderr) == (0, "")
     assert [word for word in words if word not in done.stdout] == []
     assert "1 reports" not in done.stdout
+
+
+def test_every_part_shows_progress(monkeypatch):
+    """From reading the log to the simulated runs, no part is without a bar."""
+    bars = ProgressRecorder()
+    monkeypatch.setattr("hushtally.simulations.demo.command.progress_bar", bars)
+    done = CliRunner().invoke(main, ["demo", "--customers", "600"])
+    assert done.exit_code == 0, done.output
+    first, *others = [description.partition(" to http")[0] for description, _, _ in bars.shown]
+    assert first == "Reading the purchase log"
+    assert others == [
+        "Starting the collector",
+        "600 devices record purchases and send reports",
+        "Stopping the collector",
+        "Comparing the estimates with the truth",
+        "Simulating 1,000 more runs",
+    ]
+    assert [(steps, taken) for _, steps, taken in bars.shown if steps] == [(600, 600), (1_000, 1_000)]
 
 
 def test_a_report_that_does_not_arrive_is_an_error(monkeypatch):

@@ -28,6 +28,7 @@ from hushtally.simulations.tune.constraints import Constraints
 from hushtally.simulations.tune.recommendation import Recommendation
 from hushtally.simulations.tune.tables import tuning_tables
 from hushtally.simulations.tune.tuning import GRID, tune
+from progress_recorder import ProgressRecorder
 
 ANYONE = Population(Shape("zipf", 1.0), {})
 HIGH = 1_000.0  # a ceiling that no survey reaches
@@ -315,6 +316,19 @@ def test_an_epsilon_that_a_question_does_not_allow_is_skipped(example: Path) -> 
     assert "epsilon_permanent: must not be below its epsilon (1.75), got 1.5" in found.skipped[1.75]
     with pytest.raises(SimulationError, match="the grid has no epsilon"):
         tune(Definition.load(example), Constraints(50_000), ANYONE, [])
+
+
+def test_every_part_shows_progress(example: Path) -> None:
+    """The bars take as many steps as announced; the steps of the search are not known beforehand."""
+    bars = ProgressRecorder()
+    tune(Definition.load(example), Constraints(50_000), ANYONE, progress=bars)
+    assert [description for description, _, _ in bars.shown] == [
+        "Forecasting the accuracy of each epsilon",
+        "Searching for changes that meet the target",
+        "Comparing kinds of memory",
+    ]
+    assert [steps for _, steps, _ in bars.shown] == [len(GRID), None, 7]
+    assert [taken for _, _, taken in bars.shown] == [len(GRID), 0, 7]
 
 
 def test_a_question_with_its_own_epsilon_keeps_it(example: Path) -> None:
