@@ -3,7 +3,7 @@ BIN := .venv/bin
 # one test process per core, 8 at most; PYTEST_XDIST_AUTO_NUM_WORKERS sets another number
 PARALLEL := -n auto --maxprocesses 8 --dist worksteal
 
-.PHONY: demo test test-slow test-long test-dates check clean
+.PHONY: demo test test-slow test-long test-dates check docs clean
 
 # its devices are invented: whoever asked not to be tracked is not one of them
 demo: .venv/installed
@@ -31,6 +31,11 @@ check: .venv/installed
 	$(BIN)/mypy
 	$(BIN)/codespell
 
+# a warning is an error: no broken link, no missing reference
+docs: .venv/installed
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet docs docs/_build/html
+	@echo "wrote docs/_build/html/index.html"
+
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"hushtally needs Python 3.11 or newer; {sys.executable} is {v[0]}.{v[1]}. Name another one with: make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
@@ -39,4 +44,4 @@ check: .venv/installed
 	@touch $@
 
 clean:
-	rm -rf .venv build dist
+	rm -rf .venv build dist docs/_build

@@ -18,7 +18,7 @@ from hushtally.aggregator.terminal import print_table, print_title, print_words,
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.survey import Survey
 
-MOST_SHOWN = 50  # segments in one table; of a longer domain, the largest segments are shown
+MAX_SHOWN = 50  # segments in one table; of a longer domain, the largest segments are shown
 LONGEST_SEGMENT = 36  # characters of a segment's name
 SHORTEST_SEGMENT = 8
 
@@ -70,7 +70,7 @@ def _print_group(shares: Sequence[Row], survey: Survey, console: Console) -> boo
     if not first.published:
         print_words(f"  not published: {first.reason}\n", console)
         return False
-    shown = sorted(shares, key=_share, reverse=True)[:MOST_SHOWN] if len(shares) > MOST_SHOWN else shares
+    shown = sorted(shares, key=_share, reverse=True)[:MAX_SHOWN] if len(shares) > MAX_SHOWN else shares
     consistent = _print_table(shown, console)
     if len(shown) < len(shares):
         hidden = len(shares) - len(shown)

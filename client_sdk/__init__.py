@@ -1,1 +1,1 @@
-"""The SDK that runs on a customer's device: standard library and pure-eval only. Apps import it from `hushtally`."""
+"""The SDK that runs on a customer's device, on the standard library and pure-eval. Apps import from `hushtally`."""

@@ -1,4 +1,4 @@
-"""The client for asyncio apps: the same names, awaited, and never in the way of the loop."""
+"""The client for asyncio apps: the methods of `Client`, awaited, without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from hushtally.client_sdk.survey import Survey
 T = TypeVar("T")
 
 
-class Lane:
-    """One daemon thread that does one thing after the other; it begins with the first call in each process.
+class WorkerThread:
+    """One daemon thread that runs one call after the other. Each process starts it with its first call.
 
-    Not the loop's executor, where a collector that hangs would hold up the app's own work and the end of its loop.
+    It does not use the event loop's own executor: a collector that hangs would delay the app and the end of the loop.
     """
 
     def __init__(self) -> None:
@@ -34,37 +34,37 @@ class Lane:
         self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
 
     async def run(self, action: Callable[[], T]) -> T:
-        """What `action` returns or raises, once its turn has come."""
+        """Run `action` after all earlier actions; return what it returns or raise what it raises."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
         def work() -> None:
             try:
                 done = partial(_finish, future, action(), None)
-            except BaseException as error:  # as what the app's own on_error may raise: who waits is told
+            except BaseException as error:  # for example what the app's on_error raises: pass it on to the caller
                 done = partial(_finish, future, None, error)
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(done)
 
-        if self._begun():
+        if self._is_running():
             self._queue.put(work)
         else:
             work()
         return await future
 
-    def _begun(self) -> bool:
-        """Whether this process has the thread; it has none where the system gives no more, or at its very end."""
+    def _is_running(self) -> bool:
+        """Start the thread if this process has none; return False if that fails, as at the interpreter's end."""
         if self._pid != os.getpid():
             queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
             try:
-                threading.Thread(target=_serve, args=(queue,), name="hushtally-lane", daemon=True).start()
+                threading.Thread(target=_serve, args=(queue,), name="hushtally-worker", daemon=True).start()
             except RuntimeError:
                 return False
             self._pid, self._queue = os.getpid(), queue
         return True
 
     def end(self) -> None:
-        """Lets the thread end after what was handed to it."""
+        """Let the thread end after the calls that are queued."""
         self._queue.put(None)
         self._pid = None
 
@@ -75,12 +75,12 @@ class Lane:
 def _serve(queue: SimpleQueue[Callable[[], None] | None]) -> None:
     while (work := queue.get()) is not None:
         work()
-        del work  # what it holds must not live until the next one comes
+        del work  # do not keep its objects alive until the next call
 
 
 def _finish(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
     if future.done():
-        return  # who waited was cancelled
+        return  # the caller was cancelled
     if error is None:
         future.set_result(result)
     else:
@@ -88,68 +88,68 @@ def _finish(future: asyncio.Future[Any], result: Any, error: BaseException | Non
 
 
 class AsyncClient:
-    """A Client for one event loop. Made by `await AsyncClient.open(...)`, or `async with await AsyncClient.open(...)`.
+    """A `Client` for one event loop. Create it with `await AsyncClient.open(...)`, also in an `async with` statement.
 
-    Calls are done in the order in which they were made, off the loop; those that send go beside the others.
+    Calls run outside the loop, in the order in which they were made. `tick` and `flush` run beside the other calls.
     """
 
-    def __init__(self, client: Client, lane: Lane | None = None, **options: Never) -> None:
+    def __init__(self, client: Client, worker: WorkerThread | None = None, **options: Never) -> None:
         if options or not isinstance(client, Client):
-            raise ClientError("an AsyncClient is made by `await AsyncClient.open(surveys, ...)`")
+            raise ClientError("create an AsyncClient with `await AsyncClient.open(surveys, ...)`")
         self._client = client
-        self._keeping = lane or Lane()
-        self._sending = Lane()
+        self._worker = worker or WorkerThread()
+        self._sender = WorkerThread()
 
     @classmethod
     async def open(cls, surveys: Survey | Iterable[Survey], **options: Unpack[Options]) -> Self:
-        """Constructs the client off the loop; takes the arguments of `Client`, and raises ClientError like it."""
-        lane = Lane()
-        return cls(await lane.run(lambda: Client(surveys, **options)), lane)
+        """Create the client outside the loop. The arguments and the errors are those of `Client`."""
+        worker = WorkerThread()
+        return cls(await worker.run(lambda: Client(surveys, **options)), worker)
 
     async def grant_consent(self, shown: str | None = None) -> bool:
         """See `Client.grant_consent`."""
-        return await self._keeping.run(partial(self._client.grant_consent, shown))
+        return await self._worker.run(partial(self._client.grant_consent, shown))
 
     async def withdraw_consent(self) -> bool:
         """See `Client.withdraw_consent`."""
-        return await self._keeping.run(self._client.withdraw_consent)
+        return await self._worker.run(self._client.withdraw_consent)
 
     async def record(self, event: str, /, **fields: SupportsFloat | str) -> None:
         """See `Client.record`."""
-        await self._keeping.run(lambda: self._client.record(event, **fields))
+        await self._worker.run(lambda: self._client.record(event, **fields))
 
     async def tick(self, timeout: float = TICK_SECONDS) -> None:
         """See `Client.tick`."""
-        await self._sending.run(lambda: self._client.tick(timeout))
+        await self._sender.run(lambda: self._client.tick(timeout))
 
     async def flush(self, timeout: float = 5.0) -> bool:
-        """See `Client.flush`; time spent waiting for an earlier call counts."""
+        """See `Client.flush`. The timeout includes the time spent waiting for an earlier `tick` or `flush`."""
         try:
-            return await asyncio.wait_for(self._sending.run(lambda: self._client.flush(timeout)), max(timeout, 0.0))
+            return await asyncio.wait_for(self._sender.run(lambda: self._client.flush(timeout)), max(timeout, 0.0))
         except TimeoutError:
             return False
 
     def start(self) -> None:
-        """See `Client.start`: the background thread leaves the loop alone."""
+        """See `Client.start`. The background thread does not use the loop."""
         self._client.start()
 
     async def explain(self) -> Explanation:
         """See `Client.explain`."""
-        return await self._keeping.run(self._client.explain)
+        return await self._worker.run(self._client.explain)
 
     async def status(self) -> Status:
         """See `Client.status`."""
-        return await self._keeping.run(self._client.status)
+        return await self._worker.run(self._client.status)
 
     async def receipts(self) -> tuple[Receipt, ...]:
         """See `Client.receipts`."""
-        return await self._keeping.run(self._client.receipts)
+        return await self._worker.run(self._client.receipts)
 
     async def close(self) -> None:
         """See `Client.close`."""
-        await self._keeping.run(self._client.close)
-        self._keeping.end()
-        self._sending.end()
+        await self._worker.run(self._client.close)
+        self._worker.end()
+        self._sender.end()
 
     async def __aenter__(self) -> Self:
         return self

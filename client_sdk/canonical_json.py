@@ -1,4 +1,4 @@
-"""Canonical JSON (RFC 8785) of what has no floats beyond a double: the bytes that a digest is taken of."""
+"""Canonical JSON (RFC 8785): the exact string that a digest is computed from."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 
 def canonical_json(value: Any) -> str:
-    """The one JSON text of `value`: keys sorted, no spaces, numbers as ECMAScript writes them.
+    """Return the only canonical JSON string of a value: keys sorted, no spaces, numbers as in ECMAScript.
 
     value: None, bool, int or float within +-(2^53 - 1), str, list, tuple or dict with str keys. Raises ValueError for a
-    number that JSON readers would not keep exactly.
+    larger number, which JSON parsers would round.
     """
     if isinstance(value, dict):
         keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
@@ -24,7 +24,7 @@ def canonical_json(value: Any) -> str:
 
 
 def sha256(value: Any) -> str:
-    """The SHA-256 of the canonical JSON of `value`, as 64 hex digits."""
+    """Return the SHA-256 of the canonical JSON of a value, as 64 hex digits."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
@@ -35,7 +35,7 @@ def _number(value: int | float) -> str:
         return str(int(value))
     digits, _, exponent = repr(value).partition("e")
     if not exponent:
-        # repr leaves positional notation at 1e-4 already, ECMAScript at 1e-6
+        # Python switches to exponents below 1e-4, ECMAScript below 1e-6
         return digits
     power = int(exponent)
     if power < -6:

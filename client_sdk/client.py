@@ -1,4 +1,4 @@
-"""The client that an app embeds: it records on the device, answers at random, and sends only that."""
+"""The client that an app embeds: it records events on the device and sends only randomized answers."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from hushtally.client_sdk.arguments import (
     check_ceilings,
     check_dependencies,
     check_device,
-    check_kept_consent,
+    check_flags,
+    check_keep_consent,
     check_state,
-    check_switches,
-    given_cohorts,
-    given_surveys,
+    checked_cohorts,
+    checked_surveys,
 )
 from hushtally.client_sdk.clock import utc_now
 from hushtally.client_sdk.delivery.http import HttpTransport
 from hushtally.client_sdk.delivery.transport import Transport
 from hushtally.client_sdk.delivery.url import checked_url
-from hushtally.client_sdk.device.device import TICK_SECONDS, Device, Terms
+from hushtally.client_sdk.device.device import TICK_SECONDS, Device, Settings
 from hushtally.client_sdk.device.recording import Recording
 from hushtally.client_sdk.device.ticker import Ticker
 from hushtally.client_sdk.errors import ClientError, StateError, StateLostError
 from hushtally.client_sdk.explain.explanation import Explanation, explain_survey
 from hushtally.client_sdk.explain.status import Status
 from hushtally.client_sdk.failures import describe_failure
-from hushtally.client_sdk.opt_out import switched_off
+from hushtally.client_sdk.opt_out import opt_out_reason
 from hushtally.client_sdk.randomness import Randomness, SystemRandomness
 from hushtally.client_sdk.state.consent import Receipt
 from hushtally.client_sdk.state.file import State
@@ -41,14 +41,20 @@ from hushtally.client_sdk.survey import Survey
 
 logger = logging.getLogger("hushtally")
 
-CLOSE_SECONDS = 2.0
+CLOSE_SECONDS = 2.0  # how long `close` blocks at most
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A failure that was kept out of the app: in which call, of what kind and why; nothing recorded is in it."""
+    """A failure that was kept out of the app. It contains nothing that was recorded.
+
+    Attributes:
+        during: The name of the method that failed.
+        kind: The class of the exception.
+        why: What failed, in a few words.
+    """
 
     during: str
     kind: str
@@ -56,7 +62,7 @@ class Fault:
 
 
 class Options(TypedDict, total=False):
-    """What `Client` takes beside its surveys: see there."""
+    """The keyword arguments of `Client`."""
 
     collector: Required[str]
     state: Required[str | PathLike[str]]
@@ -74,28 +80,45 @@ class Options(TypedDict, total=False):
 
 
 class Client:
-    """Counts on this device, and answers surveys at random.
+    """Records events on this device and answers surveys with randomized reports.
 
-    surveys: one survey or several. collector: its URL, https (plain http to loopback only). state: the path of the one
-    SQLite file, or ":memory:" for tests. cohort: one declared value for every cohort of the surveys, sent in the clear.
-    device: a local key that keeps several customers apart in one state file; it never leaves, and of it a salted hash
-    is kept there, from the first client on, consent or not. Several clients of one device, as of two libraries in an
-    app, each have surveys of their own, and an event is kept for those of the client that records it; ledger and
-    withdrawals are the device's.
+    Nothing is recorded or sent before `grant_consent`. Call `tick` regularly, or `start` once.
 
-    max_epsilon, max_lifetime_epsilon: the app's own ceilings for one report and for all surveys together; None: no
-    limit of its own. keep_consent: consent outlives a new version of a survey, up to max_lifetime_epsilon, which it
-    needs. That goes for a version that reveals more, too: ask again where `hushtally survey diff` says so. durable:
-    every event is on the disk when `record` returns, or `on_error` is told. Else it gets there with the 64th event, or
-    with the first call a second later. strict: `record` raises for what no survey names and for values that cannot be
-    kept. on_error: told of every failure that is kept out of the app; of silence, of deliveries that are tried again
-    and of what is dropped `status` tells. clock, randomness and transport are for tests.
+    Args:
+        surveys: One survey, or several with different ids.
+        collector: The URL of the collector. It must be https; plain http is allowed to this machine only.
+        state: The path of the state file, an SQLite database. Use ":memory:" in tests.
+        cohort: A value for each cohort that the surveys declare. It is sent in the clear.
+        device: A local key, for an app that serves several customers from one state file. It never leaves the machine;
+            the file stores only a salted hash of it, with or without consent.
+        max_epsilon: The most epsilon that the app allows for one report. None means no limit.
+        max_lifetime_epsilon: The most epsilon that the app allows for all surveys of a device together. None means no
+            limit.
+        keep_consent: Let consent cover later versions of a survey, up to `max_lifetime_epsilon`, which is then
+            required. Ask the customer again if `hushtally survey diff` says so: a later version may reveal more.
+        durable: Write every event to the disk before `record` returns. By default events are written in batches: with
+            the 64th event, or with the first call after a second.
+        strict: Let `record` raise ClientError for an event, a field or a value that no survey can use. For development.
+        on_error: A function that is called with a Fault for every failure. It is not called while a survey is silent,
+            for a delivery that is tried again, or for a dropped event; `status` lists these.
+        clock: A function that returns the time, with a time zone. For tests.
+        randomness: A source of random numbers. For tests.
+        transport: A replacement for the network. For tests: see `hushtally.testing`.
 
-    Raises ClientError for what the app cannot mean. After construction nothing raises into the app, `record` with
-    strict=True aside. Where the state file cannot be used the client is silent, and `status` says why. Where it was
-    copied, restored or damaged, or parted from the mark beside it, the device stays silent for the rest of its surveys.
-    Where it was deleted or replaced while it was open, giving or withdrawing consent opens what is there then.
-    DO_NOT_TRACK=1 and HUSHTALLY_DISABLED=1 in the environment win over all.
+    Raises:
+        ClientError: An argument is invalid.
+
+    No method raises, except `record` with strict=True: failures are logged and passed to `on_error`.
+
+    Several clients may share a device, for example in two libraries of one app. Each client has its own surveys and
+    records events for these only. The ledger and a withdrawal apply to the whole device.
+
+    If the state file cannot be used, the client is silent, and `status` gives the reason. If the file was copied,
+    restored or damaged, or separated from its mark file, the device stays silent for the surveys that run now. If the
+    file is deleted or replaced while it is open, the client is silent until consent is given or withdrawn; that opens
+    the new file.
+
+    DO_NOT_TRACK=1 or HUSHTALLY_DISABLED=1 in the environment stops everything, whatever the customer agreed to.
     """
 
     def __init__(
@@ -116,147 +139,144 @@ class Client:
         randomness: Randomness | None = None,
         transport: Transport | None = None,
     ) -> None:
-        self._surveys = given_surveys(surveys)
+        self._surveys = checked_surveys(surveys)
         check_state(state)
         check_device(device)
-        check_switches(keep_consent=keep_consent, durable=durable, strict=strict)
+        check_flags(keep_consent=keep_consent, durable=durable, strict=strict)
         check_dependencies(clock, on_error, randomness, transport)
         check_ceilings(self._surveys, max_epsilon, max_lifetime_epsilon)
-        check_kept_consent(keep_consent, max_lifetime_epsilon)
-        asked = list(zip(self._surveys, given_cohorts(self._surveys, cohort), strict=True))
+        check_keep_consent(keep_consent, max_lifetime_epsilon)
+        asked = list(zip(self._surveys, checked_cohorts(self._surveys, cohort), strict=True))
         url = checked_url(collector)
         self._recording = Recording(self._surveys)
         self._strict = strict
         self._on_error = on_error
-        self._unusable: str | None = None
+        self._silent: str | None = None
         self._device: Device | None = None
         self._closed = False
         randomness = randomness or SystemRandomness()
         self._ticker = Ticker(self.tick, randomness)
         self._started = False
-        terms = Terms(max_lifetime_epsilon, keep_consent, durable)
+        settings = Settings(max_lifetime_epsilon, keep_consent, durable)
         transport = transport or HttpTransport()
-        self._place = State.place(state)  # an app may change its folder
-        self._make: Callable[[], Device] = lambda: Device(
-            State.at(self._place), device, asked, url, transport, terms, clock, randomness
+        self._path = State.absolute_path(state)  # the app may change its working directory
+        self._create_device: Callable[[], Device] = lambda: Device(
+            State.at(self._path), device, asked, url, transport, settings, clock, randomness
         )
         self._open("constructor")
 
-    def _open(self, doing: str) -> None:
-        """Opens the state; where it cannot be, the client is silent."""
-        try:
-            self._device, self._unusable = self._make(), None
-        except Exception as error:  # a damaged file can hold anything
-            why = describe_failure(error)
-            self._unusable = why if isinstance(error, StateError) else f"the state file cannot be used: {why}"
-            self._tell(doing, error, f"silent: {self._unusable}")
-
     def grant_consent(self, shown: str | None = None) -> bool:
-        """Notes that the customer agrees to the surveys; before this nothing is recorded and nothing sent.
+        """Store that the customer agrees to the surveys. Before this call nothing is recorded or sent.
 
-        shown: the text on which they agreed, for the receipt; by default what `explain` says of each survey.
+        Args:
+            shown: The text that the customer agreed to, for the receipt. By default the text of `explain`.
 
-        Returns whether it is noted in the file. False where the file cannot be used, with DO_NOT_TRACK or
-        HUSHTALLY_DISABLED set, and after `close`: nothing tries it again. False also where the device agrees to a newer
-        version of a survey, as while an app is rolled out or back: that consent stays as it is, and what is agreed to
-        of other surveys is noted. A file that could not be opened before is tried once more.
+        Returns:
+            Whether consent to every survey is stored. It is False in these cases, and nothing tries again by itself:
+
+            - The state file cannot be used. If it could not be opened before, this call tries once more.
+            - DO_NOT_TRACK or HUSHTALLY_DISABLED is set, or the client was closed.
+            - The device agrees to a newer version of a survey, as while an app is rolled out or back. That consent
+              stays; consent to the other surveys is stored.
         """
-
         self._reopen("grant_consent")
-        return self._run("grant_consent", lambda device: device.grant(shown), False)
+        return self._call("grant_consent", lambda device: device.grant(shown), False)
 
     def withdraw_consent(self) -> bool:
-        """Stops, and erases events, answers and outbox from the file; keeps the fact and the epsilon spent.
+        """Stop at once, and erase events, answers and unsent reports. Only the decision and the ledger are kept.
 
-        That goes for every survey that this device ever agreed to, also those that the app has no longer. Requests
-        under way are cut off. Two things may still arrive: what the system had already been given to send, and what
-        another process is just sending.
+        The withdrawal covers every survey that this device ever agreed to, also those that the app no longer has.
+        Requests under way are cut off. Two things may still arrive: bytes that the operating system already had, and a
+        request of another process.
 
-        Returns whether it is noted and all of it erased. False means one of these:
+        Returns:
+            Whether the withdrawal is stored and everything is erased. It is False in these cases:
 
-        - Another process was just reading what is to be erased. The next `tick` erases it.
-        - The file could not be written; `on_error` is told. This client then records, answers and sends nothing. Every
-          `record`, `tick`, `status` and `grant_consent` tries again, at last `close`. If `close` fails too, or the
-          process dies before, the file knows of no withdrawal: after the next start consent stands, until withdrawn
-          again.
-        - The file could not be opened, which is tried once more, or the client was closed; `on_error` is told. Nothing
-          tries again: call it once more, after `close` on a new client.
+            - Another process was reading the file. The next `tick` erases the rest.
+            - The file could not be written; `on_error` is called. This client then records, answers and sends nothing.
+              Every `record`, `tick`, `status` and `grant_consent` tries again, and `close` does so for the last time.
+              If `close` fails too, or if the process dies before, consent stands after the next start.
+            - The file could not be opened, also not by this call, or the client was closed; `on_error` is called.
+              Nothing tries again. Withdraw again later; after `close`, on a new client.
         """
         self._reopen("withdraw_consent")
-        return self._run("withdraw_consent", Device.withdraw, False, even_if_off=True)
-
-    def _reopen(self, doing: str) -> None:
-        """What a customer says is not lost because the file could not be opened before: it is tried again, or told."""
-        if self._closed:
-            self._tell(doing, StateError("the client was closed"), f"{doing} after close: nothing is noted")
-            return
-        self._run(doing, Device.require_file, None, even_if_off=True)
-        if self._device is None:
-            self._open(doing)
+        return self._call("withdraw_consent", Device.withdraw, False, even_if_opted_out=True)
 
     def record(self, event: str, /, **fields: SupportsFloat | str) -> None:
-        """Keeps an event on the device, with the day and those fields that a survey names.
+        """Record an event on the device, with the day and those of its fields that a survey uses.
 
-        What no survey names is dropped, counted, and warned about once. The warning does not hold the name, which may
-        tell of the customer; with strict=True, for development, ClientError does. Field values are numbers within
-        10^12, also Decimals and those of numpy, or, where no survey sums them, texts of at most 100 characters. Others
-        are dropped in the same way, bools among them: pass 1 or 0.
+        Args:
+            event: The name of the event.
+            fields: Numbers up to 10^12, including Decimal and numpy numbers, or strings of at most 100 characters. A
+                field that a survey sums must be a number. Pass 1 or 0 for a bool.
 
-        Before consent nothing is kept or counted; the log says so once, at INFO. After `close` it warns once.
+        Events, fields and values that no survey can use are dropped, counted, and logged once. The log line contains
+        only names from the surveys, because a name from the app may reveal something about the customer. With
+        strict=True they raise ClientError, which contains the name.
 
-        Where others hold the state file, it waits for a fraction of a second, and that once a second at most. The last
-        64 events are then kept in memory; those before are dropped and counted.
+        Before consent nothing is stored or counted; the log says so once, at level INFO. After `close` it warns once.
+
+        If other threads or processes are using the state file, the call waits for a fraction of a second, and then not
+        again for a second. The last 64 events stay in memory meanwhile; earlier ones are dropped and counted.
         """
         if self._strict:
             self._recording.check(event, fields)
         if self._closed:
             self._recording.warn_closed()
             return
-        # the switches are asked for where it is written: to ask the environment takes longer than all else here
-        self._run("record", lambda device: self._recording.record(device, event, fields), None, even_if_off=True)
+        # reading the environment takes longer than everything else here, so that is done when the event is written
+        record = self._recording.record
+        self._call("record", lambda device: record(device, event, fields), None, even_if_opted_out=True)
 
     def tick(self, timeout: float = TICK_SECONDS) -> None:
-        """Makes the answers that are due and tries once to send those whose time has come; to be called now and then.
+        """Make the answers that are due, and try once to send the reports whose time has come.
 
-        An answer is sent at a random moment of its epoch, or at the first tick after it. Tick by a timer, so that the
-        time tells nothing of the customer. A slow collector holds up the call for `timeout` seconds at most. One that
-        failed is left alone for a while; a tick then does not wait for it at all.
+        Call it from a timer, so that its time reveals nothing about the customer. A report is sent at a random moment
+        of its epoch, or with the first tick after that moment.
+
+        Args:
+            timeout: How many seconds a slow collector may delay the call. A collector that failed is not tried again
+                for a while; then the call does not wait.
         """
-
-        self._run(
-            "tick", lambda device: device.tick(timeout), None, even_if_off=True
-        )  # then it only deletes what was kept for long enough
+        # if the customer opted out, a tick still deletes old events
+        self._call("tick", lambda device: device.tick(timeout), None, even_if_opted_out=True)
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Sends the answers that are due, for at most `timeout` seconds; whether it is known that none of them is left.
+        """Send the reports that are due, for at most `timeout` seconds.
 
-        An answer is due once its random moment has come. Others wait, as `status().waiting` says, and do not count
-        here. The call never blocks longer, whatever hangs: what is under way then goes on in the background.
+        A report is due when its random moment has come. Other reports wait, as `status().waiting` shows.
+
+        Args:
+            timeout: The number of seconds after which the call returns, whatever hangs. A request that is still under
+                way then continues in the background.
+
+        Returns:
+            True if no report that is due is left, False if one is left or if that is unknown.
         """
         if not isinstance(timeout, int | float):
-            self._tell(
+            self._report(
                 "flush",
-                ClientError("timeout must be seconds"),
-                f"flush: timeout must be seconds, got {type(timeout).__name__}",
+                ClientError("timeout must be a number of seconds"),
+                f"flush: timeout must be a number of seconds, got {type(timeout).__name__}",
             )
             return False
-        done = self._within(timeout, lambda: self._run("flush", lambda one: one.send(timeout, wait=True), False))
-        return done is True
+        sent = self._run_within(timeout, lambda: self._call("flush", lambda one: one.send(timeout, wait=True), False))
+        return sent is True
 
     def start(self) -> None:
-        """Ticks from a background thread until `close`.
+        """Start a background thread that calls `tick` until `close`.
 
-        No thread outlives a fork: in a process forked later it begins with the first call of the client, as of `start`.
+        A thread does not survive a fork. In a forked process the thread starts with the first call of any method.
         """
         self._started = True
-        self._ticker.wake()
+        self._ticker.ensure_running()
 
     def explain(self) -> Explanation:
-        """In plain language: what is asked, why, what leaves the device, what that tells, what was spent.
+        """Return what the surveys ask, why, what leaves the device, what that reveals, and what was spent.
 
-        Print it, or build a settings page from its `as_dict()`. Of several surveys one follows the other.
+        Print the explanation, or build a settings page from its `as_dict()`. Several surveys follow one another.
         """
-        parts = self._look("explain", Device.explain, None) or tuple(
+        parts = self._read("explain", Device.explain, None) or tuple(
             explain_survey(survey, stopped=self._why_silent()) for survey in self._surveys
         )
         if len(parts) == 1:
@@ -266,28 +286,24 @@ class Client:
         )
 
     def status(self) -> Status:
-        """How each survey stands, what waits, and what was delivered, dropped and why; no value is in it.
+        """Return the state of each survey, how many reports wait, and what was delivered or dropped, and why.
 
-        After `close` it is read from the file: who agreed still does, and need not be asked again.
+        The status contains no value. After `close` it is read from the file: consent that was given still stands.
         """
-        status = self._look("status", Device.status, None)
+        status = self._read("status", Device.status, None)
         if status is None:
             return Status.unreadable(self._surveys, self._why_silent())
         return status.silenced(self._why_silent()) if self._device is None else status
 
-    def _why_silent(self) -> str:
-        """Why nothing is done, where the device is closed or cannot be read."""
-        return switched_off() or self._unusable or str(Silence.UNREADABLE)
-
     def receipts(self) -> tuple[Receipt, ...]:
-        """The customer's standing answers: to which survey and version, when, and on which text."""
-        return self._look("receipts", Device.receipts, ())
+        """Return the customer's last decision about each survey: which version, when, and the text shown."""
+        return self._read("receipts", Device.receipts, ())
 
     def close(self) -> None:
-        """Ends the background thread and writes what is in memory; what waits is kept for the next start.
+        """Stop the background thread and write what is in memory. Unsent reports wait for the next start.
 
-        The last client on a state file closes it. It blocks for two seconds at most; `on_error` is told if not all was
-        written by then. It may be called again.
+        The last client of a state file closes the file. The call blocks for two seconds at most; if something is not
+        written by then, `on_error` is called. It may be called again.
         """
         self._closed = True
         self._started = False
@@ -297,15 +313,15 @@ class Client:
             return
 
         def close() -> bool:
-            self._run("close", Device.close, None, even_if_off=True)
+            self._call("close", Device.close, None, even_if_opted_out=True)
             return True
 
-        if device.idle:
-            close()  # a thread takes longer than all else here, and a kiosk closes one device after the other
-        elif not self._within(CLOSE_SECONDS / 2, close):
-            self._tell("close", StateError("not all was written within a second"))
+        if device.is_idle:
+            close()  # starting a thread would take longer, and a kiosk closes many devices
+        elif not self._run_within(CLOSE_SECONDS / 2, close):
+            self._report("close", StateError("not everything was written within a second"))
         self._device = None
-        self._unusable = self._unusable or str(Silence.CLOSED)
+        self._silent = self._silent or str(Silence.CLOSED)
 
     def __enter__(self) -> Self:
         return self
@@ -315,50 +331,75 @@ class Client:
     ) -> None:
         self.close()
 
-    def _run(self, doing: str, action: Callable[[Device], T], otherwise: T, *, even_if_off: bool = False) -> T:
-        """Does something on the device; what fails is kept out of the app, and why is told."""
+    def _open(self, during: str) -> None:
+        """Open the state file; if that fails, the client is silent."""
+        try:
+            self._device, self._silent = self._create_device(), None
+        except Exception as error:  # a damaged file may contain anything
+            why = describe_failure(error)
+            self._silent = why if isinstance(error, StateError) else f"the state file cannot be used: {why}"
+            self._report(during, error, f"silent: {self._silent}")
+
+    def _reopen(self, during: str) -> None:
+        """Try again to open a file that could not be opened, so that the customer's decision is not lost."""
+        if self._closed:
+            self._report(
+                during, StateError("the client was closed"), f"{during}: the client was closed; nothing is stored"
+            )
+            return
+        self._call(during, Device.require_file, None, even_if_opted_out=True)
+        if self._device is None:
+            self._open(during)
+
+    def _why_silent(self) -> str:
+        """Why nothing is done while there is no device, or while it cannot be read."""
+        return opt_out_reason() or self._silent or str(Silence.UNREADABLE)
+
+    def _call(self, during: str, action: Callable[[Device], T], default: T, *, even_if_opted_out: bool = False) -> T:
+        """Return what `action` returns for the device; report a failure and return `default`."""
         device = self._device
-        if device is None or (not even_if_off and switched_off()):
-            return otherwise
+        if device is None or (not even_if_opted_out and opt_out_reason()):
+            return default
         try:
             if self._started:
-                self._ticker.wake()
+                self._ticker.ensure_running()
             return action(device)
         except StateLostError as error:
-            device.leave()
+            device.abandon()
             if self._device is device:
-                self._device, self._unusable = None, str(error)
-            self._tell(doing, error, f"silent: {error}")
+                self._device, self._silent = None, str(error)
+            self._report(during, error, f"silent: {error}")
         except Exception as error:
-            self._tell(doing, error)
-        return otherwise
+            self._report(during, error)
+        return default
 
-    def _look(self, doing: str, action: Callable[[Device], T], otherwise: T) -> T:
-        """What is told of the device, also where it is switched off or closed: then the file is opened for a moment."""
-        if self._device is not None or not (self._closed and State.is_at(self._place)):
-            return self._run(doing, action, otherwise, even_if_off=True)
+    def _read(self, during: str, action: Callable[[Device], T], default: T) -> T:
+        """Like `_call`, also if the customer opted out. After `close` the file is opened for a moment."""
+        if self._device is not None or not (self._closed and State.exists_at(self._path)):
+            return self._call(during, action, default, even_if_opted_out=True)
         try:
-            return action(self._make())
+            return action(self._create_device())
         except Exception as error:
-            self._tell(doing, error)
-            return otherwise
+            self._report(during, error)
+            return default
 
-    def _within(self, seconds: float, action: Callable[[], T]) -> T | None:
-        """What `action` returns within the time, else None: no disk, lock or name service can be told to hurry."""
+    def _run_within(self, seconds: float, action: Callable[[], T]) -> T | None:
+        """Return what `action` returns within the time, else None; a disk, lock or name lookup may hang."""
         outcome: list[T] = []
         thread = threading.Thread(target=lambda: outcome.append(action()), name="hushtally-call", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # the interpreter is shutting down, or has no thread left
+        except RuntimeError:  # the interpreter is shutting down, or the system has no thread left
             return action()
         thread.join(min(max(0.0, seconds), threading.TIMEOUT_MAX))
         return outcome[0] if outcome else None
 
-    def _tell(self, doing: str, error: Exception, what: str | None = None) -> None:
+    def _report(self, during: str, error: Exception, message: str | None = None) -> None:
+        """Log a failure and pass it to `on_error`."""
         why = describe_failure(error)
-        logger.error("%s", what or f"{doing} failed: {why}")
+        logger.error("%s", message or f"{during} failed: {why}")
         if self._on_error is not None:
             try:
-                self._on_error(Fault(doing, type(error).__name__, why))
+                self._on_error(Fault(during, type(error).__name__, why))
             except Exception as another:
                 logger.error("on_error failed: %s", describe_failure(another))

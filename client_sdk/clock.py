@@ -1,4 +1,4 @@
-"""This machine's clock, in UTC: the only place that reads it, apart from a Retry-After date."""
+"""The clock of this machine, in UTC. Nothing else reads it, except for a Retry-After date."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime
 
 
 def utc_now() -> datetime:
-    """The current time, timezone-aware."""
+    """Return the current time, timezone-aware."""
     return datetime.now(UTC)
 
 
 def utc_today() -> date:
-    """The current day in UTC, by which surveys begin and end."""
+    """Return the current day in UTC. Surveys start and end by it."""
     return utc_now().date()

@@ -1,4 +1,4 @@
-"""Every error hushtally raises, by who erred."""
+"""All errors that hushtally raises. The class says who made the mistake."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from dataclasses import dataclass
 
 
 class HushtallyError(Exception):
-    """Base of all errors of this package; its text is one clear line."""
+    """The base class of all errors of this package. The message is one clear line."""
 
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One mistake in a survey: where it is and what was required."""
+    """One mistake in a survey.
+
+    Attributes:
+        place: Where the mistake is, such as `questions[2].epsilon`; empty for the survey as a whole.
+        message: What was required, and what was given.
+    """
 
     place: str
     message: str
@@ -22,7 +27,11 @@ class Problem:
 
 
 class SurveyError(HushtallyError):
-    """The survey is wrong; `problems` names every mistake, each with its place, and the text also the file, if any."""
+    """The survey is wrong.
+
+    Attributes:
+        problems: Every mistake, with its place. The message of the error also names the file, if there is one.
+    """
 
     def __init__(self, problems: Sequence[Problem] | str, file: str = "") -> None:
         self.problems = (Problem("", problems),) if isinstance(problems, str) else tuple(problems)
@@ -30,27 +39,27 @@ class SurveyError(HushtallyError):
 
 
 class MechanismError(HushtallyError):
-    """A mechanism was asked for a domain, epsilon or parameter that it does not have."""
+    """A mechanism does not support the domain, the epsilon or a parameter that it was given."""
 
 
 class RuleError(HushtallyError):
-    """An expression over signals is outside the language of rules."""
+    """A rule is not an expression that is allowed over signals."""
 
 
 class BatchError(HushtallyError):
-    """What came over the wire is not a batch of reports."""
+    """Bytes from the network are not a batch of reports."""
 
 
 class ClientError(HushtallyError):
-    """The app constructed or called the client in a way it cannot work."""
+    """The app created or called a client in a way that cannot work."""
 
 
 class SafeMessage:
-    """An error whose text is ours, and quotes nothing: it may be logged."""
+    """Marks errors whose message is our own and quotes nothing, so that it may be logged."""
 
 
 class StateError(SafeMessage, HushtallyError):
-    """The device's state file cannot be used; the client stays silent and says so in its status."""
+    """The state file cannot be used. The client stays silent, and its status gives the reason."""
 
 
 class StateLostError(StateError):

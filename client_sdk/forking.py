@@ -1,4 +1,4 @@
-"""What must be put right around a fork: locks, connections and memory that belong to the parent."""
+"""Forks of the process: locks, connections and memory that a child must not share with its parent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 
 class Forking:
-    """Something that lives through forks of the process, as preloading servers make them."""
+    """An object that survives forks of the process, for example in a preloading web server."""
 
     _living: ClassVar[WeakSet[Forking]] = WeakSet()
     _registering: ClassVar[threading.Lock] = threading.Lock()
@@ -22,40 +22,40 @@ class Forking:
             Forking._living.add(self)
 
     def before_fork(self) -> None:
-        """In the parent, while its other threads still run: nothing by default."""
+        """In the parent, while its other threads still run. Does nothing by default."""
 
     def hold(self) -> None:
-        """In the parent, right before: waits until no other thread is in the midst of it, and keeps them out."""
+        """In the parent, right before the fork: take the locks, so that no other thread is using the object."""
 
     def release(self) -> None:
-        """In the parent, after: lets the others go on."""
+        """In the parent, after the fork: release the locks."""
 
     def after_fork(self) -> None:
-        """In the child, after: leaves alone what is the parent's."""
+        """In the child: replace locks, and drop what belongs to the parent."""
 
 
-_ends: dict[Callable[[], None], int] = {}
+_end_actions: dict[Callable[[], None], int] = {}
 
 
 def at_end_of_worker(action: Callable[[], None]) -> None:
-    """Has `action` called when this process ends, if it is a worker of multiprocessing: those end without atexit."""
-    if _ends.get(action) != os.getpid():
-        _ends[action] = os.getpid()
+    """Call `action` when this process ends, if it is a worker of multiprocessing; such a worker skips atexit."""
+    if _end_actions.get(action) != os.getpid():
+        _end_actions[action] = os.getpid()
         util = sys.modules.get("multiprocessing.util")
         if util is not None:
             util.Finalize(None, action, exitpriority=1)
 
 
-_one_at_a_time = threading.Lock()
+_one_fork_at_a_time = threading.Lock()
 _held: list[Forking] = []
 
 
 def _before() -> None:
-    _one_at_a_time.acquire()
+    _one_fork_at_a_time.acquire()
     with Forking._registering:
         living = list(Forking._living)
     for one in living:
-        with suppress(Exception):  # a fork must not fail for it: what could not be written stays with the parent
+        with suppress(Exception):  # the fork must succeed; what could not be written stays with the parent
             one.before_fork()
     Forking._registering.acquire()
     for one in list(Forking._living):
@@ -68,12 +68,12 @@ def _after_in_parent() -> None:
     while _held:
         _held.pop().release()
     Forking._registering.release()
-    _one_at_a_time.release()
+    _one_fork_at_a_time.release()
 
 
 def _after_in_child() -> None:
-    global _one_at_a_time
-    _one_at_a_time = threading.Lock()
+    global _one_fork_at_a_time
+    _one_fork_at_a_time = threading.Lock()
     Forking._registering = threading.Lock()
     _held.clear()
     for one in list(Forking._living):

@@ -1,4 +1,4 @@
-"""Where randomness comes from, and the one rule that turns random words into exact choices."""
+"""Sources of randomness, and the rule that turns random words into exact choices."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from abc import ABC, abstractmethod
 
 
 class Randomness(ABC):
-    """A source of uniform 64-bit words, handed to whatever draws.
+    """A source of uniform 64-bit words, passed to everything that draws.
 
-    The rule from words to choices is a contract for clients in other languages (the test vectors fix it): a draw
-    below n takes ceil(bits/64) words, most significant first, where bits is the length of n - 1; it keeps the top
-    `bits` bits and starts again with new words while the result is not below n. A draw below 1 takes no word.
+    The rule from words to choices is a contract for clients in other languages; the test vectors state it. A draw
+    below n uses ceil(bits / 64) words, most significant first, and `bits` is the length of n - 1. It takes the top
+    `bits` bits, and repeats with new words until the result is below n. A draw below 1 uses no word.
     """
 
     @abstractmethod
     def word(self) -> int:
-        """The next uniform integer in [0, 2**64)."""
+        """Return the next uniform integer in [0, 2**64)."""
 
     def below(self, n: int) -> int:
-        """A uniform integer in [0, n), n >= 1, without any rounding."""
+        """Return a uniform integer in [0, n), n >= 1, without rounding."""
         bits = (n - 1).bit_length()
         if bits <= 64:
             if bits == 0:
@@ -38,12 +38,12 @@ class Randomness(ABC):
                 return drawn
 
     def coin(self, favourable: int, outcomes: int) -> bool:
-        """True with probability favourable / outcomes exactly: a draw below `outcomes` fell below `favourable`."""
+        """Return True with probability exactly favourable / outcomes: if a draw below `outcomes` is < `favourable`."""
         return self.below(outcomes) < favourable
 
 
 class SystemRandomness(Randomness):
-    """The operating system's source: the only one that a device uses."""
+    """The operating system's source. A device uses no other."""
 
     def word(self) -> int:
         return int.from_bytes(os.urandom(8), "big")

@@ -1,26 +1,26 @@
-"""Whether another database's write-ahead log lies beside a database file. Read without SQLite, which would use it."""
+"""Detects a write-ahead log that belongs to another database. SQLite would apply it, so the files are read directly."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-NO_LOG = 1  # byte 18 of the header of a database that was closed, or copied by SQLite: no part of it is in a log
+NO_LOG = 1  # byte 18 of a database that was closed, or copied by SQLite: the database is complete without a log
 
 
 def header(path: Path) -> bytes:
-    """The first 100 bytes of a file. Call it only while this process has no SQLite connection to the file.
+    """Return the first 100 bytes of a file. Call it only while this process has no SQLite connection to the file.
 
-    Closing a file drops the locks that SQLite holds on it in the same process.
+    Closing a file releases the locks that SQLite holds on it in the same process.
     """
     with path.open("rb") as file:
         return file.read(100)
 
 
 def stale_log(path: Path) -> str | None:
-    """Why SQLite must not open this database: it would mix another database's log into it. None if it may.
+    """Return why SQLite must not open this database, because it would apply another database's log; None if it may.
 
-    A crash leaves such a log when a backup is then copied over the database. OSError if the file cannot be read; see
-    also `header`.
+    Such a log is left by a crash, if a backup is then copied over the database. Raises OSError if the file cannot be
+    read. See also `header`.
     """
     path = path.resolve()  # SQLite looks for the log beside the file itself, not beside a link to it
     log = path.with_name(f"{path.name}-wal")
@@ -28,8 +28,8 @@ def stale_log(path: Path) -> str | None:
     if not _closed(path) or not log.exists() or not log.stat().st_size or not _closed(path):
         return None
     return (
-        f"{path} was put in the place of another database, whose log is still there, and may hold what that one"
-        f" counted last: with no collector running, move {log} and {path}-shm away"
+        f"{path} was put in the place of another database whose write-ahead log is still there and may contain its last"
+        f" counts. Stop the collector, then move {log} and {path}-shm to another folder"
     )
 
 

@@ -1,6 +1,6 @@
-"""For tests of apps: a recorder instead of a network, and a clock and randomness that are scripted.
+"""Replacements for the tests of an app: a recorder for the network, a scripted clock, and scripted randomness.
 
-Where DO_NOT_TRACK or HUSHTALLY_DISABLED is set, clients are silent in tests, too: unset them there.
+If DO_NOT_TRACK or HUSHTALLY_DISABLED is set in the environment, clients are silent in tests, too. Unset them there.
 
 >>> from hushtally import Client, Survey
 >>> from hushtally.testing import Recorder, ScriptedClock, SeededRandomness
@@ -24,9 +24,9 @@ Where DO_NOT_TRACK or HUSHTALLY_DISABLED is set, clients are silent in tests, to
 >>> client.grant_consent()
 True
 >>> client.record("purchase")
->>> client.tick()                    # the answer is made, and waits for its moment
+>>> client.tick()                    # makes the answer, which waits for a random moment of its week
 >>> clock.advance(days=7)
->>> client.tick()                    # that lay within the week
+>>> client.tick()                    # sends it: the week is over
 >>> recorder.reports
 [Report(question='buys', epoch='2026-W45', cohort={}, symbol=0)]
 >>> recorder.assert_leaves_only("habits", survey.digest, "buys", "2026-W45")
@@ -46,10 +46,14 @@ from hushtally.client_sdk.randomness import Randomness
 
 
 class Recorder:
-    """A transport that keeps every request instead of sending it, and answers as told.
+    """A transport that records every request and sends nothing.
 
-    answers: a Response or an OSError for each request in turn; the last one stays. Without any, every report counts,
-    as with a collector that has the survey.
+    Args:
+        answers: What to answer to each request in turn: a Response, or an OSError to raise. The last one is repeated.
+            By default every report counts.
+
+    Attributes:
+        requests: The method, the URL and the body of every request, in order.
     """
 
     def __init__(self, *answers: Response | OSError) -> None:
@@ -59,7 +63,7 @@ class Recorder:
     def request(
         self, method: str, url: str, body: bytes | None, timeout: float, max_bytes: int = MAX_RESPONSE_BYTES
     ) -> Response:
-        """Keeps the request; see `Transport.request`."""
+        """Record the request; see `Transport.request`."""
         self.requests.append((method, url, body))
         if not self._answers:
             return accepted(body)
@@ -70,47 +74,54 @@ class Recorder:
 
     @property
     def bodies(self) -> list[bytes]:
-        """The bodies that would have left the device, in order."""
+        """The bodies of all requests, in order."""
         return [body for _, _, body in self.requests if body is not None]
 
     @property
     def batches(self) -> list[Batch]:
-        """The same, decoded."""
+        """The batches of all requests, in order; a retry repeats its batch."""
         return [Batch.decode(body) for body in self.bodies]
 
     @property
     def reports(self) -> list[Report]:
-        """Every report of them, those of a repeated batch once."""
+        """The reports of all batches, those of a repeated batch once."""
         return [report for batch in {batch.id: batch for batch in self.batches}.values() for report in batch.reports]
 
     def assert_leaves_only(self, *allowed: str) -> None:
-        """Raises AssertionError, showing all of the request, if anything left the device that is not among `allowed`.
+        """Raise AssertionError, with the whole request, if a string left the device that is not among `allowed`.
 
-        allowed: the texts that may leave, besides random batch ids: ids of surveys and questions, digests, epochs,
-        and the names and values of cohorts. Numbers are symbols and versions; a batch has no place for others.
+        Args:
+            allowed: The ids of surveys and questions, digests, epochs, and names and values of cohorts that may leave.
+                The random id of a batch is always allowed. The only numbers in a batch are symbols and versions.
         """
         for method, url, body in self.requests:
             shown = f"{method} {url} {(body or b'').decode(errors='replace')}"
             try:
                 batch = Batch.decode(body or b"")
             except BatchError as error:
-                raise AssertionError(f"no batch of reports ({error}) would leave the device: {shown}") from None
-            texts = {batch.survey, batch.digest}
+                raise AssertionError(
+                    f"a request that is not a batch of reports would leave the device ({error}): {shown}"
+                ) from None
+            strings = {batch.survey, batch.digest}
             for report in batch.reports:
-                texts |= {report.question, report.epoch, *report.cohort, *report.cohort.values()}
-            strangers = sorted(texts - set(allowed))
-            assert not strangers, f"{strangers} would leave the device: {shown}"
-            assert url.endswith("/v1/reports"), f"to another place: {shown}"
+                strings |= {report.question, report.epoch, *report.cohort, *report.cohort.values()}
+            unexpected = sorted(strings - set(allowed))
+            assert not unexpected, f"{unexpected} would leave the device: {shown}"
+            assert url.endswith("/v1/reports"), f"a batch would be sent to another URL: {shown}"
 
 
 def accepted(body: bytes | None) -> Response:
-    """What a collector says that counts every report of a batch."""
-    told = {"accepted": len(Batch.decode(body or b"").reports), "rejected": []}
-    return Response(200, json.dumps(told).encode())
+    """Return the answer of a collector that counts every report of a batch."""
+    answer = {"accepted": len(Batch.decode(body or b"").reports), "rejected": []}
+    return Response(200, json.dumps(answer).encode())
 
 
 class ScriptedClock:
-    """A clock that stands still until it is moved."""
+    """A clock that moves only when it is told to.
+
+    Args:
+        now: The first time that it returns; a string is ISO 8601. Without a time zone it is UTC.
+    """
 
     def __init__(self, now: datetime | str) -> None:
         self.now = datetime.fromisoformat(now) if isinstance(now, str) else now
@@ -121,12 +132,12 @@ class ScriptedClock:
         return self.now
 
     def advance(self, *, days: float = 0, hours: float = 0, seconds: float = 0) -> None:
-        """Moves on (or back, with negative figures)."""
+        """Move the clock forward, or back with negative numbers."""
         self.now += timedelta(days=days, hours=hours, seconds=seconds)
 
 
 class ScriptedRandomness(Randomness):
-    """Gives the words it was given, in turn; IndexError when they are used up."""
+    """Returns the given 64-bit words in turn. Raises IndexError when no word is left."""
 
     def __init__(self, words: Iterable[int]) -> None:
         self._words = list(words)
@@ -136,7 +147,7 @@ class ScriptedRandomness(Randomness):
 
 
 class SeededRandomness(Randomness):
-    """The same words for the same seed: for tests and simulations, never for a device."""
+    """Returns the same words for the same seed. For tests and simulations, never for a device."""
 
     def __init__(self, seed: int) -> None:
         self._source = random.Random(seed)

@@ -1,7 +1,8 @@
-"""An asyncio app that one customer talks to over a socket; counting never holds up its loop.
+"""An asyncio app that one customer uses over a socket. Counting never blocks its event loop.
 
-The device is the machine that it runs on, the customer's own: what was bought is kept in asyncio-shop.db there. Whoever
-may connect is that customer; a service for many keeps them apart with `device=`, as kiosk.py does.
+The device is the computer that the app runs on, the customer's own. Purchases are stored there, in asyncio-shop.db.
+Everyone who can connect is that one customer. A service for many customers separates them with `device=`, as kiosk.py
+does.
 
     hushtally survey new shopping-habits.toml
     hushtally serve shopping-habits.toml &
@@ -18,9 +19,11 @@ import os
 from hushtally import AsyncClient, Survey
 
 COLLECTOR = os.environ.get("COLLECTOR", "http://127.0.0.1:8080")
+COMMANDS = "commands: agree, withdraw, privacy, bye, buy AMOUNT CATEGORY"
 
 
-async def obey(words: list[str], client: AsyncClient) -> str:
+async def execute(words: list[str], client: AsyncClient) -> str:
+    """Execute one command; returns the reply."""
     match words:
         case ["buy", amount, category]:
             await client.record("purchase", amount=float(amount), category=category)
@@ -30,10 +33,10 @@ async def obey(words: list[str], client: AsyncClient) -> str:
             return "thank you"
         case ["withdraw"]:
             await client.withdraw_consent()
-            return "forgotten"
+            return "erased"
         case ["privacy"]:
             return str(await client.explain())
-    return "agree, withdraw, privacy, bye, or: buy AMOUNT CATEGORY"
+    return COMMANDS
 
 
 async def main(port: int) -> None:
@@ -46,18 +49,18 @@ async def main(port: int) -> None:
             async for line in reader:
                 if line.split() == [b"bye"]:
                     break
-                writer.write((await obey(line.decode().split(), client) + "\n").encode())
+                writer.write((await execute(line.decode().split(), client) + "\n").encode())
             writer.close()
 
-        client.start()  # a thread of its own sends what is due
+        client.start()  # a background thread sends what is due
         server = await asyncio.start_server(talk, "127.0.0.1", port)
-        print(f"open at port {server.sockets[0].getsockname()[1]}", flush=True)
+        print(f"listening on port {server.sockets[0].getsockname()[1]}", flush=True)
         await server.serve_forever()
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="A shop at a socket.")
-    parser.add_argument("port", type=int, nargs="?", default=0, help="by default any that is free")
+    parser = argparse.ArgumentParser(description="A shop on a socket.")
+    parser.add_argument("port", type=int, nargs="?", default=0, help="the port; by default any free port")
     try:
         asyncio.run(main(parser.parse_args().port))
     except KeyboardInterrupt:

@@ -1,17 +1,18 @@
-"""A command-line tool: it runs for a moment, and must never keep its user waiting.
+"""A command-line tool. It runs for a moment and must never make its user wait.
 
-The device is the customer's own machine: what was bought is kept in one file there, and nobody else need be trusted.
+The device is the customer's own computer. Purchases are stored in one file there, and nobody else needs to be trusted.
 
     hushtally survey new shopping-habits.toml
-    export SHOP_STATE=trial.db    # only to try it: without it, ~/.shop/hushtally.db
+    export SHOP_STATE=trial.db    # only for this trial; the default is ~/.shop/hushtally.db
     python examples/command_line.py privacy
     python examples/command_line.py agree
     python examples/command_line.py buy 24.90 books
     python examples/command_line.py status
     python examples/command_line.py withdraw
 
-What cannot be sent while it runs waits in that file for the next time. When an answer leaves tells when the tool was
-run, and who seldom runs it is missing from the estimates: a real tool has a timer that runs `status` every hour.
+A batch that cannot be sent while the tool runs waits in the file until the next run. The time of sending then reveals
+when the tool was used, and customers who seldom use it are missing from the estimates. Therefore a real tool installs
+a timer that runs `status` every hour.
 """
 
 from __future__ import annotations
@@ -25,40 +26,40 @@ COLLECTOR = os.environ.get("COLLECTOR", "http://127.0.0.1:8080")
 STATE = os.environ.get("SHOP_STATE", "~/.shop/hushtally.db")
 
 
-def told(status: Status) -> str:
-    """How it stands: the SDK is silent where it cannot count, and only the tool can say so to its user."""
+def describe(status: Status) -> str:
+    """Describe the status. The SDK raises no error if it cannot count, so the tool must tell its user."""
     [survey] = status.surveys
     if survey.silent:
         return f"Not counting: {survey.silent}."
-    return f"Counting; the next answer is in {survey.next or 'no week any more'}. Waiting to be sent: {status.waiting}."
+    return f"Counting. Next answer: {survey.next or 'none'}. Batches waiting to be sent: {status.waiting}."
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="A shop in a terminal.")
+    parser = argparse.ArgumentParser(description="A shop on the command line.")
     commands = parser.add_subparsers(dest="command", required=True)
     buy = commands.add_parser("buy", help="buy something")
     buy.add_argument("amount", type=float)
     buy.add_argument("category")
-    commands.add_parser("privacy", help="show what is counted, and what that tells")
-    commands.add_parser("agree", help="let your purchases be counted")
-    commands.add_parser("status", help="show whether they are")
-    commands.add_parser("withdraw", help="be counted no longer, and have everything erased")
-    asked = parser.parse_args()
+    commands.add_parser("privacy", help="show what is counted and what it reveals")
+    commands.add_parser("agree", help="allow your purchases to be counted")
+    commands.add_parser("status", help="show whether your purchases are counted")
+    commands.add_parser("withdraw", help="stop counting and erase everything")
+    arguments = parser.parse_args()
 
     survey = Survey.load("shopping-habits.toml")
     with Client(survey, collector=COLLECTOR, state=STATE, cohort={"platform": "web"}) as client:
-        match asked.command:
+        match arguments.command:
             case "buy":
-                client.record("purchase", amount=asked.amount, category=asked.category)
-                print(f"Bought: {asked.category} for {asked.amount:.2f}")
+                client.record("purchase", amount=arguments.amount, category=arguments.category)
+                print(f"Bought: {arguments.category} for {arguments.amount:.2f}")
             case "privacy":
                 print(client.explain())
             case "agree":
                 client.grant_consent()
             case "withdraw":
                 client.withdraw_consent()
-        if asked.command in ("agree", "status", "withdraw"):
-            print(told(client.status()))
+        if arguments.command in ("agree", "status", "withdraw"):
+            print(describe(client.status()))
         client.tick(timeout=1.0)
 
 

@@ -1,10 +1,10 @@
-"""A web shop (Flask): every session is a device of its own, and all of them are kept in one file.
+"""A web shop (Flask). Every session is a device of its own, and all devices are in one state file.
 
-The device is the shop's server: what each customer bought lies there in plain text, in shop.db, until the survey needs
-it no longer. That suits a shop that counts for somebody else, or whose analysts are to have counts and no purchases. It
-protects customers from everybody behind that server: the network, the collector, who reads the estimates. It does not
-protect them from the shop, nor from whoever breaks in: for that the customer's own machine has to be the device, as in
-command_line.py.
+The device is the shop's server. It stores each customer's purchases in plain form, in shop.db, until the survey no
+longer needs them. This suits a shop that counts for someone else, or whose analysts need counts and no purchases. It
+protects customers from everyone behind that server: the network, the collector and the analyst. It does not protect
+them from the shop, or from anyone who breaks into its server. For that, the customer's own computer must be the device,
+as in command_line.py.
 
     pip install '.[collector]'    # in a checkout
     hushtally survey new shopping-habits.toml
@@ -12,10 +12,10 @@ command_line.py.
     flask --app examples/web_shop.py run &
     watch -n 900 flask --app examples/web_shop.py tick
 
-The key in the session's cookie is the shop's own: it tells the devices apart on this server, and never leaves it. A
-timer (here `watch`, elsewhere cron) goes through all that agreed, whoever visits: were a device ticked by the visits of
-its customer, the time of its answer would tell of them, and who seldom comes would be missing from the estimates. Set
-SHOP_SECRET to keep sessions over a restart: a customer whose session is lost has no button to withdraw with.
+The key in the session's cookie separates the devices on this server and never leaves it. A timer (here `watch`,
+elsewhere cron) ticks every device whose customer agreed, whoever visits. If a visit ticked the device, the time of its
+answer would reveal visits, and customers who seldom visit would be missing from the estimates. Set SHOP_SECRET so that
+sessions survive a restart: a customer whose session is lost has no button to withdraw consent.
 """
 
 from __future__ import annotations
@@ -31,12 +31,14 @@ from hushtally import Client, Survey
 
 SURVEY = Survey.load("shopping-habits.toml")
 COLLECTOR = os.environ.get("COLLECTOR", "http://127.0.0.1:8080")
-AGREED = Path("agreed")  # the shop's own list, a file for each key: the state file holds none, only salted hashes
-WHERE = "“The device” is this shop's server: what you buy is kept there, where whoever runs it can read it."
+AGREED = Path("agreed")  # the shop's own list, one file per key; the state file stores only salted hashes of the keys
+DEVICE_NOTE = (
+    "“The device” is this shop's server: your purchases are stored there, where the operator of the shop can read them."
+)
 
 PAGE = """
-{% if agreed %}<form action="/withdraw" method="post"><button>Count me no longer</button></form>
-{% else %}<form action="/agree" method="post">May we count how you shop? <a href="/privacy">What that means</a>
+{% if agreed %}<form action="/withdraw" method="post"><button>Stop counting my purchases</button></form>
+{% else %}<form action="/agree" method="post">May we count how you shop? <a href="/privacy">What this means</a>
 <button>Yes</button></form>{% endif %}
 <form action="/buy" method="post">A book for 24.90 <button>Buy</button></form>
 """
@@ -45,59 +47,62 @@ app = Flask(__name__)
 app.secret_key = os.environ.get("SHOP_SECRET") or secrets.token_hex()
 
 
-def device(key: str) -> Client:
+def open_client(key: str) -> Client:
+    """Return the client of one customer."""
     return Client(SURVEY, collector=COLLECTOR, state="shop.db", device=key, cohort={"platform": "web"})
 
 
-def explained() -> str:
-    return f"{WHERE}\n\n{g.device.explain()}"
+def privacy_page() -> str:
+    """Return the text that a customer agrees to."""
+    return f"{DEVICE_NOTE}\n\n{g.client.explain()}"
 
 
 @app.cli.command()
 def tick() -> None:
+    """Tick the device of every customer who agreed."""
     for key in AGREED.iterdir() if AGREED.exists() else ():
-        with device(key.name) as client:
+        with open_client(key.name) as client:
             client.tick()
 
 
 @app.before_request
 def begin() -> None:
     session.permanent = True
-    g.device = device(session.setdefault("key", secrets.token_hex(16)))
+    g.client = open_client(session.setdefault("key", secrets.token_hex(16)))
 
 
 @app.teardown_request
 def end(_: BaseException | None) -> None:
-    if "device" in g:
-        g.device.close()
+    if "client" in g:
+        g.client.close()
 
 
 @app.get("/")
 def shop() -> str:
-    return render_template_string(PAGE, agreed=g.device.status().surveys[0].consent)
+    return render_template_string(PAGE, agreed=g.client.status().surveys[0].consent)
 
 
 @app.get("/privacy")
 def privacy() -> Response:
-    return Response(explained(), mimetype="text/plain")
+    return Response(privacy_page(), mimetype="text/plain")
 
 
 @app.post("/agree")
 def agree() -> Response:
     AGREED.mkdir(exist_ok=True)
-    if g.device.grant_consent(shown=explained()):
+    if g.client.grant_consent(shown=privacy_page()):
         (AGREED / session["key"]).touch()
     return redirect("/")
 
 
 @app.post("/withdraw")
 def withdraw() -> Response:
-    if g.device.withdraw_consent():  # else the timer's ticks erase the rest
+    if g.client.withdraw_consent():  # otherwise keep the key: the timer's next tick erases the rest
         (AGREED / session["key"]).unlink(missing_ok=True)
     return redirect("/")
 
 
 @app.post("/buy")
 def buy() -> Response:
-    g.device.record("purchase", amount=float(request.form.get("amount", 24.90)), category="books")
+    g.client.record("purchase", amount=float(request.form.get("amount", 24.90)), category="books")
     return redirect("/")

@@ -1,6 +1,6 @@
-"""Measures how customers behave without holding anyone's behaviour. Apps import everything they need from here.
+"""Measures how customers behave without storing anyone's behaviour. Apps import everything they need from here.
 
-The names load when they are first used, so that `import hushtally` costs an app almost nothing.
+Each name is loaded when it is first used, so that `import hushtally` costs an app almost nothing.
 """
 
 import os

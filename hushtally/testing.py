@@ -1,4 +1,4 @@
-"""For tests of apps: `python -m pydoc hushtally.testing` shows one."""
+"""Replacements for the tests of an app. `python -m pydoc hushtally.testing` shows an example."""
 
 from hushtally.client_sdk import testing
 from hushtally.client_sdk.testing import Recorder, ScriptedClock, SeededRandomness

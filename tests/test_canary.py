@@ -1,4 +1,4 @@
-"""A canary: values that occur nowhere else must not be found anywhere but on the device."""
+"""Canary values, which occur nowhere else, must not be found anywhere but on the device."""
 
 import logging
 import re
@@ -29,7 +29,7 @@ CANARIES = [
 
 
 class Capturing(HttpTransport):
-    """The real transport, keeping what it sends and is answered."""
+    """The real transport; it records the requests and the responses."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,9 +41,9 @@ class Capturing(HttpTransport):
         return answer
 
 
-def lives(survey: Survey, url: str, folder: Path, transport: Capturing) -> list[object]:
-    """Devices that did what nobody else does, and answer over two weeks; returns all that the app was told."""
-    told: list[object] = []
+def run_devices(survey: Survey, url: str, folder: Path, transport: Capturing) -> list[object]:
+    """Runs devices with canary values that answer over two weeks; returns everything that the app received."""
+    received: list[object] = []
     for number in range(40):
         now = [datetime.now(UTC) - timedelta(days=7)]
         with Client(
@@ -54,7 +54,7 @@ def lives(survey: Survey, url: str, folder: Path, transport: Capturing) -> list[
             cohort={"platform": "web"},
             clock=lambda now=now: now[0],
             transport=transport,
-            on_error=told.append,
+            on_error=received.append,
         ) as client:
             client.grant_consent()
             client.record("purchase", amount=AMOUNT, category=CATEGORY)
@@ -67,34 +67,37 @@ def lives(survey: Survey, url: str, folder: Path, transport: Capturing) -> list[
                 client.flush(20)
             status, explanation = client.status(), client.explain()
             assert status.waiting == 0
-            told += [status, explanation, str(explanation), explanation.as_dict(), client.receipts()]
-    return told
+            received += [status, explanation, str(explanation), explanation.as_dict(), client.receipts()]
+    return received
 
 
-def mishaps(survey: Survey, url: str, folder: Path, transport: Capturing) -> list[object]:
-    """What an app is told of values that are refused, of a file that holds something else, and of one that is full."""
-    told: list[object] = []
+def run_failures(survey: Survey, url: str, folder: Path, transport: Capturing) -> list[object]:
+    """Returns what an app receives for refused values, for a foreign state file, and for a file that is read-only."""
+    received: list[object] = []
     (folder / "foreign.db").write_text(99 * CATEGORY)
-    options = {"collector": url, "cohort": {"platform": "web"}, "transport": transport, "on_error": told.append}
+    options = {"collector": url, "cohort": {"platform": "web"}, "transport": transport, "on_error": received.append}
     with Client(survey, state=folder / "foreign.db", **options) as client:
-        told.append(client.status())
+        received.append(client.status())
     with Client(survey, state=folder / "full.db", strict=True, durable=True, **options) as client:
         client.grant_consent()
         for unusable in ({"amount": CATEGORY}, {"amount": 1_000 * AMOUNT}, {"category": 9 * CATEGORY}):
             with pytest.raises(ClientError) as error:
                 client.record("purchase", **unusable)
-            told.append(str(error.value))
+            received.append(str(error.value))
         with client._device._state.lock() as connection:
             connection.execute("PRAGMA query_only = ON")
         client.record("purchase", amount=AMOUNT, category=CATEGORY)
         client.tick()
-        told.append(client.status())
-    return told
+        received.append(client.status())
+    return received
 
 
 def test_no_true_value_is_found_outside_the_device(tmp_path, caplog, capfd):
-    """After a whole run no recorded value is in the database, its log, the server's output, any request, or what the
-    app was told: its own log with all details, faults, statuses, explanations, receipts, and what was printed."""
+    """After a whole run, no recorded value is in the database, its log, the output of the server, or a request.
+
+    No recorded value is in what the app received either: log records, faults, statuses, explanations, receipts, and
+    printed output.
+    """
     caplog.set_level(logging.DEBUG)
     text = re.sub("answers_every = 4", "answers_every = 1", example(date.today() - timedelta(days=21)))
     path = tmp_path / "survey.toml"
@@ -110,21 +113,21 @@ def test_no_true_value_is_found_outside_the_device(tmp_path, caplog, capfd):
             while not (ready := re.search(rb" at (http://\S+)", output.read_bytes())):
                 assert server.poll() is None, output.read_text()
             transport = Capturing()
-            told = lives(survey, ready[1].decode(), tmp_path, transport)
-            told += mishaps(survey, ready[1].decode(), tmp_path, transport)
-            held = b"".join(file.read_bytes() for file in database.parent.iterdir())
+            received = run_devices(survey, ready[1].decode(), tmp_path, transport)
+            received += run_failures(survey, ready[1].decode(), tmp_path, transport)
+            stored = b"".join(file.read_bytes() for file in database.parent.iterdir())
         finally:
             server.terminate()
             assert server.wait(120) == 0
-    held += b"".join(file.read_bytes() for file in database.parent.iterdir())
+    stored += b"".join(file.read_bytes() for file in database.parent.iterdir())
     logged = caplog.text + repr([vars(record) for record in caplog.records])
     printed = "".join(capfd.readouterr())
-    assert b"Quetzalcoatlus" in (tmp_path / "devices.db").read_bytes(), "the devices kept nothing: the test is blind"
+    assert b"Quetzalcoatlus" in (tmp_path / "devices.db").read_bytes(), "the devices stored nothing"
     assert transport.seen.count(b'"symbol"') >= 40
-    assert {one.during for one in told if isinstance(one, Fault)} >= {"constructor", "record", "tick"}
+    assert {one.during for one in received if isinstance(one, Fault)} >= {"constructor", "record", "tick"}
     assert "field purchase.category must be" in logged
     for canary in CANARIES:
-        assert canary.encode() not in held + transport.seen + output.read_bytes()
-        assert canary not in repr(told)
+        assert canary.encode() not in stored + transport.seen + output.read_bytes()
+        assert canary not in repr(received)
         assert canary not in logged
         assert canary not in printed

@@ -10,11 +10,14 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from http.cookiejar import CookieJar
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -90,6 +93,12 @@ def started(folder: Path, environment: dict[str, str], command: list[str], ready
             assert process.wait(120) == 0
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @contextmanager
 def collecting(folder: Path, environment: dict[str, str]) -> Iterator[str]:
     """A real collector, served as the examples say, but at a free port; yields its URL."""
@@ -145,7 +154,8 @@ def test_the_list_names_them_all() -> None:
     files = {file.name for file in EXAMPLES.iterdir() if file.suffix in (".py", ".md")} - {"README.md"}
     assert set(re.findall(r"\]\(([\w.-]+)\)", text)) == files
     for file in EXAMPLES.glob("*.py"):
-        assert f"examples/{file.name}" in file.read_text().split('"""')[1]
+        commands = file.read_text().split('"""')[1]
+        assert f"examples/{file.name}" in commands or f"--app-dir examples {file.stem}:app" in commands
 
 
 def test_command_line(run: Run, folder: Path, survey: Survey) -> None:
@@ -159,9 +169,9 @@ def test_command_line(run: Run, folder: Path, survey: Survey) -> None:
     assert events(state) == 0
     assert shop("status") == "Not counting: the customer has not agreed.\n"
     assert survey.title in shop("privacy")
-    assert re.fullmatch(r"Counting; the next answer is in \d+-W\d+\. Waiting to be sent: 0\.\n", shop("agree"))
+    assert re.fullmatch(r"Counting\. Next answer: \d+-W\d+\. Batches waiting to be sent: 0\.\n", shop("agree"))
     shop("buy", "24.90", "books")
-    assert shop("status").endswith("Waiting to be sent: 1.\n")
+    assert shop("status").endswith("Batches waiting to be sent: 1.\n")
     assert events(state) == 1
     assert len(what_leaves(state, survey, "").reports) == 1
     assert shop("withdraw") == "Not counting: the customer withdrew.\n"
@@ -174,7 +184,7 @@ def test_command_line_as_its_header_says(run: Run, folder: Path) -> None:
     new, *script = header("command_line.py")
     run("bash", "-c", f"{new} 2>new.log")
     printed = run("bash", "-e", "-c", "\n".join(script))
-    assert "Bought: books for 24.90\nCounting; the next answer is in " in printed
+    assert "Bought: books for 24.90\nCounting. Next answer: " in printed
     assert printed.endswith("Not counting: the customer withdrew.\n")
     assert (folder / "trial.db").exists()
     assert not (folder / ".shop").exists()
@@ -230,14 +240,14 @@ def test_asyncio_app(folder: Path, environment: dict[str, str], survey: Survey, 
     typed = re.fullmatch(r"printf '(.*)' \| nc 127\.0\.0\.1 7007", talk)
     assert typed is not None
     with (
-        started(folder, environment, [*app.split()[:2], *port], r"open at port (\d+)") as found,
+        started(folder, environment, [*app.split()[:2], *port], r"listening on port (\d+)") as found,
         socket.create_connection(("127.0.0.1", int(found[1])), 10) as connection,
         connection.makefile() as replies,
     ):
         connection.sendall(f"hm\n{typed[1]}".replace("\\n", "\n").encode())
         told = replies.read().splitlines()
     assert told[:4] == [
-        "agree, withdraw, privacy, bye, or: buy AMOUNT CATEGORY",
+        "commands: agree, withdraw, privacy, bye, buy AMOUNT CATEGORY",
         "thank you",
         "bought books",
         f"{survey.title} (shopping-habits v1)",
@@ -269,7 +279,7 @@ def test_web_shop(folder: Path, environment: dict[str, str], survey: Survey, mon
         assert "May we count" in browser.get("/").text
         if agrees:
             assert browser.post("/agree").status_code == 302
-            assert "no longer" in browser.get("/").text
+            assert "Stop counting" in browser.get("/").text
         browser.post("/buy")
         page = browser.get("/privacy").text
         assert page.startswith("“The device” is this shop's server: ")
@@ -308,6 +318,84 @@ def test_web_shop_as_its_header_says(run: Run, folder: Path, environment: dict[s
         assert len(list((folder / "agreed").iterdir())) == 1
 
 
+class Browser:
+    """A customer's browser: it keeps cookies, and sends the token of a page's forms."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.cookies = CookieJar()
+        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
+
+    def request(self, method: str, path: str, **fields: str) -> str:
+        body = urllib.parse.urlencode(fields).encode() if fields else None
+        with self._opener.open(urllib.request.Request(f"{self.url}{path}", body, method=method)) as answer:
+            text: str = answer.read().decode()
+            return text
+
+    def press(self, path: str) -> str:
+        """Presses the button of a form on the shop's page; returns the page that follows."""
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.request("GET", "/"))
+        assert token is not None
+        return self.request("POST", path, csrfmiddlewaretoken=token[1])
+
+
+def test_django_shop(run: Run, folder: Path, environment: dict[str, str], survey: Survey) -> None:
+    """As its header says. Sessions are separate; only those who agreed are recorded, and the timer's tick answers."""
+    (folder / "shopping-habits.toml").unlink()
+    install, new, serve, shop, timer = header("django_shop.py")
+    assert install.startswith("pip install '.[collector]' django ")
+    run("bash", "-c", f"{new} 2>new.log")
+    assert serve == SERVE
+    state = folder / "django-shop.db"
+    with collecting(folder, environment) as url:
+        command = shop.removesuffix(" 8000 &").split()
+        port = str(free_port())
+        watching = environment | {"COLLECTOR": url, "PYTHONUNBUFFERED": "1"}
+        with started(folder, watching, [*command, port], r"Starting .* at (http\S+)/") as found:
+            browsers = [Browser(found[1]) for _ in range(2)]
+            assert "Stop counting" in browsers[0].press("/agree")
+            for browser in browsers:
+                browser.press("/buy")
+                page = browser.request("GET", "/privacy")
+                assert page.startswith("“The device” is this shop's server: ")
+                assert f"\n\n{survey.title}" in page
+            assert events(state) == 1
+            [key] = [file.name for file in (folder / "agreed").iterdir()]
+            assert agreed_to(state, Survey.load(folder / "shopping-habits.toml"), key).startswith("“The device” is")
+            assert run("bash", "-c", timer.removeprefix("watch -n 900 "), COLLECTOR=url) == ""
+            assert "May we count" in browsers[0].press("/withdraw")
+    assert events(state) == 0
+    assert list((folder / "agreed").iterdir()) == []
+
+
+def test_fastapi_shop(run: Run, folder: Path, environment: dict[str, str], survey: Survey) -> None:
+    """As its header says, and over a tick of the app's own timer, which makes the answer of whoever agreed."""
+    _, _, serve, shop, *requests = header("fastapi_shop.py")
+    assert serve == SERVE
+    state = folder / "fastapi-shop.db"
+    command = shop.removesuffix(" 8000 &").split()
+    with started(folder, environment | {"TICK_SECONDS": "0.2"}, [*command, "0"], r"running on (http\S+)") as found:
+        asked = [re.search(r"(?:-X (\w+) )?'?http://127\.0\.0\.1:8000(/[^' ]*)", one) for one in requests]
+        browser = Browser(found[1])
+        answers = [browser.request(one[1] or "GET", one[2]) for one in asked if one is not None]
+        assert answers[:2] == ['{"stored":true}', '{"bought":"books"}']
+        assert "shopping-habits v1: agreed" in answers[2]
+        stranger = Browser(found[1])
+        assert stranger.request("POST", "/purchases?amount=1&category=music") == '{"bought":"music"}'
+        assert stranger.request("GET", "/privacy").startswith("“The device” is this shop's server: ")
+        assert events(state) == 1
+        deadline = monotonic() + 30
+        while "1 waiting to be sent" not in browser.request("GET", "/status"):
+            assert monotonic() < deadline
+            sleep(0.1)
+        [key] = [file.name for file in (folder / "agreed").iterdir()]
+        assert [cookie.value for cookie in browser.cookies] == [key]
+        assert len(what_leaves(state, survey, key).reports) == 1
+        assert browser.request("DELETE", "/consent") == '{"erased":true}'
+    assert events(state) == 0
+    assert list((folder / "agreed").iterdir()) == []
+
+
 TRUTH = {"none": 0.4, "once": 0.3, "regular": 0.2, "heavy": 0.1}  # of the customers of reports_today.py
 
 
@@ -332,7 +420,7 @@ def test_reports_arrive_today(run: Run, folder: Path, environment: dict[str, str
     assert serve == SERVE
     with collecting(folder, environment) as url:
         printed = run("bash", "-c", example, COLLECTOR=url)
-        found = re.search(r"^([\d,]+) reports counted", printed, re.MULTILINE)
+        found = re.search(r"^([\d,]+) reports were counted", printed, re.MULTILINE)
         assert found is not None
         counted = int(found[1].replace(",", ""))
         rows = json.loads(run("bash", "-c", f"{estimate} --format json"))
@@ -349,6 +437,6 @@ def test_reports_arrive_today(run: Run, folder: Path, environment: dict[str, str
 
 def test_reports_today_says_why_none_arrive(run: Run) -> None:
     command = ("python", "examples/reports_today.py")
-    run(*command, fails="nothing is counted: DO_NOT_TRACK is set", DO_NOT_TRACK="1")
+    run(*command, fails="The client does not count: DO_NOT_TRACK is set.", DO_NOT_TRACK="1")
     why = "the last try failed: the connection was refused"
-    run(*command, fails=f"not delivered: {why}; does `hushtally serve` run?")
+    run(*command, fails=f"The batch was not delivered: {why}. Is `hushtally serve` running?")

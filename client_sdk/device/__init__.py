@@ -1,1 +1,1 @@
-"""Effects: one device, which records, answers and sends."""
+"""One device: it records, answers and sends. This package reads and writes the state file and uses the network."""

@@ -1,4 +1,4 @@
-"""Answering: the one place where a true value exists, and becomes a symbol at once."""
+"""Answering: the only place where a true value exists. It is replaced by a random symbol at once."""
 
 from __future__ import annotations
 
@@ -12,49 +12,49 @@ from hushtally.client_sdk.state.schedule import Schedule
 from hushtally.client_sdk.survey import Survey
 
 
-def due(connection: sqlite3.Connection, device: int, survey: Survey, plan: Schedule, now: datetime) -> bool:
-    """Whether the device has an answer to give in the epoch of `now` and has not given it.
+def is_due(connection: sqlite3.Connection, device: int, survey: Survey, schedule: Schedule, now: datetime) -> bool:
+    """Return whether the device has to answer in the epoch of `now` and has not done so.
 
-    It depends on the schedule and the clock alone, never on what the customer did.
+    This depends on the schedule and the clock only, never on what the customer did.
     """
     today = now.date()
-    if plan.silent or not plan.reserved or not plan.answers_in(survey, today):
+    if schedule.silent or not schedule.reserved or not schedule.answers_in(survey, today):
         return False
-    if survey.epoch.start(today).toordinal() <= plan.seen:
-        return False  # this epoch's turn is over, or the clock went back
+    if survey.epoch.start(today).toordinal() <= schedule.handled:
+        return False  # the epoch was handled, or the clock was set back
     return not ledger.answered(connection, device, survey, survey.epoch.label(today))
 
 
-def missed(
-    connection: sqlite3.Connection, device: int, survey: Survey, plan: Schedule, agreed_on: date, now: datetime
+def count_missed(
+    connection: sqlite3.Connection, device: int, survey: Survey, schedule: Schedule, agreed_on: date, now: datetime
 ) -> int:
-    """How many epochs have ended in which the device had an answer to give, and gave none.
+    """Return in how many past epochs the device had to answer and did not, because no tick ran or none worked.
 
-    Since the last one that a tick saw, or since it agreed: in those no tick was called, or none that could answer.
+    agreed_on: the day of consent. Only epochs since that day, and since the last one that a tick handled, count.
     """
-    if plan.silent or not plan.reserved:
+    if schedule.silent or not schedule.reserved:
         return 0
-    first = max(survey.starts, agreed_on, date.fromordinal(max(1, plan.seen)))
-    day, found = survey.epoch.start(first), 0
+    first = max(survey.starts, agreed_on, date.fromordinal(max(1, schedule.handled)))
+    day, missed = survey.epoch.start(first), 0
     while survey.runs(day) and survey.epoch.next(day) <= now.date():
-        if day.toordinal() > plan.seen and plan.answers_in(survey, day):
-            found += not ledger.answered(connection, device, survey, survey.epoch.label(day))
+        if day.toordinal() > schedule.handled and schedule.answers_in(survey, day):
+            missed += not ledger.answered(connection, device, survey, survey.epoch.label(day))
         day = survey.epoch.next(day)
-    return found
+    return missed
 
 
 def answer(
     connection: sqlite3.Connection,
     device: int,
     survey: Survey,
-    plan: Schedule,
+    schedule: Schedule,
     cohort: dict[str, str],
     now: datetime,
     randomness: Randomness,
 ) -> None:
-    """Evaluates, randomizes, charges and enqueues the answers of the epoch of `now`.
+    """Compute, randomize, charge and enqueue the answers of the epoch of `now`.
 
-    To be called when they are due, inside one transaction: either all of it is on the disk, or nothing was drawn. A
+    Call it when the answers are due, inside one transaction: either everything is stored, or nothing was drawn. A
     device without events answers like any other.
     """
     today = now.date()
@@ -62,7 +62,7 @@ def answer(
     history = events.find(connection, device)
     signals = {name: signal.value(history, today) for name, signal in survey.signals.items()}
     reports = []
-    for id in plan.questions:
+    for id in schedule.questions:
         question = survey.question(id)
         if survey.permanent:
             symbol, cost = answers.recall(connection, device, survey, question, signals, randomness)
@@ -70,5 +70,5 @@ def answer(
             symbol, cost = question.mechanism.perturb(question.form.value(signals), randomness), question.epsilon
         ledger.charge(connection, device, survey, id, epoch, cost)
         reports.append(Report(id, epoch, cohort, symbol))
-    reports.sort(key=lambda report: report.question)  # in the order that was drawn they would tell devices apart
+    reports.sort(key=lambda report: report.question)  # the order in which they were drawn would identify the device
     outbox.put(connection, device, survey, reports, outbox.moment(survey, now, randomness), randomness)

@@ -62,7 +62,7 @@ class Recording:
             if _first_time(BEFORE_CONSENT):
                 logger.info(BEFORE_CONSENT)
             return
-        stored, mistakes = self._examine(permit.named, event, fields)
+        stored, mistakes = self._examine(permit.vocabulary, event, fields)
         for mistake in mistakes:
             device.drop(permit, mistake.fate)
             self._warn(mistake)

@@ -1,4 +1,4 @@
-"""The background thread that ticks for apps that do not schedule themselves."""
+"""The background thread that calls `tick` for apps that do not schedule it themselves."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable
 from hushtally.client_sdk.forking import Forking
 from hushtally.client_sdk.randomness import Randomness
 
-SHORTEST_SECONDS, LONGEST_SECONDS = 30, 90
+MIN_SECONDS, MAX_SECONDS = 30, 90
 
 
 class Ticker(Forking):
-    """Calls `tick` every 30 to 90 seconds from a daemon thread that begins with the first use of each process.
+    """Calls `tick` every 30 to 90 seconds from a daemon thread.
 
-    A thread does not outlive a fork, and amid one, while locks are put right, none must begin: a child has none before
-    its first `wake`. Once the interpreter shuts down none begins any more.
+    A thread does not survive a fork. Therefore each process starts its own thread, with the first `ensure_running`
+    after the fork. No thread is started once the interpreter shuts down.
     """
 
     def __init__(self, tick: Callable[[], None], randomness: Randomness) -> None:
@@ -24,28 +24,28 @@ class Ticker(Forking):
         self._lock = threading.Lock()
         self._stop: threading.Event | None = None
         self._thread: threading.Thread | None = None
-        self._over = False
+        self._stopped = False
         super().__init__()
 
-    def wake(self) -> None:
-        """Begins the thread if this process has none."""
-        if self._thread is not None or self._over:
+    def ensure_running(self) -> None:
+        """Start the thread if this process has none and `stop` was not called."""
+        if self._thread is not None or self._stopped:
             return
         with self._lock:
-            if self._thread is not None or self._over:
+            if self._thread is not None or self._stopped:
                 return
             stop = threading.Event()
             thread = threading.Thread(target=self._run, args=(stop,), name="hushtally", daemon=True)
             try:
                 thread.start()
-            except RuntimeError:  # the interpreter is shutting down, or has no thread left
+            except RuntimeError:  # the interpreter is shutting down, or the system has no thread left
                 return
             self._stop, self._thread = stop, thread
 
     def stop(self, seconds: float) -> None:
-        """Ends the thread for good, waiting for it at most `seconds`."""
+        """Stop the thread for good, and wait for it at most `seconds`."""
         with self._lock:
-            self._over = True
+            self._stopped = True
             stop, thread = self._stop, self._thread
         if stop is not None and thread is not None:
             stop.set()
@@ -59,4 +59,4 @@ class Ticker(Forking):
     def _run(self, stop: threading.Event) -> None:
         while not stop.is_set():
             self._tick()
-            stop.wait(SHORTEST_SECONDS + self._randomness.below(LONGEST_SECONDS - SHORTEST_SECONDS))
+            stop.wait(MIN_SECONDS + self._randomness.below(MAX_SECONDS - MIN_SECONDS))

@@ -73,5 +73,8 @@ def collector_problem(application: int, version: int) -> str | None:
     if application != COLLECTOR:
         return "is not a hushtally database"
     if version > COLLECTOR_SCHEMA:
-        return f"was written by a newer hushtally (schema {version}; this version supports {COLLECTOR_SCHEMA})"
+        return (
+            f"was written by a newer hushtally (schema {version}; this version supports {COLLECTOR_SCHEMA});"
+            " upgrade hushtally"
+        )
     return None

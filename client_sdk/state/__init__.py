@@ -1,1 +1,1 @@
-"""Effects: the device's one SQLite file, one module per table."""
+"""The state file of a device: one SQLite database, one module per table."""

@@ -1,4 +1,4 @@
-"""The table of permanent answers."""
+"""The table of permanent answers: for each value, the symbol that the device drew once and repeats."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ def recall(
     signals: Signals,
     randomness: Randomness,
 ) -> tuple[int, float]:
-    """A report from permanent memory, and what it adds to the ledger: epsilon_permanent for a new answer, else 0.
+    """Return the symbol of a report from permanent memory, and what it costs.
 
-    A value seen before reuses its permanent symbol; once `changes` new answers were followed, the last one stays.
+    A new value draws a permanent symbol and costs epsilon_permanent. A known value reuses its symbol and costs 0. After
+    `changes` new values, a further value repeats the one that was used last.
     """
-    mechanism = cast(PermanentMechanism, question.mechanism)  # the registry makes no other with permanent memory
+    mechanism = cast(PermanentMechanism, question.mechanism)  # the registry builds no other with permanent memory
     where = (device, survey.digest, question.id)
     query = "SELECT value, symbol FROM answers WHERE device = ? AND digest = ? AND question = ? ORDER BY used"
     known: dict[int, int] = dict(connection.execute(query, where))

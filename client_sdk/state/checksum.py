@@ -1,11 +1,14 @@
-"""Seals: whether the file holds what was last written for a device, or was damaged in between."""
+"""Checksums of the state file: they detect a value that was damaged on the disk.
+
+SQLite detects a damaged structure, but not a damaged value. A device whose ledger lost an answer would answer again.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import sqlite3
 
-_SEALED = (
+_TABLES = (
     "SELECT * FROM consents WHERE device = ? ORDER BY survey",
     "SELECT * FROM schedules WHERE device = ? ORDER BY digest",
     "SELECT * FROM answers WHERE device = ? ORDER BY digest, question, value",
@@ -13,45 +16,50 @@ _SEALED = (
 )
 
 
-def holds(connection: sqlite3.Connection, device: int) -> bool:
-    """Whether consents, schedules, permanent answers and ledger are those that were written together last.
+def matches(connection: sqlite3.Connection, device: int) -> bool:
+    """Return whether the device's consents, schedules, permanent answers and ledger are as they were last written."""
+    row = connection.execute("SELECT checksum FROM devices WHERE device = ?", (device,)).fetchone()
+    return row is not None and row[0] == _of_device(connection, device)
 
-    SQLite notices a damaged structure, not a damaged value; an answer that the ledger lost would be given again.
+
+def update(connection: sqlite3.Connection, device: int) -> None:
+    """Store the checksum of the device's rows as they are now; in the transaction that wrote the rows."""
+    connection.execute("UPDATE devices SET checksum = ? WHERE device = ?", (_of_device(connection, device), device))
+
+
+def of_new_device(connection: sqlite3.Connection) -> bytes:
+    """Return the checksum of a device that has no rows yet."""
+    return _of_device(connection, None)
+
+
+def of_device_list(connection: sqlite3.Connection) -> bytes:
+    """Return a checksum of the keys of all devices, in any order.
+
+    If a key were lost or damaged, its device would look like a new one, with an empty ledger.
     """
-    row = connection.execute("SELECT seal FROM devices WHERE device = ?", (device,)).fetchone()
-    return row is not None and row[0] == _sum(connection, device)
-
-
-def renew(connection: sqlite3.Connection, device: int) -> None:
-    """Seals what is there now. Within the transaction that wrote it."""
-    connection.execute("UPDATE devices SET seal = ? WHERE device = ?", (_sum(connection, device), device))
-
-
-def blank(connection: sqlite3.Connection) -> bytes:
-    """The seal of a device of which nothing is known yet."""
-    return _sum(connection, None)
-
-
-def census(connection: sqlite3.Connection) -> bytes:
-    """A sum over the local keys of all devices, in any order: one that is missing or changed would be a new device."""
     total = 0
     for row in connection.execute("SELECT salt, device, key FROM devices, file"):
         total ^= int.from_bytes(_hash(row))
     return total.to_bytes(32)
 
 
-def joined(total: bytes, salt: bytes, device: int, key: bytes) -> bytes:
-    """The census after one more device."""
+def with_device(total: bytes, salt: bytes, device: int, key: bytes) -> bytes:
+    """Return the checksum of the device list after one device was added to it."""
     return (int.from_bytes(total) ^ int.from_bytes(_hash((salt, device, key)))).to_bytes(32)
 
 
-def file(connection: sqlite3.Connection) -> bytes:
-    """A sum over what goes for the whole file."""
-    return _hash(connection.execute("SELECT salt, census, doubts, doubted FROM file").fetchone())
+def update_file(connection: sqlite3.Connection) -> None:
+    """Store the checksum of the settings of the whole file; in the transaction that changed them."""
+    connection.execute("UPDATE file SET checksum = ?", (of_file(connection),))
 
 
-def _sum(connection: sqlite3.Connection, device: int | None) -> bytes:
-    return _hash([connection.execute(query, (device,)).fetchall() for query in _SEALED])
+def of_file(connection: sqlite3.Connection) -> bytes:
+    """Return the checksum of the settings of the whole file."""
+    return _hash(connection.execute("SELECT salt, devices_checksum, rollbacks, rollback_day FROM file").fetchone())
+
+
+def _of_device(connection: sqlite3.Connection, device: int | None) -> bytes:
+    return _hash([connection.execute(query, (device,)).fetchall() for query in _TABLES])
 
 
 def _hash(value: object) -> bytes:

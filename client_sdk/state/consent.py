@@ -1,4 +1,4 @@
-"""Consent: one standing answer per survey, with a receipt of when it was given and which text was shown."""
+"""The table of consents: the customer's last decision about each survey, with a receipt."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from hushtally.client_sdk.survey import Survey
 
 @dataclass(frozen=True)
 class Receipt:
-    """The customer's standing answer to a survey: to which version and digest, when, and on which text."""
+    """The customer's last decision about a survey.
+
+    survey, version, digest: what the decision was about. granted: whether the customer agreed. at: when, in ISO 8601.
+    shown: the text that the customer agreed to; None after a withdrawal.
+    """
 
     survey: str
     version: int
@@ -25,7 +29,7 @@ class Receipt:
 
 
 class Consent(NamedTuple):
-    """What a device said about a survey: in which version and digest, whether it agreed, and when (ISO 8601)."""
+    """A decision without the text that was shown: see Receipt."""
 
     version: int
     digest: str
@@ -34,7 +38,7 @@ class Consent(NamedTuple):
 
 
 def receipt(connection: sqlite3.Connection, device: int, survey: Survey) -> Receipt | None:
-    """The device's standing answer to any version of the survey, if it ever gave one."""
+    """Return the device's decision about any version of the survey; None if there is none."""
     row = connection.execute(
         "SELECT survey, version, digest, granted, at, text FROM consents LEFT JOIN texts ON shown = hash"
         " WHERE device = ? AND survey = ?",
@@ -44,71 +48,72 @@ def receipt(connection: sqlite3.Connection, device: int, survey: Survey) -> Rece
 
 
 def find_all(connection: sqlite3.Connection, device: int) -> dict[str, Consent]:
-    """Return everything that the device said, by id of the survey."""
+    """Return all decisions of the device by id of the survey."""
     rows = connection.execute("SELECT survey, version, digest, granted, at FROM consents WHERE device = ?", (device,))
     return {survey: Consent(version, digest, bool(granted), at) for survey, version, digest, granted, at in rows}
 
 
 def grant(connection: sqlite3.Connection, device: int, survey: Survey, now: datetime, shown: str) -> None:
-    """Notes that the device agrees, having been shown this text; the first receipt for a digest stays."""
+    """Store that the device agrees, and the text that was shown. The first receipt for a digest stays."""
     agreed = connection.execute(
         "SELECT 1 FROM consents WHERE device = ? AND survey = ? AND digest = ? AND granted",
         (device, survey.id, survey.digest),
     ).fetchone()
     if agreed:
         return
-    before = _texts(connection, device)
-    # the same text for every device of the file: it is kept once
-    hashed = hashlib.sha256(shown.encode()).hexdigest()
-    connection.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", (hashed, shown))
-    _note(connection, device, survey, True, now, hashed)
-    _drop(connection, before)
+    before = _shown_texts(connection, device)
+    # many devices of a file are shown the same text; it is stored once
+    text_hash = hashlib.sha256(shown.encode()).hexdigest()
+    connection.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", (text_hash, shown))
+    _store(connection, device, survey, True, now, text_hash)
+    _delete_unused(connection, before)
 
 
 def withdrawals(connection: sqlite3.Connection, device: int) -> int:
-    """How often the device withdrew: what was recorded under another number was recorded under another consent."""
+    """Return how often the device withdrew. An event belongs to the consent with the number it was recorded under."""
     (number,) = connection.execute("SELECT withdrawals FROM devices WHERE device = ?", (device,)).fetchone()
     return int(number)
 
 
 def withdraw(connection: sqlite3.Connection, device: int, surveys: Iterable[Survey], now: datetime) -> None:
-    """Notes that the device agrees no longer to anything, and deletes all that it held but the facts and the ledger.
+    """Store a withdrawal; delete everything of the device except its decisions, its schedules and its ledger.
 
-    That goes for every survey that it ever agreed to, also those that the app no longer has.
+    The withdrawal covers every survey that the device ever agreed to, also those that the app no longer has.
     """
-    texts = _texts(connection, device)
+    texts = _shown_texts(connection, device)
     connection.execute("UPDATE devices SET withdrawals = withdrawals + 1 WHERE device = ?", (device,))
     for survey in surveys:
-        _note(connection, device, survey, False, now, None)
+        _store(connection, device, survey, False, now, None)
     connection.execute(
-        "UPDATE consents SET granted = 0, at = ?, shown = NULL WHERE device = ? AND granted", (_time(now), device)
+        "UPDATE consents SET granted = 0, at = ?, shown = NULL WHERE device = ? AND granted", (_iso(now), device)
     )
     for table in ("events", "answers", "outbox", "counters"):
         connection.execute(f"DELETE FROM {table} WHERE device = ?", (device,))
-    _drop(connection, texts)
+    _delete_unused(connection, texts)
 
 
-def _note(
-    connection: sqlite3.Connection, device: int, survey: Survey, agrees: bool, now: datetime, shown: str | None
+def _store(
+    connection: sqlite3.Connection, device: int, survey: Survey, granted: bool, now: datetime, shown: str | None
 ) -> None:
     connection.execute(
         "INSERT OR REPLACE INTO consents VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (device, survey.id, survey.version, survey.digest, int(agrees), _time(now), shown),
+        (device, survey.id, survey.version, survey.digest, int(granted), _iso(now), shown),
     )
 
 
-def _time(now: datetime) -> str:
+def _iso(now: datetime) -> str:
     return now.isoformat(timespec="seconds")
 
 
-def _texts(connection: sqlite3.Connection, device: int) -> list[str]:
+def _shown_texts(connection: sqlite3.Connection, device: int) -> list[str]:
     rows = connection.execute("SELECT shown FROM consents WHERE device = ? AND shown IS NOT NULL", (device,))
-    return [shown for (shown,) in rows]
+    return [text_hash for (text_hash,) in rows]
 
 
-def _drop(connection: sqlite3.Connection, texts: Iterable[str]) -> None:
-    """Deletes those texts that no receipt mentions any more."""
-    for hashed in texts:
+def _delete_unused(connection: sqlite3.Connection, texts: Iterable[str]) -> None:
+    """Delete each of these texts that no receipt refers to any more."""
+    for text_hash in texts:
         connection.execute(
-            "DELETE FROM texts WHERE hash = ? AND NOT EXISTS (SELECT 1 FROM consents WHERE shown = ?)", (hashed, hashed)
+            "DELETE FROM texts WHERE hash = ? AND NOT EXISTS (SELECT 1 FROM consents WHERE shown = ?)",
+            (text_hash, text_hash),
         )

@@ -1,4 +1,4 @@
-"""What was deleted for good must not stay in the log of the state file either: noted with it, done soon after."""
+"""Erasure: deleted rows must not stay readable in the write-ahead log of the state file."""
 
 from __future__ import annotations
 
@@ -6,61 +6,60 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-MOST_REBUILT = (
-    2**24
-)  # bytes of a file that is also rebuilt: of rows that SQLite moved, single copies may lie in its pages
+MAX_VACUUM_BYTES = 2**24  # a larger file is not rewritten
 
 
-def due(connection: sqlite3.Connection) -> None:
-    """Notes that the log is to be emptied; in the transaction that deletes."""
-    connection.execute("UPDATE file SET erasing = erasing + 1")
+def request(connection: sqlite3.Connection) -> None:
+    """Store that the log must be emptied; within the transaction that deletes."""
+    connection.execute("UPDATE file SET erasures_requested = erasures_requested + 1")
 
 
-def empty(connection: sqlite3.Connection) -> bool:
-    """Empties the log if that is due; whether it is not due any more.
+def empty_log(connection: sqlite3.Connection) -> bool:
+    """Empty the log if that was requested; return whether no request is left.
 
-    Nobody waits: while another process is in the midst of reading or writing it stays due.
+    The call never waits. If another process is reading or writing, the request is left.
     """
-    due, done = connection.execute("SELECT erasing, erased FROM file").fetchone()
-    if due == done:
+    requested, done = connection.execute("SELECT erasures_requested, erasures_done FROM file").fetchone()
+    if requested == done:
         return True
-    with _at_once(connection):
+    with _without_waiting(connection):
         try:
-            if not _empty_log(connection):
+            if not _truncate_log(connection):
                 return False
-            connection.execute("UPDATE file SET erased = ? WHERE erased < ?", (due, due))
+            connection.execute("UPDATE file SET erasures_done = ? WHERE erasures_done < ?", (requested, requested))
             # another process may have deleted more since
-            (now,) = connection.execute("SELECT erasing FROM file").fetchone()
+            (now,) = connection.execute("SELECT erasures_requested FROM file").fetchone()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
             return False
-    return bool(now == due)
+    return bool(now == requested)
 
 
-def rebuild(connection: sqlite3.Connection) -> None:
-    """Writes a small file anew, without the single copies of rows that SQLite moved; once the log is empty.
+def vacuum(connection: sqlite3.Connection) -> None:
+    """Rewrite a small file, because SQLite may leave copies of rows that it moved in unused parts of pages.
 
-    Tried once, where nobody reads or writes it: what is in no table is overwritten as its place is used again.
+    It is tried once, and only if nobody reads or writes the file. Otherwise SQLite overwrites these copies when it uses
+    the pages again.
     """
     (size,) = connection.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").fetchone()
-    if size <= MOST_REBUILT:
-        with suppress(sqlite3.Error), _at_once(connection):
-            # the new file goes through the log, which would grow by it each time that somebody reads
-            if _empty_log(connection):
+    if size <= MAX_VACUUM_BYTES:
+        with suppress(sqlite3.Error), _without_waiting(connection):
+            # VACUUM writes the whole file to the log, which would grow again each time that somebody reads
+            if _truncate_log(connection):
                 connection.execute("VACUUM")
-                _empty_log(connection)
+                _truncate_log(connection)
 
 
-def _empty_log(connection: sqlite3.Connection) -> bool:
+def _truncate_log(connection: sqlite3.Connection) -> bool:
     return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 
 
 @contextmanager
-def _at_once(connection: sqlite3.Connection) -> Iterator[None]:
-    (patience,) = connection.execute("PRAGMA busy_timeout").fetchone()
+def _without_waiting(connection: sqlite3.Connection) -> Iterator[None]:
+    (timeout,) = connection.execute("PRAGMA busy_timeout").fetchone()
     connection.execute("PRAGMA busy_timeout = 0")
     try:
         yield
     finally:
-        connection.execute(f"PRAGMA busy_timeout = {patience}")
+        connection.execute(f"PRAGMA busy_timeout = {timeout}")

@@ -1,4 +1,4 @@
-"""What a state file says of one device, read once: consents, schedules and whether a rollback was noticed."""
+"""What a state file says of one device, read once: decisions, schedules, and whether a rollback was detected."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from hushtally.client_sdk.survey import Survey
 class Facts:
     """The state of one device at one moment.
 
-    withdrawals: how often the device withdrew. rolled_back: whether the file was ever found to be an older copy.
-    consents: by id of the survey. schedules: by digest, also of surveys that this app does not have.
+    withdrawals: how often the device withdrew consent. rolled_back: whether a rollback of the file was ever detected.
+    consents: by id of the survey. schedules: by digest. Both include surveys that this app does not have.
     """
 
     withdrawals: int
@@ -30,16 +30,16 @@ class Facts:
     def read(cls, connection: sqlite3.Connection, device: int) -> Facts:
         """Read the facts; within a transaction, so that they belong to one moment."""
         withdrawals, rollbacks = connection.execute(
-            "SELECT withdrawals, doubts FROM devices, file WHERE device = ?", (device,)
+            "SELECT withdrawals, rollbacks FROM devices, file WHERE device = ?", (device,)
         ).fetchone()
         return cls(
             withdrawals, bool(rollbacks), consent.find_all(connection, device), schedule.find_all(connection, device)
         )
 
     def agrees(self, survey: Survey, keep: bool) -> bool:
-        """Whether the device agrees to exactly this survey; with `keep`, to this or an older version.
+        """Return whether the device agrees to exactly this survey; with `keep`, to this or an older version.
 
-        A file that is an older copy may lack a withdrawal, so consent in it does not outlive a version.
+        After a rollback the file may lack a withdrawal. Then `keep` has no effect.
         """
         found = self.consents.get(survey.id)
         if found is None or not found.granted:
@@ -47,33 +47,29 @@ class Facts:
         return found.digest == survey.digest or (keep and not self.rolled_back and found.version <= survey.version)
 
     def agrees_to_newer(self, survey: Survey) -> bool:
-        """Whether the device agrees to a newer version of the survey, as while an older app is still running."""
+        """Return whether the device agrees to a newer version of the survey, as while an older app still runs."""
         found = self.consents.get(survey.id)
         return found is not None and found.granted and found.version > survey.version
 
     def agreed_on(self, survey: Survey) -> date | None:
-        """The day of consent to the survey, in whatever version; None without consent."""
+        """Return the day of consent to any version of the survey; None without consent."""
         found = self.consents.get(survey.id)
         return date.fromisoformat(found.at[:10]) if found is not None and found.granted else None
 
     def withdrew(self, survey: Survey) -> bool:
-        """Whether the device withdrew consent to the survey, or refused it."""
+        """Return whether the last decision about the survey was a withdrawal."""
         found = self.consents.get(survey.id)
         return found is not None and not found.granted
 
     def silence(self, survey: Survey) -> str | None:
-        """Why the schedule of the survey is silent; None while it is not, or before it is drawn."""
-        plan = self.schedules.get(survey.digest)
-        return None if plan is None else plan.silent
+        """Return why the survey's schedule is silent; None if it is not silent, or not drawn yet."""
+        found = self.schedules.get(survey.digest)
+        return None if found is None else found.silent
 
     def running(self, today: date) -> set[str]:
-        """The ids of the surveys that the device may still answer, also those that this app does not have."""
-        return {
-            plan.survey for plan in self.schedules.values() if plan.silent is None and plan.ends >= today.toordinal()
-        }
+        """Return the ids of all surveys that the device may still answer."""
+        return {one.survey for one in self.schedules.values() if one.silent is None and one.ends >= today.toordinal()}
 
     def ended(self, today: date) -> list[str]:
-        """The digests of the surveys that have ended and are not closed yet, also those the app no longer has."""
-        return [
-            digest for digest, plan in self.schedules.items() if plan.silent is None and plan.ends < today.toordinal()
-        ]
+        """Return the digests of all surveys that have ended and are not closed yet."""
+        return [digest for digest, one in self.schedules.items() if one.silent is None and one.ends < today.toordinal()]

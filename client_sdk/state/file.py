@@ -1,4 +1,4 @@
-"""The device's one SQLite file: who may write it, when it is durable, and what is erased for good."""
+"""The device's state file: who may write it, which writes are durable, and what is erased for good."""
 
 from __future__ import annotations
 
@@ -20,99 +20,109 @@ from hushtally.client_sdk.errors import SafeMessage, StateError, StateLostError
 from hushtally.client_sdk.failures import describe_failure
 from hushtally.client_sdk.forking import Forking
 from hushtally.client_sdk.state import checksum, erasure, schema
+from hushtally.client_sdk.state.connection import atomic, connect, create_file, set_busy_timeout, without_sync
 from hushtally.client_sdk.state.rollback import RollbackGuard
 from hushtally.client_sdk.state.silence import Silence
 
-BUSY_SECONDS = 10.0
-BRIEF_SECONDS = 0.25
-PAUSE_SECONDS = 1.0
-MARK_SECONDS = 1.0
+BUSY_SECONDS = 10.0  # how long a background call waits for other processes
+BRIEF_SECONDS = 0.25  # how long a call on an app's thread waits
+PAUSE_SECONDS = 1.0  # how long calls on an app's thread fail at once after one that waited in vain
+MARK_SECONDS = 1.0  # between two marks, however many devices answer
 MEMORY = ":memory:"
 
 
 class StateBusyError(SafeMessage, sqlite3.OperationalError):
-    """The state file could not be had in the moment that an app may be kept waiting."""
+    """The state file was in use for longer than an app may wait."""
 
 
 class State(Forking):
     """An open state file, shared by all clients of this process that name the same path.
 
-    One connection under one lock; a forked child opens its own. Raises StateError when the file cannot be opened or
-    is not ours, StateLostError once the path names another file or none; other failures come as sqlite3.Error.
+    All threads share one connection under one lock; a forked child opens its own connection.
+
+    Raises StateError if the file cannot be opened or is another database, and StateLostError once the path names
+    another file or none. Other failures are raised as sqlite3.Error.
     """
 
     _open: ClassVar[WeakValueDictionary[str, State]] = WeakValueDictionary()
     _opening: ClassVar[threading.Lock] = threading.Lock()
-    _counted: ClassVar[set[tuple[int, int] | None]] = set()  # files whose devices were all counted in this process
+    _verified: ClassVar[set[tuple[int, int] | None]] = set()  # files whose list of devices this process has checked
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._lock = threading.RLock()
+        self._lock_depth = 0
+        self._held_for_fork = False
         self._connection: sqlite3.Connection | None = None
-        self._closing: weakref.finalize[[], State] | None = None
-        self._file: tuple[int, int] | None = None  # which one was opened first, by device and inode
-        self._salt = b""  # and by what it holds: a new file may get the inode of one that was deleted
-        self._depth = 0  # how often its lock is held
-        self._identity = None if path == MEMORY else RollbackGuard(path)
+        self._finalizer: weakref.finalize[[], State] | None = None
+        self._file: tuple[int, int] | None = None  # device and inode of the file that was opened first
+        self._salt = b""  # identifies its contents: a new file may get the inode of a deleted one
+        self._rollback_guard = None if path == MEMORY else RollbackGuard(path)
         self._users: WeakSet[object] = WeakSet()
-        self._held = False
-        self._marked = -math.inf
-        self._resumes = -math.inf
+        self._marked_at = -math.inf
+        self._paused_until = -math.inf
         super().__init__()
         try:
-            with self.transaction() as connection:
-                if not schema.found(connection, path):
-                    schema.make(connection)
-                if self._identity:
-                    self._identity.verify(connection)
-                self._salt = connection.execute("SELECT salt FROM file").fetchone()[0]
-                # a transaction alone does not find out that the file is read-only
-                connection.execute("UPDATE file SET salt = ?", (self._salt,))
-            self.erase()
+            self._prepare()
         except StateError:
             self.close()
             raise
-        except Exception as error:  # a damaged file can hold anything
+        except Exception as error:  # a damaged file may contain anything
             self.close()
-            folder = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY_DIRECTORY
-            why = "its folder may not be written" if folder else describe_failure(error)
+            read_only = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY_DIRECTORY
+            why = "its folder is read-only" if read_only else describe_failure(error)
             raise StateError(f"the state file {path} cannot be used: {why}") from None
+
+    def _prepare(self) -> None:
+        """Create the tables in an empty file; check that the file can be written and is no older copy."""
+        with self.transaction() as connection:
+            if not schema.exists(connection, self.path):
+                schema.create(connection)
+            if self._rollback_guard:
+                self._rollback_guard.verify(connection)
+            self._salt = connection.execute("SELECT salt FROM file").fetchone()[0]
+            # an empty transaction succeeds on a read-only file
+            connection.execute("UPDATE file SET salt = ?", (self._salt,))
+        self.erase()
 
     @classmethod
     def at(cls, path: str | os.PathLike[str]) -> State:
-        """The state at `path` ("~" is the home directory), made if it is not there; ":memory:" is a new one."""
-        named = cls.place(path)
-        if named == MEMORY:
+        """Return the state at `path`, and create the file if there is none.
+
+        "~" is the home directory. Every ":memory:" is a new state.
+        """
+        absolute = cls.absolute_path(path)
+        if absolute == MEMORY:
             return cls(MEMORY)
         with cls._opening:
-            state = cls._open.get(named)
-            if state is None or state.lost:
-                real = str(Path(named).resolve())
+            state = cls._open.get(absolute)
+            if state is None or state.is_lost:
+                real = str(Path(absolute).resolve())
                 state = cls._open.get(real)
-                if state is not None and state.lost:
-                    state.close()  # or its log and its locks could get mixed up with those of the new file
+                if state is not None and state.is_lost:
+                    state.close()  # or its log and its locks could be mixed up with those of the new file
                     state = None
                 if state is None:
-                    _touch(Path(real))
+                    create_file(Path(real))
                     state = cls._open[real] = cls(real)
-                cls._open[named] = state
+                cls._open[absolute] = state
             return state
 
     @staticmethod
-    def place(path: str | os.PathLike[str]) -> str:
-        """The whole path, which another working folder does not change; ":memory:" as it is."""
+    def absolute_path(path: str | os.PathLike[str]) -> str:
+        """Return the absolute path, which does not change with the working directory; ":memory:" as it is."""
         if str(path) == MEMORY:
             return MEMORY
         return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111  (pathlib takes three times as long)
 
     @staticmethod
-    def is_at(place: str) -> bool:
-        """Whether there is a file, which `at` would not have to make."""
-        return place != MEMORY and os.path.exists(place)  # noqa: PTH110  (as above)
+    def exists_at(absolute_path: str) -> bool:
+        """Return whether there is a file that `at` would open."""
+        return absolute_path != MEMORY and os.path.exists(absolute_path)  # noqa: PTH110  (as above)
 
     @property
-    def lost(self) -> bool:
-        """Whether the path is seen to name another file than was opened, or none; OSError where it cannot be told."""
+    def is_lost(self) -> bool:
+        """Whether the path no longer names the file that was opened. Raises OSError if that cannot be found out."""
         if self._file is None:
             return False
         try:
@@ -122,23 +132,23 @@ class State(Forking):
         return (found.st_dev, found.st_ino) != self._file
 
     def require_file(self) -> None:
-        """Raises StateLostError where the path names the file no longer."""
-        if self.lost:
-            raise self._lost()
+        """Raise StateLostError if the path no longer names the file that was opened."""
+        if self.is_lost:
+            raise self._lost_error()
 
-    def _lost(self) -> StateLostError:
+    def _lost_error(self) -> StateLostError:
         return StateLostError(
-            f"the state file {self.path} was deleted or replaced while it was open; what it held is lost to this"
-            " device. If its mark is left, a new file is silent for the surveys that run"
+            f"the state file {self.path} was deleted or replaced while it was open; this device has lost its contents."
+            " If the mark file is still there, the surveys that run now stay silent in a new state file"
         )
 
     def lock(self) -> AbstractContextManager[sqlite3.Connection]:
-        """The connection, for this thread alone; every statement commits by itself, and waits for the disk."""
+        """The connection, for this thread alone. Every statement commits by itself and waits for the disk."""
         return _Locked(self)
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
-        """The connection, to read what the file holds at one moment, whatever other processes write meanwhile."""
+        """The connection, to read the file as it is at one moment, whatever other processes write meanwhile."""
         with self.lock() as connection:
             connection.execute("BEGIN")
             try:
@@ -148,41 +158,35 @@ class State(Forking):
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """One transaction that is on the disk when the block ends, or not there at all."""
-        with self.lock() as connection, _atomic(connection):
+        """One transaction, durable when the block ends."""
+        with self.lock() as connection, atomic(connection):
             yield connection
 
     @contextmanager
-    def light(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that a failure of the power may undo: for what does no harm then, and need not wait for it."""
-        with self.lock() as connection:
-            connection.execute("PRAGMA synchronous = NORMAL")
-            try:
-                with _atomic(connection):
-                    yield connection
-            finally:
-                with suppress(sqlite3.Error):
-                    connection.execute("PRAGMA synchronous = FULL")
+    def fast_transaction(self) -> Iterator[sqlite3.Connection]:
+        """One transaction that a power failure may undo; for writes that do no harm if they are lost."""
+        with self.lock() as connection, without_sync(connection), atomic(connection):
+            yield connection
 
     @contextmanager
     def briefly(self) -> Iterator[None]:
-        """Has what is done in the block wait for others for a fraction of a second only: an app's thread waits for it.
+        """In this block, wait for other threads and processes for a fraction of a second only: an app's thread waits.
 
-        Where it failed, nothing is tried for a second: StateBusyError at once.
+        After a failure, further blocks raise StateBusyError at once, for a second.
         """
-        self._refuse_while_pausing()
+        self._raise_if_paused()
         if not self._lock.acquire(timeout=BRIEF_SECONDS):
             self._pause()
-            raise StateBusyError("another thread of the app holds the state file")
+            raise StateBusyError("another thread of the app is using the state file")
         try:
-            self._refuse_while_pausing()  # another thread may have had no luck in the meantime
+            self._raise_if_paused()  # another thread may have failed in the meantime
             with self.lock() as connection:
-                _wait_at_most(connection, BRIEF_SECONDS)
+                set_busy_timeout(connection, BRIEF_SECONDS)
                 try:
                     yield
                 finally:
                     with suppress(sqlite3.Error):
-                        _wait_at_most(connection, BUSY_SECONDS)
+                        set_busy_timeout(connection, BUSY_SECONDS)
         except Exception:
             self._pause()
             raise
@@ -190,53 +194,53 @@ class State(Forking):
             self._lock.release()
 
     def _pause(self) -> None:
-        if not self.pausing:
-            self._resumes = time.monotonic() + PAUSE_SECONDS
+        if not self.is_paused:
+            self._paused_until = time.monotonic() + PAUSE_SECONDS
 
-    def _refuse_while_pausing(self) -> None:
-        if self.pausing:
+    def _raise_if_paused(self) -> None:
+        if self.is_paused:
             raise StateBusyError("the state file could not be written a moment ago")
 
     @property
-    def pausing(self) -> bool:
-        """Whether `briefly` would fail at once."""
-        return time.monotonic() < self._resumes
+    def is_paused(self) -> bool:
+        """Whether `briefly` would raise at once."""
+        return time.monotonic() < self._paused_until
 
     @contextmanager
     def answering(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that gives answers, from no other file than the one last written here."""
+        """A transaction for answers. Before it, a rollback is detected; after it, older copies are invalid."""
         with self.transaction() as connection:
-            if self._identity:
-                self._identity.verify(connection)
+            if self._rollback_guard:
+                self._rollback_guard.verify(connection)
             yield connection
-            if self._identity:
-                self._identity.draw(connection)
+            if self._rollback_guard:
+                self._rollback_guard.draw_token(connection)
         self.mark_soon()
 
-    def outdate_copies(self, connection: sqlite3.Connection) -> None:
-        """Has copies of the file that were made before be known as such, once it is marked. Within a transaction."""
-        if self._identity:
-            self._identity.verify(connection)
-            self._identity.draw(connection)
+    def invalidate_copies(self, connection: sqlite3.Connection) -> None:
+        """Let copies of the file that were made before now be detected as old; within a transaction, before `mark`."""
+        if self._rollback_guard:
+            self._rollback_guard.verify(connection)
+            self._rollback_guard.draw_token(connection)
 
     def mark(self) -> None:
-        """To be called before anything is sent: from now on an older copy of the file is known as one."""
-        if self._identity:
+        """Write the mark file, so that older copies of the state file are detected; before anything is sent."""
+        if self._rollback_guard:
             with self.lock() as connection:
-                settled = self._identity.settled(connection)
-                aged = not settled and self._identity.aged(connection)
-            if aged:
+                marked = self._rollback_guard.is_marked(connection)
+                old = not marked and self._rollback_guard.is_old(connection)
+            if old:
                 with self.transaction() as connection:
-                    self._identity.renew(connection)
-            if not settled:
-                with self.light() as connection:
-                    self._identity.mark(connection)
-                self._marked = time.monotonic()
+                    self._rollback_guard.refresh_token(connection)
+            if not marked:
+                with self.fast_transaction() as connection:
+                    self._rollback_guard.write_mark(connection)
+                self._marked_at = time.monotonic()
 
     def mark_soon(self) -> None:
-        """To be called after an answer and now and then: marks, but once a second at most, however many devices answer.
+        """Write the mark file, at most once a second; after answers, and now and then.
 
-        What is not marked yet was not sent.
+        Answers that are not marked yet have not been sent.
         """
         if self.mark_is_due:
             self.mark()
@@ -244,134 +248,128 @@ class State(Forking):
     @property
     def mark_is_due(self) -> bool:
         """Whether `mark_soon` would do anything."""
-        return time.monotonic() - self._marked > MARK_SECONDS
+        return time.monotonic() - self._marked_at > MARK_SECONDS
 
-    def device(self, key: str) -> int:
-        """The number of the device with this local key; the key itself is kept as a salted hash only."""
+    def device_number(self, key: str) -> int:
+        """Return the number of the device with this local key. Of the key, only a salted hash is stored."""
         hashed = hashlib.sha256(self._salt + key.encode(errors="surrogatepass")).digest()
         query = "SELECT device FROM devices WHERE key = ?"
         with self.lock() as connection:
             found = connection.execute(query, (hashed,)).fetchone()
             if found is None:
-                with self.light():
-                    self._join(connection, hashed)
+                with self.fast_transaction():
+                    self._add_device(connection, hashed)
                 found = connection.execute(query, (hashed,)).fetchone()
             number: int = found[0]
             return number
 
-    def _join(self, connection: sqlite3.Connection, key: bytes) -> None:
-        (total,) = connection.execute("SELECT census FROM file").fetchone()
-        if self._file not in State._counted and total != checksum.census(connection):
+    def _add_device(self, connection: sqlite3.Connection, key: bytes) -> None:
+        (total,) = connection.execute("SELECT devices_checksum FROM file").fetchone()
+        if self._file not in State._verified and total != checksum.of_device_list(connection):
             raise StateError(Silence.DAMAGED)
-        State._counted.add(self._file)  # once will do: it takes half a second for 100,000 devices
-        joined = connection.execute(
-            "INSERT OR IGNORE INTO devices(key, seal) VALUES (?, ?)", (key, checksum.blank(connection))
+        State._verified.add(self._file)  # once is enough: it takes half a second for 100,000 devices
+        added = connection.execute(
+            "INSERT OR IGNORE INTO devices(key, checksum) VALUES (?, ?)", (key, checksum.of_new_device(connection))
         )
-        if joined.rowcount:
-            total = checksum.joined(total, self._salt, joined.lastrowid or 0, key)
-            connection.execute("UPDATE file SET census = ?", (total,))
-            connection.execute("UPDATE file SET seal = ?", (checksum.file(connection),))
+        if added.rowcount:
+            total = checksum.with_device(total, self._salt, added.lastrowid or 0, key)
+            connection.execute("UPDATE file SET devices_checksum = ?", (total,))
+            checksum.update_file(connection)
 
     def erase(self) -> bool:
-        """Empties the file's log where something was deleted for good, so that it cannot be read on the disk.
+        """Empty the write-ahead log if rows were deleted for good; return whether nothing is left in it.
 
-        While another process is in the midst of reading it cannot, and returns False: to be called again now and then.
+        The log cannot be emptied while another process reads the file. Then call again later.
         """
         with self.lock() as connection:
-            return erasure.empty(connection)
+            return erasure.empty_log(connection)
 
-    def rebuild(self) -> None:
-        """See `erasure.rebuild`."""
+    def vacuum(self) -> None:
+        """See `erasure.vacuum`."""
         with self.lock() as connection:
-            erasure.rebuild(connection)
+            erasure.vacuum(connection)
 
-    def _adopt(self, connection: sqlite3.Connection) -> sqlite3.Connection:
-        """Takes a new connection, to be closed with this state at the latest, in whatever cycle that is found."""
-        if self._salt and (
-            not schema.found(connection, self.path)
-            or connection.execute("SELECT salt FROM file").fetchone() != (self._salt,)
-        ):
-            connection.close()
-            raise self._lost()
-        if self._closing is not None:
-            self._closing.detach()
-        self._connection = connection
-        if self._file is None and self.path != MEMORY:
-            opened = os.stat(self.path)  # noqa: PTH116  (as above)
-            self._file = opened.st_dev, opened.st_ino
-        self._closing = weakref.finalize(self, connection.close)
-        self._closing.atexit = False  # at exit there are events to be written first
-        return connection
-
-    def join(self, user: object) -> None:
-        """Keeps the file open until every one that joined has left, or is gone."""
+    def add_user(self, user: object) -> None:
+        """Keep the file open until every user was removed or is garbage-collected."""
         self._users.add(user)
 
     @property
     def users(self) -> tuple[object, ...]:
-        """Those that joined and have not left."""
+        """The users that were added and not removed."""
         return tuple(self._users)
 
-    def leave(self, user: object) -> None:
-        """Closes the file after its last user; never waits: the connection goes with the thread that still has it."""
+    def remove_user(self, user: object) -> None:
+        """Remove a user; close the file after the last one.
+
+        The call never waits. If another thread is using the file, the connection is closed when that thread ends.
+        """
         self._users.discard(user)
-        if not self._users and self._lock.acquire(blocking=False):  # a fork, which waits for it, must not come amid it
+        if not self._users and self._lock.acquire(blocking=False):  # a fork waits for the lock, so hold it meanwhile
             try:
                 self.close()
             finally:
                 self._lock.release()
 
     def close(self) -> None:
-        """Closes the connection; the next use opens it again (what was in memory is gone)."""
+        """Close the connection. The next use opens it again; a state in memory is lost."""
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
             self._connection = None
 
+    def _connect(self) -> sqlite3.Connection:
+        return connect(self.path, BUSY_SECONDS)
+
+    def _install(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        """Use a new connection until this object is deleted; StateLostError if the connection is to another file."""
+        if self._salt and (
+            not schema.exists(connection, self.path)
+            or connection.execute("SELECT salt FROM file").fetchone() != (self._salt,)
+        ):
+            connection.close()
+            raise self._lost_error()
+        if self._finalizer is not None:
+            self._finalizer.detach()
+        self._connection = connection
+        if self._file is None and self.path != MEMORY:
+            opened = os.stat(self.path)  # noqa: PTH116  (as above)
+            self._file = opened.st_dev, opened.st_ino
+        self._finalizer = weakref.finalize(self, connection.close)
+        self._finalizer.atexit = False  # at exit, events must be written first
+        return connection
+
     def hold(self) -> None:
-        self._held = self._lock.acquire(timeout=2 * BUSY_SECONDS)
-        # a child that inherits a connection believes to hold its locks on the file, which a fork does not pass on:
-        # the next process to close the file would take the child's writes away
-        if self._held and self._connection is not None and not self._connection.in_transaction and self.path != MEMORY:
+        self._held_for_fork = self._lock.acquire(timeout=2 * BUSY_SECONDS)
+        # A fork does not pass on file locks, but a child that inherits a connection would believe to hold them. Then
+        # the next process that closes the file would discard what the child wrote.
+        if (
+            self._held_for_fork
+            and self._connection is not None
+            and not self._connection.in_transaction
+            and self.path != MEMORY
+        ):
             self._connection.close()
             self._connection = None
 
     def release(self) -> None:
-        if self._held:
-            self._held = False
+        if self._held_for_fork:
+            self._held_for_fork = False
             self._lock.release()
 
     def after_fork(self) -> None:
         self._lock = threading.RLock()
-        self._depth = 0
-        self._held = False
+        self._lock_depth = 0
+        self._held_for_fork = False
         if self.path != MEMORY:
-            # only of a connection that was in use at the fork: it cannot be closed without harm to the parent's
+            # a connection that was in use at the fork; closing it would harm the parent's
             _inherited.append(self._connection)
             self._connection = None
-            if self._closing is not None:
-                self._closing.detach()
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=64
-        )
-        try:
-            schema.found(connection, self.path)  # another's is refused before anything is changed in it
-            _keep_log(connection)
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA secure_delete = ON")
-            connection.execute(
-                "PRAGMA temp_store = MEMORY"
-            )  # or pages with events could spill into the system's folder
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+            if self._finalizer is not None:
+                self._finalizer.detach()
 
 
 class _Locked:
-    """What `State.lock` gives; a generator would take a third of the time of a statement."""
+    """The context manager of `State.lock`; a generator would cost a third of the time of a statement."""
 
     __slots__ = ("_state",)
 
@@ -382,47 +380,22 @@ class _Locked:
         state = self._state
         state._lock.acquire()
         try:
-            if not state._depth:
+            if not state._lock_depth:
                 state.require_file()
-            connection = state._connection or state._adopt(state._connect())
-            state._depth += 1
+            connection = state._connection or state._install(state._connect())
+            state._lock_depth += 1
             return connection
         except BaseException:
             state._lock.release()
             raise
 
     def __exit__(self, *_: object) -> None:
-        self._state._depth -= 1
+        self._state._lock_depth -= 1
         self._state._lock.release()
 
 
-def _touch(place: Path) -> None:
-    """Has the file be there, for its owner alone; StateError where it cannot be."""
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if place.is_dir():
-            raise StateError(f"the state file {place} cannot be used: it is a folder")
-        place.touch(mode=0o600)
-    except FileExistsError:
-        raise StateError(f"the state file {place} cannot be used: its folder is a file") from None
-    except OSError as error:
-        raise StateError(f"the state file {place} cannot be used: {error.strerror}") from None
-
-
-@contextmanager
-def _atomic(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        with suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
-        raise
-
-
 class _Opening(Forking):
-    """A child must not wait for a thread of its parent that was opening a file."""
+    """Replaces the lock in a child: the thread that was opening a file exists only in the parent."""
 
     def after_fork(self) -> None:
         State._opening = threading.Lock()
@@ -435,25 +408,8 @@ _inherited: list[sqlite3.Connection | None] = []
 @atexit.register
 def _at_exit() -> None:
     for state in list(State._open.values()):
-        if state._lock.acquire(timeout=0.5):  # a thread that is stuck in it keeps its connection
+        if state._lock.acquire(timeout=0.5):  # a thread that hangs in the file keeps its connection
             try:
                 state.close()
             finally:
                 state._lock.release()
-
-
-def _keep_log(connection: sqlite3.Connection) -> None:
-    """Has the file keep a log; while another process makes the new file into one that does, SQLite does not wait."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-
-
-def _wait_at_most(connection: sqlite3.Connection, seconds: float) -> None:
-    connection.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")

@@ -1,4 +1,4 @@
-"""The ledger: what each answer of this device has cost, and what its surveys may cost together."""
+"""The ledger: what each answer of a device cost, and what its surveys may cost together."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from hushtally.client_sdk.survey.privacy import within_ceiling
 def charge(
     connection: sqlite3.Connection, device: int, survey: Survey, question: str, epoch: str, epsilon: float
 ) -> None:
-    """Enters an answer's cost; sqlite3.IntegrityError if the question was already answered in this epoch."""
+    """Store the cost of an answer. Raises sqlite3.IntegrityError if the question was answered in this epoch before."""
     connection.execute(
         "INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?)", (device, survey.id, question, epoch, survey.digest, epsilon)
     )
 
 
 def answered(connection: sqlite3.Connection, device: int, survey: Survey, epoch: str) -> bool:
-    """Whether this device has answered the survey, in any version, in this epoch."""
+    """Return whether the device has answered any version of the survey in this epoch."""
     row = connection.execute(
         "SELECT 1 FROM ledger WHERE device = ? AND survey = ? AND epoch = ? LIMIT 1", (device, survey.id, epoch)
     ).fetchone()
@@ -26,10 +26,10 @@ def answered(connection: sqlite3.Connection, device: int, survey: Survey, epoch:
 
 
 def spent(connection: sqlite3.Connection, device: int, survey: Survey) -> tuple[float, float]:
-    """The epsilon that this device has spent on this version of the survey, and on all the others.
+    """Return the epsilon spent on this version of the survey, and on all other versions.
 
-    Under permanent memory what was set aside, from the first answer on: what was spent would tell how often an answer
-    changed, and when.
+    With permanent memory it is the whole reserved epsilon from the first answer on. The epsilon spent so far would
+    reveal how often an answer changed, and when.
     """
     rows = connection.execute(
         """
@@ -44,10 +44,11 @@ def spent(connection: sqlite3.Connection, device: int, survey: Survey) -> tuple[
 
 
 def committed(connection: sqlite3.Connection, device: int) -> float:
-    """The epsilon that this device has spent or may yet spend on all surveys that it ever took up.
+    """Return the epsilon that the device has spent, or may still spend, on all surveys that it was enrolled in.
 
-    A survey that goes on counts with all it may cost. One that is over counts with what was spent, except under
-    permanent memory, where what was spent depends on what the customer did, and where the ledger may be an old one.
+    A survey that is not silent counts with its reserved epsilon. A silent one counts with the epsilon spent. There are
+    two exceptions, which count with the reserved epsilon. With permanent memory, the epsilon spent depends on what
+    the customer did. After a rollback, the ledger may be incomplete.
     """
     (total,) = connection.execute(
         """
@@ -64,32 +65,32 @@ def committed(connection: sqlite3.Connection, device: int) -> float:
 
 
 def fits(connection: sqlite3.Connection, device: int, ceiling: float | None, more: float = 0.0) -> bool:
-    """Whether all that this device has committed, and `more` epsilon, is within the ceiling; None is no ceiling."""
+    """Return whether the committed epsilon, and `more`, is within the ceiling; None means no ceiling."""
     return ceiling is None or within_ceiling(committed(connection, device) + more, ceiling)
 
 
-def flatten(connection: sqlite3.Connection, device: int, digest: str) -> None:
-    """Keeps which epochs were answered and what that cost in all, and forgets when it cost how much.
+def merge_costs(connection: sqlite3.Connection, device: int, digest: str) -> None:
+    """Replace the cost of each answer by one sum; keep which epochs were answered.
 
-    With permanent memory that would tell when an answer changed.
+    With permanent memory, the single costs would reveal when an answer changed.
     """
-    _gather(connection, device, digest, "UPDATE ledger SET epsilon = 0.0 WHERE device = ? AND digest = ?")
+    _store_sum(connection, device, digest, "UPDATE ledger SET epsilon = 0.0 WHERE device = ? AND digest = ?")
 
 
-def sum_up(connection: sqlite3.Connection, device: int, digest: str) -> None:
-    """Keeps of a survey that is over only what it has cost in all."""
-    _gather(connection, device, digest, "DELETE FROM ledger WHERE device = ? AND digest = ?")
+def keep_sum(connection: sqlite3.Connection, device: int, digest: str) -> None:
+    """Replace all rows of a survey that has ended by one sum."""
+    _store_sum(connection, device, digest, "DELETE FROM ledger WHERE device = ? AND digest = ?")
 
 
-def _gather(connection: sqlite3.Connection, device: int, digest: str, rest: str) -> None:
+def _store_sum(connection: sqlite3.Connection, device: int, digest: str, statement: str) -> None:
     where = (device, digest)
     survey, total = connection.execute(
         "SELECT min(survey), sum(epsilon) FROM ledger WHERE device = ? AND digest = ?", where
     ).fetchone()
     if survey is None:
         return
-    connection.execute(rest, where)
-    # no question has this id, and no epoch this name
+    connection.execute(statement, where)
+    # no question has an empty id, and no epoch is called like a digest
     connection.execute(
         "INSERT OR REPLACE INTO ledger VALUES (?, ?, '', ?, ?, ?)", (device, survey, digest, digest, total)
     )

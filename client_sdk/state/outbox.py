@@ -1,4 +1,4 @@
-"""The outbox: batches that wait to be delivered, as the very bytes that every retry sends."""
+"""The outbox: batches that wait to be delivered, as the exact bytes that every retry sends."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from hushtally.client_sdk.state import counters
 from hushtally.client_sdk.state.counters import Fate
 from hushtally.client_sdk.survey import Survey
 
-# whatever a damaged file holds can be read as bytes, and is found although its index is out of order
+# every value of a damaged file can be read as bytes; an expression does not use the index, which may be damaged too
 _BATCH = "coalesce(CAST(batch AS BLOB), x'')"
 _BODY = "coalesce(CAST(body AS BLOB), x'')"
-_MARKS = (b'"cohort":{', b'},"epoch":"')  # once in every report, whatever its cohorts are called
+_IN_EVERY_REPORT = (b'"cohort":{', b'},"epoch":"')  # once in each report, whatever its cohorts are called
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """A row of the outbox: its batch id, the body to send, and the counter that it ends in if it cannot be sent."""
+    """A batch in the outbox.
+
+    batch: its id. body: the bytes to send. lost: the counter for its reports if it can no longer be sent, else None.
+    """
 
     batch: bytes
     body: bytes
@@ -30,14 +33,15 @@ class Waiting:
 
     @property
     def reports(self) -> int:
-        """How many reports it holds, as far as that can be told where it can no longer be decoded."""
-        return max(1, *(self.body.count(mark) for mark in _MARKS))
+        """The number of reports; an estimate, at least 1, if the body can no longer be decoded."""
+        return max(1, *(self.body.count(mark) for mark in _IN_EVERY_REPORT))
 
 
 def moment(survey: Survey, now: datetime, randomness: Randomness) -> float:
-    """When to send an answer made now: uniform in what is left of its epoch, so that the time tells nothing.
+    """Draw when to send an answer that was made now; return seconds since 1970.
 
-    Returns seconds since 1970; a collector still accepts the epoch during the next one.
+    The moment is uniform in the rest of the epoch, so that it reveals nothing about the customer. A collector accepts
+    reports of an epoch until the end of the next one.
     """
     ends = datetime.combine(survey.epoch.next(now.date()), time(), UTC).timestamp()
     return now.timestamp() + randomness.below(max(int(ends - now.timestamp()), 1))
@@ -51,9 +55,9 @@ def put(
     due: float,
     randomness: Randomness,
 ) -> None:
-    """Enqueues reports under a new random batch id, to be dropped once their epochs can no longer be accepted.
+    """Add a batch of these reports with a new random id. It expires when a report's epoch is no longer accepted.
 
-    At most one batch for every survey and answering epoch waits, none longer than two epochs: it is bounded.
+    The outbox is bounded: at most one batch per survey and answering epoch waits, and none longer than two epochs.
     """
     batch = Batch(
         f"{randomness.word():016x}{randomness.word():016x}", survey.id, survey.version, survey.digest, tuple(reports)
@@ -66,17 +70,17 @@ def put(
 
 
 def due(connection: sqlite3.Connection, device: int, now: datetime) -> list[Waiting]:
-    """The device's batches whose time has come, or is over, in the order of their random ids."""
+    """Return the device's batches that are due or expired, in the order of their random ids."""
     today = now.date().toordinal()
     rows = connection.execute(
         f"SELECT {_BATCH}, {_BODY}, coalesce(CAST(expires AS INTEGER), 0) < ? AS late FROM outbox"
         " WHERE device = ? AND (late OR CAST(due AS REAL) <= ?) ORDER BY batch",
         (today, device, now.timestamp()),
     )
-    return [Waiting(batch, body, Fate.EXPIRED if late else _damaged(batch, body)) for batch, body, late in rows]
+    return [Waiting(batch, body, Fate.EXPIRED if late else _damage(batch, body)) for batch, body, late in rows]
 
 
-def _damaged(batch: bytes, body: bytes) -> Fate | None:
+def _damage(batch: bytes, body: bytes) -> Fate | None:
     try:
         return None if Batch.decode(body).id.encode() == batch else Fate.DAMAGED_REPORT
     except BatchError:
@@ -84,23 +88,23 @@ def _damaged(batch: bytes, body: bytes) -> Fate | None:
 
 
 def waiting(connection: sqlite3.Connection, device: int) -> list[bytes]:
-    """The ids of the device's batches, whether their time has come or not."""
+    """Return the ids of all batches of the device, due or not."""
     return [batch for (batch,) in connection.execute(f"SELECT {_BATCH} FROM outbox WHERE device = ?", (device,))]
 
 
 def holds(connection: sqlite3.Connection, device: int, batch: bytes) -> bool:
-    """Whether a batch still waits."""
+    """Return whether the batch is still in the outbox."""
     found = connection.execute(f"SELECT 1 FROM outbox WHERE device = ? AND {_BATCH} = ?", (device, batch))
     return found.fetchone() is not None
 
 
 def remove(connection: sqlite3.Connection, device: int, batch: bytes) -> bool:
-    """Deletes a batch that was delivered or refused for good; False if another process already has."""
+    """Delete a batch that was delivered or finally refused; return False if another process has deleted it."""
     return connection.execute(f"DELETE FROM outbox WHERE device = ? AND {_BATCH} = ?", (device, batch)).rowcount > 0
 
 
-def drop(connection: sqlite3.Connection, device: int, lost: Iterable[Waiting]) -> None:
-    """Deletes and counts the reports that cannot be sent. Within a transaction."""
-    for one in lost:
-        if one.lost and remove(connection, device, one.batch):
-            counters.add(connection, device, one.lost, one.reports)
+def drop(connection: sqlite3.Connection, device: int, batches: Iterable[Waiting]) -> None:
+    """Delete those of the batches that can no longer be sent, and count their reports; within a transaction."""
+    for batch in batches:
+        if batch.lost and remove(connection, device, batch.batch):
+            counters.add(connection, device, batch.lost, batch.reports)

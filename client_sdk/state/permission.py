@@ -1,4 +1,4 @@
-"""Permission: which events may be recorded and for how long, given what a device's state file says."""
+"""Permission: which events may be recorded and how long they are stored, given the facts in the state file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from hushtally.client_sdk.opt_out import switched_off
+from hushtally.client_sdk.opt_out import opt_out_reason
 from hushtally.client_sdk.state.facts import Facts
 from hushtally.client_sdk.state.silence import Silence
 from hushtally.client_sdk.survey import Survey
@@ -15,77 +15,77 @@ from hushtally.client_sdk.survey.vocabulary import EventVocabulary
 
 @dataclass(frozen=True)
 class Permit:
-    """What may be recorded on a day: for which surveys, which events and fields.
+    """What may be recorded on one day.
 
-    withdrawals: how often the device had withdrawn consent when the permit was issued.
+    surveys: those that the events are for. vocabulary: the events and fields that these surveys use. withdrawals: how
+    often the device had withdrawn consent when the permit was issued.
     """
 
     surveys: Sequence[Survey]
-    named: EventVocabulary
+    vocabulary: EventVocabulary
     day: date
     withdrawals: int
 
 
-NOTHING = Permit((), EventVocabulary.of(()), date.min, 0)
+NO_PERMIT = Permit((), EventVocabulary.of(()), date.min, 0)
 
 
 class Permission:
     """The rules of consent for one device and the surveys of the app.
 
-    withdrawing: a withdrawal is not written yet. damaged: the file does not hold what was last written for the device.
+    withdrawing: a withdrawal is not in the file yet. damaged: the device's rows do not match their checksum.
     """
 
-    def __init__(self, surveys: Sequence[Survey], keep: bool, clock: Callable[[], datetime]) -> None:
-        """keep: consent outlives a new version of a survey."""
+    def __init__(self, surveys: Sequence[Survey], keep_consent: bool, clock: Callable[[], datetime]) -> None:
         self._surveys = surveys
-        self._keep = keep
+        self._keep_consent = keep_consent
         self._clock = clock
         self.withdrawing = False
         self.damaged = False
 
     def today(self) -> date:
-        """The day by the device's clock."""
+        """Return the day by the device's clock."""
         return self._clock().date()
 
     def stopped(self) -> str | None:
-        """Why nothing may be recorded, answered or sent, whatever the customer agreed to; None if it may."""
-        return switched_off() or (str(Silence.DAMAGED) if self.damaged else None)
+        """Return why nothing may be recorded, answered or sent, whatever the customer agreed to; None if it may."""
+        return opt_out_reason() or (str(Silence.DAMAGED) if self.damaged else None)
 
     def permit(self, facts: Facts, today: date) -> Permit:
-        """What may be recorded on this day."""
+        """Return what may be recorded on this day."""
         surveys = [] if self.withdrawing or self.stopped() else self._agreed(facts, today)
         return Permit(surveys, EventVocabulary.of(surveys), today, facts.withdrawals)
 
     def covers(self, facts: Facts, survey: Survey) -> bool:
-        """Whether the customer agrees to the survey."""
-        return facts.agrees(survey, self._keep) and not self.withdrawing
+        """Return whether the customer agrees to the survey."""
+        return facts.agrees(survey, self._keep_consent) and not self.withdrawing
 
     def days_needed(self, facts: Facts, today: date) -> Callable[[str], int]:
-        """Return a function: for how many days, today included, events of a name may be needed; 0 for none.
+        """Return a function from an event's name to the days, today included, for which it is needed; 0 for none.
 
-        Events for an older version of a survey that was agreed to are needed when the new version is agreed to. The
-        questions of the device's other clients are not known here. While such a survey runs, every event is needed
-        for as long as it was recorded for.
+        If the customer agreed to an older version of a survey, its events are also needed by the new version, because
+        the customer may agree to that later. This client does not know which events the device's other clients need.
+        While a survey of another client runs, every event is stored until its own day of deletion.
         """
         others = facts.running(today) & {id for id, consent in facts.consents.items() if consent.granted}
         if others - {survey.id for survey in self._surveys}:
             return lambda event: today.toordinal()
         agreed = EventVocabulary.of(self._agreed(facts, today))
-        pending = EventVocabulary.of(self._running(facts, today))
-        return lambda event: agreed.days(event) or pending.days(event)
+        running = EventVocabulary.of(self._running(facts, today))
+        return lambda event: agreed.days(event) or running.days(event)
 
     def rolled_back(self, facts: Facts, today: date) -> bool:
-        """Whether a survey that runs and is agreed to, in whatever version, is silent because the file is a copy."""
+        """Return whether a rollback is the only reason why one of the surveys is silent."""
         return any(
             facts.silence(survey) == Silence.ROLLED_BACK for survey in self._surveys if _runs(facts, survey, today)
         )
 
     def _agreed(self, facts: Facts, today: date) -> list[Survey]:
-        """The surveys that may still be answered and are agreed to."""
-        return [survey for survey in self._running(facts, today) if facts.agrees(survey, self._keep)]
+        """The surveys that may still be answered, and that the customer agrees to."""
+        return [survey for survey in self._running(facts, today) if facts.agrees(survey, self._keep_consent)]
 
     def _running(self, facts: Facts, today: date) -> list[Survey]:
-        """The surveys that may still be answered and are agreed to in whatever version."""
+        """The surveys that may still be answered, and that the customer agrees to in some version."""
         return [survey for survey in self._surveys if _runs(facts, survey, today) and facts.silence(survey) is None]
 
 

@@ -1,4 +1,4 @@
-"""Whether a state file is the one that was last written here, or a copy or an old one put back."""
+"""Rollback detection: whether a state file is the one that was last written here, or an older copy put back."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from hushtally.client_sdk.state import checksum
 from hushtally.client_sdk.state.silence import Silence
 
 TOKEN_BYTES = 16
-NOTHING = bytes(TOKEN_BYTES)  # the token of a file that has given no answer
-RENEW_SECONDS = 30.0  # the age from which a token is renewed before the mark repeats it
-NEAR_SECONDS = 60.0  # between a token and the mark that repeats it, at most: the rest is for waiting and a slow disk
+NO_TOKEN = bytes(TOKEN_BYTES)  # in the mark of a file that has not answered yet
+REFRESH_SECONDS = 30.0  # an older token gets a new time before it is written to the mark
+MAX_DELAY_SECONDS = 60.0  # between the time of a token and its mark: the rest is for waiting and for a slow disk
 
 
 class _Mark(NamedTuple):
+    """What the mark file says: its token, and its inode and time of change, which no program can set."""
+
     token: bytes
     inode: str
     changed: int
@@ -28,88 +30,90 @@ class _Mark(NamedTuple):
         status = os.fstat(descriptor)
         return cls(token, str(status.st_ino), status.st_ctime_ns)
 
-    def near(self, drawn: int) -> bool:
-        """Whether it changed when a token drawn or renewed then was to be repeated; the file system's clock may lag."""
-        return abs(self.changed - drawn) <= NEAR_SECONDS * 1e9
+    def written_near(self, nanoseconds: int) -> bool:
+        """Return whether the mark changed at about this time; the file system's clock may lag behind."""
+        return abs(self.changed - nanoseconds) <= MAX_DELAY_SECONDS * 1e9
 
 
 class RollbackGuard:
-    """Notices that a state file was copied or restored, so that no answer is given a second time from it.
+    """Detects that a state file was copied or restored, so that the device does not answer twice.
 
-    With every answer, and after a withdrawal, the file draws a random token; a mark beside it repeats the token once it
-    is durable and before anything is sent, and the file notes which file that mark is and when it last changed: a time
-    that no program can set. So a file whose mark has another token, or none, or is another file, or was touched by
-    anything else (a copy, a backup put back, a change of owner or mode) is not known to hold all that was answered;
-    every schedule in it falls silent, for good, as do surveys that had begun by then.
+    Every answer and every withdrawal draws a random token in the state file. After that transaction, and before
+    anything is sent, the token is written to the mark file `<state>.mark`. The state file then stores the token, the
+    mark's inode and the mark's time of change, which no program can set.
 
-    A process may die when the mark is written and not yet noted. So a mark with the token that is about to be noted
-    passes if it changed, by this machine's clock, within a minute of when that token was drawn or last renewed: a
-    backup of a file from before its mark was noted can, together with that mark, be put back in place unnoticed within
-    that minute, or with the clock set back to it. Nor can it notice a whole disk put back to an earlier state, nor
-    files that are put back within the few milliseconds in which the file system gives the same time.
+    A rollback is detected if the mark is missing, has another token, is another file, or was touched by anything else:
+    a copy, a restored backup, a change of owner or mode. Then every schedule in the file falls silent for good, and so
+    does every survey that had begun by then.
+
+    Limits. A process may end after it wrote the mark and before the state file stored it. Therefore a mark with the
+    pending token is accepted if it changed within a minute of the token's time, by this machine's clock. A backup of
+    both files from that moment can be put back unnoticed within that minute, or with the clock set back to it. A whole
+    disk that is put back is not detected. Neither are files that are put back within the few milliseconds in which
+    the file system reports the same time.
     """
 
     def __init__(self, path: str) -> None:
-        self._mark = Path(f"{path}.mark")
+        self._path = Path(f"{path}.mark")
 
     def verify(self, connection: sqlite3.Connection) -> None:
-        """Silences what is in the file unless it is the one last written here. Within a transaction.
+        """Record a rollback if the file is not the one last written here; within a transaction.
 
-        Raises StateError for a damaged file, OSError while the mark cannot be read.
+        Raises StateError if the file is damaged, OSError if the mark cannot be read now.
         """
-        settled, pending, drawn, inode, changed, sealed = connection.execute(
-            "SELECT settled, pending, drawn, mark, changed, seal FROM file"
+        token, pending, pending_since, inode, changed, stored = connection.execute(
+            "SELECT mark_token, pending_token, pending_since, mark_inode, mark_changed, checksum FROM file"
         ).fetchone()
-        if sealed != checksum.file(connection):
+        if stored != checksum.of_file(connection):
             raise StateError(Silence.DAMAGED)
-        found = self._found()
-        if found == (settled, inode, changed):
+        mark = self._read()
+        if mark == (token, inode, changed):
             return
-        if found is not None and (found.token, found.inode) == (pending, inode) and found.near(drawn):
-            self._note(connection, found)
-        elif inode is None and (found is None or found.token in (NOTHING, b"")):
-            self._settle(connection, NOTHING)  # a new file
+        if mark is not None and (mark.token, mark.inode) == (pending, inode) and mark.written_near(pending_since):
+            self._store(connection, mark)
+        elif inode is None and (mark is None or mark.token in (NO_TOKEN, b"")):
+            self._store(connection, self._write(NO_TOKEN))  # a new file
         else:
-            doubt_all(connection)
-            connection.execute("UPDATE file SET seal = ?", (checksum.file(connection),))
-            self._settle(connection, os.urandom(TOKEN_BYTES))
+            _record_rollback(connection)
+            self._store(connection, self._write(os.urandom(TOKEN_BYTES)))
 
-    def draw(self, connection: sqlite3.Connection) -> None:
-        """Draws a token. Within the transaction that gives an answer or notes a withdrawal: older copies lack it."""
-        connection.execute("UPDATE file SET pending = ?, drawn = ?", (os.urandom(TOKEN_BYTES), time.time_ns()))
+    def draw_token(self, connection: sqlite3.Connection) -> None:
+        """Draw a token that older copies lack; within the transaction of an answer or a withdrawal."""
+        connection.execute(
+            "UPDATE file SET pending_token = ?, pending_since = ?", (os.urandom(TOKEN_BYTES), time.time_ns())
+        )
 
-    def settled(self, connection: sqlite3.Connection) -> bool:
-        """Whether the mark repeats the token of the last answer."""
-        (settled,) = connection.execute("SELECT pending IS NULL FROM file").fetchone()
-        return bool(settled)
+    def is_marked(self, connection: sqlite3.Connection) -> bool:
+        """Return whether the mark has the token of the last answer."""
+        (marked,) = connection.execute("SELECT pending_token IS NULL FROM file").fetchone()
+        return bool(marked)
 
-    def aged(self, connection: sqlite3.Connection) -> bool:
-        """Whether `renew` must come before `mark`."""
-        (drawn,) = connection.execute("SELECT drawn FROM file").fetchone()
-        return bool(abs(time.time_ns() - drawn) > RENEW_SECONDS * 1e9)
+    def is_old(self, connection: sqlite3.Connection) -> bool:
+        """Return whether `refresh_token` must come before `write_mark`."""
+        (since,) = connection.execute("SELECT pending_since FROM file").fetchone()
+        return bool(abs(time.time_ns() - since) > REFRESH_SECONDS * 1e9)
 
-    def renew(self, connection: sqlite3.Connection) -> None:
-        """Notes that the mark will be written now. In a transaction that is durable before that of `mark` begins."""
-        self.verify(connection)  # or an old file would be renewed too
-        connection.execute("UPDATE file SET drawn = ?", (time.time_ns(),))
+    def refresh_token(self, connection: sqlite3.Connection) -> None:
+        """Give the token the current time; in a transaction that is durable before that of `write_mark` begins."""
+        self.verify(connection)  # or the token of an older copy would be refreshed too
+        connection.execute("UPDATE file SET pending_since = ?", (time.time_ns(),))
 
-    def mark(self, connection: sqlite3.Connection) -> None:
-        """Repeats the token beside the file. In a transaction after that of the answers, before anything is sent."""
-        self.verify(connection)  # an old file put back under a running client must not be taken for today's
-        (pending,) = connection.execute("SELECT pending FROM file").fetchone()
+    def write_mark(self, connection: sqlite3.Connection) -> None:
+        """Write the token to the mark; in a transaction after that of the answers, before anything is sent."""
+        self.verify(connection)  # an older copy may have been put back under a running client
+        (pending,) = connection.execute("SELECT pending_token FROM file").fetchone()
         if pending is not None:
-            self._settle(connection, pending)
+            self._store(connection, self._write(pending))
 
-    def _settle(self, connection: sqlite3.Connection, token: bytes) -> None:
-        self._note(connection, self._write(token))
+    def _store(self, connection: sqlite3.Connection, mark: _Mark) -> None:
+        connection.execute(
+            "UPDATE file SET mark_token = ?, mark_inode = ?, mark_changed = ?, pending_token = NULL", mark
+        )
 
-    def _note(self, connection: sqlite3.Connection, found: _Mark) -> None:
-        connection.execute("UPDATE file SET settled = ?, mark = ?, changed = ?, pending = NULL", found)
-
-    def _found(self) -> _Mark | None:
-        """The mark that is there; None if it is missing. OSError if this cannot be found out now."""
+    def _read(self) -> _Mark | None:
+        """Return the mark; None if there is none. Raises OSError if it cannot be read now."""
         try:
-            descriptor = os.open(self._mark, os.O_RDONLY)
+            descriptor = os.open(self._path, os.O_RDONLY)
         except FileNotFoundError:
             return None
         try:
@@ -118,9 +122,9 @@ class RollbackGuard:
             os.close(descriptor)
 
     def _write(self, token: bytes) -> _Mark:
-        descriptor = os.open(self._mark, os.O_WRONLY | os.O_CREAT, 0o600)
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
-            # always as many bytes in one write, so that it is never seen half done
+            # always the same number of bytes in one write, so that nobody reads half a token
             os.write(descriptor, token)
             os.fsync(descriptor)
             return _Mark.of(descriptor, token)
@@ -128,11 +132,7 @@ class RollbackGuard:
             os.close(descriptor)
 
 
-def doubt_all(connection: sqlite3.Connection) -> None:
-    """Ends every part of every device of this file for good, and of surveys that began before it was noticed."""
-    connection.execute("UPDATE file SET doubts = doubts + 1, doubted = NULL")
-
-
-def doubted(connection: sqlite3.Connection) -> bool:
-    """Whether the file was ever found to be another than the one last written."""
-    return bool(connection.execute("SELECT doubts FROM file").fetchone()[0])
+def _record_rollback(connection: sqlite3.Connection) -> None:
+    """End every schedule of every device in this file for good, and every survey that has begun by now."""
+    connection.execute("UPDATE file SET rollbacks = rollbacks + 1, rollback_day = NULL")
+    checksum.update_file(connection)

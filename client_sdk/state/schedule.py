@@ -1,4 +1,4 @@
-"""When a device answers, and what: drawn once, whatever its data, and kept."""
+"""The table of schedules: which questions a device answers and when, drawn once and whatever its data."""
 
 from __future__ import annotations
 
@@ -12,17 +12,22 @@ from hushtally.client_sdk.state import checksum, erasure, ledger
 from hushtally.client_sdk.state.silence import Silence
 from hushtally.client_sdk.survey import Survey
 
-_DOUBTFUL = "(silent IS NULL AND schedules.doubts < file.doubts)"  # from before the file was found to be another
-_SELECT = f"SELECT digest, survey, ends, questions, phase, reserved, seen, silent, {_DOUBTFUL} FROM schedules, file"
+_ROLLED_BACK = "(silent IS NULL AND schedules.rollbacks < file.rollbacks)"  # drawn before the rollback was detected
+_SELECT = (
+    f"SELECT digest, survey, ends, questions, phase, reserved, handled, silent, {_ROLLED_BACK} FROM schedules, file"
+)
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """The device's questions, and the epochs in which it answers them: those whose number leaves `phase`.
+    """The schedule of one device for one version of a survey.
 
-    survey: its id. ends: its last day, as an ordinal. drawn: the ids of the device's questions, as JSON. reserved: the
-    epsilon set aside for the survey, 0 while the app's ceiling has no room for it. seen: the first day (as an ordinal)
-    of the latest epoch whose turn is over, answered or not. silent: why it answers no more, if so.
+    The device answers in every epoch whose number leaves the remainder `phase`.
+
+    survey: the id of the survey. ends: its last day, as an ordinal. drawn: the ids of the device's questions, as JSON.
+    reserved: the epsilon that is reserved for the survey, 0 while it does not fit in the app's ceiling. handled: the
+    first day, as an ordinal, of the latest epoch that a tick handled, with or without an answer. silent: why the device
+    does not answer; None while it does.
     """
 
     survey: str
@@ -30,7 +35,7 @@ class Schedule:
     drawn: str
     phase: int
     reserved: float
-    seen: int
+    handled: int
     silent: str | None
 
     @property
@@ -39,17 +44,17 @@ class Schedule:
         return tuple(json.loads(self.drawn))
 
     def answers_in(self, survey: Survey, day: date) -> bool:
-        """Whether the epoch of `day` is one in which this device answers."""
+        """Return whether the device answers in the epoch of this day."""
         steps = survey.epoch.steps(survey.starts, day)
         return survey.runs(day) and steps % survey.privacy.answers_every == self.phase
 
     def next_answer(self, survey: Survey, day: date) -> str | None:
-        """The first epoch from `day` on in which the device has an answer to give; None if there is none any more."""
+        """Return the first epoch from this day on in which the device still has to answer; None if there is none."""
         if self.silent or not self.reserved:
             return None
         day = max(day, survey.starts)
         while survey.runs(day):
-            if self.answers_in(survey, day) and survey.epoch.start(day).toordinal() > self.seen:
+            if self.answers_in(survey, day) and survey.epoch.start(day).toordinal() > self.handled:
                 return survey.epoch.label(day)
             day = survey.epoch.next(day)
         return None
@@ -66,60 +71,60 @@ def _find(connection: sqlite3.Connection, device: int, survey: Survey) -> Schedu
 
 
 def _schedule(
-    survey: str, ends: int, drawn: str, phase: int, reserved: float, seen: int, silent: str | None, doubtful: int
+    survey: str, ends: int, drawn: str, phase: int, reserved: float, handled: int, silent: str | None, rolled_back: int
 ) -> Schedule:
-    return Schedule(survey, ends, drawn, phase, reserved, seen, Silence.ROLLED_BACK if doubtful else silent)
+    return Schedule(survey, ends, drawn, phase, reserved, handled, Silence.ROLLED_BACK if rolled_back else silent)
 
 
-def take_up(
+def enroll(
     connection: sqlite3.Connection,
     device: int,
     survey: Survey,
-    plan: Schedule | None,
+    found: Schedule | None,
     ceiling: float | None,
     today: date,
     randomness: Randomness,
 ) -> Schedule:
-    """Return the device's schedule; draw it if there is none, and reserve its epsilon if that fits.
+    """Return the device's schedule; draw it if there is none, and reserve its epsilon if that fits in the ceiling.
 
-    plan: the schedule that was found within this transaction. A schedule is drawn once and never again. An older
-    version of the survey falls silent with it; an older version than one that was taken up is silent from the start.
+    found: the schedule that was read within this transaction, if there is one. A schedule is drawn once and never
+    again. Drawing it silences all older versions of the survey. If the device is enrolled in a newer version, the
+    schedule is silent from the start.
     """
-    if plan is None:
-        plan = _draw(connection, device, survey, today, randomness)
-    if plan.reserved or plan.silent or not ledger.fits(connection, device, ceiling, survey.lifetime_epsilon):
-        return plan
+    schedule = found or _draw(connection, device, survey, today, randomness)
+    if schedule.reserved or schedule.silent or not ledger.fits(connection, device, ceiling, survey.lifetime_epsilon):
+        return schedule
     connection.execute(
         "UPDATE schedules SET reserved = ? WHERE device = ? AND digest = ?",
         (survey.lifetime_epsilon, device, survey.digest),
     )
-    return replace(plan, reserved=survey.lifetime_epsilon)
+    return replace(schedule, reserved=survey.lifetime_epsilon)
 
 
 def _draw(connection: sqlite3.Connection, device: int, survey: Survey, today: date, randomness: Randomness) -> Schedule:
     pool = [question.id for question in survey.asked]
     chosen = [pool.pop(randomness.below(len(pool))) for _ in range(survey.privacy.questions_per_device)]
     phase = randomness.below(survey.privacy.answers_every)
-    (seen,) = connection.execute(
-        "SELECT max(seen) FROM schedules WHERE device = ? AND survey = ?", (device, survey.id)
+    (handled,) = connection.execute(
+        "SELECT max(handled) FROM schedules WHERE device = ? AND survey = ?", (device, survey.id)
     ).fetchone()
-    if seen:
-        # what is past for an older version is past for this one; the present epoch the older one may have left out
-        seen = survey.epoch.start(date.fromordinal(seen)).toordinal() - 1
+    if handled:
+        # past epochs of an older version are past for this version; the older one may not have answered in the present
+        handled = survey.epoch.start(date.fromordinal(handled)).toordinal() - 1
     (newer,) = connection.execute(
         "SELECT count(*) FROM schedules WHERE device = ? AND survey = ? AND version > ?",
         (device, survey.id, survey.version),
     ).fetchone()
     if not newer:
         _silence(connection, Silence.SUPERSEDED, "device = ? AND survey = ?", device, survey.id)
-    connection.execute(  # what was set aside for a version that never answered is free again
+    connection.execute(  # release the epsilon of a version that never answered
         "UPDATE schedules SET reserved = 0 WHERE device = ? AND survey = ? AND silent = ? AND NOT EXISTS"
         " (SELECT 1 FROM ledger WHERE ledger.device = schedules.device AND ledger.digest = schedules.digest)",
         (device, survey.id, Silence.SUPERSEDED),
     )
-    doubts = _doubts(connection, survey, today)
-    # where it may have been answered from another state of this file, all that it may cost may have been spent
-    reserved = survey.lifetime_epsilon if doubts is None else 0.0
+    rollbacks = _rollbacks_before(connection, survey, today)
+    # a lost ledger may have contained all that the survey may cost
+    reserved = survey.lifetime_epsilon if rollbacks is None else 0.0
     connection.execute(
         "INSERT INTO schedules VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -130,58 +135,61 @@ def _draw(connection: sqlite3.Connection, device: int, survey: Survey, today: da
             survey.ends.toordinal(),
             json.dumps(chosen),
             phase,
-            seen or 0,
+            handled or 0,
             reserved,
-            -1 if doubts is None else doubts,
-            Silence.SUPERSEDED if newer and doubts is not None else None,
+            -1 if rollbacks is None else rollbacks,
+            Silence.SUPERSEDED if newer and rollbacks is not None else None,
             survey.version,
         ),
     )
     return _find(connection, device, survey)
 
 
-def see(connection: sqlite3.Connection, device: int, survey: Survey, epoch_start: date) -> None:
-    """Notes that the turn of an epoch is over."""
+def mark_handled(connection: sqlite3.Connection, device: int, survey: Survey, epoch_start: date) -> None:
+    """Store that the epoch was handled: the device does not answer in it, or in an earlier one, any more."""
     connection.execute(
-        "UPDATE schedules SET seen = ? WHERE device = ? AND digest = ? AND seen < ?",
+        "UPDATE schedules SET handled = ? WHERE device = ? AND digest = ? AND handled < ?",
         (epoch_start.toordinal(), device, survey.digest, epoch_start.toordinal()),
     )
 
 
 def close(connection: sqlite3.Connection, device: int, digest: str) -> None:
-    """Forgets a survey that is over: its permanent answers, and of what it cost all but the sum."""
+    """Silence a survey that has ended; delete its permanent answers, and keep only the sum of its costs."""
     _silence(connection, Silence.ENDED, "device = ? AND digest = ?", device, digest)
-    ledger.sum_up(connection, device, digest)
-    # a later version must not answer again in an epoch that this one has answered
-    connection.execute("UPDATE schedules SET seen = ends + 1 WHERE device = ? AND digest = ?", (device, digest))
+    ledger.keep_sum(connection, device, digest)
+    # a later version must not answer again in an epoch that this version answered
+    connection.execute("UPDATE schedules SET handled = ends + 1 WHERE device = ? AND digest = ?", (device, digest))
 
 
-def forget(connection: sqlite3.Connection, device: int) -> None:
-    """Ends the device's part in surveys with permanent memory: without its answers it could only draw them anew."""
+def silence_permanent(connection: sqlite3.Connection, device: int) -> None:
+    """Silence the surveys with permanent memory after a withdrawal, which deletes the permanent answers.
+
+    The device could only draw new answers, and more than `changes` of them.
+    """
     permanent = "device = ? AND permanent"
     _silence(connection, Silence.ANSWERS_ERASED, permanent, device)
     rows = connection.execute(f"SELECT digest FROM schedules WHERE {permanent}", (device,)).fetchall()
     for (digest,) in rows:
-        ledger.flatten(connection, device, digest)
+        ledger.merge_costs(connection, device, digest)
 
 
-def _doubts(connection: sqlite3.Connection, survey: Survey, today: date) -> int | None:
-    """How often the file was in doubt; None if the survey may have been answered from another state of it."""
-    doubts, doubted = connection.execute("SELECT doubts, doubted FROM file").fetchone()
-    if doubts and doubted is None:
-        doubted = today.toordinal()
-        connection.execute("UPDATE file SET doubted = ?", (doubted,))
-        connection.execute("UPDATE file SET seal = ?", (checksum.file(connection),))
-    return None if doubts and survey.starts.toordinal() <= doubted else doubts
+def _rollbacks_before(connection: sqlite3.Connection, survey: Survey, today: date) -> int | None:
+    """Return the number of rollbacks so far; None if another copy of the file may have answered the survey."""
+    rollbacks, day = connection.execute("SELECT rollbacks, rollback_day FROM file").fetchone()
+    if rollbacks and day is None:
+        day = today.toordinal()
+        connection.execute("UPDATE file SET rollback_day = ?", (day,))
+        checksum.update_file(connection)
+    return None if rollbacks and survey.starts.toordinal() <= day else rollbacks
 
 
 def _silence(connection: sqlite3.Connection, reason: Silence, which: str, *values: object) -> None:
-    """Silences those that are not yet; the answers that were kept for them are of no more use."""
+    """Silence the schedules that are not silent yet; delete their permanent answers, which are not used again."""
     found = connection.execute(
-        f"SELECT device, digest FROM schedules, file WHERE silent IS NULL AND NOT {_DOUBTFUL} AND {which}", values
+        f"SELECT device, digest FROM schedules, file WHERE silent IS NULL AND NOT {_ROLLED_BACK} AND {which}", values
     ).fetchall()
     if connection.executemany("DELETE FROM answers WHERE device = ? AND digest = ?", found).rowcount > 0:
-        erasure.due(connection)
+        erasure.request(connection)
     connection.executemany(
-        "UPDATE schedules SET silent = ? WHERE device = ? AND digest = ?", [(reason, *one) for one in found]
+        "UPDATE schedules SET silent = ? WHERE device = ? AND digest = ?", [(reason, *row) for row in found]
     )

@@ -1,4 +1,4 @@
-"""The tables of a state file: made in an empty one, and none but an empty one; another file is left as it is."""
+"""The tables of a state file. They are created only in an empty file; any other file is left unchanged."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ VERSION = 1
 
 _TABLES = """
 CREATE TABLE file(
-    salt BLOB NOT NULL, settled BLOB, pending BLOB, drawn INTEGER, mark TEXT, changed INTEGER,
-    doubts INTEGER NOT NULL, doubted INTEGER, erasing INTEGER NOT NULL,
-    erased INTEGER NOT NULL DEFAULT 0, census BLOB NOT NULL, seal BLOB);
+    salt BLOB NOT NULL, mark_token BLOB, pending_token BLOB, pending_since INTEGER, mark_inode TEXT,
+    mark_changed INTEGER, rollbacks INTEGER NOT NULL, rollback_day INTEGER, erasures_requested INTEGER NOT NULL,
+    erasures_done INTEGER NOT NULL DEFAULT 0, devices_checksum BLOB NOT NULL, checksum BLOB);
 CREATE TABLE devices(
-    device INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, withdrawals INTEGER NOT NULL DEFAULT 0, seal BLOB NOT NULL);
+    device INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, withdrawals INTEGER NOT NULL DEFAULT 0,
+    checksum BLOB NOT NULL);
 CREATE TABLE consents(
     device INTEGER, survey TEXT, version INTEGER NOT NULL, digest TEXT NOT NULL, granted INTEGER NOT NULL,
     at TEXT NOT NULL, shown TEXT, PRIMARY KEY(device, survey)) WITHOUT ROWID;
 CREATE TABLE texts(hash TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE events(
-    id INTEGER PRIMARY KEY, device INTEGER NOT NULL, day INTEGER NOT NULL, goes INTEGER NOT NULL, name TEXT NOT NULL,
-    fields TEXT NOT NULL);
+    id INTEGER PRIMARY KEY, device INTEGER NOT NULL, day INTEGER NOT NULL, expires INTEGER NOT NULL,
+    name TEXT NOT NULL, fields TEXT NOT NULL);
 CREATE INDEX events_by_device ON events(device);
 CREATE TABLE schedules(
     device INTEGER, digest TEXT, survey TEXT NOT NULL, permanent INTEGER NOT NULL, ends INTEGER NOT NULL,
-    questions TEXT NOT NULL, phase INTEGER NOT NULL, seen INTEGER NOT NULL, reserved REAL NOT NULL,
-    doubts INTEGER NOT NULL, silent TEXT, version INTEGER NOT NULL, PRIMARY KEY(device, digest)) WITHOUT ROWID;
+    questions TEXT NOT NULL, phase INTEGER NOT NULL, handled INTEGER NOT NULL, reserved REAL NOT NULL,
+    rollbacks INTEGER NOT NULL, silent TEXT, version INTEGER NOT NULL, PRIMARY KEY(device, digest)) WITHOUT ROWID;
 CREATE TABLE answers(
     device INTEGER, digest TEXT, question TEXT, value INTEGER, symbol INTEGER NOT NULL, used INTEGER NOT NULL,
     PRIMARY KEY(device, digest, question, value)) WITHOUT ROWID;
@@ -44,24 +45,25 @@ CREATE TABLE counters(
 """
 
 
-def found(connection: sqlite3.Connection, path: str) -> bool:
-    """Whether the file has our tables, False for an empty one; StateError if it is another's."""
+def exists(connection: sqlite3.Connection, path: str) -> bool:
+    """Return whether the file has these tables, False if it is empty. Raises StateError for any other database."""
     if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
         return False
     if connection.execute("PRAGMA application_id").fetchone()[0] != DEVICE:
-        raise StateError(f"the state file {path} is a database of something else")
+        raise StateError(f"{path} is not a state file but another database")
     if connection.execute("PRAGMA user_version").fetchone()[0] > VERSION:
-        raise StateError(f"the state file {path} was written by a newer hushtally")
+        raise StateError(f"the state file {path} was written by a newer version of hushtally")
     return True
 
 
-def make(connection: sqlite3.Connection) -> None:
-    """Makes the tables. Within a transaction."""
+def create(connection: sqlite3.Connection) -> None:
+    """Create the tables; within a transaction."""
     for statement in filter(str.strip, _TABLES.split(";")):
         connection.execute(statement)
     connection.execute(
-        "INSERT INTO file(salt, doubts, erasing, census) VALUES (?, 0, 0, ?)", (os.urandom(16), bytes(32))
+        "INSERT INTO file(salt, rollbacks, erasures_requested, devices_checksum) VALUES (?, 0, 0, ?)",
+        (os.urandom(16), bytes(32)),
     )
-    connection.execute("UPDATE file SET seal = ?", (checksum.file(connection),))
+    checksum.update_file(connection)
     connection.execute(f"PRAGMA application_id = {DEVICE}")
     connection.execute(f"PRAGMA user_version = {VERSION}")

@@ -8,7 +8,7 @@ from enum import StrEnum
 class Silence(StrEnum):
     """Why a survey is silent on a device; each value is the sentence that `Client.status` shows.
 
-    Two kinds of reasons are not listed: `opt_out.switched_off` names the environment variable that is set, and a
+    Two kinds of reasons are not listed: `opt_out.opt_out_reason` names the environment variable that is set, and a
     StateError describes why the state file cannot be used.
     """
 

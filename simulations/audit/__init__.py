@@ -1,1 +1,1 @@
-"""The command `hushtally audit`."""
+"""`hushtally audit`."""

@@ -1,193 +1,353 @@
-"""The auditor, which proves or tests that the questions of a survey satisfy the epsilon that they claim."""
+"""Audits: whether a survey's questions keep the epsilon that they claim, in the code that ships."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import permutations
+from math import ceil
+from random import Random, SystemRandom
 
-import numpy as np
 from scipy.special import bdtr, bdtrc
 
 from hushtally.aggregator.errors import ArgumentError
 from hushtally.aggregator.tally import Integers
 from hushtally.client_sdk.errors import MechanismError
-from hushtally.client_sdk.mechanisms import Mechanism, Rappor
+from hushtally.client_sdk.mechanisms import Mechanism, PermanentMechanism, Rappor
+from hushtally.client_sdk.mechanisms.base import logarithm
 from hushtally.client_sdk.randomness import Randomness, SystemRandomness
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.questions import Question
 from hushtally.client_sdk.testing import SeededRandomness
-from hushtally.simulations.audit.breaches import epsilon_exceeded, invalid_symbol, wrong_support_rate
-from hushtally.simulations.audit.certificate import STATISTICS, Certificate, Finding
-from hushtally.simulations.audit.client_reports import client_reports, progress_steps
-from hushtally.simulations.audit.distinguisher import Distinguisher, distinguishers, supporting
-from hushtally.simulations.audit.proof import MAX_BRANCHES, TooManyBranches, prove_all_reports, prove_one_report
+from hushtally.simulations.audit.branches import RandomBranch, found_share, wrong_branches, wrong_repeats
+from hushtally.simulations.audit.certificate import Certificate, Finding, Method
+from hushtally.simulations.audit.client_reports import check_lifetime, check_wiring, sample_reports, steps
+from hushtally.simulations.audit.distinguisher import distinguishers, supporting
+from hushtally.simulations.audit.rows import TOLERANCE, Draw, Row, enumerate_rows, exact_epsilon, row_breaches
+from hushtally.simulations.audit.source import WORDS, wrong_draws, wrong_words
+from hushtally.simulations.audit.theory import Theory, reference, theory_of
 from hushtally.simulations.cli.progress import ProgressBar, no_progress
 
-METHODS = ("auto", "enumeration", "statistics")
-TRIALS = 200_000  # reports per value
-MIN_TRIALS = 1_000
-CONFIDENCE = 0.95  # of the lower bound of epsilon
-FALSE_ALARM = 1e-6  # probability that a sound question is called broken
-REPEATS = 16  # reports of one answer that are tested together
-MAX_SEQUENCES = 10_000  # of such reports, per value
-ANSWERS_PER_DEVICE = 8  # more answers make each slower; fewer answers need more devices, which are slowest
+TRIALS = 10_000  # reports per value of the shipped client
+BRANCHES = 2**21  # branches that an audit runs for exact rows, over all questions
+RANDOM_BRANCHES = 2**15  # random branches per question, shared among its values
+MIN_BRANCHES, MAX_BRANCHES = 8, 512  # of one value
+DRAWS = 2**15  # real draws per question, shared among its values
+MIN_DRAWS = 24
+CONFIDENCE = 0.95  # of the lower bound that is shown
+FALSE_ALARM = 1e-6  # the chance that an honest question is called broken by one kind of test
+ANSWERS = 8  # of one device in the run of the shipped client
 
 
 def audit(
     survey: Survey,
-    method: str = "auto",
     trials: int = TRIALS,
     seed: int | None = None,
-    branches: int = MAX_BRANCHES,
+    branches: int = BRANCHES,
     progress: ProgressBar = no_progress,
 ) -> Certificate:
-    """Audit every question that the survey asks.
+    """A certificate about every question that a survey asks, the client that answers it, and its random source.
 
-    method: "enumeration" proves the bounds by running every branch of the mechanism's code, at most `branches` of them;
-    "statistics" tests `trials` reports of the shipped client for each of a few values; "auto" uses enumeration where it
-    is possible. With permanent memory, the client is always tested too, because the client reuses the answers and not
-    the mechanism. seed: of simulated randomness; None uses the system's randomness, as a device does. progress: shows
-    how far each proof and each test has come. Raises ArgumentError if enumeration is required and there are too many
-    branches.
+    trials: reports per value of the shipped client, at least 1,000. seed: of simulated randomness for those reports;
+    None: the client's own source. branches: how many branches of the mechanisms' code are run for exact rows, at
+    least 1; with more, more segments are proven. progress: shows how far each part has come. ArgumentError for
+    numbers outside their ranges; SimulationError if the client does not answer at all.
     """
-    if method not in METHODS:
-        raise ArgumentError("method", f"must be one of {', '.join(METHODS)}, got {method!r}")
-    if trials < MIN_TRIALS:
-        raise ArgumentError("trials", f"must be at least {MIN_TRIALS:,}, got {trials}")
-    auditor = _Auditor(survey, method, trials, branches, _source(seed), progress)
-    findings = [finding for question in survey.asked for finding in auditor.findings(question)]
-    return Certificate.of(survey, "system" if seed is None else f"simulated, seed {seed}", findings)
+    if trials < 1_000:
+        raise ArgumentError("trials", f"must be at least 1,000, got {trials}")
+    if branches < 1:
+        raise ArgumentError("branches", f"must be at least 1, got {branches}")
+    auditor = _Auditor(survey, trials, max(1, branches // len(survey.asked)), seed, progress)
+    findings = [finding for question in survey.asked for finding in auditor.question(question)]
+    findings += [auditor.lifetime(), auditor.random_source()]
+    return Certificate.of(survey, "the system's" if seed is None else f"simulated, seed {seed}", findings)
 
 
-def _source(seed: int | None) -> Callable[[], Randomness]:
-    if seed is None:
-        return SystemRandomness
-    seeds = np.random.default_rng(seed)
-    return lambda: SeededRandomness(int(seeds.integers(2**63)))
-
-
-@dataclass(frozen=True)
+@dataclass
 class _Auditor:
-    """The arguments of an audit."""
+    """The settings of an audit, and the sizes of the draws that its mechanisms make."""
 
     survey: Survey
-    method: str
     trials: int
     branches: int
-    source: Callable[[], Randomness]
+    seed: int | None
     progress: ProgressBar
+    sizes: set[int] = field(default_factory=set)
 
-    def findings(self, question: Question) -> Iterator[Finding]:
-        """The bound of one report and, with permanent memory, the bound of many reports."""
-        yield self._proof(prove_one_report, question) or self._test_one_report(question)
-        if question.epsilon_permanent is not None:
-            if finding := self._proof(prove_all_reports, question):
-                yield finding
-            yield self._test_many_reports(question, question.epsilon_permanent)
+    def __post_init__(self) -> None:
+        self._random: Random = SystemRandom() if self.seed is None else Random(self.seed)
 
-    def _proof(
-        self, prove: Callable[[Question, int, Callable[[], object]], Finding], question: Question
-    ) -> Finding | None:
-        """The finding of a proof; None if the method does not ask for one, or if it allows a test instead."""
-        if self.method == "statistics":
-            return None
+    def _source(self) -> Randomness | None:
+        return None if self.seed is None else SeededRandomness(self._random.getrandbits(63))
+
+    def question(self, question: Question) -> Iterator[Finding]:
+        """The bounds of one question, then what the client does with it."""
+        mechanism = question.mechanism
+        expected = reference(mechanism, question.epsilon, question.epsilon_permanent)
+        if question.epsilon_permanent is not None and isinstance(mechanism, PermanentMechanism):
+            yield self._permanent_bound(question, mechanism, expected)
+        yield self._report_bound(question, expected)
+        yield self._client(question)
+
+    def _report_bound(self, question: Question, expected: Mechanism | None) -> Finding:
+        """What one report reveals: exact rows and random branches, then real draws."""
+        mechanism, breaches = question.mechanism, _false_claim(question.mechanism, question.epsilon)
+        fresh = not isinstance(mechanism, PermanentMechanism)
+        theory = theory_of(expected) if fresh else None
+        rows, each, found = self._exact(question.id, mechanism, theory, mechanism.perturb)
+        breaches += found
+        repeats = 0
+        if isinstance(mechanism, PermanentMechanism) and isinstance(expected, PermanentMechanism):
+            repeats = RANDOM_BRANCHES // 8
+            if question.epsilon_permanent is None:  # RAPPOR in fresh memory draws and repeats at once
+                _, each, found = self._exact(
+                    question.id, mechanism, theory_of(expected), mechanism.draw, permanent=True
+                )
+                breaches += found
+            breaches += self._repeats(mechanism, expected, repeats)
+        if not breaches and not isinstance(mechanism, Rappor):
+            breaches += self._real_draws(mechanism)
+        return self._bound(question, "one report", question.epsilon, rows, _power(each, repeats), breaches)
+
+    def _permanent_bound(
+        self, question: Question, mechanism: PermanentMechanism, expected: Mechanism | None
+    ) -> Finding:
+        """What all reports of one answer reveal: at most what the permanent symbol does, as `repeat` sees no more."""
+        claimed = question.epsilon_permanent or 0.0
+        breaches = _above(logarithm(mechanism.permanent_ratio), claimed)
+        rows, each, found = self._exact(question.id, mechanism, theory_of(expected), mechanism.draw, permanent=True)
+        return self._bound(question, "all reports of one answer", claimed, rows, _power(each, 0), breaches + found)
+
+    def _exact(
+        self, id: str, mechanism: Mechanism, theory: Theory | None, draw: Draw, *, permanent: bool = False
+    ) -> tuple[Mapping[int, Row], int, list[str]]:
+        """Exact rows and random branches of one draw: the rows, the branches per value, and what is wrong."""
+        rows: Mapping[int, Row] = {}
+        each = min(max(RANDOM_BRANCHES // mechanism.domain, MIN_BRANCHES), MAX_BRANCHES)
         try:
-            with self.progress(f"Proving {question.id}", None) as advance:
-                return prove(question, self.branches, advance)
-        except TooManyBranches:
-            if self.method == "enumeration":
-                raise ArgumentError(
-                    "method",
-                    f"cannot be enumeration, because {question.id} has more than {self.branches:,} branches; use auto"
-                    " or statistics",
-                ) from None
-        except MechanismError:
-            if self.method == "enumeration":
-                raise
-        return None
+            squared = isinstance(mechanism, PermanentMechanism) and not permanent  # it draws, then repeats
+            if mechanism.symbols ** (2 if squared else 1) <= self.branches:
+                with self.progress(f"enumerating {id}", None) as advance:
+                    rows = enumerate_rows(draw, mechanism.domain, self.branches, self._random, advance)
+            # rates of the permanent symbol are not those of the channel, which is of one report
+            breaches = row_breaches(mechanism, theory, rows, rates=not permanent)
+            if theory is not None and not breaches:
+                with self.progress(f"random branches of {id}", mechanism.domain) as advance:
+                    breaches += wrong_branches(mechanism, theory, self._recorded(draw), each, self._random, advance)
+        except MechanismError as error:
+            breaches = [f"the code cannot be audited: {error}"]
+        except (ValueError, LookupError, ArithmeticError, TypeError) as error:
+            breaches = [f"the code fails: {type(error).__name__}"]
+        return rows, each if theory is not None else 0, breaches
 
-    def _test_one_report(self, question: Question) -> Finding:
-        """Test events of one report for every ordered pair of values, the symbols, and the support rates."""
-        mechanism, length = question.mechanism, 1 if self.survey.permanent else ANSWERS_PER_DEVICE
-        rows = self._reports(question, _tested_values(mechanism), math.ceil(self.trials / length), length)
-        symbols = {value: sent.ravel()[: self.trials] for value, sent in rows.items()}
-        events = [one for pair in permutations(symbols, 2) for one in distinguishers(mechanism, pair, symbols)]
-        breaches = _invalid_symbols(mechanism, symbols) or _wrong_support_rates(mechanism, symbols)
-        return _finding(question, "one report", question.epsilon, events, breaches)
+    def _recorded(self, draw: Draw) -> Draw:
+        """The same draw; the sizes of its draws below n are kept for the test of the source."""
 
-    def _test_many_reports(self, question: Question, claimed: float) -> Finding:
-        """Test how often many reports of one unchanged answer support one value more often than another.
+        def recorded(value: int, branch: Randomness) -> int:
+            symbol = draw(value, branch)
+            if isinstance(branch, RandomBranch):
+                self.sizes |= branch.sizes
+            return symbol
 
-        Only the client's memory bounds this. The event is chosen with half of the sequences and counted in the others.
-        """
-        values = _tested_values(question.mechanism)[:2]
-        sequences = min(self.trials, MAX_SEQUENCES)
-        scores = self._score_differences(question, values, sequences)
-        half = sequences // 2
-        candidates = [(sign, least) for sign in (1, -1) for least in range(-REPEATS, REPEATS + 1)]
+        return recorded
 
-        def event(candidate: tuple[int, int], rows: slice) -> Distinguisher:
-            sign, least = candidate
-            one, two = values[::sign]
-            likely, other = (int((sign * scores[value][rows] >= least).sum()) for value in (one, two))
-            name = f"{REPEATS} reports support value {one} at least {least} times more than value {two}"
-            return Distinguisher(name, likely, other, len(scores[one][rows]))
+    def _repeats(self, mechanism: PermanentMechanism, expected: PermanentMechanism, branches: int) -> list[str]:
+        try:
+            return wrong_repeats(mechanism, expected, branches, self._random)
+        except MechanismError as error:
+            return [f"the code cannot be audited: {error}"]
 
-        best = max(candidates, key=lambda one: event(one, slice(half)).lower_bound(1 - CONFIDENCE))
-        return _finding(question, f"{REPEATS} reports of one answer", claimed, [event(best, slice(half, None))], [])
+    def _bound(
+        self,
+        question: Question,
+        bound: str,
+        claimed: float,
+        rows: Mapping[int, Row],
+        power: str | None,
+        breaches: list[str],
+    ) -> Finding:
+        mechanism = question.mechanism
+        epsilon = exact_epsilon(rows) if len(rows) > 1 else None
+        if len(rows) > 1 and epsilon is None:
+            breaches = ["a symbol can rule a segment out: epsilon is infinite", *breaches]
+        elif epsilon is not None and epsilon > claimed:
+            breaches = [f"epsilon is {epsilon:.12g}, more than the {claimed:g} claimed", *breaches]
+        complete = len(rows) == mechanism.domain
+        if (
+            complete
+            and epsilon is not None
+            and epsilon < claimed - TOLERANCE
+            and not isinstance(mechanism, Rappor)  # if hashes collide, less is revealed
+        ):
+            breaches = [f"epsilon is {epsilon:.12g}, so accuracy for {claimed:g} is given away", *breaches]
+        return Finding(
+            question.id,
+            mechanism.label,
+            mechanism.domain,
+            mechanism.symbols,
+            bound,
+            claimed,
+            Method.ENUMERATION if complete else Method.BRANCHES,
+            values=len(rows),
+            epsilon=epsilon,
+            power=None if complete else power,
+            breaches=tuple(dict.fromkeys(breaches)),
+        )
 
-    def _score_differences(self, question: Question, values: list[int], sequences: int) -> dict[int, Integers]:
-        """By true value: how much more often the reports of a sequence support the first value than the second."""
-        scores = {}
-        for value, symbols in self._reports(question, values, sequences, REPEATS).items():
-            first, second = (supporting(question.mechanism, symbols, one).astype(np.int64) for one in values)
-            scores[value] = (first - second).sum(axis=1)
-        return scores
+    def _real_draws(self, mechanism: Mechanism) -> list[str]:
+        """Draws of every value with real randomness: how often a report supports the truth, and repeated symbols."""
+        source = self._source() or SystemRandomness()
+        each = max(DRAWS // mechanism.domain, MIN_DRAWS)
+        p = float(mechanism.channel.p)
+        most = float(max(mechanism.channel.p, 1 - mechanism.channel.p))
+        alarm, total = FALSE_ALARM / (3 * mechanism.domain), 0
+        for value in range(mechanism.domain):
+            symbols = [mechanism.perturb(value, source) for _ in range(each)]
+            own = sum(mechanism.supports(symbol, value) for symbol in symbols)
+            total += own
+            if _unlikely(own, each, p) < alarm:
+                return [f"{own:,} of {each:,} reports of segment {value} support it; the channel requires {p:.4f}"]
+            repeats = sum(symbol == symbols[0] for symbol in symbols[1:])
+            if bdtrc(repeats - 1, each - 1, most) < alarm:
+                return [f"segment {value} sends symbol {symbols[0]} again and again"]
+        trials = each * mechanism.domain
+        if _unlikely(total, trials, p) < FALSE_ALARM / 3:
+            return [f"{total:,} of {trials:,} reports support their own segment; the channel requires {p:.4f}"]
+        return []
 
-    def _reports(self, question: Question, values: list[int], sequences: int, length: int) -> dict[int, Integers]:
-        """The symbols that clients send for each of the values; arrays of shape (sequences, length)."""
-        steps = len(values) * progress_steps(sequences, length)
-        with self.progress(f"Testing {question.id}", steps) as advance:
-            return {
-                value: client_reports(self.survey, question, value, sequences, length, self.source, advance)
+    def _client(self, question: Question) -> Finding:
+        """The shipped client: what it does with the mechanism for every value, then what it sends."""
+        mechanism, length = question.mechanism, 1 if self.survey.permanent else ANSWERS
+        with self.progress(f"following the client for {question.id}", None) as advance:
+            wiring = check_wiring(self.survey, question, self._source, self._random, advance)
+        values = sorted({0, 1, mechanism.domain - 1})
+        sequences = ceil(self.trials / length)
+        with self.progress(f"sampling {question.id}", len(values) * steps(sequences, length)) as advance:
+            sent = {
+                value: sample_reports(self.survey, question, value, sequences, length, self._source, advance).ravel()[
+                    : self.trials
+                ]
                 for value in values
             }
+        found = [one for pair in permutations(sent, 2) for one in distinguishers(mechanism, pair, sent)]
+        breaches = [*wiring.breaches, *(_stray_symbols(mechanism, sent) or _strange_rates(mechanism, sent))]
+        worst, name = max((one.lower_bound(FALSE_ALARM / len(found)), one.name) for one in found)
+        if worst > question.epsilon:
+            breaches.append(f"reports reveal at least {worst:.4f}, more than the {question.epsilon:g} claimed: {name}")
+        memory = ", and stored and reused permanent answers as it must" if self.survey.permanent else ""
+        return Finding(
+            question.id,
+            mechanism.label,
+            mechanism.domain,
+            mechanism.symbols,
+            "the client",
+            None,
+            Method.TRACE,
+            values=wiring.values,
+            lower_bound=found[0].lower_bound(1 - CONFIDENCE),
+            confidence=CONFIDENCE,
+            trials=found[0].trials,
+            event=found[0].name,
+            power=(
+                f"for {wiring.values:,} of {mechanism.domain:,} segments every call was followed: the client sent what"
+                f" the mechanism returned{memory}"
+            )
+            if not wiring.breaches
+            else None,
+            breaches=tuple(breaches),
+        )
+
+    def lifetime(self) -> Finding:
+        """What whole devices send over the survey."""
+        with self.progress("living through the survey", None) as advance:
+            reports, breaches = check_lifetime(self.survey, advance)
+        return Finding(
+            None,
+            None,
+            None,
+            None,
+            "the whole survey",
+            None,
+            Method.TRACE,
+            trials=reports,
+            power=f"4 devices sent {reports:,} reports: no question twice in an epoch, none beyond the survey's limits",
+            breaches=tuple(breaches),
+        )
+
+    def random_source(self) -> Finding:
+        """The source that devices draw from: its rule exactly, its words by statistics."""
+        source = SystemRandomness()
+        with self.progress("testing the random source", None):
+            breaches = wrong_draws(source, self.sizes, self._random) or wrong_words(source)
+        return Finding(
+            None,
+            None,
+            None,
+            None,
+            "the random source",
+            None,
+            Method.STATISTICS,
+            trials=WORDS,
+            power=(
+                f"draws below {len(self.sizes):,} sizes of these mechanisms and their boundaries follow the protocol's"
+                f" rule exactly; among {WORDS:,} real words, a bit that is 1 two points too often would pass with a"
+                " chance below 1 in 1,000"
+            ),
+            breaches=tuple(breaches),
+        )
 
 
-def _finding(
-    question: Question, bound: str, claimed: float, events: Sequence[Distinguisher], breaches: list[str]
-) -> Finding:
-    """The lower bound is that of the first event, which was chosen beforehand; any event may show a breach."""
-    mechanism, first = question.mechanism, events[0]
-    largest, name = max((event.lower_bound(FALSE_ALARM / len(events)), event.name) for event in events)
-    if largest > claimed:
-        breaches = [*breaches, f"{epsilon_exceeded(f'at least {largest:.4f}', claimed)}; event: {name}"]
-    return Finding(
-        question.id, mechanism.label, mechanism.domain, mechanism.symbols, bound, claimed, STATISTICS,
-        None, first.lower_bound(1 - CONFIDENCE), CONFIDENCE, first.trials, first.name, tuple(breaches),
-    )  # fmt: skip
+def _power(branches: int, repeats: int) -> str | None:
+    """What random branches would have found, in words."""
+    parts = []
+    if branches:
+        parts.append(
+            f"{branches:,} random branches of every segment had exactly the probability that this epsilon requires; a"
+            f" segment with {found_share(branches):.2%} wrong branches would pass with a chance of 1 in 10^6"
+        )
+    if repeats:
+        parts.append(
+            f"{repeats:,} random branches that repeat a permanent answer had exactly the probability required; a share"
+            f" of {found_share(repeats):.2%} wrong ones would pass with a chance of 1 in 10^6"
+        )
+    return "; ".join(parts) or None
 
 
-def _tested_values(mechanism: Mechanism) -> list[int]:
-    """The values that clients are tested with: the first two and the last."""
-    return sorted({0, 1, mechanism.domain - 1})
+def _false_claim(mechanism: Mechanism, claimed: float) -> list[str]:
+    return [] if isinstance(mechanism, Rappor) and mechanism.epsilon <= claimed else _above(mechanism.epsilon, claimed)
 
 
-def _invalid_symbols(mechanism: Mechanism, symbols: Mapping[int, Integers]) -> list[str]:
-    largest = max(int(sent.max()) for sent in symbols.values())
-    return [invalid_symbol(largest, mechanism)] if largest >= mechanism.symbols else []
+def _above(epsilon: float, claimed: float) -> list[str]:
+    return (
+        [f"the mechanism is made for epsilon {epsilon:.12g}, more than the {claimed:g} claimed"]
+        if epsilon > claimed
+        else []
+    )
 
 
-def _wrong_support_rates(mechanism: Mechanism, symbols: Mapping[int, Integers]) -> list[str]:
-    """The first support rate that differs from the channel's, by an exact binomial test of each."""
+def _unlikely(count: int, trials: int, rate: float) -> float:
+    """The two-sided chance of a count this far from its mean, doubled from the smaller tail."""
+    return float(2 * min(bdtr(count, trials, rate), bdtrc(count - 1, trials, rate)))
+
+
+def _stray_symbols(mechanism: Mechanism, sent: Mapping[int, Integers]) -> list[str]:
+    largest = max(int(one.max()) for one in sent.values())
+    if largest >= mechanism.symbols:
+        return [f"the client sent symbol {largest}, but there are only {mechanism.symbols:,} symbols"]
+    return []
+
+
+def _strange_rates(mechanism: Mechanism, sent: Mapping[int, Integers]) -> list[str]:
+    """Support rates that the channel does not explain, by an exact binomial test of each."""
     if isinstance(mechanism, Rappor):
         return []
-    for truth, sent in symbols.items():
-        for value in symbols:
-            count, n = int(supporting(mechanism, sent, value).sum()), len(sent)
+    for truth, one in sent.items():
+        for value in sent:
+            count, n = int(supporting(mechanism, one, value).sum()), len(one)
             rate = float(mechanism.channel.p if value == truth else mechanism.channel.q)
-            if 2 * min(bdtr(count, n, rate), bdtrc(count - 1, n, rate)) < FALSE_ALARM / len(symbols) ** 2:
-                return [wrong_support_rate(value, truth, f"{count / n:.4f}", f"{rate:.4f}")]
+            if _unlikely(count, n, rate) < FALSE_ALARM / len(sent) ** 2:
+                return [
+                    f"reports support segment {value} at the rate {count / n:.4f} if the true segment is {truth}; the"
+                    f" channel requires {rate:.4f}, so estimates would be biased"
+                ]
     return []

@@ -1,54 +1,78 @@
-"""Certificates: the findings of an audit about every question of a survey."""
+"""Certificates: what an audit found about a survey, to be stored beside it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib import metadata
+from enum import StrEnum
 
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.privacy import PERMANENT
+from hushtally.simulations.audit.provenance import Provenance
 
-ENUMERATION, STATISTICS = "enumeration", "statistics"
+
+class Method(StrEnum):
+    """How a finding was reached."""
+
+    ENUMERATION = "enumeration"  # every branch of the shipped code, for every segment
+    BRANCHES = "branches"  # every branch for some segments, random branches for each
+    STATISTICS = "statistics"  # reports or random words, counted
+    TRACE = "trace"  # every call of the shipped client, followed
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One bound of one question; the fields are the stable keys of JSON and CSV.
+    """What was found about one bound or one part of the code; the fields are the stable keys of JSON and CSV.
 
-    bound: the reports that it covers, like "one report". claimed: the survey's epsilon for them. method: "enumeration",
-    with the exact `epsilon`, or "statistics", with a lower bound of epsilon at `confidence`, the number of trials per
-    value, and the event with this bound. breaches: what is wrong; empty if the bound holds.
+    question: its id; None for what concerns the whole survey. bound: what it is about, like "one report". claimed: the
+    epsilon that the survey states for it, None if there is none. values: how many of the `segments` were covered.
+    epsilon: exact, over the segments that were enumerated. lower_bound: of epsilon at `confidence`, from `trials`
+    reports per value, by the event that reveals most. power: what the tests would have found, in words. breaches: what
+    is wrong, empty if nothing is.
     """
 
-    question: str
-    mechanism: str
-    segments: int
-    symbols: int
+    question: str | None
+    mechanism: str | None
+    segments: int | None
+    symbols: int | None
     bound: str
-    claimed: float
-    method: str
-    epsilon: float | None
-    lower_bound: float | None
-    confidence: float | None
-    trials: int | None
-    event: str | None
-    breaches: tuple[str, ...]
+    claimed: float | None
+    method: Method
+    values: int | None = None
+    epsilon: float | None = None
+    lower_bound: float | None = None
+    confidence: float | None = None
+    trials: int | None = None
+    event: str | None = None
+    power: str | None = None
+    breaches: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
-        """Whether the audit found no breach of the bound."""
+        """Whether nothing was found against it."""
         return not self.breaches
+
+    @property
+    def proven(self) -> bool:
+        """Whether every branch of every segment was run, so that no test could have missed a fault."""
+        return self.method is Method.ENUMERATION
+
+    @property
+    def verdict(self) -> str:
+        """One word or two."""
+        if not self.holds:
+            return "BROKEN"
+        return "proven" if self.proven else "not refuted"
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """The findings about a survey, identified by its digest. source: the randomness of the tested client."""
+    """The findings about a survey, named by its digest. source: where the audited client's randomness came from."""
 
     survey: str
     version: int
     digest: str
-    hushtally: str
+    provenance: Provenance
     lifetime_epsilon: float
     memory: str
     source: str
@@ -56,59 +80,68 @@ class Certificate:
 
     @classmethod
     def of(cls, survey: Survey, source: str, findings: Sequence[Finding]) -> Certificate:
-        """A certificate with the findings about a survey."""
+        """A certificate of the findings about a survey, made with the code that runs here."""
         return cls(
-            survey.id, survey.version, survey.digest, metadata.version("hushtally"), survey.lifetime_epsilon,
-            survey.privacy.memory, source, tuple(findings),
-        )  # fmt: skip
+            survey.id,
+            survey.version,
+            survey.digest,
+            Provenance.here(),
+            survey.lifetime_epsilon,
+            survey.privacy.memory,
+            source,
+            tuple(findings),
+        )
 
     @property
     def holds(self) -> bool:
-        """Whether the audit found no breach of any bound."""
+        """Whether nothing was found against any bound."""
         return all(finding.holds for finding in self.findings)
 
     def as_dict(self) -> dict[str, object]:
-        """The certificate as values that JSON can hold."""
-        findings = [asdict(finding) | {"holds": finding.holds} for finding in self.findings]
-        return {**vars(self), "holds": self.holds, "findings": findings}
+        """The certificate, JSON-ready."""
+        findings = [asdict(one) | {"holds": one.holds, "verdict": one.verdict} for one in self.findings]
+        provenance = asdict(self.provenance) | {"made": self.provenance.made.isoformat()}
+        return {**vars(self), "provenance": provenance, "holds": self.holds, "findings": findings}
 
     def __str__(self) -> str:
+        about = " of what was answered, not whether and when it changed" if self.memory == PERMANENT else ""
         lines = [
             f"Certificate of {self.survey} v{self.version}: {self._verdict()}",
-            f"  digest: {self.digest}",
-            f"  hushtally: {self.hushtally}; randomness: {self.source}",
-            f"  lifetime epsilon of a device: at most {self.lifetime_epsilon:g}",
-            "  The lifetime epsilon follows from the bounds below by composition. It is not tested itself.",
+            f"  digest {self.digest}",
+            f"  {self.provenance}",
+            f"  randomness: {self.source}",
+            f"  a device reveals at most epsilon {self.lifetime_epsilon:g} over the whole survey{about}:",
+            "  this follows from the bounds below by composition",
         ]
-        if self.memory == PERMANENT:
-            lines.append("  It covers the answers, but not whether or when an answer changed.")
         for finding in self.findings:
             lines += ["", *_lines(finding)]
         return "\n".join(lines)
 
     def _verdict(self) -> str:
-        if not self.holds:
-            return "A BOUND IS BROKEN"
-        proven = sum(finding.method == ENUMERATION for finding in self.findings)
-        if proven == len(self.findings):
-            return "every bound is proven"
-        return f"no bound is refuted ({proven} proven, {len(self.findings) - proven} only tested)"
+        broken = sum(not finding.holds for finding in self.findings)
+        if broken:
+            return f"NOT KEPT: {broken} of {len(self.findings)} findings are breaches"
+        bounds = [finding for finding in self.findings if finding.claimed is not None]
+        proven = sum(finding.proven for finding in bounds)
+        if proven == len(bounds):
+            return "the bound of every report is proven; the client and its random source passed their tests"
+        return f"no bound is refuted ({proven} proven, {len(bounds) - proven} tested)"
 
 
 def _lines(finding: Finding) -> list[str]:
-    is_proof = finding.method == ENUMERATION
-    verdict = "BROKEN" if not finding.holds else "proven" if is_proof else "not refuted"
-    if is_proof:
-        exact = "infinite" if finding.epsilon is None else f"{finding.epsilon:.12g} (to 12 digits)"
-        result = f"enumeration of every branch of the shipped code: epsilon {exact}"
-    else:
-        result = (
-            f"test with {finding.trials:,} reports of the shipped client per value: epsilon at least"
-            f" {finding.lower_bound:.4f} with {finding.confidence:.0%} confidence, by this event: {finding.event}"
+    about = f"{finding.question}, {finding.bound}" if finding.question else finding.bound
+    limit = "" if finding.claimed is None else f": at most {finding.claimed:g}"
+    lines = [f"{about}{limit}: {finding.verdict}"]
+    if finding.mechanism:
+        lines.append(f"  {finding.mechanism}, {finding.segments:,} segments, {finding.symbols:,} symbols")
+    if finding.epsilon is not None and finding.values:
+        which = "every segment" if finding.proven else f"{finding.values:,} of {finding.segments:,} segments"
+        lines.append(f"  every branch of the shipped code for {which}: epsilon {finding.epsilon:.12g} to 12 digits")
+    if finding.lower_bound is not None:
+        lines.append(
+            f"  {finding.trials:,} reports of the shipped client per segment: at least {finding.lower_bound:.4f} with"
+            f" {finding.confidence:.0%} confidence, by the event that {finding.event}"
         )
-    return [
-        f"{finding.question}, {finding.bound}: epsilon at most {finding.claimed:g}: {verdict}",
-        f"  mechanism: {finding.mechanism}; {finding.segments:,} segments, {finding.symbols:,} symbols",
-        f"  {result}",
-        *(f"  BREACH: {breach}" for breach in finding.breaches),
-    ]
+    if finding.power:
+        lines.append(f"  {finding.power}")
+    return lines + [f"  BREACH: {breach}" for breach in finding.breaches]

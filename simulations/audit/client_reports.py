@@ -1,12 +1,14 @@
-"""Reports that the shipped client sends about a known value, again and again."""
+"""What the shipped client does with a mechanism, and what it sends: through its public API, on a scripted clock."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from random import Random
+from typing import Any
 
 import numpy as np
 
@@ -14,23 +16,66 @@ from hushtally.aggregator.errors import ArgumentError
 from hushtally.aggregator.tally import Integers
 from hushtally.client_sdk.client import Client, Fault
 from hushtally.client_sdk.delivery.transport import MAX_RESPONSE_BYTES, Response
-from hushtally.client_sdk.randomness import Randomness
+from hushtally.client_sdk.mechanisms import Mechanism, PermanentMechanism
+from hushtally.client_sdk.randomness import Randomness, SystemRandomness
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.epochs import EpochLength
-from hushtally.client_sdk.survey.questions import Question
+from hushtally.client_sdk.survey.questions import Categories, Question
+from hushtally.client_sdk.survey.signals import Function, Signal
 from hushtally.client_sdk.testing import ScriptedClock
 from hushtally.simulations.errors import SimulationError
-from hushtally.simulations.preset_answers import EVENT, preset_question, preset_signal
 from hushtally.simulations.requirements import require_clients_enabled
 
-COPIES = 64  # copies of the question that one device answers each day
+COPIES = 64  # of the question, which one device answers at once
+NAMES_AT_ONCE = 2**18  # segment names that all copies together may hold in memory
 DAYS = 360
 STARTS = date(2026, 1, 1)
-SIGNAL = "value"
+PATIENCE = 3_600.0  # seconds for a tick: a machine under load must not end an audit
+MAX_CHANGES = 100  # of permanent answers: the most that a survey may allow
+REVISITED = 3  # answers that come back at the end of a life
+
+Source = Callable[[], Randomness | None]  # the next device's randomness; None: the client's own default
 
 
-class _RecordingTransport:
-    """A transport that accepts every batch and records the symbols of its reports by question id."""
+@dataclass(frozen=True)
+class Call:
+    """One call of a mechanism by the client: `perturb` and `draw` take a value, `repeat` a permanent symbol."""
+
+    name: str
+    given: int
+    returned: int
+    system: bool  # whether the operating system's source was handed over
+
+
+def observed(mechanism: Mechanism, calls: list[Call]) -> Mechanism:
+    """The same mechanism; every call from outside its own code is appended to `calls`."""
+    kind = type(mechanism)
+    depth = 0
+
+    def watching(name: str) -> Callable[..., int]:
+        method = getattr(kind, name)
+
+        def call(self: Mechanism, given: int, randomness: Randomness, *rest: Any) -> int:
+            nonlocal depth
+            depth += 1
+            try:
+                returned: int = method(self, given, randomness, *rest)
+            finally:
+                depth -= 1
+            if depth == 0:
+                calls.append(Call(name, given, returned, type(randomness) is SystemRandomness))
+            return returned
+
+        return call
+
+    names = ("draw", "repeat", "perturb") if isinstance(mechanism, PermanentMechanism) else ("perturb",)
+    watched: Mechanism = object.__new__(type(kind.__name__, (kind,), {name: watching(name) for name in names}))
+    watched.__dict__.update(mechanism.__dict__)
+    return watched
+
+
+class _Sent:
+    """A transport that keeps the symbol of every report, by the copy of the question."""
 
     def __init__(self) -> None:
         self.symbols: dict[str, list[int]] = {}
@@ -45,75 +90,284 @@ class _RecordingTransport:
         return Response(200, b'{"accepted": %d, "rejected": []}' % len(reports))
 
 
-def copied_survey(survey: Survey, question: Question) -> Survey:
-    """A survey of about a year that asks many copies of one question every day, with a preset answer."""
+def copied(survey: Survey, question: Question, mechanisms: Sequence[Mechanism], changes: int | None = None) -> Survey:
+    """A survey of a year that asks one copy of the question per mechanism, every day.
+
+    The app tells the device the value of copy n in the field `value<n>` of the event `truth`.
+    """
+    categories = tuple(map(str, range(question.mechanism.domain - 1)))
+    copies = tuple(
+        replace(question, id=f"copy{number}", form=Categories(f"value{number}", categories), mechanism=mechanism)
+        for number, mechanism in enumerate(mechanisms)
+    )
+    privacy = replace(survey.privacy, questions_per_device=len(copies), answers_every=1)
     return replace(
         survey,
         starts=STARTS,
         ends=STARTS + timedelta(days=DAYS - 1),
         epoch=EpochLength.DAY,
-        privacy=replace(survey.privacy, questions_per_device=COPIES, answers_every=1),
+        privacy=privacy if changes is None else replace(privacy, changes=changes),
         cohorts={},
-        signals={SIGNAL: preset_signal(SIGNAL)},
-        questions=tuple(preset_question(question, SIGNAL, f"copy{number}") for number in range(COPIES)),
+        signals={f"value{number}": Signal(Function.TOP, "truth", f"value{number}", 1) for number in range(len(copies))},
+        questions=copies,
     )
 
 
-def progress_steps(sequences: int, length: int) -> int:
-    """How often `client_reports` reports progress."""
+def _live(
+    asked: Survey,
+    days: Sequence[Sequence[int]],
+    randomness: Randomness | None,
+    progress: Callable[[], object],
+) -> list[list[int]]:
+    """What one device sends about each copy, in order; days: the value of each copy on each day."""
+    require_clients_enabled()
+    sent, faults = _Sent(), list[Fault]()
+    clock = ScriptedClock("2026-01-01T23:59:59")
+    with Client(
+        asked,
+        collector="http://localhost",
+        state=":memory:",
+        clock=clock,
+        randomness=randomness,
+        transport=sent,
+        on_error=faults.append,
+    ) as client:
+        client.grant_consent("audit")
+        for values in days:
+            client.record("truth", **{f"value{number}": str(value) for number, value in enumerate(values)})
+            client.tick(PATIENCE)
+            clock.advance(days=1)
+            progress()
+    copies = [sent.symbols.get(f"copy{number}", []) for number in range(len(asked.questions))]
+    if faults or any(len(one) != len(days) for one in copies):
+        raise SimulationError(
+            f"the client did not answer {len(asked.questions)} questions on {len(days)} days: {faults or 'silent'}"
+        )
+    return copies
+
+
+def steps(sequences: int, length: int) -> int:
+    """How often `sample_reports` reports progress."""
     return math.ceil(sequences / COPIES) * length
 
 
-def client_reports(
+def sample_reports(
     survey: Survey,
     question: Question,
     value: int,
     sequences: int,
     length: int,
-    source: Callable[[], Randomness],
+    source: Source,
     progress: Callable[[], object] = lambda: None,
 ) -> Integers:
-    """The reports about a question, through the client's public API, of devices with the same value every day.
+    """What devices whose value never changes send about a question.
 
-    Returns an int array of symbols of shape (sequences, length); each row is from one device and one copy of the
-    question. source: creates the randomness of the next device. progress is called `progress_steps` times. Raises
-    SimulationError if the client fails, or sends anything but one report per copy and day.
+    Returns `sequences` rows of `length` symbols, each row from one device and one answer. source: the randomness of
+    the next device. progress is called `steps` times. SimulationError if the client fails or sends anything but one
+    report per question and day.
     """
-    require_clients_enabled()
-    copied = copied_survey(survey, question)
     if not 1 <= length <= DAYS:
         raise ArgumentError("length", f"must be at least 1 and at most {DAYS}, got {length}")
+    asked = copied(survey, question, [question.mechanism] * _copies(question))
+    days = [[value] * len(asked.questions)] * length
     rows: list[Sequence[int]] = []
     while len(rows) < sequences:
-        rows += _device_reports(copied, value, length, source(), progress)
+        rows += _live(asked, days, source(), progress)
     return np.array(rows[:sequences], dtype=np.int64)
 
 
-def _device_reports(
-    survey: Survey, value: int, days: int, randomness: Randomness, progress: Callable[[], object]
-) -> list[list[int]]:
-    """The symbols that one device sends about each copy of the question, one for each day."""
-    transport = _RecordingTransport()
-    faults: list[Fault] = []
-    clock = ScriptedClock("2026-01-01T23:59:59")
+def _copies(question: Question) -> int:
+    return max(1, min(COPIES, NAMES_AT_ONCE // question.mechanism.domain))
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """What the client did with the mechanism. values: how many were tried; breaches: what went wrong, at most one."""
+
+    values: int
+    breaches: list[str]
+
+
+def check_wiring(
+    survey: Survey, question: Question, source: Source, order: Random, progress: Callable[[], object] = lambda: None
+) -> Wiring:
+    """Runs one device through as many of the question's values as fit into a year, and follows every call.
+
+    Each report must be what the mechanism returned for the value that the device was told, drawn once, with the
+    system's source unless `source` gives another. Under permanent memory each value must be drawn once, repeated from
+    then on, and repeated again when it comes back; once `changes` answers have changed, the last one must stay.
+    """
+    mechanism, copies = question.mechanism, _copies(question)
+    permanent = survey.permanent
+    each = min(max(math.ceil(mechanism.domain / copies), 2), MAX_CHANGES if permanent else DAYS)
+    values = _values(mechanism.domain, copies * each, order)
+    calls: list[list[Call]] = [[] for _ in range(copies)]
+    plans = [_plan(values[number::copies], permanent) for number in range(copies)]
+    asked = copied(survey, question, [observed(mechanism, own) for own in calls], MAX_CHANGES if permanent else None)
+    randomness = source()
+    sent = _live(asked, list(zip(*plans, strict=True)), randomness, progress)
+    breaches = _follow(plans, calls, sent, permanent, MAX_CHANGES, system=randomness is None)
+    if permanent and not breaches:
+        breaches = _limited(survey, question, source, progress)
+    return Wiring(len({*values}), breaches[:1])
+
+
+def _values(domain: int, places: int, order: Random) -> list[int]:
+    """As many values as there are places, in random order: all of the domain if it fits, with the first and last."""
+    found = [0, domain - 1, *order.sample(range(1, domain - 1), min(domain - 2, max(places - 2, 0)))]
+    found += order.choices(range(domain), k=max(places - len(found), 0))
+    order.shuffle(found)
+    return found[:places] if places > 1 else found[:1]
+
+
+def _plan(values: Sequence[int], permanent: bool) -> list[int]:
+    """The value on each day: every value once or, under permanent memory, twice, and the first few again."""
+    if not permanent:
+        return list(values)
+    return [value for value in values for _ in range(2)] + [values[index % len(values)] for index in range(REVISITED)]
+
+
+def _limited(survey: Survey, question: Question, source: Source, progress: Callable[[], object]) -> list[str]:
+    """Whether the last answer stays once `changes` answers have changed."""
+    changes, domain = survey.privacy.changes or 0, question.mechanism.domain
+    plan = [index % domain for index in range(changes + 3) for _ in range(2)]
+    calls: list[Call] = []
+    asked = copied(survey, question, [observed(question.mechanism, calls)], changes)
+    randomness = source()
+    sent = _live(asked, [[value] for value in plan], randomness, progress)
+    return _follow([plan], [calls], sent, True, changes, system=randomness is None)
+
+
+def _follow(
+    plans: Sequence[Sequence[int]],
+    calls: Sequence[Sequence[Call]],
+    sent: Sequence[Sequence[int]],
+    permanent: bool,
+    changes: int,
+    *,
+    system: bool,
+) -> list[str]:
+    for plan, made, symbols in zip(plans, calls, sent, strict=True):
+        check = _follow_permanent(plan, made, symbols, changes) if permanent else _follow_fresh(plan, made, symbols)
+        if check is None and system and not all(call.system for call in made):
+            check = "the client draws from another source than the operating system's"
+        if check:
+            return [check]
+    return []
+
+
+def _follow_fresh(plan: Sequence[int], made: Sequence[Call], symbols: Sequence[int]) -> str | None:
+    if len(made) != len(plan):
+        return f"the client drew {len(made)} times for {len(plan)} answers"
+    for value, call, symbol in zip(plan, made, symbols, strict=True):
+        if call.given != value:
+            return f"the client randomized segment {call.given} although the device was told segment {value}"
+        if call.returned != symbol:
+            return f"for segment {value} the client sent another symbol than the mechanism returned"
+    return None
+
+
+def _follow_permanent(plan: Sequence[int], made: Sequence[Call], symbols: Sequence[int], changes: int) -> str | None:
+    """Replays what an honest client does: draw a new value once, repeat what is remembered, never more."""
+    left, remembered, last = list(made), dict[int, int](), None
+    for value, symbol in zip(plan, symbols, strict=True):
+        if value not in remembered and len(remembered) <= changes:
+            call = left.pop(0) if left else None
+            if call is None or (call.name, call.given) != ("draw", value):
+                return f"the client did not draw a permanent answer for segment {value}, which was new"
+            remembered[value] = call.returned
+        elif value not in remembered and last is not None:
+            value = last
+        call = left.pop(0) if left else None
+        if call is None or call.name != "repeat":
+            return f"the client drew anew for segment {value}, whose permanent answer it had"
+        if call.given != remembered[value]:
+            return f"the client repeated another permanent answer than that of segment {value}"
+        if call.returned != symbol:
+            return f"for segment {value} the client sent another symbol than the mechanism returned"
+        last = value
+    return f"the client drew {len(left)} times more than it answered" if left else None
+
+
+def check_lifetime(survey: Survey, progress: Callable[[], object] = lambda: None) -> tuple[int, list[str]]:
+    """Runs four devices through the whole survey and counts what they send; returns how many reports, and breaches.
+
+    Two have no events and two have one event a day. No device may answer a question twice in an epoch, answer more
+    questions or more often than the survey says, or spend more than the lifetime epsilon.
+    """
+    require_clients_enabled()
+    reports, breaches = 0, list[str]()
+    for number in range(4):
+        sent = _live_through(survey, with_events=number % 2 == 1, progress=progress)
+        reports += len(sent.seen)
+        breaches += sent.breaches(survey)
+    return reports, breaches[:1]
+
+
+class _Life(_Sent):
+    """A transport that keeps the question and epoch of every report."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, str]] = []
+        self.spent = 0.0
+
+    def request(
+        self, method: str, url: str, body: bytes | None, timeout: float, max_bytes: int = MAX_RESPONSE_BYTES
+    ) -> Response:
+        """See Transport."""
+        self.seen += [(report["question"], report["epoch"]) for report in json.loads(body or b"")["reports"]]
+        return super().request(method, url, body, timeout, max_bytes)
+
+    def breaches(self, survey: Survey) -> list[str]:
+        """What this device sent or spent beyond what the survey allows."""
+        epochs = {epoch for _, epoch in self.seen}
+        questions = {question for question, _ in self.seen}
+        if len(set(self.seen)) < len(self.seen):
+            return ["a device answered a question twice in one epoch"]
+        if len(epochs) > survey.answers:
+            return [f"a device answered in {len(epochs)} epochs; the survey allows {survey.answers}"]
+        if len(questions) > survey.privacy.questions_per_device:
+            return [
+                f"a device answered {len(questions)} questions; the survey allows {survey.privacy.questions_per_device}"
+            ]
+        cost = _cost(survey, self.seen)
+        if cost > survey.lifetime_epsilon * (1 + 1e-9):
+            return [f"a device's reports reveal epsilon {cost:g}; the survey allows {survey.lifetime_epsilon:g}"]
+        if self.spent > survey.lifetime_epsilon * (1 + 1e-9):
+            return [f"a device's ledger says {self.spent:g}; the survey allows {survey.lifetime_epsilon:g}"]
+        return []
+
+
+def _cost(survey: Survey, seen: Sequence[tuple[str, str]]) -> float:
+    """What the reports of one device reveal by composition; under permanent memory, one answer per question."""
+    each: Mapping[str, float] = {one.id: one.epsilon_permanent or one.epsilon for one in survey.questions}
+    if survey.permanent:
+        return survey.charges * sum(each[question] for question in {question for question, _ in seen})
+    return sum(each[question] for question, _ in seen)
+
+
+def _live_through(survey: Survey, *, with_events: bool, progress: Callable[[], object]) -> _Life:
+    life = _Life()
+    clock = ScriptedClock(f"{survey.starts}T00:00:01")
+    named = {(one.event, one.field) for one in survey.signals.values()}
     with Client(
         survey,
         collector="http://localhost",
         state=":memory:",
+        cohort=survey.all_cohorts()[0],
         clock=clock,
-        randomness=randomness,
-        transport=transport,
-        on_error=faults.append,
+        transport=life,
     ) as client:
-        client.grant_consent()
-        for _ in range(days):
-            client.record(EVENT, **{SIGNAL: str(value)})
-            client.tick()
-            clock.advance(days=1)
+        client.grant_consent("audit")
+        while survey.runs(clock.now.date()):
+            if with_events:
+                for event, field in sorted(named, key=str):
+                    client.record(event, **({field: 1} if field else {}))
+            client.tick(PATIENCE)
+            clock.advance(seconds=86_390)
+            client.tick(PATIENCE)
+            clock.advance(seconds=10)
             progress()
-    symbols = list(transport.symbols.values())
-    if faults or len(symbols) != COPIES or any(len(sent) != days for sent in symbols):
-        raise SimulationError(
-            f"the client did not answer {COPIES} questions on each of {days} days; faults: {faults or 'none'}"
-        )
-    return symbols
+        life.spent = client.status().surveys[0].spent
+    return life

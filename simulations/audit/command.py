@@ -1,4 +1,4 @@
-"""The command `hushtally audit`, which tests whether the shipped code satisfies a survey's epsilon."""
+"""`hushtally audit`: whether the code that ships keeps a survey's epsilon."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from hushtally.aggregator.click_command import Command
 from hushtally.aggregator.rows import to_csv
-from hushtally.simulations.audit.auditor import METHODS, TRIALS
+from hushtally.simulations.audit.auditor import BRANCHES, TRIALS
 from hushtally.simulations.audit.auditor import audit as audit_survey
 from hushtally.simulations.audit.certificate import Finding
 from hushtally.simulations.cli.option_types import Count
@@ -19,34 +19,22 @@ from hushtally.simulations.definition import Definition
 @click.command("audit", cls=Command)
 @click.argument("file")
 @click.option(
-    "--method",
-    type=click.Choice(METHODS),
-    default="auto",
-    show_default=True,
-    help="enumeration: prove the bounds with every branch of the code. statistics: test the reports of the shipped"
-    " client. auto: enumeration where possible, else statistics.",
+    "--trials", type=Count(1_000), default=TRIALS, show_default=True, help="Reports of the shipped client per segment."
 )
+@click.option("--branches", type=Count(1), default=BRANCHES, show_default=True, help="Branches run for exact rows.")
 @click.option(
-    "--trials", type=Count(1_000), default=TRIALS, show_default=True, help="Reports per value of a statistical test."
+    "--seed", type=Count(0), help="Simulated randomness that can be repeated; the system's source by default."
 )
-@click.option("--seed", type=Count(0), help="Test with simulated randomness; equal seeds give equal results.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json", "csv"]),
-    default="text",
-    show_default=True,
-    help="Print a certificate for people, or JSON or CSV for programs.",
-)
-def audit(file: str, method: str, trials: int, seed: int | None, form: str) -> None:
-    """Prove or test that every question of FILE satisfies its epsilon.
+@click.option("--format", "form", type=click.Choice(["text", "json", "csv"]), default="text", show_default=True)
+def audit(file: str, trials: int, branches: int, seed: int | None, form: str) -> None:
+    """Prove or test that every question of FILE keeps its epsilon. Ends with 1 if one does not.
 
-    Prints a certificate. The exit status is 1 if a question does not. A proof runs every branch of the shipped code.
-    If there are too many branches, a statistical test of the shipped client's reports can refute the epsilon, but
-    cannot prove it.
+    Prints a certificate. A bound is proven by running every branch of the shipped code for every segment. If there are
+    too many branches, some segments are enumerated and random branches of every segment are checked. The shipped client
+    and the source of randomness are always tested as well. Tests can refute a bound, but not prove it.
     """
     survey = Definition.load(file).survey
-    certificate = audit_survey(survey, method, trials, seed, progress=progress_bar)
+    certificate = audit_survey(survey, trials, seed, branches, progress_bar)
     if form == "json":
         click.echo(json.dumps(certificate.as_dict(), indent=2, ensure_ascii=False))
     elif form == "csv":

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from hushtally.aggregator.click_command import Command
-from hushtally.aggregator.tables import MOST_SHOWN
+from hushtally.aggregator.tables import MAX_SHOWN
 from hushtally.aggregator.terminal import console, print_words
 from hushtally.client_sdk.explain.advice import lag_warnings
 from hushtally.client_sdk.explain.wording import counted
@@ -116,7 +116,7 @@ def _page(outcomes: list[Outcome], facts: Mapping[str, str], title: str) -> Page
 def _print(outcomes: list[Outcome], truth: str) -> None:
     """Print the tables, then the coverage in words."""
     out = console()
-    for table in outcome_tables(outcomes, MOST_SHOWN):
+    for table in outcome_tables(outcomes, MAX_SHOWN):
         print_text_table(table, out)
     print_words(coverage_summary(outcomes, CONFIDENCE), out)
     print_words(f"True shares: {truth}.", out, "dim")

@@ -67,7 +67,7 @@ def test_the_standard_error_is_that_of_repeated_surveys(mechanism: Design, popul
 @pytest.mark.parametrize("population", ["customers", "respondents"])
 @pytest.mark.parametrize("confidence", [0.5, 0.8, 0.95])
 def test_detected_is_the_one_sided_interval_above_zero(confidence: float, population: Population) -> None:
-    """Also for a share whose two-sided interval reaches zero. With rappor, it is the test of the regression."""
+    """A share may be detected although its two-sided interval reaches zero. With rappor, the regression decides."""
     tally = Tally.of({0: 9_000, 1: 2_210, 2: 2_580, 3: 2_210})
     found = estimate(Direct(4, Weights.of(1.2)), tally, confidence, population)
     wider = estimate(Direct(4, Weights.of(1.2)), tally, max(2 * confidence - 1, 0.5), population)

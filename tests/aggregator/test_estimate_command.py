@@ -253,7 +253,10 @@ def test_the_message_states_why_a_database_cannot_be_read(tmp_path: Path, databa
         (run(other, "shop"), f"Error: {other} is not a hushtally database"),
         (run(device, "shop"), f"Error: {device} is a device's state file, not a collector's database"),
         (run(tmp_path, "shop"), f"Error: {tmp_path} is a folder, not a database"),
-        (run(database, "shop"), "was written by a newer hushtally (schema 2; this version supports 1)"),
+        (
+            run(database, "shop"),
+            "was written by a newer hushtally (schema 2; this version supports 1); upgrade hushtally",
+        ),
     ):
         assert result.exit_code == 1
         assert message in result.stderr
@@ -261,7 +264,7 @@ def test_the_message_states_why_a_database_cannot_be_read(tmp_path: Path, databa
 
 
 def test_a_backup_beside_the_log_of_a_crash_is_refused(database: Path, tmp_path: Path) -> None:
-    """Also behind a link, as the collector refuses it: SQLite would mix the log in. Without the log, it is read."""
+    """The collector refuses it too: SQLite would mix the log in, also behind a link. Without the log, it is read."""
     log = database.with_name(f"{database.name}-wal")
     copy = tmp_path / "crashed"
     copy.mkdir()
@@ -278,9 +281,9 @@ def test_a_backup_beside_the_log_of_a_crash_is_refused(database: Path, tmp_path:
         result = run(path, "shop")
         assert (result.exit_code, result.stdout) == (1, "")
         assert result.stderr == (
-            f"Error: {copy / database.name} was put in the place of another database, whose log is still there, and may"
-            f" hold what that one counted last: with no collector running, move {crashed} and"
-            f" {copy / database.name}-shm away\n"
+            f"Error: {copy / database.name} was put in the place of another database whose write-ahead log is still"
+            f" there and may contain its last counts. Stop the collector, then move {crashed} and"
+            f" {copy / database.name}-shm to another folder\n"
         )
     crashed.unlink()
     assert rows(run(copy / database.name, "shop", "--format", "json")) == before

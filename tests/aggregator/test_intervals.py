@@ -100,14 +100,14 @@ def default(channel: Channel, counts: np.ndarray, n: int) -> Interval:
 def test_the_coverage_equals_the_reference_table(
     method: Method, enumerate_: Callable[..., float], least: float, mean: float, most: float
 ) -> None:
-    """To the 3 decimals of the table (half a unit and rounding: .0006)."""
+    """The table has 3 decimals (half a unit and rounding: .0006)."""
     found = [enumerate_(method, *case) for case in cases()]
     assert [min(found), np.mean(found), max(found)] == pytest.approx([least, mean, most], abs=0.0006)
 
 
 @pytest.mark.parametrize("enumerate_", [coverage, pytest.param(coverage_of_respondents, marks=pytest.mark.slow)])
 def test_the_published_interval_covers(enumerate_: Callable[..., float]) -> None:
-    """At least .94 in every case of the table and .95 on average, for both populations."""
+    """The coverage is at least .94 in every case of the table and .95 on average, for both populations."""
     population = "customers" if enumerate_ is coverage else "respondents"
     found = [enumerate_(lambda c, s, n: share_interval(c, s, n, 0.95, population), *case) for case in cases()]
     assert min(found) > 0.94
@@ -115,7 +115,7 @@ def test_the_published_interval_covers(enumerate_: Callable[..., float]) -> None
 
 
 def test_the_interval_covers_for_small_counts() -> None:
-    """At least .94 in the cases in which Wilson's coverage is .935 and .846, and in 690 similar cases."""
+    """The coverage is at least .94 in two cases in which Wilson's is .935 and .846, and in 690 similar cases."""
     assert coverage(default, Projective(16, Weights.of(3.0), 19, 4).channel, 200, 0.01) > 0.95
     assert coverage(default, Direct(16, Weights.of(8.0)).channel, 500, 0.0) > 0.95
     cases = 0
@@ -136,7 +136,7 @@ def test_the_interval_covers_for_small_counts() -> None:
 def test_the_interval_covers_respondents_if_the_noise_changes_few_reports(
     confidence: float, least: float, epsilons: tuple[int, ...]
 ) -> None:
-    """At least .94 at a confidence of .95, by enumeration. The coverage of the score interval falls to .81 there."""
+    """By enumeration, the coverage is at least .94 at a confidence of .95; that of the score interval falls to .81."""
     for epsilon in epsilons:
         for domain in (2, 3, 16, 64):
             channel = choose(domain, epsilon).channel
@@ -196,7 +196,7 @@ def test_intervals_of_respondents_are_short_for_skewed_counts() -> None:
 @pytest.mark.parametrize(("domain", "epsilon"), [(2, 1.0), (4, 1.0), (16, 1.0), (16, 4.0), (256, 4.0), (1024, 6.0)])
 @pytest.mark.parametrize("confidence", [0.5, 0.8, 0.95, 0.99, 0.9994])
 def test_more_supporting_reports_never_lower_an_end(domain: int, epsilon: float, confidence: float) -> None:
-    """For respondents, over every count, across the switch between exact and score intervals."""
+    """The test compares all counts of respondents, across the switch between exact and score intervals."""
     channel = choose(domain, epsilon).channel
     for n in (200, 1000, 5000):
         ends = share_interval(channel, np.arange(n + 1), n, confidence, "respondents")
@@ -272,7 +272,7 @@ def covered_rows(interval: Interval, shares: np.ndarray) -> float:
 def test_intervals_of_two_segments_cover_together(
     name: str, parameters: dict[str, int], expected: int, population: Population
 ) -> None:
-    """In at least .945 of 20,000 drawn surveys.
+    """The intervals of both segments cover in at least .945 of 20,000 drawn surveys.
 
     The exact coverage is .95 or a little more, and the standard deviation is .0015: fails by chance in 1 of 2,000 runs.
     If the share of one segment does not determine the other, single intervals both cover .90 to .91 of the time.
@@ -344,7 +344,7 @@ def test_simultaneous_intervals_have_the_confidence_of_sidak() -> None:
 @pytest.mark.parametrize("population", ["customers", "respondents"])
 @pytest.mark.parametrize("confidence", [0.5, 0.8, 0.95])
 def test_a_share_of_zero_is_rarely_detected(confidence: float, population: Population) -> None:
-    """With probability 1 - confidence, plus the effect of discrete counts. A share of 1 is nearly always detected."""
+    """The probability is 1 - confidence, plus the effect of discrete counts. A share of 1 is nearly always detected."""
     enumerate_ = coverage if population == "customers" else coverage_of_respondents
     for epsilon in (1.0, 4.0, 8.0):
         channel = choose(16, epsilon).channel
@@ -360,7 +360,7 @@ def test_a_share_of_zero_is_rarely_detected(confidence: float, population: Popul
 
 @pytest.mark.parametrize("population", ["customers", "respondents"])
 def test_an_interval_contains_its_estimate_and_grows_with_the_confidence(population: str) -> None:
-    """For all counts that are not next to impossible."""
+    """The test compares all counts that are not next to impossible."""
     channel = Direct(16, Weights.of(1.0)).channel
     for n in (1, 30, 5000):
         counts = np.arange(int(0.8 * channel.q * n), n + 1)

@@ -99,7 +99,7 @@ def test_a_terminal_without_utf8_gets_an_ascii_plot() -> None:
 def test_a_table_that_does_not_fit_loses_columns_but_no_figure_is_cut(
     width: int, rows: list[Row], plotted: bool, consistent: bool
 ) -> None:
-    """First the plot, then the consistent shares, then the end of long names. At last the terminal breaks lines."""
+    """The plot goes first, then the consistent shares, then the end of long names. Last, the lines are broken."""
     lines = shown("utf-8", rows, width)
     text = " ".join(lines)
     assert all(figure in text for figure in FIGURES)
@@ -109,7 +109,7 @@ def test_a_table_that_does_not_fit_loses_columns_but_no_figure_is_cut(
 
 
 def test_an_interval_is_not_cut_at_zero() -> None:
-    """An interval that lies below 0% and is cut to 0% would look like a certain share of nobody."""
+    """An interval below 0% that is cut to 0% would claim that certainly nobody is in the segment."""
     below = replace(SMALL, estimate=-0.249, low=-0.35, high=-0.14, simultaneous_low=-0.41, simultaneous_high=-0.08)
     text = " ".join(shown("utf-8", [below]))
     assert "-24.9%   -35.0% to -14.0%   -41.0% to -8.0%" in text
@@ -141,7 +141,7 @@ def test_the_legend_explains_the_confidence_and_picked_segments() -> None:
 
 
 def test_a_title_is_one_line_in_a_pipe() -> None:
-    """However long its names are."""
+    """The names may be of any length."""
     out = io.StringIO()
     row = replace(ROW, question="q" * 64, cohort={"platform": "w" * 64})
     print_tables([row], SURVEY, Console(file=out, width=100))

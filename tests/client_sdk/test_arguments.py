@@ -1,4 +1,4 @@
-"""What an app gives to a client and cannot mean is a ClientError of one line, before anything is opened."""
+"""Invalid arguments of a client raise a ClientError of one line, before anything is opened."""
 
 from datetime import datetime
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from hushtally import Client, ClientError, Survey
-from hushtally.client_sdk.arguments import given_cohorts
+from hushtally.client_sdk.arguments import checked_cohorts
 from hushtally.client_sdk.testing import Recorder
 from hushtally.survey.commands import EXAMPLE_STARTS, example
 
 SURVEY = Survey.parse(example(EXAMPLE_STARTS))
 OTHER = Survey.parse(example(EXAMPLE_STARTS).replace("shopping-habits", "other").replace("platform", "os"))
-MUST_BE_A_SURVEY = "surveys must be a Survey, as Survey.load reads it, or several, got "
+MUST_BE_SURVEYS = "surveys must be one or several Survey objects, as Survey.load returns them, got "
 
 
 def client(surveys=SURVEY, **options):
@@ -30,15 +30,15 @@ def client(surveys=SURVEY, **options):
         (["notes.toml"], "['notes.toml']"),
     ],
 )
-def test_what_is_no_survey(surveys, shown):
+def test_an_argument_that_is_not_a_survey(surveys, shown):
     with pytest.raises(ClientError) as caught:
         client(surveys)
-    assert str(caught.value) == MUST_BE_A_SURVEY + shown
+    assert str(caught.value) == MUST_BE_SURVEYS + shown
 
 
 @pytest.mark.parametrize("surveys", [[], (), (one for one in ())])
 def test_no_survey_at_all(surveys):
-    """As of a folder in which none was found."""
+    """For example from a folder without surveys."""
     with pytest.raises(ClientError, match=r"^surveys must be at least one Survey, got none$"):
         client(surveys)
 
@@ -61,20 +61,20 @@ def test_no_survey_at_all(surveys):
             {"clock": lambda: datetime(2026, 11, 2)},
             "clock must return a datetime with a time zone, got datetime.datetime(2026, 11, 2, 0, 0)",
         ),
-        ({"clock": lambda: 1 // 0}, "clock must be a function that returns the time, it raised ZeroDivisionError"),
-        ({"device": 4711}, "device must be a text, got 4711"),
-        ({"device": None}, "device must be a text, got None"),
+        ({"clock": lambda: 1 // 0}, "clock must be a function that returns the time; it raised ZeroDivisionError"),
+        ({"device": 4711}, "device must be a string, got 4711"),
+        ({"device": None}, "device must be a string, got None"),
         ({"keep_consent": 1}, "keep_consent must be True or False, got 1"),
         (
             {"keep_consent": True},
-            "keep_consent=True needs max_lifetime_epsilon: the most that a customer who is not asked again may spend",
+            "keep_consent=True needs max_lifetime_epsilon, the most that a customer who is not asked again may spend",
         ),
         ({"durable": "no"}, "durable must be True or False, got 'no'"),
         ({"strict": None}, "strict must be True or False, got None"),
         ({"clock": 7}, "clock must be a function that returns the time, got 7"),
         ({"on_error": "log"}, "on_error must be a function that takes a Fault, or None, got 'log'"),
         ({"randomness": 7}, "randomness must be a Randomness, or None, got 7"),
-        ({"transport": "https"}, "transport must have a method request, or be None, got 'https'"),
+        ({"transport": "https"}, "transport must have a method `request`, or be None, got 'https'"),
         ({"max_epsilon": -1}, "max_epsilon must be a number above 0, or None, got -1"),
         ({"max_epsilon": True}, "max_epsilon must be a number above 0, or None, got True"),
         ({"max_epsilon": "1"}, "max_epsilon must be a number above 0, or None, got '1'"),
@@ -85,30 +85,30 @@ def test_no_survey_at_all(surveys):
         ({"cohort": {"platform": "tv"}}, 'cohort platform must be one of web, ios, android, got {"platform": "tv"}'),
         (
             {"cohort": {"platform": "web", "city": "Ulm"}},
-            "cohort 'city' is declared by no survey; declared: platform",
+            "cohort 'city' is not declared by any survey; declared: platform",
         ),
         ({"cohort": {"platform": {1}}}, 'cohort platform must be one of web, ios, android, got {"platform": "{1}"}'),
     ],
 )
-def test_what_cannot_be_meant(options, problem):
+def test_an_invalid_argument(options, problem):
     with pytest.raises(ClientError) as caught:
         client(**options)
     assert str(caught.value) == problem
 
 
-def test_any_text_names_a_device(tmp_path):
-    """Also one that no encoding knows, as the name of a user may be."""
+def test_any_string_may_name_a_device(tmp_path):
+    """Also a string that cannot be encoded, as the name of a user may be."""
     for name in ("", "anna", "\udcff", "\0"):
         with client(state=tmp_path / "state.db", device=name) as made:
             assert made.status().silent is None
 
 
-def test_each_survey_takes_its_own_cohorts():
-    assert given_cohorts([SURVEY, OTHER], {"platform": "ios", "os": "web"}) == [{"platform": "ios"}, {"os": "web"}]
-    with pytest.raises(ClientError, match=r"cohort 'city' is declared by no survey; declared: os, platform$"):
-        given_cohorts([SURVEY, OTHER], {"platform": "ios", "os": "web", "city": "Ulm"})
-    with pytest.raises(ClientError, match=r"cohort 'city' is declared by no survey; declared: none$"):
-        given_cohorts([], {"city": "Ulm"})
+def test_each_survey_gets_its_own_cohorts():
+    assert checked_cohorts([SURVEY, OTHER], {"platform": "ios", "os": "web"}) == [{"platform": "ios"}, {"os": "web"}]
+    with pytest.raises(ClientError, match=r"cohort 'city' is not declared by any survey; declared: os, platform$"):
+        checked_cohorts([SURVEY, OTHER], {"platform": "ios", "os": "web", "city": "Ulm"})
+    with pytest.raises(ClientError, match=r"cohort 'city' is not declared by any survey; declared: none$"):
+        checked_cohorts([], {"city": "Ulm"})
 
 
 @pytest.mark.parametrize("surveys", [SURVEY, [SURVEY], (one for one in [SURVEY])])

@@ -1,4 +1,4 @@
-"""The asynchronous client: the same names, and a loop that never waits for a disk, a lock or a collector."""
+"""The async client: the same methods, and an event loop that never waits for a disk, a lock or a collector."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from hushtally import AsyncClient, Client, ClientError, Survey
-from hushtally.client_sdk.async_client import Lane
+from hushtally.client_sdk.async_client import WorkerThread
 from hushtally.client_sdk.client import Options
 from hushtally.client_sdk.delivery import sender
 from hushtally.client_sdk.delivery.http import HttpTransport
@@ -31,7 +31,7 @@ MUST_END = 120.0  # seconds, on a machine however slow
 
 @pytest.fixture
 def options(tmp_path: Path) -> Any:
-    """What every client here is made with; late in the day, so that answers are sent at once."""
+    """The arguments of every client here; late in the day, so that answers are sent at once."""
     return {
         "collector": "https://tally.example",
         "state": tmp_path / "state.db",
@@ -40,10 +40,10 @@ def options(tmp_path: Path) -> Any:
     }
 
 
-def test_the_names_and_arguments_are_those_of_the_client() -> None:
+def test_the_methods_and_arguments_are_those_of_the_client() -> None:
     names = {name for name, _ in inspect.getmembers(Client, inspect.isfunction) if not name.startswith("_")}
-    theirs = {name for name, _ in inspect.getmembers(AsyncClient, inspect.isroutine) if not name.startswith("_")}
-    assert theirs == names | {"open"}
+    async_names = {name for name, _ in inspect.getmembers(AsyncClient, inspect.isroutine) if not name.startswith("_")}
+    assert async_names == names | {"open"}
     for name in names:
         assert list(inspect.signature(getattr(AsyncClient, name)).parameters.values()) == list(
             inspect.signature(getattr(Client, name)).parameters.values()
@@ -53,7 +53,7 @@ def test_the_names_and_arguments_are_those_of_the_client() -> None:
     assert keywords == Options.__annotations__.keys()
 
 
-def test_a_life(survey: Survey, options: Any) -> None:
+def test_all_methods(survey: Survey, options: Any) -> None:
     recorder = Recorder()
 
     async def live() -> None:
@@ -76,12 +76,14 @@ def test_a_life(survey: Survey, options: Any) -> None:
     assert len(recorder.requests) == 1
 
 
-def test_what_the_app_cannot_mean_is_raised(survey: Survey, options: Any) -> None:
+def test_invalid_arguments_raise(survey: Survey, options: Any) -> None:
     async def live() -> None:
         with pytest.raises(ClientError, match="plain http"):
             await AsyncClient.open(survey, **(options | {"collector": "http://tally.example"}))
         for given in ({}, options):
-            with pytest.raises(ClientError, match=r"is made by `await AsyncClient\.open\(surveys, \.\.\.\)`"):
+            with pytest.raises(
+                ClientError, match=r"^create an AsyncClient with `await AsyncClient\.open\(surveys, \.\.\.\)`$"
+            ):
                 AsyncClient(survey, **given)
         client = await AsyncClient.open(survey, **options, strict=True)
         with pytest.raises(ClientError, match="not in any survey"):
@@ -95,7 +97,7 @@ def test_the_loop_does_not_wait_for_a_collector_that_hangs(
     survey: Survey, options: Any, serve: Any, answer_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While a tick and flushes hang for a minute, events are recorded, the app's own threads are free, and other
-    flushes end in their time."""
+    flushes end in time."""
     monkeypatch.setattr(sender, "TRY_SECONDS", 60.0)
     answers = threading.Event()
 
@@ -162,7 +164,7 @@ def test_calls_keep_their_order(survey: Survey, options: Any, tmp_path: Path) ->
     assert [int(re.findall(r"\d+", one)[0]) for one in fields] == list(range(300))
 
 
-def test_a_call_that_was_cancelled_is_done_all_the_same(survey: Survey, options: Any) -> None:
+def test_a_cancelled_call_still_runs(survey: Survey, options: Any) -> None:
     async def live() -> None:
         client = await AsyncClient.open(survey, **options, transport=Recorder())
         granting = asyncio.ensure_future(client.grant_consent())
@@ -176,40 +178,40 @@ def test_a_call_that_was_cancelled_is_done_all_the_same(survey: Survey, options:
     asyncio.run(live())
 
 
-def test_a_lane_survives_what_it_does_and_the_end_of_a_loop() -> None:
-    lane, over = Lane(), threading.Event()
+def test_a_worker_thread_survives_exceptions_and_the_end_of_a_loop() -> None:
+    worker, may_end = WorkerThread(), threading.Event()
 
     async def fail() -> None:
         with pytest.raises(ZeroDivisionError):
-            await lane.run(lambda: 1 // 0)
-        with pytest.raises(pytest.fail.Exception):  # no Exception: as of an app's test that fails in its on_error
-            await lane.run(lambda: pytest.fail("told"))
-        assert await lane.run(lambda: 7) == 7
+            await worker.run(lambda: 1 // 0)
+        with pytest.raises(pytest.fail.Exception):  # not an Exception, for example from a test that fails in on_error
+            await worker.run(lambda: pytest.fail("failed"))
+        assert await worker.run(lambda: 7) == 7
 
     async def leave() -> None:
-        waiting = asyncio.ensure_future(lane.run(lambda: over.wait(MUST_END)))
+        waiting = asyncio.ensure_future(worker.run(lambda: may_end.wait(MUST_END)))
         await asyncio.sleep(0.05)
         waiting.cancel()
 
     asyncio.run(fail())
     asyncio.run(leave())
-    over.set()
+    may_end.set()
     asyncio.run(fail())
-    lane.end()
+    worker.end()
 
 
-def test_a_lane_without_a_thread_does_it_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the system gives no more threads, no call fails for it."""
+def test_without_a_thread_the_call_runs_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the system has no thread left, no call fails."""
 
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    assert asyncio.run(Lane().run(lambda: 7)) == 7
+    assert asyncio.run(WorkerThread().run(lambda: 7)) == 7
 
 
-def test_the_loop_ends_at_once_although_a_collector_hangs(tmp_path: Path, serve: Any) -> None:
-    """asyncio.run waits for its executor, and the interpreter for its threads: neither is kept by ours."""
+def test_the_loop_ends_at_once_while_a_collector_hangs(tmp_path: Path, serve: Any) -> None:
+    """asyncio.run waits for its executor, and the interpreter for its threads. The client delays neither."""
     server = serve(lambda connection, _: connection.recv(1))
     file = tmp_path / "survey.toml"
     file.write_text(habits_text())
@@ -244,8 +246,8 @@ asyncio.run(live())
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_its_types_are_strict_from_outside(tmp_path: Path) -> None:
-    """An app's own strict check passes what is right, and finds what is not."""
+def test_its_types_are_strict_for_an_app(tmp_path: Path) -> None:
+    """mypy --strict accepts correct calls of an app, and reports wrong ones."""
     right = tmp_path / "right.py"
     right.write_text(
         """
@@ -253,12 +255,12 @@ import asyncio
 from hushtally import AsyncClient, Client, Fault, Receipt, Status, Survey, fetch_survey
 from hushtally.client_sdk.testing import Recorder, ScriptedClock
 
-def told(fault: Fault) -> None:
+def report(fault: Fault) -> None:
     print(fault.during, fault.kind)
 
 async def live(survey: Survey) -> bool:
     async with await AsyncClient.open(
-        [survey], collector="https://x.example", state="s.db", cohort={"a": "b"}, on_error=told, durable=True
+        [survey], collector="https://x.example", state="s.db", cohort={"a": "b"}, on_error=report, durable=True
     ) as client:
         await client.record("purchase", amount=1.5, category="books")
         status: Status = await client.status()

@@ -1,3 +1,5 @@
+"""Canonical JSON: compared with a reference implementation of RFC 8785."""
+
 import hashlib
 import random
 import struct
@@ -41,8 +43,8 @@ def any_value(source: random.Random, depth: int = 0):
     return {any_text(source): any_value(source, depth + 1) for _ in range(source.randint(0, 5))}
 
 
-def test_canonical_json_is_rfc_8785_for_any_value_of_its_domain():
-    """The text is the one of RFC 8785: floats of all magnitudes, control and astral characters, keys by UTF-16."""
+def test_canonical_json_equals_rfc_8785():
+    """For floats of all magnitudes, control characters, characters beyond 16 bits, and keys in UTF-16 order."""
     source = random.Random(8785)
     for _ in range(5000):
         value = any_value(source)
@@ -50,23 +52,23 @@ def test_canonical_json_is_rfc_8785_for_any_value_of_its_domain():
 
 
 @pytest.mark.parametrize("value", BOUNDARIES)
-def test_numbers_at_the_edges_of_notation_are_written_as_ecmascript_does(value):
-    """The edges where ECMAScript and Python change their notation are no exception."""
+def test_numbers_at_the_limits_of_notation(value):
+    """ECMAScript and Python switch to exponents at different numbers."""
     assert canonical_json(value).encode() == rfc8785.dumps(value)
 
 
 @pytest.mark.parametrize(
     "number", [2**53, -(2**53), 2.0**53, 1e16, 1e21, 9.99e20, -1e22, 10**400, 1.7e308, float("inf"), float("nan")]
 )
-def test_a_number_that_not_every_reader_keeps_is_refused(number):
-    """What JSON readers would round or cannot write is a ValueError, also deep inside."""
+def test_a_number_that_some_parsers_round_is_refused(number):
+    """Also deep inside a value."""
     for value in (number, -number, [number], {"a": [number]}):
         with pytest.raises(ValueError, match=r"^a number in canonical JSON must be within \+-\(2\^53 - 1\)$"):
             canonical_json(value)
 
 
-def test_keys_are_ordered_by_utf_16():
-    """An astral key comes before one of the private use area, as in the example of RFC 8785."""
+def test_keys_are_in_utf_16_order():
+    """A key beyond 16 bits comes before one of the private use area, as in the example of RFC 8785."""
     assert canonical_json({"\ufb33": 1, "\U0001f600": 2, "z": 3}) == '{"z":3,"\U0001f600":2,"\ufb33":1}'
 
 
@@ -75,16 +77,16 @@ def test_keys_are_ordered_by_utf_16():
     [({"a": 1, "b": 2.0}, {"b": 2, "a": 1.0}), ([1, "x"], (1, "x")), (-0.0, 0), ({"a": ()}, {"a": []})],
 )
 def test_equal_values_have_equal_digests(one, other):
-    """The order of keys, tuple or list, and 1 or 1.0 make no difference."""
+    """The order of keys, tuple or list, and 1 or 1.0 do not matter."""
     assert sha256(one) == sha256(other)
 
 
-def test_the_digest_is_the_sha_256_of_the_utf_8_text():
-    """The digest can be computed with any tool: this one is `printf '{"é":1}' | sha256sum`."""
+def test_the_digest_is_the_sha_256_of_the_utf_8_string():
+    """Any tool can compute it: this one is `printf '{"é":1}' | sha256sum`."""
     assert sha256({"é": 1}) == hashlib.sha256(b'{"\xc3\xa9":1}').hexdigest()
 
 
-def test_half_a_character_has_no_digest():
-    """A lone surrogate is in no UTF-8 text."""
+def test_a_lone_surrogate_has_no_digest():
+    """It cannot be encoded as UTF-8."""
     with pytest.raises(ValueError, match="surrogates not allowed"):
         sha256(["\ud800"])

@@ -1,4 +1,4 @@
-"""What failed is told in words, and never in those of the error, which may quote what a customer did."""
+"""Descriptions of failures: in our own words, because the text of an error may quote what a customer did."""
 
 import errno
 import socket
@@ -14,15 +14,15 @@ from hushtally.client_sdk.failures import describe_failure
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "description"),
     [
         (StateError("the state file was lost"), "the state file was lost"),
         (NoResponse("the proxy answered 407"), "the proxy answered 407"),
         (ConnectionRefusedError(errno.ECONNREFUSED, "canary"), "the connection was refused"),
-        (ConnectionResetError("canary"), "the connection broke off"),
-        (BrokenPipeError("canary"), "the connection broke off"),
-        (TimeoutError("canary"), "no answer came in time"),
-        (socket.gaierror(socket.EAI_NONAME, "canary"), "the name of its host could not be looked up"),
+        (ConnectionResetError("canary"), "the connection was broken"),
+        (BrokenPipeError("canary"), "the connection was broken"),
+        (TimeoutError("canary"), "there was no answer in time"),
+        (socket.gaierror(socket.EAI_NONAME, "canary"), "the host name could not be resolved"),
         (ssl.SSLCertVerificationError("canary"), "this machine does not trust its certificate"),
         (ssl.SSLZeroReturnError("canary"), "TLS failed"),
         (OSError(errno.ENETUNREACH, "canary"), "Network is unreachable"),
@@ -34,11 +34,11 @@ from hushtally.client_sdk.failures import describe_failure
         (sqlite3.ProgrammingError("canary"), "ProgrammingError"),
     ],
 )
-def test_what_failed(error, told):
-    assert describe_failure(error) == told
+def test_known_errors_are_described(error, description):
+    assert describe_failure(error) == description
 
 
-def held(path):
+def locked(path):
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with closing(sqlite3.connect(path, timeout=0)) as connection:
@@ -56,18 +56,18 @@ def read_only(path):
         connection.execute("INSERT INTO one VALUES ('canary')")
 
 
-def no_database(path):
+def not_a_database(path):
     path.write_text("canary" * 1000)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("SELECT * FROM one")
 
 
-def not_there(path):
+def missing(path):
     with closing(sqlite3.connect(path / "canary")) as connection:
         connection.execute("SELECT * FROM one")
 
 
-def no_text(path):
+def not_utf8(path):
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("SELECT CAST(x'ff43616e617279' AS TEXT)").fetchone()
 
@@ -78,22 +78,22 @@ def too_long(path):
 
 
 @pytest.mark.parametrize(
-    ("do", "told"),
+    ("do", "description"),
     [
-        (held, "others hold the state file"),
+        (locked, "another process is using the state file"),
         (full, "the disk is full"),
-        (read_only, "the state file may not be written"),
-        (no_database, "the state file is no database"),
-        (not_there, "the state file cannot be opened"),
-        (no_text, "the state file is damaged"),
+        (read_only, "the state file is read-only"),
+        (not_a_database, "the state file is not a database"),
+        (missing, "the state file cannot be opened"),
+        (not_utf8, "the state file is damaged"),
         (too_long, "the state file cannot be used (SQLITE_TOOBIG)"),
     ],
 )
-def test_what_sqlite_could_not_do(tmp_path, do, told):
-    """A real file, and what SQLite raises for it."""
+def test_errors_of_sqlite_are_described(tmp_path, do, description):
+    """The errors that SQLite raises for real files."""
     path = tmp_path / "one.db"
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE one(text)")
     with pytest.raises(sqlite3.Error) as failure:
         do(path)
-    assert describe_failure(failure.value) == told
+    assert describe_failure(failure.value) == description

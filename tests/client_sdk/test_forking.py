@@ -1,4 +1,4 @@
-"""Forks, threads, exits and crashes: in real processes, against a server that counts."""
+"""Forks, threads, exits and crashes, in real processes and with a server that counts."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ MUST_END = 600.0  # seconds, for hundreds of threads on a machine however slow
 HEAD = """
 import os, sys, threading, time, logging, random
 from datetime import datetime, UTC
-from hushtally.client_sdk.state import file as patience
+from hushtally.client_sdk.state import file as state_file
 from hushtally import Client, Survey
-patience.BUSY_SECONDS = patience.BRIEF_SECONDS = 600.0  # how long one waits for the others is not tested here
+state_file.BUSY_SECONDS = state_file.BRIEF_SECONDS = 600.0  # timeouts are not tested here
 logging.basicConfig(level=logging.ERROR)
-url, state, survey_file, devices = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
-survey = Survey.load(survey_file)
+url, state, survey_path, devices = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+survey = Survey.load(survey_path)
 now = datetime(2026, 11, 2, 23, 59, 59, tzinfo=UTC)
 
 def client(number=0, **options):
@@ -58,13 +58,13 @@ def worker(number):
         thread.join()
     for one in clients:
         one.flush(600.0)
-        one.status()  # writes what is in memory, and waits for the others longer than close may
+        one.status()  # writes what is in memory, and may wait longer than close
         one.close()
 """
 
 
 class Run:
-    """Runs a script with the SDK; what it printed on stderr must be nothing."""
+    """Runs a script with the SDK and checks that it prints nothing on stderr."""
 
     def __init__(self, folder: Path, survey: str, url: str) -> None:
         self.state = folder / "state.db"
@@ -98,7 +98,7 @@ def run(tmp_path: Path, serve: Any, counter: Any) -> Run:
     return Run(tmp_path, text, serve(counter).url)
 
 
-def everything_came_once(run: Run, counter: Any, devices: int) -> None:
+def assert_everything_arrived_once(run: Run, counter: Any, devices: int) -> None:
     assert len(counter.batches) == devices
     assert len(counter.reports) == 3 * devices
     sent = sorted((report.question, report.epoch) for report in counter.reports)
@@ -109,8 +109,8 @@ def everything_came_once(run: Run, counter: Any, devices: int) -> None:
 
 
 def test_fifty_processes_forked_after_construction(run: Run, counter: Any) -> None:
-    """8 threads in each of 50, all recording for and ticking the same 12 devices: every report comes once, every event
-    is kept."""
+    """8 threads in each of 50 processes record and tick for the same 12 devices. Every report arrives once, and every
+    event is stored."""
     run(
         WORKERS
         + """
@@ -125,12 +125,12 @@ assert [os.waitpid(child, 0)[1] for child in children] == [0] * 50
 """,
         devices=12,
     )
-    everything_came_once(run, counter, 12)
+    assert_everything_arrived_once(run, counter, 12)
     assert run.rows("SELECT count(*) FROM events") == [(50 * 8 * 12,)]
 
 
-def test_a_fork_amid_threads_that_use_the_state(run: Run, counter: Any) -> None:
-    """A master forks while its own threads record, tick and send: no child hangs, nothing is lost or doubled."""
+def test_a_fork_while_threads_use_the_state_file(run: Run, counter: Any) -> None:
+    """A process forks while its threads record, tick and send: no child hangs, and nothing is lost or doubled."""
     run(
         WORKERS
         + """
@@ -154,12 +154,12 @@ assert [os.waitpid(child, 0)[1] for child in children] == [0] * 12
 """,
         devices=8,
     )
-    everything_came_once(run, counter, 8)
+    assert_everything_arrived_once(run, counter, 8)
     assert run.rows("SELECT count(*) FROM events") == [((12 * 8 + 4) * 8,)]
 
 
 def test_a_preloading_server(run: Run, counter: Any) -> None:
-    """Constructed and started in the master, used in workers: each has a thread of its own with its first call."""
+    """A client that is created and started before the fork. Each worker starts its own thread with its first call."""
     printed = run(
         """
 master = client()
@@ -180,30 +180,30 @@ os.wait()
 """
     )
     assert printed == "['MainThread'] ['MainThread', 'hushtally']\n"
-    everything_came_once(run, counter, 1)
+    assert_everything_arrived_once(run, counter, 1)
     assert run.rows("SELECT count(*) FROM events") == [(2,)]
 
 
-def test_the_master_may_go_before_its_workers(run: Run, counter: Any) -> None:
-    """The state file of those who stay is not pulled from under them: what they write is there for the next process.
-    A pipe ends when nobody is left to write into it: the master goes first, then its worker, then that one's own."""
+def test_the_parent_may_end_before_its_children(run: Run, counter: Any) -> None:
+    """What the remaining processes write is in the file for the next process. A pipe ends when no process can write to
+    it: the parent ends first, then its child, then the child of that child."""
     run(
         """
 made = client()
 made.tick()
-master_gone, master_lives = os.pipe()
-worker_gone, worker_lives = os.pipe()
+parent_gone, parent_lives = os.pipe()
+child_gone, child_lives = os.pipe()
 if os.fork() == 0:
-    os.close(master_lives)
+    os.close(parent_lives)
     made.record("purchase", amount=1)
     made.tick()
     if os.fork() == 0:
-        os.close(worker_lives)
-        os.read(worker_gone, 1)
+        os.close(child_lives)
+        os.read(child_gone, 1)
         made.record("purchase", amount=2)
         made.close()
     else:
-        os.read(master_gone, 1)
+        os.read(parent_gone, 1)
         made.record("purchase", amount=3)
         made.close()
     sys.exit(0)
@@ -213,12 +213,12 @@ made.close()
     )
     assert run.rows("SELECT count(*) FROM events") == [(4,)]
     assert run.rows("PRAGMA integrity_check") == [("ok",)]
-    everything_came_once(run, counter, 1)
+    assert_everything_arrived_once(run, counter, 1)
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing(method: str, run: Run, counter: Any, tmp_path: Path) -> None:
-    """What a worker recorded is on the disk when it ends, although such a worker ends without atexit."""
+    """The events of a worker are on the disk when it ends, although such a worker skips atexit."""
     script = tmp_path / "script.py"
     script.write_text(
         HEAD
@@ -255,12 +255,12 @@ if __name__ == "__main__":
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     assert (done.returncode, done.stderr) == (0, "")
-    everything_came_once(run, counter, 3)
+    assert_everything_arrived_once(run, counter, 3)
     assert run.rows("SELECT count(*) FROM events") == [(21,)]
 
 
 def test_exit_right_after_thirty_reports_with_a_dead_server(run: Run, counter: Any, tmp_path: Path, serve: Any) -> None:
-    """Nobody listens: the process ends without waiting, all is kept, and the next start delivers it."""
+    """Nobody listens. The process ends without waiting, everything is stored, and the next start delivers it."""
     url, run.url = run.url, "http://127.0.0.1:1"
     script = """
 for number in range(devices):
@@ -271,18 +271,18 @@ for number in range(devices):
 made.flush(0.1)
 """
     run(script, 10)
-    kept = run.rows("SELECT batch, body FROM outbox ORDER BY batch")
-    assert len(kept) == 10
+    stored = run.rows("SELECT batch, body FROM outbox ORDER BY batch")
+    assert len(stored) == 10
     run.url = url
     run(script.replace("made.flush(0.1)", "[client(number).flush(600.0) for number in range(devices)]"), 10)
-    everything_came_once(run, counter, 10)
-    assert sorted(counter.batches) == [batch for batch, _ in kept]
-    assert [counter.batches[batch].encode() for batch, _ in kept] == [body for _, body in kept]
+    assert_everything_arrived_once(run, counter, 10)
+    assert sorted(counter.batches) == [batch for batch, _ in stored]
+    assert [counter.batches[batch].encode() for batch, _ in stored] == [body for _, body in stored]
 
 
 @pytest.mark.parametrize("closing", ["", "made.close()", "made.close(); made.close()", "del made"])
 def test_exit_while_a_server_hangs(closing: str, tmp_path: Path, serve: Any) -> None:
-    """Its threads are in the middle of requests, which take an hour: it does not wait, nor say a word."""
+    """Its threads are in requests that take an hour. The process does not wait and prints nothing."""
     hanging = serve(lambda connection, _: connection.recv(1))
     text = habits_text(questions=3)
     run = Run(tmp_path, text, hanging.url)
@@ -303,7 +303,7 @@ made.record("purchase", amount=5)
 
 
 def test_calls_at_interpreter_shutdown_print_nothing(run: Run) -> None:
-    """From atexit handlers, threads that outlive the main one, and destructors."""
+    """From atexit handlers, threads that outlive the main thread, and destructors."""
     run(
         """
 import atexit
@@ -335,13 +335,13 @@ made.start()
 @pytest.mark.parametrize("counted", [True, False])
 @pytest.mark.parametrize("last", [1, 20, 60])
 def test_killed_while_sending(last: int, counted: bool, run: Run, counter: Any, serve: Any) -> None:
-    """Killed amid its nth request, which is counted or is lost: the next start delivers what is left, and what may have
-    come already goes out under the same id."""
-    amid, killed = threading.Event(), threading.Event()
+    """Killed during its nth request, which is counted or lost. The next start delivers the rest, and sends the batch of
+    that request again under the same id."""
+    under_way, killed = threading.Event(), threading.Event()
 
     def behave(connection: Any, request: bytes) -> None:
         if len(server.requests) == last:
-            amid.set()
+            under_way.set()
             assert killed.wait(MUST_END)
             if not counted:
                 return
@@ -357,16 +357,16 @@ for number in range(devices):
 """
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(run.command(script, 60), env=environment) as process:
-        assert amid.wait(MUST_END)
+        assert under_way.wait(MUST_END)
         process.kill()
     killed.set()
     run(script + "\nfor number in range(devices): client(number).flush(600.0)", 60)
     assert len(server.requests) == 61
-    everything_came_once(run, counter, 60)
+    assert_everything_arrived_once(run, counter, 60)
 
 
 def test_a_client_is_opened_while_another_process_writes(run: Run, counter: Any) -> None:
-    """What it reads of its device belongs together: it never takes a half-read change for a damaged file."""
+    """The client reads one moment of the file, so it never reports a change as damage."""
     run(
         """
 made = client()
@@ -390,7 +390,7 @@ sys.exit(sum(os.wait()[1] for _ in range(3)))
 
 
 def test_a_client_that_was_closed_may_be_called(make_client: Callable[..., Any]) -> None:
-    """It does nothing then, and `close` may be called again; its status says why. What is noted can still be read."""
+    """It does nothing, and its status gives the reason. `close` may be called again, and the file can still be read."""
     client = make_client()
     client.start()
     client.close()

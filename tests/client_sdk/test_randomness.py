@@ -1,3 +1,5 @@
+"""Randomness: the rule from words to choices, and the system's source."""
+
 from collections import Counter
 
 import pytest
@@ -6,7 +8,7 @@ from hushtally.client_sdk.randomness import Randomness, SystemRandomness
 
 
 class Words(Randomness):
-    """Gives the words of a list, one by one."""
+    """Returns the given words in turn."""
 
     def __init__(self, *words: int) -> None:
         self.words = list(words)
@@ -35,16 +37,16 @@ TOP = 2**64 - 1
         (10**30, [TOP, TOP, 0, TOP], TOP >> 28),
     ],
 )
-def test_words_become_a_choice_by_the_rule(n, words, drawn):
-    """The most significant bits are kept, a draw that is too large takes new words, and no word is left over."""
+def test_the_rule_from_words_to_a_choice(n, words, drawn):
+    """The top bits are used, a draw that is too large takes new words, and no word is left over."""
     source = Words(*words)
     assert source.below(n) == drawn
     assert source.words == []
 
 
 @pytest.mark.parametrize("n", range(1, 17))
-def test_every_choice_has_equally_many_words(n):
-    """Enumerated over the top four bits: those that are accepted fall evenly on 0..n-1, so nothing is rounded."""
+def test_every_choice_has_the_same_number_of_words(n):
+    """Over all values of the top bits, the accepted ones are spread evenly over 0..n-1, so nothing is rounded."""
     bits = (n - 1).bit_length()
     drawn = Counter()
     for top in range(2**bits):
@@ -53,15 +55,15 @@ def test_every_choice_has_equally_many_words(n):
     assert [drawn[value] for value in range(n)] == [1] * n
 
 
-def test_a_coin_favours_exactly():
-    """favourable of outcomes: the draw below the one decides."""
+def test_a_coin_has_exact_odds():
+    """The coin is True if the draw is below `favourable`."""
     assert [Words(top << 62).coin(3, 4) for top in range(4)] == [True, True, True, False]
     assert Words().coin(1, 1) is True
     assert Words().coin(0, 1) is False
 
 
-def test_the_system_gives_64_bits():
-    """Words of the system lie within 64 bits and use the upper ones (fails by chance 1 in 10^19)."""
+def test_the_system_returns_64_bits():
+    """Words of the system are below 2^64 and use the upper half (fails by chance 1 in 10^19)."""
     words = [SystemRandomness().word() for _ in range(64)]
     assert all(0 <= word < 2**64 for word in words)
     assert max(words) >= 2**63

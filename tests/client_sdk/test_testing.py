@@ -1,4 +1,4 @@
-"""The test double that ships with the SDK: what an app's own tests can rely on."""
+"""The replacements for tests that are shipped with the SDK, and what an app sees when something fails."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hushtally.client_sdk.testing import Recorder, ScriptedClock, ScriptedRandom
 Make = Callable[..., Client]
 
 
-def test_a_life_without_network_or_waiting(make_client: Make, recorder: Recorder, clock: ScriptedClock) -> None:
+def test_a_client_without_network_or_waiting(make_client: Make, recorder: Recorder, clock: ScriptedClock) -> None:
     client = make_client()
     client.record("purchase", amount=20, category="books")
     client.tick()
@@ -31,14 +31,14 @@ def test_a_life_without_network_or_waiting(make_client: Make, recorder: Recorder
 
 
 class TestRecorder:
-    def test_it_answers_in_turn_and_the_last_stays(self) -> None:
+    def test_it_answers_in_turn_and_repeats_the_last_answer(self) -> None:
         recorder = Recorder(ConnectionError("gone"), Response(503, b"", retry_after=60))
         with pytest.raises(ConnectionError, match="gone"):
             recorder.request("POST", "https://x", b"1", 1.0)
         assert [recorder.request("POST", "https://x", b"2", 1.0).status for _ in range(3)] == [503] * 3
         assert recorder.bodies == [b"1", b"2", b"2", b"2"]
 
-    def test_reports_of_a_repeated_batch_are_told_once(
+    def test_reports_of_a_repeated_batch_are_listed_once(
         self, make_client: Make, clock: ScriptedClock, make_survey: Callable[..., Survey]
     ) -> None:
         recorder = Recorder(TimeoutError(), Response(200, b'{"accepted": 3, "rejected": []}'))
@@ -51,7 +51,7 @@ class TestRecorder:
         assert len(recorder.reports) == 3
         assert repr(recorder.reports[0])
 
-    def test_it_shows_exactly_what_would_leave(
+    def test_an_unexpected_string_is_shown_with_the_request(
         self, make_client: Make, recorder: Recorder, clock: ScriptedClock, survey: Survey
     ) -> None:
         client = make_client()
@@ -68,8 +68,8 @@ class TestRecorder:
             assert missing in str(failure.value)
             assert recorder.bodies[0].decode() in str(failure.value)
 
-    def test_what_leaves_otherwise_than_in_a_batch_is_shown_too(self) -> None:
-        """Another URL or body than the SDK's own would be a finding."""
+    def test_a_request_that_is_not_a_batch_is_shown(self) -> None:
+        """The SDK sends no other URL or body."""
         recorder = Recorder(Response(200, b""))
         recorder.request("POST", "https://x", b"canary", 1.0)
         with pytest.raises(AssertionError, match="canary"):
@@ -81,11 +81,11 @@ class TestRecorder:
         batch = Batch("0" * 32, "habits", 1, "d", (Report("q", "2026-11-02", {}, 1),))
         recorder = Recorder()
         recorder.request("POST", "https://x/v1/reports?canary", batch.encode(), 1.0)
-        with pytest.raises(AssertionError, match=r"to another place.*canary"):
+        with pytest.raises(AssertionError, match=r"another URL.*canary"):
             recorder.assert_leaves_only("habits", "d", "q", "2026-11-02")
 
 
-def test_the_clock_stands_still_until_it_is_moved() -> None:
+def test_the_clock_moves_only_when_told() -> None:
     clock = ScriptedClock("2026-11-02T09:00:00")
     assert clock() == clock() == datetime(2026, 11, 2, 9, tzinfo=UTC)
     clock.advance(days=1, hours=-2, seconds=3)
@@ -102,14 +102,14 @@ def test_randomness_from_a_script_or_a_seed() -> None:
     assert SeededRandomness(1).word() != SeededRandomness(2).word()
 
 
-def test_the_examples_in_its_docstrings_run() -> None:
+def test_the_examples_in_the_docstrings_run() -> None:
     assert doctest.testmod(testing_module).failed == 0
 
 
-class TestWhatIsTold:
-    """Faults, warnings, logs and counters: what went wrong is told, and never with a value."""
+class TestReporting:
+    """Faults, warnings, logs and counters: every failure is reported, and never with a value."""
 
-    def test_every_failing_path_keeps_values_to_itself(
+    def test_no_failure_reveals_a_value(
         self, make_client: Make, caplog: pytest.LogCaptureFixture, clock: ScriptedClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         caplog.set_level(logging.DEBUG)
@@ -128,7 +128,7 @@ class TestWhatIsTold:
         assert Fault("tick", "ValueError", "ValueError") in faults
         monkeypatch.setattr(client._device.journal, "_state", None)  # type: ignore[union-attr]
         client.record("purchase", category="canary")
-        client._device.journal._since = 0.0  # type: ignore[union-attr]
+        client._device.journal._buffered_since = 0.0  # type: ignore[union-attr]
         client.record("purchase", category="canary")
         client.tick()
         client.status()
@@ -139,9 +139,7 @@ class TestWhatIsTold:
         assert "canary" not in repr(faults)
         assert {record.name for record in caplog.records} == {"hushtally"}
 
-    def test_names_that_no_survey_has_are_warned_about_once(
-        self, make_client: Make, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_mistakes_of_the_app_are_logged_once(self, make_client: Make, caplog: pytest.LogCaptureFixture) -> None:
         client = make_client()
         for _ in range(3):
             client.record("browse", page="canary")
@@ -153,7 +151,7 @@ class TestWhatIsTold:
         ]
         assert client.status().counters == {"dropped: not in any survey": 6, "dropped: unusable value": 3}
 
-    def test_once_in_a_process_that_opens_a_client_for_every_visit(
+    def test_mistakes_are_logged_once_in_a_process_with_many_clients(
         self, make_client: Make, caplog: pytest.LogCaptureFixture
     ) -> None:
         for _ in range(3):
@@ -161,7 +159,7 @@ class TestWhatIsTold:
                 client.record("browse")
         assert [record.levelname for record in caplog.records] == ["WARNING"]
 
-    def test_before_consent_not_even_what_is_dropped_is_counted(self, make_client: Make) -> None:
+    def test_before_consent_nothing_is_counted(self, make_client: Make) -> None:
         client = make_client(agree=False)
         client.record("browse")
         client.record("purchase", colour="red")
@@ -180,11 +178,11 @@ class TestWhatIsTold:
             client.record("purchase", amount="canary" * 20)
         assert "canary" not in str(failure.value)
 
-    def test_a_flush_of_no_length_is_told(self, make_client: Make, caplog: pytest.LogCaptureFixture) -> None:
+    def test_an_invalid_timeout_of_flush_is_reported(self, make_client: Make, caplog: pytest.LogCaptureFixture) -> None:
         assert make_client().flush(None) is False  # type: ignore[arg-type]
-        assert caplog.messages == ["flush: timeout must be seconds, got NoneType"]
+        assert caplog.messages == ["flush: timeout must be a number of seconds, got NoneType"]
 
-    def test_an_error_handler_that_fails_is_kept_out_too(
+    def test_an_error_in_on_error_is_kept_out_of_the_app(
         self, make_client: Make, caplog: pytest.LogCaptureFixture, clock: ScriptedClock
     ) -> None:
         def handler(fault: Fault) -> None:
@@ -201,7 +199,7 @@ class TestWhatIsTold:
             "on_error failed: RuntimeError",
         ]
 
-    def test_the_status_tells_how_everything_stands(self, make_client: Make, clock: ScriptedClock) -> None:
+    def test_the_status_changes_with_consent_and_answers(self, make_client: Make, clock: ScriptedClock) -> None:
         client = make_client(agree=False)
         status = client.status()
         assert (status.silent, status.waiting, status.counters) == (None, 0, {})

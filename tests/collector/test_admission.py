@@ -95,7 +95,7 @@ def test_the_reports_of_a_batch_are_summed_by_cell(survey: Survey, batches: Any)
 def test_a_batch_id_expires_with_the_last_report_that_can_be_accepted(
     days: list[int], expires: int | None, survey: Survey, batches: Any
 ) -> None:
-    """Including the reports of a future epoch, up to the next epoch; without any such report, no id is stored."""
+    """A report of a future epoch counts up to the next epoch. If no report can be accepted, no id is stored."""
     reports = [batches.report(days=day) for day in days]
     admission = admit(batches.batch(*reports), [survey], TODAY)
     assert admission.expires == (None if expires is None else TODAY + timedelta(days=expires))
@@ -143,7 +143,7 @@ MALFORMED = [
 
 @pytest.mark.parametrize(("body", "detail"), MALFORMED)
 def test_a_body_that_is_not_a_batch_is_refused(body: Any, detail: str, batches: Any) -> None:
-    """With status 400, the place of the mistake, and what was required."""
+    """The refusal has the status 400, the place of the mistake, and what was required."""
     if isinstance(body, dict):
         body = json.dumps(json.loads(batches.batch(batches.report()).encode()) | body).encode()
     with pytest.raises(Refusal) as caught:

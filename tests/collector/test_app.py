@@ -68,7 +68,7 @@ def test_a_batch_is_durable_before_its_response(client: FlaskClient, path: Path,
 
 
 def test_a_retry_gets_the_same_response(path: Path, survey: Survey, batches: Any) -> None:
-    """Also in another epoch and after a restart. The reports are counted once."""
+    """This includes a retry in another epoch and after a restart. The reports are counted once."""
     body = batches.batch(batches.report(), batches.report(days=1)).encode()
     responses = []
     for day in (TODAY, TODAY, TODAY + timedelta(days=1), TODAY + timedelta(days=2)):
@@ -94,7 +94,7 @@ def test_a_request_is_refused_with_problem_details(
     body: bytes, content_type: str | None, headers: dict[str, str], status: int, kind: str, detail: str,
     client: FlaskClient,
 ) -> None:  # fmt: skip
-    """As in RFC 9457: the media type, the status in the body too, a type for programs, a title and a detail."""
+    """RFC 9457 requires the media type, the status in the body too, a type for programs, a title and a detail."""
     response = post(client, body, content_type, **headers)
     assert response.status_code == status
     assert response.content_type == "application/problem+json"

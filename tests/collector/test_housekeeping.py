@@ -131,7 +131,7 @@ def test_a_store_is_checkpointed_every_ten_seconds(lab: Lab) -> None:
 
 
 def test_a_long_read_is_logged_once(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
-    """After five minutes, because the log then grows without a limit; the metric shows for how long, and its end."""
+    """It is logged after five minutes, because the log grows without a limit. The metric shows how long it takes."""
     problem = (
         "the disk still shows in which order batches arrived: another program has been reading the database for"
         " 5 minutes, and the write-ahead log cannot be emptied; end that program"
@@ -157,7 +157,7 @@ def test_a_long_read_is_logged_once(lab: Lab, caplog: pytest.LogCaptureFixture) 
 def test_a_checkpoint_that_fails_is_logged_until_one_succeeds(
     error: Exception, reason: str, lab: Lab, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """While another program reads, no checkpoint is tried to its end, so nobody knows whether the problem is over."""
+    """While another program reads, no checkpoint runs to its end, so the problem may still exist."""
     line = f"the disk still shows in which order batches arrived: {reason}"
     lab.checkpoint_error = error
     lab.checkpoint_if_due_at(10.0)

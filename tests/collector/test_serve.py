@@ -220,7 +220,7 @@ def test_a_survey_that_has_ended_can_be_served(start: Start, text: Callable[...,
 def test_a_running_survey_that_is_not_served_is_reported(
     start: Start, live: Any, text: Callable[..., str], tmp_path: Path
 ) -> None:
-    """In one line at the start. A survey that has ended is not reported, and a damaged definition prevents nothing."""
+    """The collector prints one line at its start. It does not report a survey that has ended or is damaged."""
     path, newer = tmp_path / "counts.db", replace(live.survey, version=2)
     ended = replace(Survey.parse(text(live.today - timedelta(days=40))), id="old")
     with closing(SqliteStore(path)) as store:
@@ -239,7 +239,7 @@ def test_a_running_survey_that_is_not_served_is_reported(
 def test_a_survey_that_cannot_be_purged_is_reported_once(
     start: Start, live: Any, text: Callable[..., str], tmp_path: Path
 ) -> None:
-    """With its name, at the start. Other surveys are purged and counted, and no batch repeats the line."""
+    """The line appears at the start and names the survey. Other surveys are purged and counted as usual."""
     path, begun = tmp_path / "counts.db", live.today - timedelta(days=60)
     olds = [replace(live, survey=replace(Survey.parse(text(begun)), id=id), today=begun) for id in ("broken", "old")]
     with closing(SqliteStore(path)) as store:

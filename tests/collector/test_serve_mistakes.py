@@ -45,7 +45,7 @@ def test_every_mistake_in_every_file_is_reported(tmp_path: Path, file: Path) -> 
 
 
 def test_two_files_of_one_survey_are_refused(tmp_path: Path, file: Path) -> None:
-    """Also equal files, and the same file twice. The message has both files and what to do."""
+    """This includes equal files and the same file twice. The message has both files and what to do."""
     copy = tmp_path / "copy.toml"
     copy.write_text(file.read_text())
     result = run(file, copy, file, "--database", tmp_path / "counts.db")
@@ -86,7 +86,7 @@ def test_a_database_that_is_refused_is_not_changed(version: int, tmp_path: Path,
     before = path.read_bytes()
     result = run(file, "--port", 0, "--database", path)
     assert result.exit_code == 1
-    newer = "was written by a newer hushtally (schema 2; this version supports 1)"
+    newer = "was written by a newer hushtally (schema 2; this version supports 1); upgrade hushtally"
     assert result.stderr == f"Error: {path} {newer if version else 'is not a hushtally database'}\n"
     assert path.read_bytes() == before
 

@@ -107,7 +107,7 @@ def test_a_limit_on_open_files_that_is_too_low_is_an_error(monkeypatch: pytest.M
 def test_too_many_connections_are_logged_once(
     survey: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """However often connections become free and are used again; and once more after a minute without overflow."""
+    """The log has one line however often connections become free, and one line after a minute without overflow."""
     now = [1_000.0]
     monkeypatch.setattr(module, "connection_limit", lambda: 192)
     app = create_app([survey], tmp_path / "counts.db", clock=lambda: survey.starts)

@@ -85,7 +85,7 @@ def test_every_schema_version_has_a_migration():
 
 
 def test_counts_are_sums(store: SqliteStore, admitted: Callable[..., Admission]) -> None:
-    """Over the batches of one group, of several groups and of several cells. Each batch gets its response."""
+    """Counts add up over the batches of a group, over groups and over cells. Each batch gets its response."""
     outcomes = store.add([admitted(1, 1, 2), admitted(1)])
     assert outcomes == [('{"accepted":3,"rejected":[]}', True), ('{"accepted":1,"rejected":[]}', True)]
     store.add([admitted(2), admitted(5, days=-1)])
@@ -236,7 +236,7 @@ def test_closing_one_of_two_stores_leaves_the_log(
 
 
 def test_a_file_that_is_gone_is_detected(path: Path, survey: Survey, admitted: Callable[..., Admission]) -> None:
-    """When batches are counted, at a health check, and at the close. Another file with the same name is not changed."""
+    """Counting, a health check and the close all detect it. Another file with the same name is not changed."""
     store = SqliteStore(path)
     store.register([survey])
     path.unlink()
@@ -447,7 +447,7 @@ def _newer_version(path: Path) -> None:
 REFUSED = [
     (_other_program, "is not a hushtally database$"),
     (_device, "is a device's state file, not a collector's database$"),
-    (_newer_version, r"was written by a newer hushtally \(schema 2; this version supports 1\)$"),
+    (_newer_version, r"was written by a newer hushtally \(schema 2; this version supports 1\); upgrade hushtally$"),
     (lambda path: path.write_text("id = 'shopping-habits'\n"), "is not a hushtally database$"),
     (lambda path: path.write_bytes(b"SQLite format 3\0"), "is not a hushtally database$"),
 ]
@@ -494,8 +494,9 @@ def test_a_backup_that_is_restored_beside_the_log_of_a_crash_is_refused(
     with pytest.raises(StoreError) as caught:
         SqliteStore(copy / "counts.db")
     assert str(caught.value) == (
-        f"{copy}/counts.db was put in the place of another database, whose log is still there, and may hold what that"
-        f" one counted last: with no collector running, move {copy}/counts.db-wal and {copy}/counts.db-shm away"
+        f"{copy}/counts.db was put in the place of another database whose write-ahead log is still there and may"
+        f" contain its last counts. Stop the collector, then move {copy}/counts.db-wal and {copy}/counts.db-shm to"
+        " another folder"
     )
     assert (copy / "counts.db").read_bytes() == before
     (copy / "counts.db-wal").unlink()
@@ -559,7 +560,7 @@ def test_switching_to_wal_mode_waits_for_another_process(path: Path) -> None:
 
 
 def test_an_empty_file_becomes_a_database(path: Path) -> None:
-    """Like a temporary file that a program created."""
+    """Another program may have created the file, for example as a temporary file."""
     path.touch()
     SqliteStore(path).close()
     assert path.read_bytes()[68:72] == b"hush"
@@ -605,7 +606,7 @@ def test_a_locked_database_is_refused(store: SqliteStore, path: Path) -> None:
 def test_two_stores_on_one_file_count_each_batch_exactly_once(
     store: SqliteStore, path: Path, survey: Survey, admitted: Callable[..., Admission]
 ) -> None:
-    """As when one collector replaces another: the database adds the counts, and each batch is counted in one store."""
+    """One collector may replace another. The database adds the counts, and each batch is counted in one store."""
     shared = admitted(9)
     with closing(SqliteStore(path)) as other:
         for _ in range(10):

@@ -126,7 +126,7 @@ def test_no_copy_of_erased_counts_is_left(path: Path, survey: Survey, admissions
 def test_a_file_is_rebuilt_when_an_eighth_was_written_or_an_hour_has_passed(
     store: SqliteStore, path: Path, admissions: list[Admission], clock: list[float]
 ) -> None:
-    """And only if something was written. A health check is not a reason for a rebuild."""
+    """A file without changes is not rebuilt, and a health check is not a change."""
     count = rebuilds(path)
     store.add(admissions[:880])
     assert store.checkpoint()
@@ -151,7 +151,7 @@ def test_a_file_is_rebuilt_when_an_eighth_was_written_or_an_hour_has_passed(
 
 
 def test_the_first_rebuild_is_always_due(store: SqliteStore, path: Path, admissions: list[Admission]) -> None:
-    """At a checkpoint or at the close, because the store does not know what a crash left."""
+    """A store does not know what a crash left, so it rebuilds the file at its first checkpoint or at its close."""
     store.add(admissions)
     store.checkpoint()
     store.close()

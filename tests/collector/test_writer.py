@@ -174,7 +174,7 @@ def test_the_batches_of_a_failed_transaction_can_be_retried(
 def test_a_lasting_failure_is_logged_once(
     store: ScriptedStore, admissions: list[Admission], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """However many batches and health checks fail; and once more when it is resolved."""
+    """The log has one line however many batches and health checks fail, and one line when it is resolved."""
     monkeypatch.setattr(housekeeping, "CHECKPOINT_INTERVAL", 0.0)
     store.checkpoint_error = StoreError("no log")
     writer = start_writer(store)

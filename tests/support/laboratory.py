@@ -125,4 +125,4 @@ class Laboratory:
         for state in list(State._open.values()):
             state.close()
         State._open.clear()
-        State._counted.clear()
+        State._verified.clear()

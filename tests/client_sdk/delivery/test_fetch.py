@@ -63,8 +63,8 @@ def test_a_pinned_definition_must_be_resolved(survey: Survey) -> None:
         ({}, "needs a digest to pin, or both"),
         ({"max_epsilon": 1.0}, "needs a digest to pin, or both"),
         ({"max_lifetime_epsilon": 1.0}, "needs a digest to pin, or both"),
-        ({"max_epsilon": 0.5, "max_lifetime_epsilon": 99.0}, "asks for epsilon 1"),
-        ({"max_epsilon": 1.0, "max_lifetime_epsilon": 27.0}, "may cost a device epsilon 28"),
+        ({"max_epsilon": 0.5, "max_lifetime_epsilon": 99.0}, "with epsilon 1, but"),
+        ({"max_epsilon": 1.0, "max_lifetime_epsilon": 27.0}, "has a lifetime epsilon of 28, but"),
         ({"digest": "0" * 64}, "not the pinned 000"),
     ],
 )
@@ -76,7 +76,7 @@ def test_a_survey_beyond_the_limits_is_refused(limits: dict[str, Any], message: 
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"id": 5}, "id must be a text, got 5"),
+        ({"id": 5}, "id must be a string, got 5"),
         ({"version": "1"}, "version must be a whole number, got '1'"),
         ({"timeout": None}, "timeout must be a number of seconds above 0, got None"),
         ({"timeout": 0}, "timeout must be a number of seconds above 0, got 0"),
@@ -94,7 +94,7 @@ def test_the_timeout_may_be_infinite(survey: Survey, serve: Any, answer_of: Any)
 
 
 def test_a_pinned_survey_may_have_ceilings_too(survey: Survey) -> None:
-    with pytest.raises(ClientError, match="asks for epsilon 1"):
+    with pytest.raises(ClientError, match="with epsilon 1, but"):
         fetch_survey(URL, "habits", 1, digest=survey.digest, max_epsilon=0.5, transport=serving(survey.resolved))
 
 
@@ -142,7 +142,7 @@ def test_an_invalid_epsilon_is_refused_whatever_the_ceilings(epsilon: object, su
 )
 @pytest.mark.parametrize("limits", [CEILINGS, {"digest": "0" * 64}], ids=["ceilings", "pinned"])
 def test_every_invalid_body_is_a_client_error(body: bytes, limits: Any) -> None:
-    with pytest.raises(ClientError, match=r"is not a survey|not the pinned"):
+    with pytest.raises(ClientError, match=r"does not serve a survey|not the pinned"):
         fetch_survey(URL, "habits", 1, transport=Recorder(Response(200, body)), **limits)
 
 
@@ -154,7 +154,7 @@ def test_another_status_is_a_client_error(status: int, survey: Survey) -> None:
 
 def test_no_response_is_a_client_error_within_the_timeout(serve: Any) -> None:
     server = serve(lambda connection, _: time.sleep(60))
-    with pytest.raises(ClientError, match="cannot be fetched: no answer came in time"):
+    with pytest.raises(ClientError, match="cannot be fetched: there was no answer in time"):
         fetch_survey(server.url, "habits", 1, timeout=0.2, **CEILINGS)
 
 

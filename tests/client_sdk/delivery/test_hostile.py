@@ -256,9 +256,9 @@ def test_a_survey_above_the_app_s_ceilings_is_refused(make_survey: Callable[...,
     """This holds for a bundled survey, too: the ceilings are checked before any file is opened."""
     from hushtally import ClientError
 
-    with pytest.raises(ClientError, match=r"asks for epsilon 2 .* max_epsilon = 1"):
+    with pytest.raises(ClientError, match=r"with epsilon 2, .* max_epsilon = 1"):
         Client(make_survey(epsilon=2.0), collector="https://x.example", state=":memory:", max_epsilon=1.0)
-    with pytest.raises(ClientError, match="may cost a device epsilon 28 in all"):
+    with pytest.raises(ClientError, match="has a lifetime epsilon of 28"):
         Client(make_survey(), collector="https://x.example", state=":memory:", max_lifetime_epsilon=27.0)
 
 

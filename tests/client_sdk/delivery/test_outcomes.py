@@ -45,7 +45,7 @@ class TestStatus:
         ("failure", "why"),
         [
             (ConnectionRefusedError("canary"), "the last try failed: the connection was refused"),
-            (TimeoutError("canary"), "the last try failed: no answer came in time"),
+            (TimeoutError("canary"), "the last try failed: there was no answer in time"),
             (Response(503, b"canary"), "the collector answered with status 503"),
             (Response(429, b"canary"), "the collector answered with status 429"),
             (Response(500, b"canary"), "the collector answered with status 500"),
@@ -113,10 +113,7 @@ class TestStatus:
         client._device.answer()
         execute(client, "PRAGMA query_only = ON")
         client.tick()
-        assert (
-            client.status().delivery
-            == "the collector's response could not be stored: the state file may not be written"
-        )
+        assert client.status().delivery == "the collector's response could not be stored: the state file is read-only"
         execute(client, "PRAGMA query_only = OFF")
 
 

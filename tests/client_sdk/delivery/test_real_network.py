@@ -57,7 +57,7 @@ for number in range(processes):
         while left and time.monotonic() < until:
             left = [one for one in left if not one.flush(5.0)]
         for one in clients:
-            while one._device.journal.waits and time.monotonic() < until:
+            while one._device.journal.has_unwritten and time.monotonic() < until:
                 one.status()  # writes what is in memory, and waits for the others longer than close may
             one.close()
         sys.exit(len(left))
@@ -147,7 +147,10 @@ def test_every_report_counts_exactly_once_although_the_collector_is_killed(
         _, printed = process.communicate(timeout=600)
     # a call that waits too long for other processes reports a failure, and a later call does its work
     said = set(printed.decode().splitlines())
-    assert (process.returncode, said - {f"{call} failed: others hold the state file" for call in CALLS}) == (0, set())
+    assert (
+        process.returncode,
+        said - {f"{call} failed: another process is using the state file" for call in CALLS},
+    ) == (0, set())
     running.terminate()
     running.wait(120)
 

@@ -207,7 +207,7 @@ class TestConcurrency:
             def request(self, *args: Any, **kwargs: Any) -> Response:
                 if not self.requests:
                     self.requests.append(("", "", None))
-                    client._run("tick", lambda device: device.send(5.0), None)
+                    client._call("tick", lambda device: device.send(5.0), None)
                     self.requests.clear()
                 return super().request(*args, **kwargs)
 

@@ -1,6 +1,6 @@
-"""Lives full of backups, taken and put back at any moment: no device answers a question of an epoch twice.
+"""Backups that are taken and put back at random moments: no device answers a question of an epoch twice.
 
-Several devices tick within a second, as in a kiosk, so that most answers are not marked when they are made.
+Several devices tick within a second, as in a kiosk, so that most answers have no mark when they are made.
 """
 
 import random
@@ -17,39 +17,39 @@ DEVICES = ("anna", "bert", "cleo")
 STEPS = 60
 
 
-def over(source, target):
-    """The contents put back in place, as cp does."""
+def overwrite(source, target):
+    """Overwrite the files, as cp does."""
     for path in source.iterdir():
         shutil.copyfile(path, target / path.name)
 
 
-def anew(source, target):
-    """The files replaced, as tar does; the file system may well use the same inodes again."""
+def replace(source, target):
+    """Replace the files, as tar does; the file system may reuse their inodes."""
     for path in source.iterdir():
         (target / path.name).unlink(missing_ok=True)
         shutil.copy2(path, target / path.name)
 
 
-def file_alone(source, target):
-    """The mark left as it is."""
+def overwrite_file(source, target):
+    """Overwrite the state file, but not the mark."""
     for path in source.iterdir():
         if not path.name.endswith(".mark"):
             shutil.copyfile(path, target / path.name)
 
 
-def mark_alone(source, target):
-    """The file left as it is."""
+def overwrite_mark(source, target):
+    """Overwrite the mark, but not the state file."""
     shutil.copyfile(source / "state.db.mark", target / "state.db.mark")
 
 
 class Kiosk:
-    """Several devices in one state file, in one process after the other."""
+    """Several devices in one state file, in one process after another."""
 
-    def __init__(self, lab, source, place):
+    def __init__(self, lab, source, folder):
         self.lab = lab
         self.source = source
         self.survey = lab.survey(memory=source.choice(["fresh", "permanent"]), every=source.choice([1, 1, 2]))
-        self.backups = place / "backups"
+        self.backups = folder / "backups"
         self.backups.mkdir()
         self.received = {name: Recorder() for name in DEVICES}
         self.open = {}
@@ -77,12 +77,12 @@ class Kiosk:
             self.open.pop(name).close()
 
     def end(self):
-        """The end of the process."""
+        """End the process."""
         self.lab.end()
         self.open.clear()
 
     def die(self):
-        """The same, but nothing is closed: what was in memory is lost."""
+        """Kill the process: events in memory are lost."""
         for client in self.open.values():
             client._device.journal.clear()
         self.lab.clients.clear()
@@ -93,17 +93,19 @@ class Kiosk:
             shutil.copytree(self.lab.folder, self.backups / str(time.monotonic_ns()))
 
     def restore(self):
-        kept = sorted(self.backups.iterdir())
-        if not kept:
+        backups = sorted(self.backups.iterdir())
+        if not backups:
             return
         self.end()
-        time.sleep(0.02)  # file systems keep time in ticks of some milliseconds
-        self.source.choice([over, over, anew, anew, file_alone, mark_alone])(self.source.choice(kept), self.lab.folder)
+        time.sleep(0.02)  # the file system's clock ticks every few milliseconds
+        self.source.choice([overwrite, overwrite, replace, replace, overwrite_file, overwrite_mark])(
+            self.source.choice(backups), self.lab.folder
+        )
         self.lab.clock.advance(days=-self.source.choice([0, 0, 1, 2]))
         self.restored += 1
 
 
-def live(kiosk):
+def run(kiosk):
     actions = [kiosk.tick] * 14 + [kiosk.record] * 3 + [kiosk.pass_time] * 8
     actions += [kiosk.close_one] * 2 + [kiosk.end, kiosk.die] + [kiosk.back_up] * 4 + [kiosk.restore]
     for _ in range(STEPS):
@@ -111,7 +113,7 @@ def live(kiosk):
 
 
 def answers(recorder):
-    """What left a device by question and epoch: the id, which a retry repeats, and the symbol."""
+    """Return what a device sent by question and epoch: batch ids, which a retry repeats, and symbols."""
     found = defaultdict(set)
     for batch in recorder.batches:
         for report in batch.reports:
@@ -119,16 +121,16 @@ def answers(recorder):
     return found
 
 
-def lives(lab, tmp_path, seeds):
+def run_many(lab, tmp_path, seeds):
     silenced = restored = answered = 0
     for seed in seeds:
-        place = tmp_path / str(seed)
-        lab.folder = place / "device"
+        folder = tmp_path / str(seed)
+        lab.folder = folder / "device"
         lab.folder.mkdir(parents=True)
         lab.path = lab.folder / "state.db"
         lab.clock.now = lab.clock.now.replace(month=11, day=2, hour=0)
-        kiosk = Kiosk(lab, random.Random(seed), place)
-        live(kiosk)
+        kiosk = Kiosk(lab, random.Random(seed), folder)
+        run(kiosk)
         kiosk.lab.clock.advance(days=1)
         silenced += lab.silence(kiosk.client()) == Silence.ROLLED_BACK
         kiosk.end()
@@ -137,19 +139,19 @@ def lives(lab, tmp_path, seeds):
             assert all(len(different) == 1 for different in found.values()), (seed, found)
             answered += len(found)
         restored += kiosk.restored
-        shutil.rmtree(place)
+        shutil.rmtree(folder)
     return silenced, restored, answered
 
 
-def test_no_answer_is_given_twice_whatever_is_put_back(lab, tmp_path):
-    silenced, restored, answered = lives(lab, tmp_path, range(40))
+def test_no_question_is_answered_twice_whatever_is_put_back(lab, tmp_path):
+    silenced, restored, answered = run_many(lab, tmp_path, range(40))
     print(silenced, restored, answered)
     assert lab.faults == []
-    assert 10 < silenced < 40  # else little was noticed, or all that lived
+    assert 10 < silenced < 40  # some rollbacks are detected, and some kiosks had none
     assert restored > 30
     assert answered > 150
 
 
 @pytest.mark.slow
-def test_nor_in_five_hundred_lives(lab, tmp_path):
-    lives(lab, tmp_path, range(1_000, 1_500))
+def test_no_question_is_answered_twice_in_five_hundred_kiosks(lab, tmp_path):
+    run_many(lab, tmp_path, range(1_000, 1_500))

@@ -1,11 +1,11 @@
-"""A clock that jumps: nothing raises, no epoch is answered twice, and status() says how things stand."""
+"""A clock that jumps: nothing raises, no epoch is answered twice, and `status` gives the reason."""
 
 import pytest
 
 from hushtally.client_sdk.state.silence import Silence
 
 
-def test_a_clock_that_goes_back_answers_no_epoch_before_the_latest(lab):
+def test_a_clock_set_back_answers_no_earlier_epoch(lab):
     client = lab.client()
     lab.live(client, 5)
     lab.clock.advance(days=-3)
@@ -26,7 +26,7 @@ def test_a_clock_that_goes_back_answers_no_epoch_before_the_latest(lab):
     lab.assert_answered_once()
 
 
-def test_epochs_skipped_by_a_jump_ahead_are_not_made_up_for(lab):
+def test_epochs_skipped_by_a_jump_ahead_are_not_answered_later(lab):
     client = lab.client()
     lab.live(client)
     lab.clock.advance(days=7)
@@ -37,7 +37,7 @@ def test_epochs_skipped_by_a_jump_ahead_are_not_made_up_for(lab):
 
 
 def test_a_clock_years_ahead_ends_the_survey_for_good(lab):
-    """Whether the time between was real cannot be known: the device forgets, and stays silent."""
+    """The device cannot know whether the time was real, so it deletes the events and stays silent."""
     client = lab.client()
     client.record("purchase", amount=1, category="c1")
     lab.live(client, 2)
@@ -52,7 +52,7 @@ def test_a_clock_years_ahead_ends_the_survey_for_good(lab):
 
 
 @pytest.mark.parametrize("year", [1, 1970, 9999])
-def test_a_clock_at_the_ends_of_time(lab, year):
+def test_a_clock_at_the_limits_of_dates(lab, year):
     client = lab.client()
     lab.clock.now = lab.clock.now.replace(year=year, month=12, day=31)
     client.record("purchase", amount=1, category="c1")
@@ -63,7 +63,7 @@ def test_a_clock_at_the_ends_of_time(lab, year):
     assert lab.faults == []
 
 
-def test_a_report_of_a_clock_that_is_ahead_expires_by_its_own_epoch(lab):
+def test_a_report_expires_by_its_own_epoch_if_the_clock_jumps_ahead(lab):
     client = lab.client()
     client.tick()
     lab.clock.advance(days=3)

@@ -1,4 +1,4 @@
-"""Consent: bound to a survey's digest, with a receipt; what becomes of it when surveys change."""
+"""Consent: it is bound to a survey's digest and has a receipt; what happens to it when surveys change."""
 
 import os
 from contextlib import closing
@@ -9,7 +9,7 @@ from hushtally.client_sdk.explain.explanation import explain_survey
 from hushtally.client_sdk.state.silence import Silence
 
 
-def test_a_receipt_says_when_and_on_which_text(lab):
+def test_a_receipt_states_the_time_and_the_text(lab):
     client = lab.client()
     (receipt,) = client.receipts()
     survey = lab.survey()
@@ -24,14 +24,14 @@ def test_the_first_receipt_stays_when_an_app_grants_at_every_start(lab):
     assert lab.client().receipts()[0].at == "2026-11-02T00:00:00+00:00"
 
 
-def test_the_text_is_kept_once_for_all_devices(lab):
+def test_the_text_is_stored_once_for_all_devices(lab):
     for key in range(5):
         lab.client(device=str(key))
     assert lab.rows("SELECT count(*), sum(length(text) > 300) FROM texts") == [(1, 1)]
 
 
-def test_the_app_may_show_a_text_of_its_own(lab):
-    """It is in the receipt, and goes with the consent as soon as no other device was shown it."""
+def test_the_app_may_show_its_own_text(lab):
+    """The receipt contains the text. It is deleted with the last consent that refers to it."""
     clients = [lab.client(device=key, agreed=False) for key in "ab"]
     for client in clients:
         client.grant_consent("Dear customer")
@@ -43,14 +43,14 @@ def test_the_app_may_show_a_text_of_its_own(lab):
     assert b"Dear customer" not in lab.on_disk()
 
 
-def test_the_text_of_an_older_version_goes_with_its_receipt(lab):
+def test_the_text_of_an_older_version_is_deleted_with_its_receipt(lab):
     lab.client()
     lab.client(lab.survey(version=2))
     assert lab.rows("SELECT count(*) FROM texts") == [(1,)]
 
 
-def test_withdrawal_leaves_the_fact_and_what_was_spent(lab):
-    """Nothing else is left: no events, answers, batches, counters; the receipt says when, and no text any more."""
+def test_a_withdrawal_keeps_only_the_decision_and_the_spent_epsilon(lab):
+    """Events, answers, batches and counters are deleted. The receipt has the time, and no text any more."""
     client = lab.client(lab.survey(memory="permanent"))
     client.record("purchase", amount=1, category="c1")
     lab.live(client, 2)
@@ -69,8 +69,8 @@ def test_withdrawal_leaves_the_fact_and_what_was_spent(lab):
     assert lab.rows("SELECT count(*) FROM events") == [(0,)]
 
 
-def test_withdrawal_forgets_when_a_permanent_answer_changed(lab):
-    """The ledger of permanent memory tells when new answers were drawn: afterwards it only tells their sum."""
+def test_a_withdrawal_hides_when_a_permanent_answer_changed(lab):
+    """The ledger of permanent memory shows when new answers were drawn. After a withdrawal it has only the sum."""
     client = lab.client(lab.survey(memory="permanent"))
     for category in ("c1", "c1", "c2", "c2", "c3"):
         for _ in range(9):
@@ -84,8 +84,8 @@ def test_withdrawal_forgets_when_a_permanent_answer_changed(lab):
     assert lab.rows("SELECT sum(epsilon) FROM ledger") == spent > [(2.0,)]
 
 
-def test_consent_given_again_waits_for_the_next_scheduled_answer(lab):
-    """Fresh: the epoch that was answered before is not answered again; what was spent stays spent."""
+def test_after_new_consent_the_next_scheduled_epoch_is_answered(lab):
+    """With fresh memory: the epoch that was answered is not answered again, and its cost stays in the ledger."""
     client = lab.client(lab.survey(every=2), seed=3)
     lab.live(client, 4)
     before = [report.epoch for report in lab.recorder.reports]
@@ -93,7 +93,7 @@ def test_consent_given_again_waits_for_the_next_scheduled_answer(lab):
     phase = int(before[0][-2:]) % 2
     if lab.clock().day % 2 != phase:
         lab.live(client)
-    client.tick()  # answered, and in the outbox
+    client.tick()  # the answer is in the outbox
     spent = client.status().surveys[0].spent
     assert client.status().waiting == 1
     client.withdraw_consent()
@@ -106,8 +106,8 @@ def test_consent_given_again_waits_for_the_next_scheduled_answer(lab):
     assert client.status().surveys[0].silent is None
 
 
-def test_a_permanent_answer_is_not_drawn_anew(lab):
-    """Its answers are erased with the consent, so who agrees again is silent for the rest of the survey."""
+def test_permanent_answers_are_not_drawn_again(lab):
+    """A withdrawal erases them, so after new consent the device is silent for the rest of the survey."""
     client = lab.client(lab.survey(memory="permanent"))
     lab.live(client, 2)
     client.withdraw_consent()
@@ -118,10 +118,10 @@ def test_a_permanent_answer_is_not_drawn_anew(lab):
     (survey,) = client.status().surveys
     assert (survey.consent, survey.silent, survey.spent) == (True, Silence.ANSWERS_ERASED, 6.0)
     assert "does not answer: consent was withdrawn and the permanent answers erased." in str(client.explain())
-    assert lab.rows("SELECT count(*) FROM events") == [(0,)]  # of no use any more
+    assert lab.rows("SELECT count(*) FROM events") == [(0,)]  # no survey needs them any more
 
 
-def test_withdrawal_before_any_consent_is_noted(lab):
+def test_a_withdrawal_before_any_consent_is_stored(lab):
     client = lab.client(agreed=False)
     client.withdraw_consent()
     assert [receipt.granted for receipt in client.receipts()] == [False]
@@ -130,7 +130,7 @@ def test_withdrawal_before_any_consent_is_noted(lab):
 
 
 @pytest.mark.parametrize("keep", [False, True])
-def test_a_new_version_needs_new_consent_unless_the_app_says_otherwise(lab, keep):
+def test_a_new_version_needs_new_consent_unless_the_app_keeps_consent(lab, keep):
     lab.live(lab.client(), 2)
     client = lab.client(lab.survey(version=2), agreed=False, keep_consent=keep, max_lifetime_epsilon=100)
     (survey,) = client.status().surveys
@@ -144,32 +144,32 @@ def test_a_new_version_needs_new_consent_unless_the_app_says_otherwise(lab, keep
 
 
 @pytest.mark.parametrize("keep", [False, True])
-@pytest.mark.parametrize("known", [False, True], ids=["not-known-here", "known-here"])
-def test_an_older_app_leaves_the_consent_to_the_newer_version_alone(lab, caplog, known, keep):
-    """As while an app is rolled out or back on one state file; nor does the older version take its place."""
+@pytest.mark.parametrize("answered", [False, True], ids=["new-here", "answered-here"])
+def test_an_older_app_does_not_replace_consent_to_a_newer_version(lab, caplog, answered, keep):
+    """For example while an app is rolled out or back. The older version does not supersede the newer one either."""
     options = {"keep_consent": keep, "max_lifetime_epsilon": 100}
-    if known:
+    if answered:
         lab.live(lab.client(**options))
     new = lab.client(lab.survey(version=2), **options)
     lab.live(new)
     (before,) = new.receipts()
     old = lab.client(agreed=False, **options)
     assert old.grant_consent() is False
-    assert "grant_consent: not noted for habits v1: this device agrees to a newer version" in caplog.text
+    assert "grant_consent: ignored for habits v1, because this device agrees to a newer version" in caplog.text
     lab.live_together([old, new])
     assert new.receipts() == (before,)
     assert not old.status().surveys[0].consent
     assert new.status().surveys[0].silent is None
-    assert [batch.version for batch in lab.recorder.batches] == [*([1] if known else []), 2, 2]
+    assert [batch.version for batch in lab.recorder.batches] == [*([1] if answered else []), 2, 2]
 
 
-def test_an_older_app_that_keeps_consent_does_not_take_the_newer_versions_place(lab):
-    """The consent was given to an even older one, and nobody is asked again."""
-    kept = {"keep_consent": True, "max_lifetime_epsilon": 1_000}
-    lab.live(lab.client(**kept))
-    new = lab.client(lab.survey(version=3), agreed=False, **kept)
+def test_an_older_app_that_keeps_consent_does_not_supersede_a_newer_version(lab):
+    """Consent was given to a still older version, and covers both."""
+    options = {"keep_consent": True, "max_lifetime_epsilon": 1_000}
+    lab.live(lab.client(**options))
+    new = lab.client(lab.survey(version=3), agreed=False, **options)
     lab.live(new)
-    old = lab.client(lab.survey(version=2), agreed=False, **kept)
+    old = lab.client(lab.survey(version=2), agreed=False, **options)
     lab.live_together([old, new])
     assert [batch.version for batch in lab.recorder.batches] == [1, 3, 3]
     assert (lab.silence(old), lab.silence(new)) == ("another version took its place", None)
@@ -180,17 +180,17 @@ def test_an_older_app_that_keeps_consent_does_not_take_the_newer_versions_place(
     assert [batch.version for batch in lab.recorder.batches] == [1, 3, 3, 3]
 
 
-def test_what_is_recorded_after_another_process_was_given_consent(lab, monkeypatch):
-    """It is seen within a second, without a tick, and at once by a client that was asked how it stands."""
-    waiting, asked = lab.client(agreed=False), lab.client(agreed=False)
-    waiting.record("purchase", amount=1)
+def test_consent_given_in_another_process(lab, monkeypatch):
+    """A client sees it within a second without a tick, and at once when its status is read."""
+    other, read = lab.client(agreed=False), lab.client(agreed=False)
+    other.record("purchase", amount=1)
     lab.client()
-    waiting.record("purchase", amount=2)
-    assert asked.status().surveys[0].consent
-    asked.record("purchase", amount=3)
-    monkeypatch.setattr("hushtally.client_sdk.device.device.LOOK_SECONDS", 0.0)
-    waiting.record("purchase", amount=4)
-    for client in (waiting, asked):
+    other.record("purchase", amount=2)
+    assert read.status().surveys[0].consent
+    read.record("purchase", amount=3)
+    monkeypatch.setattr("hushtally.client_sdk.device.device.REFRESH_SECONDS", 0.0)
+    other.record("purchase", amount=4)
+    for client in (other, read):
         client.status()
     assert lab.rows("SELECT fields FROM events ORDER BY id") == [('{"amount": 4}',), ('{"amount": 3}',)]
 
@@ -203,8 +203,8 @@ def test_the_same_version_with_another_digest_needs_new_consent(lab):
 
 
 @pytest.mark.parametrize("keep", [False, True])
-def test_withdrawal_survives_an_upgrade_and_a_reinstalled_survey(lab, keep):
-    """Neither a new version nor the return of the old one, nor keep_consent, brings a withdrawn consent back."""
+def test_a_withdrawal_survives_an_upgrade_and_a_reinstalled_survey(lab, keep):
+    """No new version, no return of the old version and no keep_consent restores the consent."""
     client = lab.client()
     lab.live(client, 2)
     client.withdraw_consent()
@@ -218,8 +218,8 @@ def test_withdrawal_survives_an_upgrade_and_a_reinstalled_survey(lab, keep):
     assert len(lab.recorder.reports) == 2
 
 
-def test_withdrawal_reaches_a_survey_that_the_app_has_dropped(lab):
-    """Its answer waits in the outbox and its answers in the file: both go, and it does not come back agreed."""
+def test_a_withdrawal_covers_a_survey_that_the_app_no_longer_has(lab):
+    """Its waiting batch and its permanent answers are deleted, and it needs new consent if it returns."""
     old = lab.client(lab.survey(id="old", memory="permanent"))
     old.tick()
     old.close()
@@ -232,8 +232,8 @@ def test_withdrawal_reaches_a_survey_that_the_app_has_dropped(lab):
     assert again.status().surveys[0].consent is False
 
 
-def test_a_new_version_supersedes_the_old_one_for_good(lab):
-    """The old version's permanent answers go, and it stays silent should it come back; both count in what was spent."""
+def test_a_new_version_supersedes_the_old_version_for_good(lab):
+    """The old version loses its permanent answers and stays silent if it returns. The spent epsilon includes both."""
     lab.live(lab.client(lab.survey(memory="permanent")), 2)
     client = lab.client(lab.survey(version=2, memory="permanent"))
     assert lab.rows("SELECT count(*) FROM answers") == [(0,)]
@@ -254,8 +254,8 @@ def test_two_versions_never_answer_the_same_epoch(lab):
     assert [batch.version for batch in lab.recorder.batches] == [1]
 
 
-def test_withdrawal_in_one_process_stops_another(lab):
-    """Another client of the same device, with events in memory and a batch that waits: neither is written or sent."""
+def test_a_withdrawal_stops_another_process(lab):
+    """Another client of the device has events in memory and a waiting batch: they are not written or sent."""
     client, other = lab.client(), lab.client()
     other.record("purchase", amount=1, category="c1")
     other.tick()
@@ -268,26 +268,26 @@ def test_withdrawal_in_one_process_stops_another(lab):
     assert lab.rows("SELECT count(*) FROM events") == [(0,)]
 
 
-def test_what_was_recorded_under_a_withdrawn_consent_is_not_kept_under_a_new_one(lab):
-    """Two processes: one has events in memory, from before the withdrawal and after; the other withdraws and agrees."""
+def test_events_recorded_before_a_withdrawal_are_not_stored_after_new_consent(lab):
+    """One process has events in memory from before and after; another process withdraws and agrees again."""
     here, other = lab.client(), lab.client()
     here.record("purchase", amount=1, category="c1")
     other.withdraw_consent()
     here.record("purchase", amount=2, category="c2")
     here.record("unheard")
-    assert lab.rows("SELECT count(*) FROM counters") == [(0,)]  # nor that something was dropped
+    assert lab.rows("SELECT count(*) FROM counters") == [(0,)]  # dropped events are not counted either
     other.grant_consent()
     here.record("purchase", amount=3, category="c3")
     lab.live(here)
     assert lab.rows("SELECT count(*) FROM events") == [(0,)]
-    here.record("purchase", amount=4, category="c1")  # it has looked again
+    here.record("purchase", amount=4, category="c1")  # the client has read the new consent
     lab.live(here)
     assert lab.rows("SELECT fields FROM events") == [('{"amount": 4, "category": "c1"}',)]
     assert lab.faults == []
 
 
-def test_no_batch_leaves_after_withdrawal_while_others_are_being_sent(lab):
-    """Three batches are due; consent is withdrawn while the first is under way: the others stay."""
+def test_no_batch_is_sent_after_a_withdrawal_during_delivery(lab):
+    """Three batches are due. Consent is withdrawn while the first is under way; the others are not sent."""
     surveys = [lab.survey(id=f"s{index}") for index in range(3)]
     client = lab.client(surveys)
     client.tick()
@@ -304,8 +304,8 @@ def test_no_batch_leaves_after_withdrawal_while_others_are_being_sent(lab):
     assert client.status().counters == {}
 
 
-def test_a_withdrawal_that_cannot_be_written_still_stops(lab, monkeypatch):
-    """A full disk: the app is told; this client records, answers and sends nothing, and tries again with every tick."""
+def test_a_withdrawal_that_cannot_be_written_stops_the_client(lab, monkeypatch):
+    """The failure is reported. The client records, answers and sends nothing, and tries again with every tick."""
     client = lab.client()
     client.record("purchase", amount=1, category="c1")
     client.tick()
@@ -330,11 +330,11 @@ def test_a_withdrawal_that_cannot_be_written_still_stops(lab, monkeypatch):
 
 
 class TestUnwritten:
-    """A withdrawal that another process kept from being written: the next call of any kind writes it."""
+    """A withdrawal that could not be written because of another process. The next call of any kind writes it."""
 
     @pytest.fixture
     def client(self, lab, monkeypatch):
-        """Its file is free again."""
+        """A client with such a withdrawal; its file can be written again."""
         monkeypatch.setattr("hushtally.client_sdk.state.file.BUSY_SECONDS", 0.05)
         client = lab.client(lab.survey(memory="permanent"))
         client.record("purchase", amount=1, category="c1")
@@ -371,15 +371,15 @@ class TestUnwritten:
         self.is_written(lab)
 
     @pytest.mark.parametrize("again", [False, True])
-    def test_a_forked_child_writes_it_unless_that_was_done(self, lab, client, again):
-        """Consent that was given anew in the parent stands."""
+    def test_a_forked_child_writes_it_unless_the_parent_did(self, lab, client, again):
+        """New consent in the parent stands."""
         waiting, go = os.pipe()
         pid = os.fork()
         if pid == 0:
             os.read(waiting, 1)
             client.record("purchase", amount=2, category="c1")
             client.tick()
-            os._exit(len(lab.faults))  # that of the fixture
+            os._exit(len(lab.faults))  # only the failure of the fixture
         if again:
             client.grant_consent()
         os.write(go, b"!")
@@ -387,14 +387,14 @@ class TestUnwritten:
         assert lab.rows("SELECT granted FROM consents") == [(int(again),)]
         self.is_erased(lab)
 
-    def test_who_agrees_again_has_withdrawn_before(self, lab, client):
-        """With permanent memory that ends their part, as always."""
+    def test_new_consent_comes_after_the_withdrawal(self, lab, client):
+        """With permanent memory the device is then silent, as after any withdrawal."""
         client.grant_consent()
         self.is_erased(lab)
         (survey,) = client.status().surveys
         assert (survey.consent, survey.silent) == (True, Silence.ANSWERS_ERASED)
 
-    def test_who_agrees_while_it_still_cannot_be_written_has_not_agreed(self, lab, client):
+    def test_consent_is_not_stored_while_the_withdrawal_cannot_be_written(self, lab, client):
         self.blocker.execute("BEGIN IMMEDIATE")
         client.grant_consent()
         (survey,) = client.status().surveys
@@ -402,33 +402,33 @@ class TestUnwritten:
         self.blocker.execute("ROLLBACK")
         assert [fault.during for fault in lab.faults] == ["withdraw_consent", "grant_consent"]
 
-    def test_one_that_close_cannot_write_either_is_told(self, lab, client):
-        """The next start knows nothing of it, as `withdraw_consent` says."""
+    def test_a_failure_of_close_is_reported(self, lab, client):
+        """After the next start consent stands, as `withdraw_consent` documents."""
         self.blocker.execute("BEGIN IMMEDIATE")
         client.close()
         self.blocker.execute("ROLLBACK")
         assert [fault.during for fault in lab.faults] == ["withdraw_consent", "close"]
         assert lab.client(lab.survey(memory="permanent"), agreed=False).status().surveys[0].consent is True
 
-    def test_close_that_takes_too_long_is_told(self, lab, client, monkeypatch, caplog):
-        """The file is held for longer than `close` may block: the app's log says so, too."""
+    def test_a_close_that_takes_too_long_is_reported(self, lab, client, monkeypatch, caplog):
+        """The file is locked for longer than `close` may block. The log reports it, too."""
         monkeypatch.setattr("hushtally.client_sdk.client.CLOSE_SECONDS", 0.1)
         client._device._state._connection.execute("PRAGMA busy_timeout = 5000")
         self.blocker.execute("BEGIN IMMEDIATE")
         client.close()
         assert [(fault.during, fault.why) for fault in lab.faults][1:] == [
-            ("close", "not all was written within a second")
+            ("close", "not everything was written within a second")
         ]
-        assert caplog.messages[-1] == "close failed: not all was written within a second"
+        assert caplog.messages[-1] == "close failed: not everything was written within a second"
         self.blocker.execute("ROLLBACK")
 
 
-def test_a_withdrawal_cuts_what_other_clients_of_the_device_are_sending(lab, monkeypatch):
-    """And not what other devices send."""
+def test_a_withdrawal_stops_other_clients_of_the_device_that_are_sending(lab, monkeypatch):
+    """It does not stop other devices."""
     first, second = lab.client(), lab.client(lab.survey(id="other"))
-    stranger = lab.client(device="another")
+    other_device = lab.client(device="another")
     cut = []
-    for name, client in (("first", first), ("second", second), ("stranger", stranger)):
+    for name, client in (("first", first), ("second", second), ("other device", other_device)):
         monkeypatch.setattr(client._device.delivery, "cancel", lambda name=name: cut.append(name))
     assert first.withdraw_consent() is True
     assert set(cut) == {"first", "second"}

@@ -1,7 +1,7 @@
-"""A whole life, killed at every step that touches the disk or the network, and resumed by another process.
+"""A device that is killed at every step that touches the disk or the network, and continued by another process.
 
-The life: 10 epochs, 5 questions, four changes of answer, one withdrawal with an answer in the outbox, and consent
-given again. It runs in a forked child that dies without any clean-up at its k-th step, for every k.
+The script: 10 epochs, 5 questions, four changes of answer, one withdrawal with an answer in the outbox, and new
+consent. It runs in a forked child that ends without any clean-up at its k-th step, for every k.
 """
 
 import functools
@@ -29,8 +29,8 @@ CATEGORIES = ["c1", "c1", "c2", "c1", "c3", "c3", "c2", "c2", "c1", "c3"]
 KILLED = 9
 
 
-class Fate:
-    """Counts the steps of a process and ends it at one of them; the count survives it."""
+class KillSwitch:
+    """Counts the steps of a process and ends the process at one of them. The count survives the process."""
 
     def __init__(self):
         self._shared = mmap.mmap(-1, 16)
@@ -45,45 +45,45 @@ class Fate:
         if steps + 1 == self._at:
             os._exit(KILLED)
 
-    def reach(self, place):
-        self._shared[8:] = struct.pack("q", place)
+    def reach(self, position):
+        self._shared[8:] = struct.pack("q", position)
 
     @property
-    def place(self):
+    def position(self):
         return struct.unpack("q", self._shared[8:])[0]
 
 
-class Mortal(sqlite3.Connection):
-    """A connection each of whose statements may be the last."""
+class SteppedConnection(sqlite3.Connection):
+    """A connection on which every statement is a step."""
 
-    fate: Fate
+    kill_switch: KillSwitch
 
     def execute(self, *arguments):
-        self.fate.step()
+        self.kill_switch.step()
         return super().execute(*arguments)
 
     def executemany(self, *arguments):
-        self.fate.step()
+        self.kill_switch.step()
         return super().executemany(*arguments)
 
 
 class Collector:
-    """Takes batches into a file that outlives the process; it can die before it took one, and before it answers."""
+    """Writes batches to a file that survives the process. Receiving a batch and answering it are steps."""
 
-    def __init__(self, path, fate):
+    def __init__(self, path, kill_switch):
         self._path = path
-        self._fate = fate
+        self._kill_switch = kill_switch
 
     def request(self, method, url, body, timeout, *_):
-        self._fate.step()
+        self._kill_switch.step()
         with self._path.open("ab") as out:
             out.write(body + b"\n")
-        self._fate.step()
+        self._kill_switch.step()
         return accepted(body)
 
 
 def script():
-    """(day, seconds, what to do) in order."""
+    """The day, the second and the action, in order."""
     for day in range(DAYS):
         if day in (0, WITHDRAWN + 1):
             yield day, 0, "grant"
@@ -98,8 +98,8 @@ def script():
 SCRIPT = list(script())
 
 
-def live(survey, folder, fate, seed, start):
-    """The life from a place in the script on; the interrupted action is done again, as an app would."""
+def live(survey, folder, kill_switch, seed, start):
+    """Run the script from a position on. The interrupted action is repeated, as an app would do."""
     day, seconds, _ = SCRIPT[start]
     clock = ScriptedClock("2026-11-02T00:00:00")
     morning = clock.now
@@ -109,14 +109,14 @@ def live(survey, folder, fate, seed, start):
         collector="https://tally.example",
         state=folder / "state.db",
         cohort={"platform": "web"},
-        durable=survey.permanent,  # there the values must be known, not only the symbols
+        durable=survey.permanent,  # permanent answers depend on the recorded values
         clock=clock,
         randomness=SeededRandomness(seed),
-        transport=Collector(folder / "received", fate),
+        transport=Collector(folder / "received", kill_switch),
     )
-    for place in range(start, len(SCRIPT)):
-        day, seconds, action = SCRIPT[place]
-        fate.reach(place)
+    for position in range(start, len(SCRIPT)):
+        day, seconds, action = SCRIPT[position]
+        kill_switch.reach(position)
         clock.now = morning + timedelta(days=day, seconds=seconds)
         if action == "record":
             client.record("purchase", amount=day, category=CATEGORIES[day])
@@ -124,25 +124,25 @@ def live(survey, folder, fate, seed, start):
             getattr(client, {"grant": "grant_consent", "withdraw": "withdraw_consent"}.get(action, action))()
 
 
-def child(survey, folder, fate, seed, start, at):
-    """Runs the life in a process of its own; returns its exit code."""
-    fate.begin(at)
+def child(survey, folder, kill_switch, seed, start, at):
+    """Run the script in its own process; return the exit code."""
+    kill_switch.begin(at)
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
-            Mortal.fate = fate
-            sqlite3.connect = functools.partial(sqlite3.connect, factory=Mortal)
+            SteppedConnection.kill_switch = kill_switch
+            sqlite3.connect = functools.partial(sqlite3.connect, factory=SteppedConnection)
             write = RollbackGuard._write
 
-            def mortal_write(self, token):
-                fate.step()
+            def stepped_write(self, token):
+                kill_switch.step()
                 written = write(self, token)
-                fate.step()
+                kill_switch.step()
                 return written
 
-            RollbackGuard._write = mortal_write
-            live(survey, folder, fate, seed, start)
+            RollbackGuard._write = stepped_write
+            live(survey, folder, kill_switch, seed, start)
             code = 0
         finally:
             os._exit(code)
@@ -150,7 +150,7 @@ def child(survey, folder, fate, seed, start, at):
 
 
 def check(survey, folder):
-    """Ledger, outbox and answers agree with each other and with what the collector received."""
+    """Check that ledger, outbox and answers agree with each other and with what the collector received."""
     bodies = (folder / "received").read_bytes().splitlines()
     batches = defaultdict(set)
     for body in bodies:
@@ -170,7 +170,7 @@ def check(survey, folder):
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     charged = {(question, epoch) for question, epoch, _ in ledger if question}
     erased = {(f"q{index}", f"2026-11-{WITHDRAWN + 2:02}") for index in range(QUESTIONS)}
-    assert charged == arrived | erased, "the ledger does not know all, or more than all"
+    assert charged == arrived | erased, "the ledger lacks an answer or has too many"
     assert (waiting, answers) == (0, 0)
     spent = sum(epsilon for _, _, epsilon in ledger)
     assert spent <= survey.lifetime_epsilon
@@ -178,7 +178,7 @@ def check(survey, folder):
         symbols = defaultdict(set)
         for question, epoch, symbol in received:
             symbols[question, CATEGORIES[int(epoch[-2:]) - 2]].add(symbol)
-        assert all(len(drawn) == 1 for drawn in symbols.values()), "a permanent answer was drawn anew"
+        assert all(len(drawn) == 1 for drawn in symbols.values()), "a permanent answer was drawn twice"
         assert spent == QUESTIONS * 3
     else:
         assert spent == QUESTIONS * DAYS
@@ -186,20 +186,20 @@ def check(survey, folder):
 
 @pytest.fixture
 def survey(lab, request):
-    # with epsilon_permanent = epsilon a report is the permanent symbol itself, so that a second one would be seen
+    # with epsilon_permanent = epsilon a report is the permanent symbol itself, so that a second draw is visible
     return lab.survey(memory=request.param, questions=QUESTIONS, days=1, epsilon_permanent=1.0, ends="2026-11-14")
 
 
-def kill_at(survey, folder, fate, *steps):
-    """One life, killed at each of these steps of one process after the other; how often it lived long enough."""
+def kill_at(survey, folder, kill_switch, *steps):
+    """Run the script; kill one process after another at these steps. Return how many processes were killed."""
     folder.mkdir()
     killed = start = 0
     for at in (*steps, 0):
         seed = 10**6 * killed + at
-        if child(survey, folder, fate, seed, start, at) == 0:
+        if child(survey, folder, kill_switch, seed, start, at) == 0:
             break
         killed += 1
-        start = fate.place
+        start = kill_switch.position
     check(survey, folder)
     for path in folder.iterdir():
         path.unlink()
@@ -208,8 +208,8 @@ def kill_at(survey, folder, fate, *steps):
 
 
 def kill_at_every(survey, shm, steps):
-    """Lives killed once, at each of `steps` until a life is shorter; how many."""
-    return next(lives for lives, at in enumerate(steps) if not kill_at(survey, shm / "life", Fate(), at))
+    """Run the script once for each step, until the script has fewer steps; return the number of runs."""
+    return next(runs for runs, at in enumerate(steps) if not kill_at(survey, shm / "run", KillSwitch(), at))
 
 
 @pytest.mark.parametrize("survey", ["fresh", "permanent"], indirect=True)
@@ -224,9 +224,9 @@ def test_killed_at_every_step(survey, shm):
 
 
 @pytest.mark.parametrize("survey", ["fresh", "permanent"], indirect=True)
-def test_killed_again_and_again(survey, shm):
-    """Killed a few steps after every start, as by a watchdog: the life still comes to its end."""
+def test_killed_repeatedly(survey, shm):
+    """Killed a few steps after every start, as by a watchdog: the script still ends."""
     source = random.Random(5)
     for _ in range(5):
         steps = [source.randrange(1, 120) for _ in range(15)]
-        assert kill_at(survey, shm / "life", Fate(), *steps) >= 5
+        assert kill_at(survey, shm / "run", KillSwitch(), *steps) >= 5

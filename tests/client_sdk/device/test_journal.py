@@ -1,4 +1,4 @@
-"""What an app records while others hold its state file: the app does not wait, and no loss goes uncounted."""
+"""Recording while other processes use the state file: the app does not wait, and every loss is counted."""
 
 import sqlite3
 import threading
@@ -8,22 +8,22 @@ import pytest
 
 from hushtally.client_sdk.client import Fault
 from hushtally.client_sdk.state import file as state_module
+from hushtally.client_sdk.state.counters import Fate
 
-UNWRITTEN = "dropped: not written"
-HELD = Fault("record", "OperationalError", "others hold the state file")
-PAUSING = Fault("record", "StateBusyError", "the state file could not be written a moment ago")
+BUSY = Fault("record", "OperationalError", "another process is using the state file")
+PAUSED = Fault("record", "StateBusyError", "the state file could not be written a moment ago")
 
 
 @pytest.fixture
 def client(lab, monkeypatch):
-    """After a failed write it does not try again by itself within the test."""
+    """A client that does not try again by itself after a failed write."""
     monkeypatch.setattr("hushtally.client_sdk.state.file.PAUSE_SECONDS", 600.0)
     return lab.client()
 
 
 @pytest.fixture
 def blocker(lab, client):
-    """Another process in the midst of writing."""
+    """Another process that is writing."""
     with closing(sqlite3.connect(lab.path, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield connection
@@ -33,31 +33,31 @@ def events(lab):
     return [fields for (fields,) in lab.rows("SELECT fields FROM events ORDER BY id")]
 
 
-def test_one_write_is_tried_then_none_for_a_second(lab, client, blocker):
-    """Of 67 events the last 64 are kept, in their order, and the three before them are counted."""
+def test_after_a_failed_write_none_is_tried_for_a_second(lab, client, blocker):
+    """Of 67 events the last 64 are stored in order, and the first three are counted."""
     for number in range(67):
         client.record("purchase", amount=number)
-    assert lab.faults == []  # nothing is lost: it waits in memory
+    assert lab.faults == []  # nothing is lost: the events are in memory
     blocker.execute("ROLLBACK")
-    assert client.status().counters == {UNWRITTEN: 3}
+    assert client.status().counters == {Fate.NOT_WRITTEN: 3}
     assert events(lab) == [f'{{"amount": {number}}}' for number in range(3, 67)]
 
 
-def test_after_the_second_it_writes_by_itself(lab, client, blocker):
+def test_after_a_second_the_next_event_writes_the_buffer(lab, client, blocker):
     for _ in range(65):
         client.record("purchase")
     blocker.execute("ROLLBACK")
     client.record("purchase")
     assert events(lab) == []
-    client._device._state._resumes = 0.0
+    client._device._state._paused_until = 0.0
     client.record("purchase")
     assert len(events(lab)) == 65
-    assert lab.rows("SELECT name, count FROM counters") == [(UNWRITTEN, 2)]
-    assert client.status().counters == {UNWRITTEN: 2}, "each is counted once"
-    assert lab.faults == []  # nothing is lost: it waits in memory
+    assert lab.rows("SELECT name, count FROM counters") == [(Fate.NOT_WRITTEN, 2)]
+    assert client.status().counters == {Fate.NOT_WRITTEN: 2}, "each is counted once"
+    assert lab.faults == []  # nothing is lost: the events are in memory
 
 
-def test_what_is_not_named_is_counted_without_waiting(lab, client, blocker):
+def test_unknown_names_are_counted_without_waiting(lab, client, blocker):
     for _ in range(3):
         client.record("opened")
         client.record("purchase", colour="red")
@@ -66,16 +66,16 @@ def test_what_is_not_named_is_counted_without_waiting(lab, client, blocker):
     assert client.status().counters == {"dropped: not in any survey": 6}
 
 
-def test_nor_does_it_wait_for_a_thread_that_waits(lab, client, blocker, monkeypatch):
-    """A tick in the background holds the connection while another process holds the file; meanwhile a day begins."""
+def test_recording_does_not_wait_for_a_thread_that_waits(lab, client, blocker, monkeypatch):
+    """A tick in the background waits for another process; meanwhile a new day begins."""
     client._device._state._connection.execute("PRAGMA busy_timeout = 120000")
-    writing, atomic = threading.Event(), state_module._atomic
+    writing, atomic = threading.Event(), state_module.atomic
 
     def begin(connection):
         writing.set()
         return atomic(connection)
 
-    monkeypatch.setattr(state_module, "_atomic", begin)
+    monkeypatch.setattr(state_module, "atomic", begin)
     lab.clock.advance(days=1)
     ticking = threading.Thread(target=client.tick)
     ticking.start()
@@ -84,16 +84,16 @@ def test_nor_does_it_wait_for_a_thread_that_waits(lab, client, blocker, monkeypa
     for number in range(70):
         client.record("purchase", amount=number)
     assert ticking.is_alive()
-    assert lab.faults == []  # nothing is lost: it waits in memory
+    assert lab.faults == []  # nothing is lost: the events are in memory
     blocker.execute("ROLLBACK")
     ticking.join()
-    assert client.status().counters[UNWRITTEN] == 6
+    assert client.status().counters[Fate.NOT_WRITTEN] == 6
     assert len(events(lab)) == 64
     assert lab.rows("SELECT DISTINCT day FROM events") == [(lab.clock.now.date().toordinal(),)]
 
 
-def test_what_was_lost_before_a_withdrawal_is_not_told_after_it(lab, client, blocker):
-    """Withdrawn, and agreed to again, through another client, as in another process."""
+def test_losses_before_a_withdrawal_are_not_counted_after_it(lab, client, blocker):
+    """Another client withdraws and agrees again, as another process may."""
     for _ in range(70):
         client.record("purchase")
     blocker.execute("ROLLBACK")
@@ -104,7 +104,7 @@ def test_what_was_lost_before_a_withdrawal_is_not_told_after_it(lab, client, blo
     assert events(lab) == []
 
 
-def test_a_withdrawal_forgets_it_too(lab, client, blocker):
+def test_a_withdrawal_discards_the_counts_of_losses(lab, client, blocker):
     for _ in range(70):
         client.record("purchase")
     blocker.execute("ROLLBACK")
@@ -113,7 +113,7 @@ def test_a_withdrawal_forgets_it_too(lab, client, blocker):
     assert client.status().counters == {}
 
 
-def test_with_an_unwritten_withdrawal_nothing_is_recorded_and_one_try_made(lab, client, blocker, monkeypatch):
+def test_nothing_is_recorded_while_a_withdrawal_cannot_be_written(lab, client, blocker, monkeypatch):
     client._device._state._connection.execute("PRAGMA busy_timeout = 50")
     client.withdraw_consent()
     for _ in range(3):
@@ -130,20 +130,20 @@ class TestDurable:
         monkeypatch.setattr("hushtally.client_sdk.state.file.PAUSE_SECONDS", 600.0)
         return lab.client(durable=True)
 
-    def test_every_event_is_on_the_disk_or_told(self, lab, client, blocker):
-        """What was told waits in memory like any other, and is written before the next one."""
+    def test_every_event_is_on_the_disk_or_its_failure_is_reported(self, lab, client, blocker):
+        """An event whose failure was reported waits in memory and is written before the next one."""
         for number in range(3):
             client.record("purchase", amount=number)
-        assert lab.faults == [HELD, PAUSING, PAUSING]
+        assert lab.faults == [BUSY, PAUSED, PAUSED]
         blocker.execute("ROLLBACK")
-        client._device._state._resumes = 0.0
+        client._device._state._paused_until = 0.0
         client.record("purchase", amount=3)
         assert events(lab) == [f'{{"amount": {number}}}' for number in range(4)]
         assert len(lab.faults) == 3
 
 
-def test_the_file_is_awaited_for_long_again_afterwards(client):
-    """By ticks and answers, on the same connection, also after a failure."""
+def test_the_busy_timeout_is_long_again_after_a_brief_call(client):
+    """Also after a failure; ticks use the same connection."""
     state = client._device._state
     with suppress(ZeroDivisionError), state.briefly():
         assert state._connection.execute("PRAGMA busy_timeout").fetchone() == (250,)
@@ -151,26 +151,26 @@ def test_the_file_is_awaited_for_long_again_afterwards(client):
     assert state._connection.execute("PRAGMA busy_timeout").fetchone() == (10_000,)
 
 
-def test_why_it_fails_at_once(client, monkeypatch):
-    """Another thread has the connection; and then, for a second, that it had."""
+def test_why_a_brief_call_fails(client, monkeypatch):
+    """First because another thread has the connection, then for a second because of that failure."""
     monkeypatch.setattr("hushtally.client_sdk.state.file.BRIEF_SECONDS", 0.01)
-    state, held, free = client._device._state, threading.Event(), threading.Event()
+    state, held, may_end = client._device._state, threading.Event(), threading.Event()
 
     def hold():
         with state.lock():
             held.set()
-            free.wait()
+            may_end.wait()
 
     thread = threading.Thread(target=hold)
     thread.start()
     held.wait()
     try:
         for problem in (
-            "another thread of the app holds the state file",
+            "another thread of the app is using the state file",
             "the state file could not be written a moment ago",
         ):
             with pytest.raises(sqlite3.OperationalError, match=f"^{problem}$"), state.briefly():
                 pass
     finally:
-        free.set()
+        may_end.set()
         thread.join()

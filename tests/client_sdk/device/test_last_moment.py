@@ -1,12 +1,12 @@
-"""What was said in the last moment counts: a withdrawal between two looks at the file, a switch with a batch due."""
+"""Decisions at the last moment: a withdrawal between two reads of the file, an opt-out while a batch is due."""
 
 import pytest
 
 from hushtally.client_sdk.state.file import State
 
 
-def test_no_answer_is_made_under_a_consent_that_was_just_withdrawn(lab, monkeypatch):
-    """Another client of the device withdraws after this one saw the consent, and before it may write its answer."""
+def test_no_answer_is_made_after_a_withdrawal_just_before_it(lab, monkeypatch):
+    """Another client of the device withdraws after this one read the consent, and before it writes its answer."""
     client, other = lab.client(), lab.client()
     answering, withdrawn = State.answering, []
 
@@ -26,17 +26,17 @@ def test_no_answer_is_made_under_a_consent_that_was_just_withdrawn(lab, monkeypa
     assert lab.faults == []
 
 
-@pytest.mark.parametrize("switch", ["DO_NOT_TRACK", "HUSHTALLY_DISABLED"])
-def test_what_is_due_is_not_sent_while_a_switch_is_set(lab, monkeypatch, switch):
-    """Neither by a tick nor by a flush; it stays, and leaves once the switch is gone."""
+@pytest.mark.parametrize("variable", ["DO_NOT_TRACK", "HUSHTALLY_DISABLED"])
+def test_reports_that_are_due_are_not_sent_during_an_opt_out(lab, monkeypatch, variable):
+    """Neither a tick nor a flush sends them; the first tick after the opt-out does."""
     client = lab.client()
     client.tick()
     lab.clock.advance(seconds=86_399)
-    monkeypatch.setenv(switch, "1")
+    monkeypatch.setenv(variable, "1")
     client.tick()
     assert client.flush(1) is False
     assert lab.recorder.requests == []
     assert client.status().waiting == 1
-    monkeypatch.delenv(switch)
+    monkeypatch.delenv(variable)
     client.tick()
     assert len(lab.recorder.requests) == 1

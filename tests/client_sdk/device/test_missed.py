@@ -1,29 +1,29 @@
-"""Epochs of its turn in which a device made no answer because no tick came: counted on the device, and never sent."""
+"""Epochs in which a device should have answered and did not, because no tick ran: counted, and never sent."""
 
 from dataclasses import replace
 
 import pytest
 
-MISSED = "missed: no working tick"
+from hushtally.client_sdk.state.counters import Fate
 
 
 def missed(client):
-    return client.status().counters.get(MISSED, 0)
+    return client.status().counters.get(Fate.MISSED, 0)
 
 
 def test_days_without_a_tick_are_counted(lab):
     client = lab.client()
     lab.live(client, 2)
     lab.clock.advance(days=6)
-    assert missed(client) == 0  # the next tick finds out
+    assert missed(client) == 0  # the next tick counts them
     lab.live(client, 2)
     assert missed(client) == 6
     assert len(lab.recorder.batches) == 4
     assert b"missed" not in b"".join(lab.recorder.bodies)
 
 
-def test_those_of_others_turn_are_not(lab):
-    """Of sixteen devices that answer every fourth day, and tick on every fourth: those of that phase miss nothing."""
+def test_epochs_of_other_phases_are_not_counted(lab):
+    """Sixteen devices answer every fourth day and tick every fourth day. Those of that phase miss nothing."""
     found = set()
     for key in "abcdefghijklmnop":
         lab.clock.now = lab.clock.now.replace(day=2)
@@ -37,8 +37,8 @@ def test_those_of_others_turn_are_not(lab):
     assert found == {(True, 0), (False, 5)}
 
 
-def test_nothing_is_missed_while_it_ticks(lab):
-    """Also at a survey's end, and where another version takes its place."""
+def test_a_device_that_ticks_misses_nothing(lab):
+    """Also at the end of a survey, and when a new version replaces it."""
     client = lab.client(lab.survey(ends="2026-11-04"))
     lab.live(client, 2)
     lab.end()
@@ -47,7 +47,7 @@ def test_nothing_is_missed_while_it_ticks(lab):
     assert (missed(client), len(lab.recorder.batches)) == (0, 5)
 
 
-def test_before_consent_and_after_withdrawal_nothing_is(lab):
+def test_epochs_before_consent_and_after_a_withdrawal_are_not_counted(lab):
     client = lab.client(agreed=False)
     lab.clock.advance(days=3)
     client.tick()
@@ -64,7 +64,7 @@ def test_before_consent_and_after_withdrawal_nothing_is(lab):
 
 
 @pytest.mark.parametrize("again", [False, True])
-def test_the_last_days_of_a_survey_are_counted_when_it_is_over(lab, again):
+def test_the_last_days_of_a_survey_are_counted_after_its_end(lab, again):
     client = lab.client(lab.survey(ends="2026-11-07"))
     lab.live(client, 2)
     lab.clock.advance(days=10)
@@ -73,7 +73,7 @@ def test_the_last_days_of_a_survey_are_counted_when_it_is_over(lab, again):
     assert missed(client) == 4
 
 
-def test_a_new_version_that_consent_outlives_misses_nothing_from_before_the_app_had_it(lab):
+def test_a_new_version_covered_by_old_consent_misses_no_earlier_epoch(lab):
     lab.live(lab.client(max_lifetime_epsilon=100), 1)
     lab.end()
     lab.clock.advance(days=4)
@@ -82,16 +82,16 @@ def test_a_new_version_that_consent_outlives_misses_nothing_from_before_the_app_
     assert missed(client) == 0
 
 
-def test_what_the_ceiling_forbids_is_not_missed(lab):
+def test_epochs_that_the_ceiling_forbids_are_not_counted(lab):
     client = lab.client(max_lifetime_epsilon=20)
-    client._device._terms = replace(client._device._terms, max_lifetime_epsilon=5.0)
+    client._device._settings = replace(client._device._settings, max_lifetime_epsilon=5.0)
     lab.clock.advance(days=3)
     client.tick()
     assert missed(client) == 0
 
 
-def test_an_epoch_that_an_older_version_answered_is_not_missed(lab):
-    """It had its answer, and consent to the new version came the same day."""
+def test_an_epoch_answered_by_an_older_version_is_not_counted(lab):
+    """Consent to the new version was given on the same day."""
     client = lab.client()
     client.tick()
     lab.end()

@@ -1,11 +1,11 @@
-"""The order of what is sent tells nothing: of batches not when they were made, in a batch not which device it is."""
+"""The order of sending reveals nothing: neither when batches were made nor which device a batch comes from."""
 
 import json
 
 
-def test_of_two_batches_either_leaves_first(lab):
-    """On 100 days two surveys are answered, and both answers are sent by one tick: the one that was made first, or
-    whose moment came first, is the first to leave about every other time."""
+def test_the_order_of_two_batches_is_random(lab):
+    """On 100 days, one tick sends the answers to two surveys. Which is sent first does not depend on which was made
+    first, or was due first."""
     days = 100
     surveys = [lab.survey(id=id, ends="2027-02-09", epsilon=0.05) for id in ("zebra", "aardvark")]
     client = lab.client(surveys, seed=1)
@@ -25,8 +25,8 @@ def test_of_two_batches_either_leaves_first(lab):
     assert 25 < first_due < 75
 
 
-def test_the_reports_of_a_batch_stand_in_one_order_on_every_device(lab):
-    """Questions are drawn one after the other, once: in that order they would be a mark of the device."""
+def test_the_reports_of_a_batch_have_the_same_order_on_every_device(lab):
+    """The order in which a device drew its questions would identify it."""
     survey = lab.survey(questions=9, each=4)
     for seed in range(20):
         lab.live(lab.client(survey, device=str(seed), seed=seed))
@@ -34,4 +34,4 @@ def test_the_reports_of_a_batch_stand_in_one_order_on_every_device(lab):
     assert len(orders) == 20
     assert all(order == sorted(order) for order in orders)
     drawn = [tuple(json.loads(questions)) for (questions,) in lab.rows("SELECT questions FROM schedules")]
-    assert any(list(one) != sorted(one) for one in drawn)  # or nothing was tried
+    assert any(list(one) != sorted(one) for one in drawn)  # otherwise the test shows nothing

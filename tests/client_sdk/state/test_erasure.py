@@ -1,4 +1,4 @@
-"""Secure deletion: after withdrawal nothing of what was recorded or answered is among the bytes of the files."""
+"""Secure deletion: after a withdrawal, no recorded value and no answer is left in any byte of the files."""
 
 import gc
 import os
@@ -38,7 +38,7 @@ sys.stdin.readline()
 
 
 def lived(lab, survey, **options):
-    """A client with canaries in its events, answers and outbox, through many pages and some checkpoints."""
+    """A client with canaries in its events, answers and outbox, after many pages and some checkpoints."""
     client = lab.client(survey, device=KEY, **options)
     for day in range(3):
         for index in range(400):
@@ -52,8 +52,8 @@ def lived(lab, survey, **options):
 
 
 @pytest.mark.parametrize("memory", ["fresh", "permanent"])
-def test_no_byte_of_it_is_left(lab, memory):
-    """Searched in the file, its log and its index: values, the local key, ids of batches, bodies, true answers."""
+def test_a_withdrawal_leaves_no_byte(lab, memory):
+    """The file, its log and its index contain no value, local key, batch id, body or true answer."""
     survey = lab.survey(memory=memory)
     client = lived(lab, survey)
     client._device.journal.write()
@@ -70,8 +70,8 @@ def test_no_byte_of_it_is_left(lab, memory):
     assert lab.faults == []
 
 
-def test_nor_while_another_process_has_the_file_open(lab, tmp_path):
-    """It has an event in memory, too, and records another one afterwards; neither reaches the disk."""
+def test_a_withdrawal_leaves_no_byte_while_another_process_has_the_file_open(lab, tmp_path):
+    """The other process has an event in memory and records another one afterwards; neither reaches the disk."""
     survey = lab.survey()
     (tmp_path / "survey.toml").write_text(lab.text())
     client = lived(lab, survey)
@@ -93,8 +93,8 @@ def test_nor_while_another_process_has_the_file_open(lab, tmp_path):
     assert lab.faults == []
 
 
-def test_nor_when_another_is_in_the_midst_of_reading(lab, monkeypatch):
-    """Then the log cannot be emptied at once; the next tick does it."""
+def test_a_withdrawal_while_another_process_reads(lab, monkeypatch):
+    """The log cannot be emptied at once; the next tick empties it."""
     client = lived(lab, lab.survey())
     reader = lab.client(device="reader")._device._state._connect()
     reader.execute("BEGIN")
@@ -110,8 +110,8 @@ def test_nor_when_another_is_in_the_midst_of_reading(lab, monkeypatch):
 
 
 @pytest.mark.parametrize("how", ["start", "tick"])
-def test_nor_after_a_process_that_died_before_the_log_was_empty(lab, how):
-    """The next start, or the next tick of another process, finishes what a killed withdrawal began."""
+def test_a_withdrawal_in_a_process_that_died_before_the_log_was_empty(lab, how):
+    """The next start, or the next tick of another process, finishes the erasure."""
     lived(lab, lab.survey()).close()
     stranger = lab.client(lab.survey(version=9), device="somebody else", agreed=False)
     pid = os.fork()
@@ -144,8 +144,8 @@ def test_nor_after_a_process_that_died_before_the_log_was_empty(lab, how):
     assert CANARY.encode() not in lab.on_disk()
 
 
-def test_what_is_pruned_goes_from_the_disk_with_the_tick_that_prunes(lab):
-    """Events of the last two days, at the first tick of the day on which none of them counts any more."""
+def test_pruned_events_are_erased_from_the_disk(lab):
+    """The survey looks back two days. The first tick of the day after that erases the events."""
     client = lived(lab, lab.survey(days=2))
     lab.live(client)
     assert CANARY.encode() in lab.on_disk()
@@ -157,9 +157,9 @@ def test_what_is_pruned_goes_from_the_disk_with_the_tick_that_prunes(lab):
 
 
 @pytest.mark.parametrize("call", ["tick", "status"])
-def test_so_does_what_was_too_much(lab, monkeypatch, call):
-    """With the first tick or status after it."""
-    monkeypatch.setattr("hushtally.client_sdk.state.events.MOST_EVENTS", 10)
+def test_trimmed_events_are_erased_from_the_disk(lab, monkeypatch, call):
+    """With the next tick or status."""
+    monkeypatch.setattr("hushtally.client_sdk.state.events.MAX_EVENTS", 10)
     client = lab.client()
     client.record("purchase", category=CANARY)
     client.status()
@@ -171,14 +171,14 @@ def test_so_does_what_was_too_much(lab, monkeypatch, call):
     assert CANARY.encode() not in lab.on_disk()
 
 
-@pytest.mark.parametrize("how", ["over", "superseded"])
-def test_so_do_permanent_answers_that_are_of_no_more_use(lab, how):
-    """When the survey is over, with the tick that notices; when a newer version takes its place, with the next."""
+@pytest.mark.parametrize("how", ["ended", "superseded"])
+def test_unused_permanent_answers_are_erased_from_the_disk(lab, how):
+    """With the first tick after the survey ended, or after a newer version replaced it."""
     survey = lab.survey(memory="permanent")
     client = lived(lab, survey)
-    row = (survey.digest + "q0").encode()  # side by side in no other table
+    row = (survey.digest + "q0").encode()  # no other table has both side by side
     assert row in lab.on_disk()
-    if how == "over":
+    if how == "ended":
         lab.clock.now = lab.clock.now.replace(day=22)
     else:
         client = lab.client(lab.survey(memory="permanent", version=2), device=KEY)
@@ -188,60 +188,60 @@ def test_so_do_permanent_answers_that_are_of_no_more_use(lab, how):
     assert lab.faults == []
 
 
-def test_nothing_spills_into_temporary_files(lab):
+def test_no_temporary_file_is_used(lab):
     assert lab.client()._device._state._connection.execute("PRAGMA temp_store").fetchone() == (2,)
 
 
-def test_what_is_erased_while_another_process_empties_the_log_stays_due(lab, monkeypatch):
-    """A withdrawal comes after the other one emptied the log, and before it noted that nothing is due any more."""
+def test_an_erasure_requested_while_another_process_empties_the_log_is_not_lost(lab, monkeypatch):
+    """The withdrawal comes after the other process emptied the log, and before it stored that."""
     client = lab.client()
     client.record("purchase", amount=1, category=CANARY)
     client.status()
     with closing(sqlite3.connect(lab.path, isolation_level=None)) as other:
-        erasure.due(other)
+        erasure.request(other)
 
         class Late:
-            """The other process's connection, which is slow at the moment in question."""
+            """The connection of the other process, which is slow at this moment."""
 
             def execute(self, statement, *values):
                 if statement.startswith("UPDATE"):
                     with monkeypatch.context() as patch:
-                        patch.setattr(erasure, "empty", lambda _: False)  # as while the other one reads
+                        patch.setattr(erasure, "empty_log", lambda _: False)  # as while the other process reads
                         assert not client.withdraw_consent()
                 return other.execute(statement, *values)
 
-        assert not erasure.empty(Late())
+        assert not erasure.empty_log(Late())
     client.tick()
     assert CANARY.encode() not in lab.on_disk()
 
 
-def test_what_two_processes_erase_in_turn_is_not_taken_for_done(lab):
-    """The other one empties the log and deletes more in the moment in which this one has emptied it."""
+def test_erasures_by_two_processes_in_turn_are_all_done(lab):
+    """The other process empties the log and deletes more rows, just after this one has emptied it."""
     state = lab.client()._device._state
     with closing(sqlite3.connect(lab.path, isolation_level=None)) as other:
-        erasure.due(other)
+        erasure.request(other)
 
         class Slow:
             def execute(self, statement, *values):
                 if statement.startswith("UPDATE") and not turns:
-                    turns.append(erasure.empty(other))
-                    erasure.due(other)
+                    turns.append(erasure.empty_log(other))
+                    erasure.request(other)
                 return state._connection.execute(statement, *values)
 
         turns = []
-        assert not erasure.empty(Slow())
+        assert not erasure.empty_log(Slow())
         assert turns == [True]
-        assert lab.rows("SELECT erasing - erased FROM file") == [(1,)]
+        assert lab.rows("SELECT erasures_requested - erasures_done FROM file") == [(1,)]
     assert state.erase()
-    assert lab.rows("SELECT erasing - erased FROM file") == [(0,)]
+    assert lab.rows("SELECT erasures_requested - erasures_done FROM file") == [(0,)]
 
 
-def test_nobody_waits_for_a_writer_to_note_that_nothing_is_due(lab, monkeypatch):
+def test_an_erasure_does_not_wait_for_a_writer_to_store_that_it_is_done(lab, monkeypatch):
     monkeypatch.setattr("hushtally.client_sdk.state.file.BUSY_SECONDS", 600.0)
     client = lab.client()
     with closing(sqlite3.connect(lab.path, isolation_level=None)) as other:
         with client._device._state.transaction() as connection:
-            erasure.due(connection)
+            erasure.request(connection)
 
         class Held:
             def execute(self, statement, *values):
@@ -251,15 +251,15 @@ def test_nobody_waits_for_a_writer_to_note_that_nothing_is_due(lab, monkeypatch)
 
         connection = client._device._state._connection
         began = time.monotonic()
-        assert not erasure.empty(Held())
+        assert not erasure.empty_log(Held())
         assert time.monotonic() - began < 300  # the lock is awaited for 600 seconds
         other.execute("ROLLBACK")
         assert connection.execute("PRAGMA busy_timeout").fetchone() == (600_000,)
     assert client._device._state.erase()
 
 
-def test_what_sqlite_left_in_unused_space_goes_too(lab):
-    """As the single copy of a row that it moved while it rearranged pages."""
+def test_rows_in_unused_space_are_erased(lab):
+    """For example a copy of a row that SQLite moved while it rearranged pages."""
     client = lab.client()
     client.record("purchase", amount=1)
     client.status()
@@ -273,12 +273,12 @@ def test_what_sqlite_left_in_unused_space_goes_too(lab):
     assert CANARY.encode() not in lab.on_disk()
 
 
-def test_while_another_process_writes_it_stays_due_and_nobody_waits(lab, monkeypatch):
+def test_an_erasure_does_not_wait_for_a_writer(lab, monkeypatch):
     monkeypatch.setattr("hushtally.client_sdk.state.file.BUSY_SECONDS", 600.0)
     client = lab.client()
     client.record("purchase", amount=1, category=CANARY)
     client.status()
-    erasure.due(client._device._state._connection)
+    erasure.request(client._device._state._connection)
     with closing(sqlite3.connect(lab.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         began = time.monotonic()
@@ -288,8 +288,8 @@ def test_while_another_process_writes_it_stays_due_and_nobody_waits(lab, monkeyp
     assert client._device._state.erase()
 
 
-def test_a_reader_does_not_make_the_log_grow_by_the_file(lab):
-    """It is rebuilt only once its log is empty, and then once."""
+def test_the_log_does_not_grow_while_another_process_reads(lab):
+    """The file is vacuumed once, after its log was emptied."""
     client = lab.client()
     for index in range(3_000):
         client.record("purchase", amount=index, category=CANARY)
@@ -308,8 +308,8 @@ def test_a_reader_does_not_make_the_log_grow_by_the_file(lab):
     assert CANARY.encode() not in lab.on_disk()
 
 
-def test_a_file_that_cannot_be_rebuilt_is_no_failure(lab):
-    """As where a quota or a limit of files leaves no room for it: the withdrawal stands, and all goes on."""
+def test_a_file_that_cannot_be_vacuumed(lab):
+    """If a quota leaves no room for it, the withdrawal succeeds, and the client continues."""
     client = lab.client()
     for index in range(3_000):
         client.record("purchase", amount=index, category=CANARY)
@@ -321,9 +321,9 @@ def test_a_file_that_cannot_be_rebuilt_is_no_failure(lab):
     try:
         with client._device._state.transaction() as connection:
             connection.execute("DELETE FROM events WHERE id <= 10")
-            erasure.due(connection)
+            erasure.request(connection)
         assert client._device._state.erase()
-        client._device._state.rebuild()
+        client._device._state.vacuum()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert lab.rows("SELECT count(*) FROM events") == [(2_990,)]

@@ -1,6 +1,6 @@
-"""A state file that is full, read-only or corrupt.
+"""A state file on a full disk, a read-only state file, and a damaged one.
 
-In every case: nothing raises, no (question, epoch) is ever randomized twice, and status() says how things stand.
+In every case nothing raises, no question of an epoch is randomized twice, and `status` gives the reason.
 """
 
 import os
@@ -20,7 +20,7 @@ from hushtally.client_sdk.state.silence import Silence
 class TestFullDisk:
     @pytest.fixture
     def full(self, lab):
-        """A client with three epochs behind it whose file may not grow, and what gives it room again."""
+        """A client after three epochs whose file cannot grow, and a function that lets it grow again."""
         client = lab.client(lab.survey(questions=20))
         lab.live(client, 3)
         connection = client._device._state._connection
@@ -28,7 +28,7 @@ class TestFullDisk:
         connection.execute(f"PRAGMA max_page_count = {pages}")
         return client, lambda: connection.execute("PRAGMA max_page_count = 100000")
 
-    def test_nothing_is_drawn_that_the_ledger_does_not_know(self, lab, full):
+    def test_no_answer_is_drawn_that_the_ledger_cannot_store(self, lab, full):
         client, make_room = full
         before = lab.rows("SELECT * FROM ledger")
         while not lab.faults:
@@ -44,14 +44,14 @@ class TestFullDisk:
         assert len(lab.recorder.batches) == 5
         lab.assert_answered_once()
 
-    def test_memory_stays_bounded(self, lab, full):
-        """Events that cannot be written go, the oldest first; at most 64 wait."""
+    def test_memory_is_bounded(self, lab, full):
+        """At most 64 events wait to be written; the oldest are dropped first."""
         client, _ = full
         for _ in range(5000):
             client.record("purchase", amount=1, category="c1" * 40)
         assert len(client._device.journal._buffer) <= 64
 
-    def test_what_waits_is_still_sent(self, lab, full):
+    def test_waiting_reports_are_still_sent(self, lab, full):
         client, _ = full
         client.tick()
         waiting = client.status().waiting
@@ -60,15 +60,15 @@ class TestFullDisk:
         assert len(lab.recorder.batches) == 3 + waiting
         lab.assert_answered_once()
 
-    @pytest.mark.skipif(os.getuid() != 0, reason="mounting takes root")
+    @pytest.mark.skipif(os.getuid() != 0, reason="only root may mount")
     def test_a_file_system_without_room(self, lab, tmp_path):
-        """The same on a real one: 300 kB in all."""
-        place = tmp_path / "tiny"
-        place.mkdir()
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", place], capture_output=True).returncode:
+        """A file system of 300 kB."""
+        folder = tmp_path / "tiny"
+        folder.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", folder], capture_output=True).returncode:
             pytest.skip("mounting is not allowed here")
         try:
-            lab.path = place / "state.db"
+            lab.path = folder / "state.db"
             client = lab.client()
             for day in range(8):
                 for _ in range(640):
@@ -80,7 +80,7 @@ class TestFullDisk:
             assert reports <= set(lab.rows("SELECT question, epoch FROM ledger"))
             lab.close()
         finally:
-            subprocess.run(["umount", "-l", place], check=True)
+            subprocess.run(["umount", "-l", folder], check=True)
 
 
 class TestReadOnly:
@@ -94,48 +94,48 @@ class TestReadOnly:
         )
         client = lab.client()
         lab.live(client, 2)
-        assert client.status().silent == f"the state file {lab.path} cannot be used: the state file may not be written"
+        assert client.status().silent == f"the state file {lab.path} cannot be used: the state file is read-only"
         assert len(lab.recorder.batches) == 2
         assert [fault.during for fault in lab.faults] == ["constructor", "grant_consent"]
 
-    def test_a_file_that_becomes_read_only_answers_no_more(self, lab):
+    def test_a_device_whose_file_becomes_read_only_stops_answering(self, lab):
         client = lab.client()
         lab.live(client, 2)
         client._device._state._connection.execute("PRAGMA query_only = ON")
         lab.live(client, 2)
         client.record("purchase", amount=1)
-        assert client.status().silent == "the last try failed: the state file may not be written"
+        assert client.status().silent == "the last try failed: the state file is read-only"
         assert client.status().surveys[0].spent == 2.0
         client.close()
         assert len(lab.recorder.batches) == 2
         assert {fault.kind for fault in lab.faults} == {"OperationalError"}
 
-    def test_a_file_that_is_no_database(self, lab):
+    def test_a_file_that_is_not_a_database(self, lab):
         lab.path.write_text("canary " * 100)
         client = lab.client()
-        assert client.status().silent == f"the state file {lab.path} cannot be used: the state file is no database"
+        assert client.status().silent == f"the state file {lab.path} cannot be used: the state file is not a database"
         assert lab.path.read_text() == "canary " * 100
 
-    @pytest.mark.parametrize("place", ["/proc/none/state.db", "/dev/null/state.db", "/"])
-    def test_a_place_that_is_none(self, lab, place):
-        client = lab.client(state=place)
+    @pytest.mark.parametrize("path", ["/proc/none/state.db", "/dev/null/state.db", "/"])
+    def test_a_path_that_cannot_exist(self, lab, path):
+        client = lab.client(state=path)
         client.record("purchase", amount=1)
         lab.live(client)
-        assert client.status().silent.startswith(f"the state file {place} cannot be used: ")
+        assert client.status().silent.startswith(f"the state file {path} cannot be used: ")
         assert lab.recorder.requests == []
 
-    def test_a_folder_is_no_file_and_a_file_no_folder(self, lab):
+    def test_a_path_that_is_a_folder_and_a_folder_that_is_a_file(self, lab):
         (lab.folder / "file").touch()
-        for place, problem in (
+        for path, problem in (
             (lab.folder, "it is a folder"),
             (lab.folder / "file" / "state.db", "its folder is a file"),
         ):
-            client = lab.client(state=place)
-            assert client.status().silent == f"the state file {place} cannot be used: {problem}"
+            client = lab.client(state=path)
+            assert client.status().silent == f"the state file {path} cannot be used: {problem}"
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-    def test_a_folder_that_may_not_be_written(self, lab, capfd):
-        """The file itself may be; SQLite writes another one beside it."""
+    def test_a_read_only_folder(self, lab, capfd):
+        """The file itself can be written, but SQLite creates another file beside it."""
         folder = lab.folder / "theirs"
         folder.mkdir()
         path = folder / "state.db"
@@ -147,16 +147,16 @@ class TestReadOnly:
         if child == 0:
             try:
                 if os.getuid() == 0:
-                    os.setuid(65534)  # who may write everywhere becomes nobody
+                    os.setuid(65534)  # root could write in the folder
                 print(lab.client(state=path).status().silent, flush=True)
             finally:
                 os._exit(0)
         os.waitpid(child, 0)
         folder.chmod(0o755)
-        assert capfd.readouterr().out == f"the state file {path} cannot be used: its folder may not be written\n"
+        assert capfd.readouterr().out == f"the state file {path} cannot be used: its folder is read-only\n"
 
-    def test_a_mark_that_cannot_be_written_keeps_answers_back(self, lab, monkeypatch):
-        """Without it a restored file could not be told: nothing is sent until it can be written."""
+    def test_nothing_is_sent_while_the_mark_cannot_be_written(self, lab, monkeypatch):
+        """Without the mark, a restored file could not be detected."""
         client = lab.client()
         lab.live(client)
 
@@ -176,7 +176,7 @@ class TestReadOnly:
 
 
 class TestCorrupt:
-    """After three epochs, the last one answered and sent, the file is damaged while nobody has it open."""
+    """The device has answered and sent three epochs; then the file is damaged while no process has it open."""
 
     @pytest.fixture(params=["fresh", "permanent"])
     def survey(self, lab, request):
@@ -192,7 +192,7 @@ class TestCorrupt:
         lab.end()
         return survey
 
-    def go_on(self, lab, survey):
+    def continue_with(self, lab, survey):
         client = lab.client(survey)
         client.record("purchase", amount=1, category="c9")
         client.tick()
@@ -211,26 +211,26 @@ class TestCorrupt:
             lambda data: data[: 4096 * (len(data) // 8192)],
             lambda data: data[:4096] + bytes(len(data) - 4096),
         ],
-        ids=["garbage", "garbage after the header", "a stump", "half", "half its pages", "zeros"],
+        ids=["garbage", "garbage after the header", "fifty bytes", "half", "half its pages", "zeros"],
     )
-    def test_the_client_is_silent_and_says_so(self, lab, survey, damage):
+    def test_the_client_is_silent_and_gives_a_reason(self, lab, survey, damage):
         lab.path.write_bytes(damage(lab.path.read_bytes()))
         sent = len(lab.recorder.batches)
-        client = self.go_on(lab, survey)
+        client = self.continue_with(lab, survey)
         assert len(lab.recorder.batches) == sent
         status = client.status()
         assert status.silent
         assert lab.faults
 
-    def test_an_emptied_file_does_not_begin_anew(self, lab, survey):
-        """Its mark is still there: what was answered cannot be known."""
+    def test_an_emptied_file_is_not_a_new_device(self, lab, survey):
+        """Its mark is still there, so it is unknown what was answered."""
         lab.path.write_bytes(b"")
         sent = len(lab.recorder.batches)
-        assert lab.silence(self.go_on(lab, survey)) == Silence.ROLLED_BACK
+        assert lab.silence(self.continue_with(lab, survey)) == Silence.ROLLED_BACK
         assert len(lab.recorder.batches) == sent
 
-    def test_garbage_in_place_of_the_log_is_noticed_when_answers_were_in_it(self, lab, survey):
-        """SQLite takes such a log for empty; what it held is missing in the file, and the mark tells."""
+    def test_a_log_replaced_by_garbage_is_detected_if_it_contained_answers(self, lab, survey):
+        """SQLite treats such a log as empty. The answers are missing in the file, which the mark shows."""
         client = lab.client(survey)
         lab.clock.advance(hours=1)
         client.tick()
@@ -240,16 +240,17 @@ class TestCorrupt:
         for path in (lab.path, log):
             path.write_bytes((lab.folder / "as-killed" / path.name).read_bytes())
         log.write_bytes(random.Random(1).randbytes(log.stat().st_size))
-        assert lab.silence(self.go_on(lab, survey)) == Silence.ROLLED_BACK
+        assert lab.silence(self.continue_with(lab, survey)) == Silence.ROLLED_BACK
 
-    def test_no_damage_makes_it_answer_twice(self, lab, survey):
-        """300 random wounds: bits flipped, stretches zeroed, the end cut off, pages exchanged."""
+    @pytest.mark.file_time
+    def test_no_damage_makes_a_device_answer_twice(self, lab, survey):
+        """300 random damages: flipped bits, ranges of zeros, a cut end, exchanged pages."""
         source = random.Random(7)
         mark = lab.path.with_name("state.db.mark")
         token = mark.read_bytes()
         with closing(sqlite3.connect(lab.path)) as connection, connection:
-            # as if it died before it noted the mark: the file passes each time it is put back
-            connection.execute("UPDATE file SET pending = settled")
+            # as if the process died before the file confirmed the mark: no rollback is detected below
+            connection.execute("UPDATE file SET pending_token = mark_token")
         whole = lab.path.read_bytes()
         requests = list(lab.recorder.requests)
         now = lab.clock.now
@@ -257,14 +258,14 @@ class TestCorrupt:
         for _ in range(300):
             data = bytearray(whole)
             for _ in range(source.choice([1, 1, 3])):
-                wound(data, source)
+                damage_anywhere(data, source)
             for path in lab.folder.glob("state.db-*"):
                 path.unlink()
             lab.path.write_bytes(data)
             mark.write_bytes(token)
             lab.clock.now = now
             lab.recorder.requests[:] = requests
-            client = self.go_on(lab, survey)
+            client = self.continue_with(lab, survey)
             status = client.status()
             ends[status.silent or status.surveys[0].silent] += 1
             lab.end()
@@ -272,9 +273,12 @@ class TestCorrupt:
         assert len(ends) > 2, ends
         assert ends[None] > 30, ends
 
-    def test_no_damage_of_the_outbox_ends_delivery(self, lab):
-        """300 random wounds of a row with three reports: it is delivered or counted, and what comes later delivered.
-        Only where SQLite finds the file itself malformed nothing is sent, and the status says so."""
+    @pytest.mark.file_time
+    def test_no_damage_of_the_outbox_stops_delivery(self, lab):
+        """300 random damages of a batch of three reports: the batch is delivered or counted, later ones are delivered.
+
+        If SQLite finds the file itself malformed, nothing is sent, and the status gives the reason.
+        """
         survey = lab.survey(questions=3)
         lab.client(survey).tick()
         lab.end()
@@ -283,12 +287,12 @@ class TestCorrupt:
         mark = lab.path.with_name("state.db.mark")
         token = mark.read_bytes()
         with closing(sqlite3.connect(lab.path)) as connection, connection:
-            connection.execute("UPDATE file SET pending = settled")
+            connection.execute("UPDATE file SET pending_token = mark_token")
         whole = lab.path.read_bytes()
         source, now, ends = random.Random(8), lab.clock.now, Counter()
         for _ in range(300):
             data = bytearray(whole)
-            wound_between(data, 4096 * page - len(body) - 125, 4096 * page, source)  # a page is filled from its end
+            damage_between(data, 4096 * page - len(body) - 125, 4096 * page, source)  # SQLite fills a page from its end
             lab.path.write_bytes(data)
             mark.write_bytes(token)
             lab.clock.now = now
@@ -310,13 +314,16 @@ class TestCorrupt:
             "dropped: damaged reports",
             "the last try failed: the state file is damaged",
         }
-        # not told to the last report are wounds of what a report is counted by, and of whose the row is
+        # the number is wrong if the damage hides how many reports there are, or which device the row belongs to
         assert sum(times for (_, missing), times in ends.items() if missing == 0) > 250, ends
         assert ends["", 3] < 10, ends
 
-    def test_no_damage_of_the_events_ends_the_answers(self, lab):
-        """300 random wounds of two events: what was due is answered and sent. Only where SQLite finds the file itself
-        malformed nothing is, and the status says so."""
+    @pytest.mark.file_time
+    def test_no_damage_of_the_events_stops_answers(self, lab):
+        """300 random damages of two events: the answers that are due are made and sent.
+
+        If SQLite finds the file itself malformed, nothing is sent, and the status gives the reason.
+        """
         survey = lab.survey()
         client = lab.client(survey)
         client.tick()
@@ -327,12 +334,12 @@ class TestCorrupt:
         mark = lab.path.with_name("state.db.mark")
         token = mark.read_bytes()
         with closing(sqlite3.connect(lab.path)) as connection, connection:
-            connection.execute("UPDATE file SET pending = settled")
+            connection.execute("UPDATE file SET pending_token = mark_token")
         whole = lab.path.read_bytes()
         source, now, ends = random.Random(9), lab.clock.now, Counter()
         for _ in range(300):
             data = bytearray(whole)
-            wound_between(data, 4096 * page - 110, 4096 * page, source)  # a page is filled from its end
+            damage_between(data, 4096 * page - 110, 4096 * page, source)  # SQLite fills a page from its end
             lab.path.write_bytes(data)
             mark.write_bytes(token)
             lab.clock.now = now
@@ -351,23 +358,23 @@ class TestCorrupt:
         assert ends[True] + ends[False] > 200, ends
 
     @pytest.mark.parametrize(
-        "wound",
+        "damage",
         [
             "DELETE FROM answers",
             "UPDATE answers SET symbol = 1 - symbol",
             "DELETE FROM ledger WHERE epoch = '2026-11-03'",
             "UPDATE ledger SET epsilon = 0",
-            "UPDATE schedules SET seen = 0",
+            "UPDATE schedules SET handled = 0",
             "DELETE FROM schedules",
             "UPDATE consents SET version = 3",
         ],
     )
-    def test_values_that_nobody_wrote_are_noticed(self, lab, wound):
-        """At the next answer at the latest; from then on the device is silent, also after a restart."""
+    def test_values_changed_by_something_else_are_detected(self, lab, damage):
+        """With the next answer at the latest. From then on the device is silent, also after a restart."""
         survey = lab.survey(memory="permanent")
         client = lab.client(survey)
         lab.live(client, 2)
-        client._device._state._connection.execute(wound)
+        client._device._state._connection.execute(damage)
         lab.live(client, 1)
         assert [fault.kind for fault in lab.faults] == ["StateError"]
         for _ in range(2):
@@ -383,30 +390,30 @@ class TestCorrupt:
         client.grant_consent()
         assert client.status().silent == "the state file is damaged"
 
-    def test_status_and_explanation_tell_the_same(self, lab, survey):
-        """No survey of a damaged file answers, and no next answer is promised for it."""
+    def test_status_and_explanation_agree(self, lab, survey):
+        """Neither announces a next answer for a damaged file."""
         with closing(sqlite3.connect(lab.path)) as connection, connection:
             connection.execute("UPDATE ledger SET epsilon = 0")
         client = lab.client(survey, agreed=False)
-        status, broken = client.status(), "the state file is damaged"
-        assert (status.silent, status.surveys[0].silent, status.surveys[0].next) == (broken, broken, None)
-        here = client.explain().sections[-1].lines
-        assert here[0] == f"Nothing is recorded or sent: {broken}."
-        assert "next answer" not in " ".join(here)
+        status, damaged = client.status(), "the state file is damaged"
+        assert (status.silent, status.surveys[0].silent, status.surveys[0].next) == (damaged, damaged, None)
+        lines = client.explain().sections[-1].lines
+        assert lines[0] == f"Nothing is recorded or sent: {damaged}."
+        assert "next answer" not in " ".join(lines)
 
     @pytest.mark.parametrize(
-        ("where", "silent"),
+        ("assignment", "silent"),
         [
-            ("file SET mark", "the state file {} cannot be used: the state file is damaged"),
+            ("file SET mark_inode", "the state file {} cannot be used: the state file is damaged"),
             ("consents SET at", "the state file cannot be used: the state file is damaged"),
         ],
     )
-    def test_of_what_it_holds_nothing_is_told(self, lab, where, silent, caplog):
-        """SQLite quotes a text that is none."""
+    def test_no_content_of_the_file_is_quoted(self, lab, assignment, silent, caplog):
+        """SQLite's own message quotes a string that is not UTF-8."""
         lab.client().close()
         lab.end()
         with closing(sqlite3.connect(lab.path)) as connection, connection:
-            connection.execute(f"UPDATE {where} = CAST(x'ff43616e617279' AS TEXT)")  # then "Canary"
+            connection.execute(f"UPDATE {assignment} = CAST(x'ff43616e617279' AS TEXT)")  # \xff, then "Canary"
         client = lab.client(agreed=False)
         assert client.status().silent == silent.format(lab.path)
         assert [fault.kind for fault in lab.faults] == ["StateError" if "{}" in silent else "OperationalError"]
@@ -414,40 +421,41 @@ class TestCorrupt:
         assert f"silent: {client.status().silent}" in caplog.text
 
     @pytest.mark.parametrize(
-        "wound",
+        "damage",
         ["DELETE FROM devices WHERE device = 2", "UPDATE devices SET key = x'00'", "UPDATE file SET salt = x'00'"],
     )
-    def test_a_device_that_is_forgotten_is_not_taken_for_a_new_one(self, lab, wound):
+    def test_a_device_that_was_lost_is_not_a_new_device(self, lab, damage):
         for key in "abc":
             lab.live(lab.client(device=key))
             lab.clock.advance(days=-1)
         lab.end()
         with closing(sqlite3.connect(lab.path)) as connection, connection:
-            connection.execute(wound.replace("x'00'", "x'00' WHERE device = 2") if "devices SET" in wound else wound)
+            connection.execute(damage.replace("x'00'", "x'00' WHERE device = 2") if "devices SET" in damage else damage)
         client = lab.client(device="b")
         lab.live(client, 2)
         assert client.status().silent == "the state file is damaged"
         assert len(lab.recorder.batches) == 3
 
-    def test_new_devices_join_a_sound_file(self, lab):
+    def test_new_devices_are_added_to_an_intact_file(self, lab):
         for key in "abc":
             lab.client(device=key)
             lab.end()
         assert lab.faults == []
         assert lab.rows("SELECT count(*) FROM devices") == [(3,)]
 
-    def test_all_devices_are_counted_once_in_a_process(self, lab, monkeypatch):
-        """It takes half a second for 100,000; a shop opens a client for every visit, and many visitors are new."""
-        counts = []
-        census = checksum.census
+    def test_the_list_of_devices_is_verified_once_in_a_process(self, lab, monkeypatch):
+        """It takes half a second for 100,000 devices, and a kiosk opens a client for every visit."""
+        calls = []
+        of_device_list = checksum.of_device_list
         monkeypatch.setattr(
-            "hushtally.client_sdk.state.checksum.census", lambda connection: counts.append(1) or census(connection)
+            "hushtally.client_sdk.state.checksum.of_device_list",
+            lambda connection: calls.append(1) or of_device_list(connection),
         )
         for key in "abc":
             lab.client(device=key).close()
-        assert counts == [1]
+        assert calls == [1]
 
-    def test_another_programs_database_is_left_alone(self, lab):
+    def test_the_database_of_another_program_is_left_unchanged(self, lab):
         with closing(sqlite3.connect(lab.path)) as connection:
             connection.execute("CREATE TABLE theirs(x)")
         before = lab.path.read_bytes()
@@ -457,16 +465,16 @@ class TestCorrupt:
         assert lab.path.read_bytes() == before
         assert [path.name for path in lab.folder.iterdir()] == ["state.db"]
 
-    def test_a_newer_version_of_the_file_is_left_alone(self, lab):
+    def test_a_file_of_a_newer_version_is_left_unchanged(self, lab):
         lab.client()
         lab.end()
         with closing(sqlite3.connect(lab.path)) as connection:
             connection.execute("PRAGMA user_version = 99")
-        assert lab.client().status().silent == f"the state file {lab.path} was written by a newer hushtally"
+        assert lab.client().status().silent == f"the state file {lab.path} was written by a newer version of hushtally"
 
 
-def wound_between(data, first, end, source):
-    """Flips a bit or zeroes a stretch in a part of a database."""
+def damage_between(data, first, end, source):
+    """Flip a bit, or write zeros, in a part of a database."""
     at = source.randrange(first, end)
     if source.randrange(2):
         data[at] ^= 1 << source.randrange(8)
@@ -475,8 +483,8 @@ def wound_between(data, first, end, source):
         data[at : at + size] = bytes(size)
 
 
-def wound(data, source):
-    """Changes something at random in a database of 4,096-byte pages."""
+def damage_anywhere(data, source):
+    """Damage a database of 4,096-byte pages at a random place."""
     kind = source.randrange(4)
     at = source.randrange(len(data))
     pages = len(data) // 4096

@@ -1,4 +1,4 @@
-"""A state file that is deleted or replaced while it is open: the app is told, and nothing goes into what is no more."""
+"""A state file that is deleted or replaced while it is open: the failure is reported, and nothing more is written."""
 
 import os
 import shutil
@@ -11,8 +11,8 @@ from hushtally.client_sdk.state.file import State
 from hushtally.client_sdk.state.silence import Silence
 
 LOST = (
-    "the state file {} was deleted or replaced while it was open; what it held is lost to this device."
-    " If its mark is left, a new file is silent for the surveys that run"
+    "the state file {} was deleted or replaced while it was open; this device has lost its contents."
+    " If the mark file is still there, the surveys that run now stay silent in a new state file"
 )
 
 
@@ -27,7 +27,7 @@ def delete_with_the_mark(path):
 
 
 def replace(path):
-    """By an empty one."""
+    """Replace the file by an empty one."""
     delete(path)
     path.touch()
 
@@ -38,7 +38,7 @@ def move_the_folder(path):
 
 @pytest.fixture
 def lived(lab):
-    """A client in the midst of its life, in a folder of its own."""
+    """A client that has answered once, in a folder of its own."""
     lab.folder /= "device"
     lab.path = lab.folder / "state.db"
     lab.first = lab.client(durable=True)
@@ -46,30 +46,30 @@ def lived(lab):
     return lab
 
 
-@pytest.mark.parametrize("loses", [delete, delete_with_the_mark, replace, move_the_folder])
+@pytest.mark.parametrize("lose", [delete, delete_with_the_mark, replace, move_the_folder])
 @pytest.mark.parametrize("call", ["record", "tick", "flush", "status", "explain", "receipts", "close"])
-def test_the_next_call_tells(lived, caplog, loses, call):
-    """Whichever it is; from then on the client is silent and says why, and makes no file."""
+def test_the_next_call_reports_it(lived, caplog, lose, call):
+    """Whichever call it is. From then on the client is silent, gives the reason, and creates no file."""
     client, sent = lived.first, len(lived.recorder.requests)
     client.tick()
-    client._device._state._marked = 0.0  # closing has something to do
-    loses(lived.path)
-    there = lived.path.exists()
+    client._device._state._marked_at = 0.0  # closing has something to do
+    lose(lived.path)
+    existed = lived.path.exists()
     getattr(client, call)(*(["purchase"] if call == "record" else []))
     assert lived.faults == [Fault(call, "StateLostError", LOST.format(lived.path))]
-    told = LOST.format(lived.path)
-    assert caplog.messages == [f"silent: {told}"]
+    reason = LOST.format(lived.path)
+    assert caplog.messages == [f"silent: {reason}"]
     client.record("purchase")
     lived.live(client, 2)
     status = client.status()
-    assert (status.silent, status.surveys[0].silent, status.surveys[0].consent) == (told, told, False)
+    assert (status.silent, status.surveys[0].silent, status.surveys[0].consent) == (reason, reason, False)
     assert len(lived.faults) == 1
-    assert lived.path.exists() is there
+    assert lived.path.exists() is existed
     assert len(lived.recorder.requests) == sent
 
 
 @pytest.mark.parametrize(
-    ("loses", "silent"),
+    ("lose", "silent"),
     [
         (delete, Silence.ROLLED_BACK),
         (replace, Silence.ROLLED_BACK),
@@ -77,11 +77,11 @@ def test_the_next_call_tells(lived, caplog, loses, call):
         (move_the_folder, None),
     ],
 )
-class TestWhatIsThereNow:
-    """Is opened by a new client and by what the customer says; it must not answer again what the mark knows of."""
+class TestTheNewFile:
+    """A new client, consent and a withdrawal open the file that is there now. It must not answer again."""
 
-    def test_by_a_new_client(self, lived, loses, silent):
-        loses(lived.path)
+    def test_is_opened_by_a_new_client(self, lived, lose, silent):
+        lose(lived.path)
         client = lived.client()
         lived.live(client, 2)
         assert (lived.silence(client), lived.faults) == (silent, [])
@@ -92,28 +92,28 @@ class TestWhatIsThereNow:
         lived.end()
         assert lived.silence(lived.client(agreed=False)) == silent
 
-    @pytest.mark.parametrize("noticed", [False, True])
-    def test_by_consent(self, lived, loses, silent, noticed):
-        loses(lived.path)
-        if noticed:
+    @pytest.mark.parametrize("detected", [False, True])
+    def test_is_opened_by_consent(self, lived, lose, silent, detected):
+        lose(lived.path)
+        if detected:
             lived.first.tick()
         assert lived.first.grant_consent()
         assert lived.faults == [
-            Fault("tick" if noticed else "grant_consent", "StateLostError", LOST.format(lived.path))
+            Fault("tick" if detected else "grant_consent", "StateLostError", LOST.format(lived.path))
         ]
         lived.live(lived.first, 2)
         assert lived.silence(lived.first) == silent
         lived.assert_answered_once()
         assert lived.rows("SELECT granted FROM consents") == [(1,)]
 
-    def test_by_a_withdrawal(self, lived, loses, silent):
-        loses(lived.path)
+    def test_is_opened_by_a_withdrawal(self, lived, lose, silent):
+        lose(lived.path)
         assert lived.first.withdraw_consent()
         assert lived.rows("SELECT granted FROM consents") == [(0,)]
 
 
-def test_a_file_that_is_put_in_its_place_knows_of_a_withdrawal(lived, tmp_path):
-    """It may hold a consent that was given before."""
+def test_a_withdrawal_is_stored_in_a_file_that_was_put_back(lived, tmp_path):
+    """That file may contain an earlier consent."""
     lived.first.close()
     copy = lived.path.read_bytes()
     client = lived.client()
@@ -123,20 +123,20 @@ def test_a_file_that_is_put_in_its_place_knows_of_a_withdrawal(lived, tmp_path):
     assert lived.rows("SELECT granted FROM consents") == [(0,)]
 
 
-def test_what_was_in_memory_goes_with_the_file(lived):
-    """Nothing of it is to get into a file that was made since."""
+def test_events_in_memory_are_discarded(lived):
+    """They must not be written to the new file."""
     client = lived.client()
     client.record("purchase", amount=1)
     journal = client._device.journal
     delete_with_the_mark(lived.path)
     client.tick()
-    assert not journal.waits
+    assert not journal.has_unwritten
     client.grant_consent()
     client.status()
     assert lived.rows("SELECT count(*) FROM events") == [(0,)]
 
 
-def test_a_client_that_lost_its_file_still_ends_its_thread(lived):
+def test_close_still_stops_the_thread(lived):
     lived.first.start()
     delete(lived.path)
     lived.first.status()
@@ -144,19 +144,19 @@ def test_a_client_that_lost_its_file_still_ends_its_thread(lived):
     assert "hushtally" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_no_transaction_is_cut_off(lived):
-    """It is looked for where a transaction begins, not amid it."""
+def test_no_transaction_is_interrupted(lived):
+    """The file is looked for before a transaction, not within it."""
     state = State.at(lived.path)
     with state.transaction() as connection:
         delete(lived.path)
         with state.lock() as same:
             assert same is connection
-    assert state.lost
+    assert state.is_lost
 
 
 @pytest.mark.parametrize("error", [PermissionError, OSError])
-def test_where_it_cannot_be_told_nothing_is_done_for_now(lived, monkeypatch, error):
-    """As on a network's file system; the file may well be there."""
+def test_a_file_that_cannot_be_checked_now_is_not_lost(lived, monkeypatch, error):
+    """For example on a network file system: the call fails, and the next one succeeds."""
     client = lived.first
 
     def fail(path):
@@ -171,8 +171,8 @@ def test_where_it_cannot_be_told_nothing_is_done_for_now(lived, monkeypatch, err
     assert len(lived.recorder.batches) == 2
 
 
-def test_a_new_file_is_known_also_where_it_has_the_old_ones_inode(lived, tmp_path):
-    """As a file system may give it, when the file was closed for a fork: it is another customer's, who never agreed."""
+def test_a_new_file_is_detected_also_with_the_inode_of_the_old_one(lived, tmp_path):
+    """The inode may be reused while the file is closed for a fork. The new file belongs to another customer."""
     state = lived.first._device._state
     state.close()
     other = State.at(tmp_path / "other.db")

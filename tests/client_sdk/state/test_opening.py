@@ -1,4 +1,4 @@
-"""When the state file is opened, if it cannot be at the start, and when it is closed."""
+"""When the state file is opened, what happens if it cannot be opened at first, and when it is closed."""
 
 from __future__ import annotations
 
@@ -31,43 +31,43 @@ def options(tmp_path: Path, clock: ScriptedClock) -> Options:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hushtally.client_sdk.state.file.BUSY_SECONDS", 0.05)
 
 
-@pytest.mark.usefixtures("impatient")
-def test_it_is_the_same_file_wherever_the_app_goes(
+@pytest.mark.usefixtures("short_timeout")
+def test_the_file_stays_the_same_if_the_working_directory_changes(
     survey: Survey, options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A relative path is that of the folder in which the client was made: for what is tried later, and after close."""
-    there = tmp_path / "elsewhere"
-    there.mkdir()
+    """A relative path is resolved when the client is created, also for later attempts and after `close`."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
     monkeypatch.chdir(tmp_path)
     options["state"] = "state.db"
     with Client(survey, **options) as client:
         client.grant_consent()
-    for state in list(State._open.values()):  # as in another process
+    for state in list(State._open.values()):  # as in a new process
         state.close()
     State._open.clear()
     with closing(sqlite3.connect("state.db")) as other:
         other.execute("BEGIN EXCLUSIVE")
         client = Client(survey, **options)
         other.execute("ROLLBACK")
-    monkeypatch.chdir(there)
+    monkeypatch.chdir(elsewhere)
     assert client.withdraw_consent()
     client.close()
     assert client.status().surveys[0].withdrew
-    assert list(there.iterdir()) == []
+    assert list(elsewhere.iterdir()) == []
     monkeypatch.chdir(tmp_path)
     with Client(survey, **options) as client:
         assert client.status().surveys[0].withdrew
 
 
-@pytest.mark.usefixtures("impatient")
-def test_a_withdrawal_opens_the_file_that_was_locked_at_the_start(survey: Survey, options: Options) -> None:
+@pytest.mark.usefixtures("short_timeout")
+def test_a_withdrawal_opens_a_file_that_was_locked_at_first(survey: Survey, options: Options) -> None:
     with Client(survey, **options) as client:
         client.grant_consent()
-    for state in list(State._open.values()):  # as in another process
+    for state in list(State._open.values()):  # as in a new process
         state.close()
     State._open.clear()
     faults: list[Any] = []
@@ -86,7 +86,7 @@ def test_a_withdrawal_opens_the_file_that_was_locked_at_the_start(survey: Survey
         assert not client.status().surveys[0].consent
 
 
-def test_what_is_said_after_close_is_told(survey: Survey, options: Options) -> None:
+def test_a_decision_after_close_is_reported_as_a_failure(survey: Survey, options: Options) -> None:
     faults: list[Any] = []
     client = Client(survey, **options, on_error=faults.append)
     client.close()
@@ -96,7 +96,7 @@ def test_what_is_said_after_close_is_told(survey: Survey, options: Options) -> N
 
 
 @pytest.fixture
-def _no_collector_of_garbage() -> Iterator[None]:
+def _no_garbage_collection() -> Iterator[None]:
     gc.collect()
     gc.disable()
     yield
@@ -104,11 +104,11 @@ def _no_collector_of_garbage() -> Iterator[None]:
 
 
 def is_open(path: Path) -> bool:
-    """Whether a connection has the file: SQLite keeps its log beside it until the last one closes."""
+    """Whether a connection is open: SQLite deletes the log when the last one is closed."""
     return path.with_name(f"{path.name}-wal").exists()
 
 
-@pytest.mark.usefixtures("_no_collector_of_garbage")
+@pytest.mark.usefixtures("_no_garbage_collection")
 class TestTheFileIsClosed:
     @pytest.mark.parametrize(
         "used",
@@ -120,8 +120,8 @@ class TestTheFileIsClosed:
             pytest.param("forked", marks=pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")),
         ],
     )
-    def test_with_the_last_client_on_it(self, used: str, survey: Survey, options: Options) -> None:
-        """Not when somebody collects garbage; and it may be opened again."""
+    def test_with_its_last_client(self, used: str, survey: Survey, options: Options) -> None:
+        """Without a garbage collection. The file can be opened again."""
         path = options["state"]
         for _ in range(2):
             clients = [Client(survey, **options, device=key) for key in "aab"]
@@ -134,7 +134,7 @@ class TestTheFileIsClosed:
                 if used == "started":
                     client.start()
                 if used == "failing":
-                    client._run("tick", lambda device: device.send("soon"), None)  # type: ignore[arg-type]
+                    client._call("tick", lambda device: device.send("soon"), None)  # type: ignore[arg-type]
             if used == "forked":
                 child = os.fork()
                 if child == 0:
@@ -151,8 +151,8 @@ class TestTheFileIsClosed:
                 client.close()
             assert not is_open(path)
 
-    def test_when_what_a_closed_client_told_was_read(self, survey: Survey, options: Options) -> None:
-        """An app's page that is shown after `close` must not ask again who agreed."""
+    def test_after_a_closed_client_has_read_it(self, survey: Survey, options: Options) -> None:
+        """A page that is shown after `close` must not ask for consent again."""
         faults: list[Any] = []
         with Client(survey, **options, on_error=faults.append) as client:
             client.grant_consent()
@@ -164,8 +164,8 @@ class TestTheFileIsClosed:
         assert not client.status().surveys[0].consent
         assert [fault.during for fault in faults] == ["status"]
 
-    def test_not_amid_a_fork(self, survey: Survey, options: Options) -> None:
-        """A child that is forked while SQLite closes could never use it: a fork waits for the lock of the state."""
+    def test_not_during_a_fork(self, survey: Survey, options: Options) -> None:
+        """A child that is forked while SQLite closes could never use it, so a fork waits for the lock of the state."""
         client = Client(survey, **options)
         assert client._device is not None
         state = client._device._state
@@ -182,10 +182,10 @@ class TestTheFileIsClosed:
         client.close()
         assert held == [True]
 
-    def test_without_waiting_for_a_thread_that_uses_it(
+    def test_without_waiting_for_a_thread_that_is_using_it(
         self, survey: Survey, options: Options, clock: ScriptedClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """As one of another client that waits for another process; there is nothing to write."""
+        """For example a thread of another client that waits for another process; there is nothing to write."""
         monkeypatch.setattr("hushtally.client_sdk.state.file.MARK_SECONDS", 600.0)
         path, faults = options["state"], []
         options |= {"clock": clock, "on_error": faults.append}
@@ -194,12 +194,12 @@ class TestTheFileIsClosed:
             client.grant_consent()
             client.tick()
             assert other._device is not None
-            free, using = threading.Event(), threading.Event()
+            may_end, using = threading.Event(), threading.Event()
 
             def use(state: State) -> None:
                 with state.lock():
                     using.set()
-                    free.wait(60)
+                    may_end.wait(60)
 
             thread = threading.Thread(target=use, args=(other._device._state,))
             thread.start()
@@ -208,12 +208,12 @@ class TestTheFileIsClosed:
         other.close()
         assert thread.is_alive()
         assert is_open(path)
-        free.set()
+        may_end.set()
         thread.join()
         assert not is_open(path)
         assert faults == []
 
-    def test_once_a_thread_is_done_for_which_close_did_not_wait(
+    def test_later_if_close_did_not_wait_for_its_thread(
         self, survey: Survey, options: Options, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("hushtally.client_sdk.client.CLOSE_SECONDS", 0.1)
@@ -251,7 +251,7 @@ sys.stdin.readline()
 
 
 def test_an_exit_does_not_wait_for_a_locked_file(tmp_path: Path) -> None:
-    """Five devices have something to write, another process holds the file: the interpreter leaves all the same."""
+    """Five devices have something to write while another process locks the file. The interpreter exits nevertheless."""
     (tmp_path / "survey.toml").write_text(EXAMPLE.read_text(encoding="utf-8"), encoding="utf-8")
     command = [sys.executable, "-c", EXIT, str(tmp_path / "survey.toml"), str(tmp_path / "state.db")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:

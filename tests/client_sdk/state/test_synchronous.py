@@ -1,4 +1,4 @@
-"""When SQLite waits for the disk: for all but what may be lost, and again after that."""
+"""SQLite waits for the disk in every transaction except those that may be lost."""
 
 from contextlib import closing, suppress
 
@@ -11,8 +11,8 @@ def synchronous(connection):
     return connection.execute("PRAGMA synchronous").fetchone()[0]
 
 
-def test_what_is_answered_or_spent_is_committed_to_the_disk(shm):
-    """Before anything else has set it, after the file was opened anew, and after a transaction that need not wait."""
+def test_answers_and_their_cost_are_durable(shm):
+    """On a new connection, on a connection that was opened again, and after a transaction that does not wait."""
     state = State.at(shm / "state.db")
     with closing(state):
         for _ in range(2):
@@ -21,18 +21,18 @@ def test_what_is_answered_or_spent_is_committed_to_the_disk(shm):
             state.close()
             with state.transaction() as connection:
                 assert synchronous(connection) == FULL
-            with state.light() as connection:
+            with state.fast_transaction() as connection:
                 assert synchronous(connection) == NORMAL
             with state.transaction() as connection:
                 assert synchronous(connection) == FULL
-            with state.lock() as connection:  # whose statements commit by themselves
+            with state.lock() as connection:  # each statement commits by itself
                 assert synchronous(connection) == FULL
 
 
-def test_a_light_transaction_that_fails_leaves_the_next_ones_durable(shm):
+def test_transactions_after_a_fast_one_that_failed_are_durable(shm):
     state = State.at(shm / "state.db")
     with closing(state):
-        with suppress(KeyError), state.light():
+        with suppress(KeyError), state.fast_transaction():
             raise KeyError
         with state.answering() as connection:
             assert synchronous(connection) == FULL

@@ -1,4 +1,4 @@
-"""The vectors of epochs, schedules and permanent memory: expected by hand, read back with the code that ships."""
+"""Test vectors of epochs, schedules and permanent memory: computed by hand, compared with the shipped code."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_closing(case: dict[str, Any]) -> None:
 
 
 def survey_of(stated: dict[str, Any]) -> Survey:
-    """The survey that a vector states, with a question for every epsilon."""
+    """Return the survey that a vector describes, with one question per epsilon."""
     fields = ("answers_every", "questions_per_device", "memory", "changes")
     privacy = {name: stated[name] for name in fields if name in stated} | {"epsilon": 0.5}
     permanent = stated.get("epsilons_permanent", [None] * len(stated["epsilons"]))
@@ -72,21 +72,21 @@ def survey_of(stated: dict[str, Any]) -> Survey:
 
 @pytest.mark.parametrize("case", SCHEDULE["cases"], ids=lambda case: case["survey"]["ends"])
 def test_survey(case: dict[str, Any]) -> None:
-    """How many epochs and answers it has, what they may cost, and in which epochs a device of every phase answers."""
+    """The numbers of epochs and answers, the lifetime epsilon, and the epochs of every phase."""
     survey = survey_of(case["survey"])
     assert (survey.epochs, survey.answers) == (case["epochs"], case["answers"])
     assert survey.lifetime_epsilon == case["lifetime_epsilon"]
     assert len(case["phases"]) == survey.privacy.answers_every
     days = [survey.starts + timedelta(days=number) for number in range(-40, (survey.ends - survey.starts).days + 40)]
     for phase, labels in enumerate(case["phases"]):
-        plan = Schedule(survey.id, survey.ends.toordinal(), "[]", phase, 1.0, 0, None)
-        found = dict.fromkeys(survey.epoch.label(day) for day in days if plan.answers_in(survey, day))
+        schedule = Schedule(survey.id, survey.ends.toordinal(), "[]", phase, 1.0, 0, None)
+        found = dict.fromkeys(survey.epoch.label(day) for day in days if schedule.answers_in(survey, day))
         assert list(found) == labels
 
 
 @pytest.mark.parametrize("case", SCHEDULE["memory"], ids=lambda case: str(case["changes"]))
 def test_permanent_memory(case: dict[str, Any], make_client: Callable[..., Client], clock: ScriptedClock) -> None:
-    """A client whose customer does one thing today and another tomorrow repeats, draws and pays as stated."""
+    """The client repeats, draws and pays as stated while the customer's value changes."""
     stated = {
         "starts": "2026-11-02", "ends": "2026-11-22", "epoch": "day", "answers_every": 1, "epsilons": [1.0],
         "memory": "permanent", "epsilons_permanent": [2.0], "changes": case["changes"],

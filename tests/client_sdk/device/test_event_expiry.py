@@ -1,4 +1,4 @@
-"""Events go on the day that was told when they were recorded, whatever the app calls, and whoever else is there."""
+"""Events are deleted on the day that was promised when they were recorded, whatever the app and other clients do."""
 
 import sqlite3
 from contextlib import closing
@@ -14,11 +14,11 @@ def left(lab):
 
 
 def visits(lab, **changed):
-    """Another survey, about visits in place of purchases."""
+    """Another survey, about visits instead of purchases."""
     return Survey.parse(lab.text(**{"id": "visits"} | changed).replace('"purchase', '"visit'))
 
 
-def switch_off(lab, monkeypatch):
+def opt_out(lab, monkeypatch):
     monkeypatch.setenv("DO_NOT_TRACK", "1")
 
 
@@ -31,17 +31,17 @@ def nothing(lab, monkeypatch):
     pass
 
 
-@pytest.mark.parametrize("happens", [switch_off, damage, nothing])
+@pytest.mark.parametrize("happens", [opt_out, damage, nothing])
 @pytest.mark.parametrize("call", ["record", "tick", "status"])
 @pytest.mark.parametrize("restart", [False, True])
 class TestFiveDaysAtMost:
-    def test_whatever_the_app_calls(self, lab, monkeypatch, happens, call, restart):
-        """Each call alone will do, also where the customer opted out or the file is damaged; nothing is sent for it."""
+    def test_with_any_call_alone(self, lab, monkeypatch, happens, call, restart):
+        """Each call deletes them, also after an opt-out or with a damaged file, and sends nothing."""
         survey = lab.survey(starts="2026-11-02", ends="2026-12-01")
         client = lab.client(survey, durable=True)
         client.record("purchase", amount=1, category="canary")
         client.tick()
-        if restart or happens is damage:  # which is noticed at the start, else at the next answer
+        if restart or happens is damage:  # damage is detected at the start or at the next answer
             lab.end()
         happens(lab, monkeypatch)
         if not lab.clients:
@@ -57,15 +57,15 @@ class TestFiveDaysAtMost:
         if happens is not nothing:
             assert rows == lab.recorder.requests == []
             assert lab.rows("SELECT count(*) FROM ledger") == [(1,)]
-        if call != "record":  # which leaves the log to the next tick or start
+        if call != "record":  # the next tick or start empties the log
             assert b"canary" not in lab.on_disk()
 
 
-def test_what_is_old_is_looked_for_once_a_day(lab, monkeypatch):
-    """It reads all events; an app calls hundreds of times a minute."""
-    looks = []
-    outdated = events.outdated
-    monkeypatch.setattr(events, "outdated", lambda *given: looks.append(1) or outdated(*given))
+def test_expired_events_are_looked_for_once_a_day(lab, monkeypatch):
+    """The search reads all events, and an app may call hundreds of times a minute."""
+    searches = []
+    expired = events.expired
+    monkeypatch.setattr(events, "expired", lambda *values: searches.append(1) or expired(*values))
     client = lab.client(durable=True)
     for day in range(3):
         for _ in range(3):
@@ -73,12 +73,12 @@ def test_what_is_old_is_looked_for_once_a_day(lab, monkeypatch):
             client.record("nothing")
             client.tick()
             client.status()
-        assert len(looks) == day + 1
+        assert len(searches) == day + 1
         lab.clock.advance(days=1)
 
 
-def test_a_record_that_is_not_kept_does_not_fail_for_it(lab, monkeypatch):
-    """While another process holds the file, and nothing may be recorded anyway: there is nothing to lose."""
+def test_an_event_that_is_not_stored_does_not_fail(lab, monkeypatch):
+    """Another process locks the file, but nothing may be recorded anyway, so nothing is lost."""
     monkeypatch.setattr("hushtally.client_sdk.state.file.PAUSE_SECONDS", 0.0)
     lab.client(durable=True).record("purchase")
     lab.clock.advance(days=5)
@@ -94,9 +94,9 @@ def test_a_record_that_is_not_kept_does_not_fail_for_it(lab, monkeypatch):
 
 
 class TestTwoClientsOnOneDevice:
-    """As of two libraries in one app, each with a survey of its own."""
+    """For example two libraries in one app, each with its own survey."""
 
-    def test_neither_deletes_what_the_other_still_needs(self, lab):
+    def test_neither_deletes_events_that_the_other_needs(self, lab):
         first, second = lab.client(), lab.client(visits(lab, days=2))
         first.record("purchase", amount=1)
         second.record("visit", amount=1)
@@ -106,8 +106,8 @@ class TestTwoClientsOnOneDevice:
             second.tick()
             assert [name for (name,) in lab.rows("SELECT name FROM events ORDER BY id")] == names
 
-    def test_of_the_same_event_each_keeps_its_own_for_as_long_as_it_told(self, lab):
-        """Also where the other one's window is shorter."""
+    def test_an_event_is_stored_for_the_window_of_the_client_that_recorded_it(self, lab):
+        """Also if the other client's window is shorter."""
         first, second = lab.client(), lab.client(lab.survey(id="again", days=2))
         first.record("purchase", amount=1)
         first.status()
@@ -116,7 +116,7 @@ class TestTwoClientsOnOneDevice:
             second.tick()
             assert left(lab) == kept
 
-    def test_a_survey_that_the_app_no_longer_has_may_be_anothers(self, lab):
+    def test_a_survey_that_the_app_no_longer_has_may_belong_to_another_client(self, lab):
         lab.client().record("purchase", amount=1)
         lab.end()
         client = lab.client(visits(lab))
@@ -125,8 +125,8 @@ class TestTwoClientsOnOneDevice:
             client.tick()
             assert left(lab) == kept
 
-    def test_what_no_survey_needs_that_is_agreed_to_goes_at_once(self, lab):
-        """The other survey is over: the file tells."""
+    def test_events_that_no_running_survey_needs_are_deleted_at_once(self, lab):
+        """The file shows that the other survey has ended."""
         lab.client(lab.survey(ends="2026-11-03", days=9)).record("purchase", amount=1)
         lab.end()
         client = lab.client(visits(lab))
@@ -135,7 +135,7 @@ class TestTwoClientsOnOneDevice:
             client.tick()
             assert left(lab) == kept
 
-    def test_withdrawing_erases_for_all(self, lab):
+    def test_a_withdrawal_erases_the_events_of_both(self, lab):
         first, second = lab.client(), lab.client(visits(lab))
         first.record("purchase", amount=1)
         first.status()

@@ -1,4 +1,4 @@
-"""One device from consent to the end of its survey, over a recorder, a scripted clock and seeded randomness."""
+"""One device from consent to the end of its survey, with a recorder, a scripted clock and seeded randomness."""
 
 import itertools
 import json
@@ -18,7 +18,7 @@ ACCEPTED = Response(200, b'{"accepted": 1, "rejected": []}')
 
 
 def test_a_survey_from_consent_to_its_end(lab):
-    """One report per epoch and question, each charged, each delivered, and nothing after the end."""
+    """One report per epoch and question is charged and delivered, and nothing after the end."""
     client = lab.client(lab.survey(questions=3))
     client.record("purchase", amount=3.5, category="c1")
     lab.live(client, 25)
@@ -54,7 +54,7 @@ def test_a_device_without_events_reports_like_any_other(lab):
     assert len(lab.recorder.reports) == 4
 
 
-def test_ticks_in_an_answered_epoch_answer_nothing(lab):
+def test_further_ticks_in_an_epoch_answer_nothing(lab):
     client, twin = lab.client(), lab.client()
     for hour in range(23):
         client.tick()
@@ -70,8 +70,8 @@ def test_ticks_in_an_answered_epoch_answer_nothing(lab):
 
 
 @pytest.mark.parametrize("every", [1, 3, 7])
-def test_a_device_answers_in_every_nth_epoch_by_a_phase_of_its_own(lab, every):
-    """All phases come about, each device keeps its own, and none answers more often than the survey says."""
+def test_a_device_answers_in_every_nth_epoch_of_its_phase(lab, every):
+    """All phases occur, each device keeps its phase, and none answers more often than the survey says."""
     survey = lab.survey(every=every)
     phases = set()
     for key in range(30):
@@ -88,7 +88,7 @@ def test_a_device_answers_in_every_nth_epoch_by_a_phase_of_its_own(lab, every):
 
 
 def test_the_questions_are_drawn_once_and_uniformly(lab):
-    """Of 4 questions a device answers the same 2 throughout; over 300 devices every pair comes 50 times or so.
+    """A device answers the same 2 of 4 questions all the time. Over 300 devices every pair comes about 50 times.
 
     Fails by chance 1 in 10^7 for another seed: six counts of Binomial(300, 1/6), each within 6 standard deviations.
     """
@@ -124,23 +124,23 @@ def test_a_retry_sends_the_same_bytes(lab, monkeypatch):
     assert client.status().counters == {"delivered": 1}
 
 
-def test_the_journal_is_pruned_to_the_longest_window(lab):
+def test_events_are_pruned_to_the_longest_window(lab):
     client = lab.client(lab.survey(days=5))
     for _ in range(12):
         client.record("purchase", amount=1, category="c1")
         lab.live(client)
     days = [day for (day,) in lab.rows("SELECT day FROM events ORDER BY day")]
     today = lab.clock().date().toordinal()
-    assert days == list(range(today - 5, today))  # the last prune was yesterday
+    assert days == list(range(today - 5, today))  # the last tick was yesterday
 
 
 def visits(text):
-    """The same survey, about visits in place of purchases."""
+    """The same survey, about visits instead of purchases."""
     return Survey.parse(text.replace('"purchase', '"visit'))
 
 
-def test_no_event_is_kept_for_the_window_of_another(lab):
-    """Each for as long as `explain` says, also where one survey looks back further than another."""
+def test_an_event_is_not_stored_for_the_window_of_another_event(lab):
+    """Each event for as long as `explain` says, also if another survey looks back further."""
     client = lab.client([lab.survey(), visits(lab.text(id="visits", days=15))])
     for name in ("purchase", "visit"):
         client.record(name, amount=1, category="c1")
@@ -150,7 +150,7 @@ def test_no_event_is_kept_for_the_window_of_another(lab):
         assert [name for (name,) in lab.rows("SELECT name FROM events")] == left
 
 
-def test_of_two_surveys_about_an_event_the_longer_window_counts(lab):
+def test_the_longer_window_of_two_surveys_about_an_event_counts(lab):
     client = lab.client([lab.survey(days=9), lab.survey(id="again")])
     client.record("purchase", amount=1, category="c1")
     for days, left in ((8, 1), (1, 0)):
@@ -159,7 +159,7 @@ def test_of_two_surveys_about_an_event_the_longer_window_counts(lab):
         assert lab.rows("SELECT count(*) FROM events") == [(left,)]
 
 
-def test_events_of_a_survey_that_is_over_go_although_another_runs(lab):
+def test_events_of_an_ended_survey_are_deleted_while_another_runs(lab):
     client = lab.client([lab.survey(ends="2026-11-03", days=9), visits(lab.text(id="visits"))])
     client.record("purchase", amount=1, category="c1")
     for days, left in ((1, 1), (1, 0)):
@@ -170,8 +170,8 @@ def test_events_of_a_survey_that_is_over_go_although_another_runs(lab):
 
 @pytest.mark.parametrize("keep", [False, True])
 @pytest.mark.parametrize(("later", "left"), [(3, 1), (4, 0)])
-def test_a_new_version_keeps_what_was_recorded_no_longer_than_was_told(lab, keep, later, left):
-    """Five days by the version that was agreed to, whatever the next one looks back at, agreed to yet or not."""
+def test_a_new_version_does_not_extend_the_window_of_stored_events(lab, keep, later, left):
+    """The old version looks back five days. The new one looks back a year, agreed to or not."""
     client = lab.client()
     client.record("purchase", amount=1, category="c1")
     lab.live(client)
@@ -182,7 +182,7 @@ def test_a_new_version_keeps_what_was_recorded_no_longer_than_was_told(lab, keep
     assert lab.rows("SELECT count(*) FROM events") == [(left,)]
 
 
-def test_a_shorter_window_that_is_agreed_to_goes_for_what_is_there(lab):
+def test_a_shorter_window_applies_to_stored_events(lab):
     client = lab.client()
     client.record("purchase", amount=1, category="c1")
     lab.live(client, 3)
@@ -192,8 +192,8 @@ def test_a_shorter_window_that_is_agreed_to_goes_for_what_is_there(lab):
     assert lab.rows("SELECT count(*) FROM events") == [(0,)]
 
 
-def test_a_frequent_event_pushes_out_no_rare_one(lab, monkeypatch):
-    monkeypatch.setattr(events, "MOST_EVENTS", 100)
+def test_a_frequent_event_does_not_push_out_a_rare_one(lab, monkeypatch):
+    monkeypatch.setattr(events, "MAX_EVENTS", 100)
     views = 'views = { count = "view", days = 5 }\n[[questions]]'
     client = lab.client(Survey.parse(lab.text().replace("[[questions]]", views, 1)))
     client.record("purchase", amount=1, category="c1")
@@ -204,8 +204,8 @@ def test_a_frequent_event_pushes_out_no_rare_one(lab, monkeypatch):
     assert lab.rows(query) == [("purchase", 1), ("view", 1)]
 
 
-def test_a_device_keeps_at_most_so_many_events(lab, monkeypatch):
-    monkeypatch.setattr(events, "MOST_EVENTS", 100)
+def test_the_number_of_events_is_bounded(lab, monkeypatch):
+    monkeypatch.setattr(events, "MAX_EVENTS", 100)
     client = lab.client()
     for index in range(512):
         client.record("purchase", amount=index, category="c1")
@@ -217,7 +217,7 @@ def test_a_device_keeps_at_most_so_many_events(lab, monkeypatch):
 
 
 def test_the_outbox_is_bounded_while_no_collector_answers(lab, monkeypatch):
-    """At most the answers of two epochs wait; what can no longer be accepted is dropped and counted."""
+    """At most the answers of two epochs wait. Expired ones are dropped and counted."""
     monkeypatch.setattr("hushtally.client_sdk.delivery.backoff.Backoff.remaining", lambda *_: 0.0)
     lab.recorder = Recorder(TimeoutError())
     client = lab.client(lab.survey(questions=3))
@@ -228,10 +228,10 @@ def test_the_outbox_is_bounded_while_no_collector_answers(lab, monkeypatch):
     assert most <= 2
     status = client.status()
     assert status.counters["expired"] + 3 * status.waiting == 3 * 20
-    assert len({batch.id for batch in lab.recorder.batches}) > 10  # of two that wait a tick tries one
+    assert len({batch.id for batch in lab.recorder.batches}) > 10  # a tick tries one of two waiting batches
 
 
-def test_what_no_survey_names_is_dropped_counted_and_warned_about_once_by_name(lab, caplog):
+def test_mistakes_of_the_app_are_dropped_counted_and_logged_once(lab, caplog):
     client = lab.client()
     for _ in range(3):
         client.record("refund", amount=12345)
@@ -248,7 +248,7 @@ def test_what_no_survey_names_is_dropped_counted_and_warned_about_once_by_name(l
     assert lab.client().status().counters == {"dropped: not in any survey": 6, "dropped: unusable value": 6}
 
 
-def test_a_text_where_a_survey_sums_is_dropped_and_not_counted_as_0(lab, caplog):
+def test_a_string_in_a_summed_field_is_dropped_and_is_not_0(lab, caplog):
     client = lab.client()
     for _ in range(3):
         client.record("purchase", amount="42", category="42")
@@ -260,7 +260,7 @@ def test_a_text_where_a_survey_sums_is_dropped_and_not_counted_as_0(lab, caplog)
     assert lab.client().status().counters == {"dropped: unusable value": 3}
 
 
-def test_strict_raises_for_what_no_survey_names(lab):
+def test_strict_raises_for_mistakes_of_the_app(lab):
     client = lab.client(strict=True)
     for call, message in [
         (lambda: client.record("refund"), "event 'refund' is not in any survey; the surveys use purchase"),
@@ -277,7 +277,7 @@ def test_strict_raises_for_what_no_survey_names(lab):
 
 
 def test_nothing_raises_into_the_app(lab, monkeypatch, caplog):
-    """Whatever fails underneath: every call returns, the app is told the kind, and no value is logged."""
+    """Whatever fails inside, every call returns, the failure is reported, and no value is logged."""
     client = lab.client()
 
     def fail(*_, **__):
@@ -299,7 +299,7 @@ def test_nothing_raises_into_the_app(lab, monkeypatch, caplog):
     assert "canary" not in caplog.text + str(lab.faults)
 
 
-def test_after_close_every_call_is_quiet(lab):
+def test_after_close_no_call_fails(lab):
     client = lab.client()
     client.close()
     client.close()
@@ -310,8 +310,8 @@ def test_after_close_every_call_is_quiet(lab):
     assert lab.faults == []
 
 
-def test_devices_in_one_file_know_nothing_of_each_other(lab):
-    """Each has its own events, schedule, ledger and consent; a local key that comes again is the same device."""
+def test_devices_in_one_file_are_independent(lab):
+    """Each has its own events, schedule, ledger and consent. The same local key is the same device."""
     survey = lab.survey(questions=2, each=1, every=2)
     clients = [lab.client(survey, device=f"customer-{index}", agreed=index != 2) for index in range(3)]
     clients[0].record("purchase", amount=1, category="c1")
@@ -332,8 +332,8 @@ def test_devices_in_one_file_know_nothing_of_each_other(lab):
     assert again.status().surveys == clients[1].status().surveys
 
 
-def test_a_client_carries_several_surveys(lab):
-    """Each is answered in its own batch, under its own id; events that either names are kept once."""
+def test_a_client_may_have_several_surveys(lab):
+    """Each survey has its own batches. An event that both use is stored once."""
     other = lab.survey(id="other", epsilon=0.5)
     client = lab.client([lab.survey(), other])
     client.record("purchase", amount=1, category="c1")
@@ -348,14 +348,14 @@ def test_a_client_carries_several_surveys(lab):
 
 
 def test_two_versions_of_a_survey_in_one_client_are_refused(lab):
-    """Also where the state file cannot be used: it is the app that erred."""
+    """Also if the state file cannot be used, because it is a mistake of the app."""
     for state in (lab.path, "/dev/null/state.db"):
-        with pytest.raises(ClientError, match="surveys must have different ids: of two versions the newer alone"):
+        with pytest.raises(ClientError, match="surveys must have different ids; pass only the newer of two versions"):
             lab.client([lab.survey(), lab.survey(version=2)], state=state)
 
 
 def test_events_of_a_survey_without_consent_are_not_recorded(lab):
-    """A second survey came with an update of the app: until the customer agrees, only the first one's events count."""
+    """An update of the app adds a second survey. Until the customer agrees, its events are not stored."""
     first = Survey.parse(lab.text().replace("purchase", "visit"))
     lab.client(first).close()
     client = lab.client([first, lab.survey(id="second")], agreed=False)
@@ -365,8 +365,8 @@ def test_events_of_a_survey_without_consent_are_not_recorded(lab):
     assert lab.rows("SELECT name FROM events") == [("visit",)]
 
 
-def test_the_switches_win_over_all(lab, monkeypatch):
-    """With either set nothing is recorded, answered or sent, whatever the customer agreed to; withdrawing works."""
+def test_an_opt_out_stops_everything(lab, monkeypatch):
+    """With either variable nothing is recorded, answered or sent. A withdrawal still works."""
     client = lab.client()
     client.record("purchase", amount=1, category="c1")
     client.close()
@@ -388,55 +388,55 @@ def test_the_switches_win_over_all(lab, monkeypatch):
     assert lab.rows("SELECT granted FROM consents") == [(0,)]
 
 
-def test_every_survey_has_a_status_also_where_the_device_does_nothing(lab, monkeypatch):
-    """In the app's order, silent for the same reason. It tells what stands in the file, if that can be read."""
+def test_every_survey_has_a_status_also_if_the_device_does_nothing(lab, monkeypatch):
+    """In the app's order, all silent for the same reason. The status shows what is in the file, if it can be read."""
     surveys = [lab.survey(), lab.survey(id="second")]
     client = lab.client(surveys)
     lab.live(client)
     monkeypatch.setenv("DO_NOT_TRACK", "1")
 
-    def stands(agreed, spent, most, why):
+    def statuses(agreed, spent, most, why):
         return tuple(SurveyStatus(name, 1, agreed, why, spent, most) for name in ("habits", "second"))
 
     off = "DO_NOT_TRACK is set"
-    assert client.status() == Status(off, stands(True, 1.0, 20.0, off), 0, {"delivered": 2})
+    assert client.status() == Status(off, statuses(True, 1.0, 20.0, off), 0, {"delivered": 2})
     client.close()
-    assert client.status() == Status(off, stands(True, 1.0, 20.0, off), 0, {"delivered": 2})
+    assert client.status() == Status(off, statuses(True, 1.0, 20.0, off), 0, {"delivered": 2})
     monkeypatch.delenv("DO_NOT_TRACK")
     closed = "the client was closed"
-    assert client.status() == Status(closed, stands(True, 1.0, 20.0, closed), 0, {"delivered": 2})
+    assert client.status() == Status(closed, statuses(True, 1.0, 20.0, closed), 0, {"delivered": 2})
     for path in lab.folder.iterdir():
         path.unlink()
-    assert client.status() == Status(closed, stands(False, 0.0, 0.0, closed), 0, {})
-    assert list(lab.folder.iterdir()) == []  # to ask does not make the file anew
+    assert client.status() == Status(closed, statuses(False, 0.0, 0.0, closed), 0, {})
+    assert list(lab.folder.iterdir()) == []  # reading the status creates no file
     unusable = lab.client(surveys, state="/dev/null/state.db", agreed=False)
     status = unusable.status()
     assert status.silent.startswith("the state file /dev/null/state.db cannot be used: ")
-    assert status == Status(status.silent, stands(False, 0.0, 0.0, status.silent), 0, {})
+    assert status == Status(status.silent, statuses(False, 0.0, 0.0, status.silent), 0, {})
 
 
-def test_no_repr_and_no_log_holds_a_value(lab, caplog):
+def test_no_repr_and_no_log_contains_a_value(lab, caplog):
     caplog.set_level(logging.DEBUG)
     client = lab.client()
     client.record("purchase", amount=777777, category="canary")
     client.record("unnamed-event", amount=777777)
     client.record("purchase", canary=777777)
     lab.live(client, 3)
-    told = caplog.text + repr(client) + repr(client.status()) + repr(client.explain()) + repr(client.receipts())
-    told += repr(vars(client)) + repr(vars(client._device))
-    assert "777777" not in told
-    assert "'canary'" not in told
+    shown = caplog.text + repr(client) + repr(client.status()) + repr(client.explain()) + repr(client.receipts())
+    shown += repr(vars(client)) + repr(vars(client._device))
+    assert "777777" not in shown
+    assert "'canary'" not in shown
 
 
-def test_a_memory_state_works_without_a_file(lab):
+def test_a_state_in_memory_creates_no_file(lab):
     client = lab.client(state=":memory:")
     lab.live(client, 2)
     assert len(lab.recorder.reports) == 2
     assert list(lab.folder.iterdir()) == []
 
 
-def test_the_system_draws_on_a_real_client(lab):
-    """With the system's randomness, two devices do not answer alike (by chance 1 in 10^11: 20 symbols of 4)."""
+def test_a_real_client_uses_the_system_randomness(lab):
+    """Two devices answer differently. (Equal by chance 1 in 10^11: 20 symbols of 4.)"""
     answers = []
     for key in "ab":
         lab.clock.now = ScriptedClock("2026-11-02").now
@@ -447,7 +447,7 @@ def test_the_system_draws_on_a_real_client(lab):
     assert answers[0] != answers[1]
 
 
-def test_scripted_randomness_makes_a_life_repeatable(lab):
+def test_seeded_randomness_is_repeatable(lab):
     lives = []
     for _ in range(2):
         lab.clock.now = ScriptedClock("2026-11-02").now
@@ -459,8 +459,8 @@ def test_scripted_randomness_makes_a_life_repeatable(lab):
     assert isinstance(client, Client)
 
 
-def test_status_and_explanation_say_when_the_device_answers_next(lab):
-    """A developer who sees nothing sent learns when something will be; once answered it is the next turn, then none."""
+def test_status_and_explanation_announce_the_next_answer(lab):
+    """The announced epoch is the next one that is answered, and none after the last answer."""
     client = lab.client(lab.survey(every=5))
     announced = []
     for _ in range(20):

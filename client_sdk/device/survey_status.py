@@ -1,0 +1,53 @@
+"""The status of one survey on one device."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from hushtally.client_sdk.explain.status import SurveyStatus
+from hushtally.client_sdk.state.facts import Facts
+from hushtally.client_sdk.state.permission import Permission
+from hushtally.client_sdk.state.silence import Silence
+from hushtally.client_sdk.survey import Survey
+
+
+def survey_status(
+    survey: Survey, facts: Facts, permission: Permission, spent: tuple[float, float], over_ceiling: bool, today: date
+) -> SurveyStatus:
+    """Return the status of a survey.
+
+    spent: the epsilon spent on this version of the survey, and on all other versions. over_ceiling: whether the device
+    has committed more than the app's ceiling.
+    """
+    schedule = facts.schedules.get(survey.digest)
+    agreed = permission.covers(facts, survey)
+    withdrew = permission.withdrawing or facts.withdrew(survey)
+    silent = _silence(survey, facts, agreed, withdrew, over_ceiling, today)
+    here, before = spent
+    most = here
+    if schedule is None and agreed and silent is None:  # consent outlived a version; the next tick draws the schedule
+        most = survey.lifetime_epsilon
+    elif schedule and schedule.silent in (None, Silence.ROLLED_BACK):
+        # after a rollback the ledger may be incomplete, but no more than the reserved epsilon was spent
+        most = schedule.reserved
+    coming = schedule.next_answer(survey, today) if schedule and silent is None else None
+    reason = None if silent is None else str(silent)  # a plain string for the app
+    return SurveyStatus(survey.id, survey.version, agreed, reason, before + here, before + most, withdrew, coming)
+
+
+def _silence(survey: Survey, facts: Facts, agreed: bool, withdrew: bool, over_ceiling: bool, today: date) -> str | None:
+    schedule = facts.schedules.get(survey.digest)
+    if schedule is not None and schedule.silent:
+        ended_early = schedule.silent == Silence.ENDED and today <= survey.ends
+        return Silence.CLOCK_AHEAD if ended_early else schedule.silent
+    if withdrew:
+        return Silence.WITHDRAWN
+    if not agreed:
+        return Silence.NO_CONSENT
+    if today > survey.ends:
+        return Silence.ENDED
+    if schedule is not None and survey.epoch.start(today).toordinal() < schedule.handled:
+        return Silence.CLOCK_BACK
+    if over_ceiling or (schedule is not None and not schedule.reserved):
+        return Silence.OVER_CEILING
+    return None

@@ -1,0 +1,89 @@
+"""SQLite connections to a state file: how they are opened, and the transactions on them."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from hushtally.client_sdk.errors import StateError
+from hushtally.client_sdk.state import schema
+
+RETRY_SECONDS = 0.01
+
+
+def create_file(path: Path) -> None:
+    """Create the file and its folder for their owner alone, unless they exist; StateError if that fails."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if path.is_dir():
+            raise StateError(f"the state file {path} cannot be used: it is a folder")
+        path.touch(mode=0o600)
+    except FileExistsError:
+        raise StateError(f"the state file {path} cannot be used: its folder is a file") from None
+    except OSError as error:
+        raise StateError(f"the state file {path} cannot be used: {error.strerror}") from None
+
+
+def connect(path: str, busy_seconds: float) -> sqlite3.Connection:
+    """Open a connection that waits for other processes at most `busy_seconds`.
+
+    Every statement outside a transaction commits by itself. StateError if the file is another database.
+    """
+    connection = sqlite3.connect(
+        path, timeout=busy_seconds, isolation_level=None, check_same_thread=False, cached_statements=64
+    )
+    try:
+        schema.exists(connection, path)  # another database is refused before anything is changed in it
+        _enable_wal(connection, busy_seconds)
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("PRAGMA temp_store = MEMORY")  # or SQLite may write events to the system's temporary folder
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def set_busy_timeout(connection: sqlite3.Connection, seconds: float) -> None:
+    """Set how long statements wait for other processes."""
+    connection.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
+
+
+@contextmanager
+def atomic(connection: sqlite3.Connection) -> Iterator[None]:
+    """One transaction, committed at the end of the block and rolled back if the block raises."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def without_sync(connection: sqlite3.Connection) -> Iterator[None]:
+    """Do not wait for the disk in this block."""
+    connection.execute("PRAGMA synchronous = NORMAL")
+    try:
+        yield
+    finally:
+        with suppress(sqlite3.Error):
+            connection.execute("PRAGMA synchronous = FULL")
+
+
+def _enable_wal(connection: sqlite3.Connection, busy_seconds: float) -> None:
+    """Switch to write-ahead logging; retry while another process does the same, because SQLite does not wait then."""
+    deadline = time.monotonic() + busy_seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(RETRY_SECONDS)

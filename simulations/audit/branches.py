@@ -1,0 +1,133 @@
+"""Random branches of every value: each must have exactly the probability that theory gives its symbol.
+
+A row costs as many runs as there are symbols. Where that is too much for every value, a few random branches of each
+still find a value whose draws go wrong: the branch's own probability is exact, not estimated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from random import Random
+
+from hushtally.client_sdk.errors import MechanismError
+from hushtally.client_sdk.mechanisms import BaselineMechanism, Mechanism, Permanent, PermanentMechanism, Rappor, Unary
+from hushtally.client_sdk.randomness import Randomness
+from hushtally.simulations.audit.rows import Draw
+from hushtally.simulations.audit.theory import Theory, bit_probability
+
+MISSED = 1e-6  # the chance that decides which share of wrong branches would be found
+
+
+class RandomBranch(Randomness):
+    """Takes every alternative with equal chance; keeps the exact probability of the path, and the sizes drawn."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self.favourable = self.outcomes = 1
+        self.sizes: set[int] = set()
+
+    @property
+    def probability(self) -> Fraction:
+        """The probability that the device's own draws take this path."""
+        return Fraction(self.favourable, self.outcomes)
+
+    def word(self) -> int:
+        raise MechanismError("the code takes random words directly; only draws through `below` and `coin` are exact")
+
+    def below(self, n: int) -> int:
+        self.outcomes *= n
+        self.sizes.add(n)
+        return self._random.randrange(n)
+
+    def coin(self, favourable: int, outcomes: int) -> bool:
+        if not 0 < favourable < outcomes:
+            return favourable == outcomes
+        heads = self._random.random() < 0.5
+        self.favourable *= favourable if heads else outcomes - favourable
+        self.outcomes *= outcomes
+        self.sizes.add(outcomes)
+        return heads
+
+
+def found_share(branches: int) -> float:
+    """Of which share of a value's branches being wrong this many random ones find at least one, but for `MISSED`."""
+    return float(1 - MISSED ** (1 / branches))
+
+
+def wrong_branches(
+    mechanism: Mechanism,
+    theory: Theory,
+    draw: Draw,
+    branches: int,
+    random: Random,
+    progress: Callable[[], object] = lambda: None,
+) -> list[str]:
+    """Runs `branches` random branches of every value; the first that is wrong, as a breach.
+
+    progress is called once per value. MechanismError if the code takes random words directly.
+    """
+    for value in range(mechanism.domain):
+        for _ in range(branches):
+            branch = RandomBranch(random)
+            symbol = draw(value, branch)
+            if breach := _wrong_branch(mechanism, theory, value, symbol, branch.probability):
+                return [breach]
+        progress()
+    return []
+
+
+def _wrong_branch(mechanism: Mechanism, theory: Theory, value: int, symbol: int, probability: Fraction) -> str | None:
+    if not 0 <= symbol < mechanism.symbols:
+        return f"segment {value} sends symbol {symbol}, but there are only {mechanism.symbols:,} symbols"
+    expected = theory.probability(symbol, value) / theory.branches(symbol, value)
+    if probability != expected:
+        return (
+            f"a branch of segment {value} sends symbol {symbol} with probability {float(probability):.12g};"
+            f" the survey's epsilon requires {float(expected):.12g}"
+        )
+    return None
+
+
+def wrong_repeats(
+    mechanism: PermanentMechanism, expected: PermanentMechanism, branches: int, random: Random
+) -> list[str]:
+    """Runs random branches of `repeat` for random permanent symbols; the first that is wrong, as a breach.
+
+    expected: the mechanism that the survey's claims name. A report must be the permanent symbol with probability
+    gamma, else a blank; in RAPPOR, each bit drawn anew.
+    """
+    for _ in range(branches):
+        permanent = random.randrange(mechanism.symbols)
+        branch = RandomBranch(random)
+        try:
+            symbol = mechanism.repeat(permanent, branch)
+        except (ValueError, IndexError, KeyError):  # what is kept is not a symbol
+            return [f"`repeat` fails for the permanent symbol {permanent}"]
+        if not _right_repeat(expected, permanent, symbol, branch):
+            return [
+                f"a report of the permanent symbol {permanent} is symbol {symbol} with probability"
+                f" {float(branch.probability):.12g}, which is not what the survey's two epsilons require"
+            ]
+    return []
+
+
+def _right_repeat(expected: PermanentMechanism, permanent: int, symbol: int, branch: RandomBranch) -> bool:
+    if isinstance(expected, Rappor):
+        bits = bit_probability(expected, symbol, permanent, expected.q, expected.p)
+        return symbol >> expected.k == permanent >> expected.k and branch.probability == bits
+    if not isinstance(expected, Permanent):
+        return True
+    if symbol == permanent and branch.probability == expected.gamma:
+        return True
+    return branch.probability == (1 - expected.gamma) * _blank_probability(expected.single_report, symbol)
+
+
+def _blank_probability(once: BaselineMechanism, symbol: int) -> Fraction:
+    """How likely a blank is this symbol: uniform in a design, one coin per bit in unary encoding."""
+    if not isinstance(once, Unary):
+        return Fraction(1, once.symbols)
+    one, chance = Fraction(*once.others), Fraction(1)
+    for bit in range(once.domain):
+        chance *= one if symbol >> bit & 1 else 1 - one
+    return chance

@@ -1,0 +1,58 @@
+"""Which code was audited, and when: the version, a digest of the client's sources, and the state of version control."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from dataclasses import dataclass
+from datetime import date
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Self
+
+from hushtally.client_sdk.clock import utc_today
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a certificate is about. code: SHA-256 over the files of the client SDK; commit: None outside a checkout."""
+
+    made: date
+    version: str
+    code: str
+    commit: str | None
+    modified: bool  # whether files of the client differ from the commit
+
+    @classmethod
+    def here(cls) -> Self:
+        """The code that this process runs, today."""
+        with resources.as_file(resources.files("hushtally.client_sdk")) as folder:
+            real = folder.resolve()
+            commit = _git(real, "rev-parse", "HEAD") if _git(real, "ls-files", "--error-unmatch", "client.py") else ""
+            modified = bool(commit and _git(real, "status", "--porcelain", "--", "."))
+            return cls(utc_today(), metadata.version("hushtally"), _digest(real), commit or None, modified)
+
+    def __str__(self) -> str:
+        if self.commit is None:
+            return f"made {self.made} with hushtally {self.version}, not a checkout; client code {self.code}"
+        state = "with changes that are not committed" if self.modified else "without changes"
+        return f"made {self.made} with hushtally {self.version}, commit {self.commit} {state}; client code {self.code}"
+
+
+def _digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0".encode())
+        digest.update(path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """What git prints about the folder; empty if git is missing or the folder is not in a checkout."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False, timeout=60
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
