@@ -28,8 +28,8 @@ def draw_support_counts(mechanism: Mechanism, true_counts: Integers, random: np.
     independent given the true values. Other mechanisms call their own `perturb`. Raises SimulationError if the draw
     would take too much time or memory.
     """
-    once = mechanism.single_report if isinstance(mechanism, Permanent) else mechanism
-    if isinstance(once, Unary):
+    single = mechanism.single_report if isinstance(mechanism, Permanent) else mechanism
+    if isinstance(single, Unary):
         p, q = float(mechanism.channel.p), float(mechanism.channel.q)
         counts: Integers = random.binomial(true_counts, p) + random.binomial(true_counts.sum() - true_counts, q)
         return counts
@@ -41,9 +41,9 @@ def draw_tally(mechanism: Mechanism, true_counts: Integers, random: np.random.Ge
 
     The distribution is exact. Raises SimulationError if the draw would take too much time or memory.
     """
-    once = mechanism.single_report if isinstance(mechanism, Permanent) else mechanism
-    if isinstance(once, Design):
-        return _draw_design_tally(mechanism, once, true_counts, random)
+    single = mechanism.single_report if isinstance(mechanism, Permanent) else mechanism
+    if isinstance(single, Design):
+        return _draw_design_tally(mechanism, single, true_counts, random)
     n = int(true_counts.sum())
     if n > MAX_PERTURBED_REPORTS:
         raise SimulationError(

@@ -105,6 +105,8 @@ def _collect_reports(people: Sequence[Customer], survey: Survey, folder: Path, p
             url = stack.enter_context(collector_process(folder / SURVEY_FILE, folder / DATABASE_FILE, port))
         with progress_bar(f"{devices} record purchases and send reports to {url}", len(people)) as advance:
             delivered = replay(people, survey, url, Path(states), today, advance)
+        with progress_bar("Stopping the collector", None):
+            stack.close()
     if delivered < len(people):
         missing = counted(len(people) - delivered, "device")
         raise click.ClickException(f"the reports of {missing} out of {len(people):,} did not reach the collector")

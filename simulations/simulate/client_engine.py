@@ -102,8 +102,6 @@ def _counts(survey: Survey, database: Path, label: str, today: date) -> dict[str
         tallies = opened.tallies(survey, today)
     counts = {}
     for question in survey.asked:
-        tally = Tally.merge(
-            tally for cell, tally in tallies.items() if (cell.question, cell.epoch) == (question.id, label)
-        )
+        tally = Tally.merge(one for cell, one in tallies.items() if (cell.question, cell.epoch) == (question.id, label))
         counts[question.id] = EpochCounts.of(question.mechanism, tally)
     return counts

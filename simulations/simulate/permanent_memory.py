@@ -27,7 +27,7 @@ class PermanentMemory:
     """
 
     def __init__(self, mechanism: Permanent, devices: int, changes: int) -> None:
-        self._once, self._lasting = mechanism.single_report, mechanism.permanent_draw
+        self._single, self._permanent = mechanism.single_report, mechanism.permanent_draw
         self._gamma = float(mechanism.gamma)
         self._values = np.full((devices, changes + 1), -1)
         self._symbols = np.zeros((devices, changes + 1), dtype=np.int64)
@@ -48,10 +48,12 @@ class PermanentMemory:
         new = ~known & (occupied < self._values.shape[1])
         slot = np.where(known, same.argmax(axis=1), np.where(new, occupied, self._last_used[devices].argmax(axis=1)))
         self._values[devices[new], slot[new]] = values[new]
-        self._symbols[devices[new], slot[new]] = draw_symbols(self._lasting, values[new], random)
+        self._symbols[devices[new], slot[new]] = draw_symbols(self._permanent, values[new], random)
         self._last_used[devices, slot] = self._answers
         unchanged = random.random(devices.size) < self._gamma
-        return np.where(unchanged, self._symbols[devices, slot], random.integers(self._once.symbols, size=devices.size))
+        return np.where(
+            unchanged, self._symbols[devices, slot], random.integers(self._single.symbols, size=devices.size)
+        )
 
 
 def can_remember(question: Question, scenario: Scenario) -> bool:

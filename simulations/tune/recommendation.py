@@ -10,6 +10,7 @@ from hushtally.client_sdk.explain.belief import PRIOR, describe_belief
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.mechanisms import EPSILON_RANGE
 from hushtally.client_sdk.survey import Survey
+from hushtally.client_sdk.survey.privacy import within_ceiling
 from hushtally.simulations.cli.number_format import margin, round_up
 from hushtally.simulations.tune.constraints import Constraints
 from hushtally.simulations.tune.forecast import Forecast
@@ -29,7 +30,9 @@ class Recommendation:
         """The epsilons whose lifetime epsilon is within the ceiling."""
         ceiling = self.constraints.ceiling
         return [
-            epsilon for epsilon, rows in self.forecasts.items() if all(row.lifetime_epsilon <= ceiling for row in rows)
+            epsilon
+            for epsilon, rows in self.forecasts.items()
+            if all(within_ceiling(row.lifetime_epsilon, ceiling) for row in rows)
         ]
 
     @property
@@ -67,11 +70,9 @@ class Recommendation:
             f"An observer who links these reports and was {PRIOR:.0%} sure of something about the customer can then be"
             f" {describe_belief(rows[0].belief_lifetime)}."
         )
-        if survey.lifetime_epsilon > ADVISED_LIFETIME_EPSILON:
-            sentences.append(
-                f"`hushtally survey check` warns above epsilon {ADVISED_LIFETIME_EPSILON:g}: the whole survey"
-                f" reveals up to {survey.lifetime_epsilon:g}."
-            )
+        if (whole := survey.lifetime_epsilon) > ADVISED_LIFETIME_EPSILON:
+            warning = f"`hushtally survey check` warns above epsilon {ADVISED_LIFETIME_EPSILON:g}"
+            sentences.append(f"{warning}: the whole survey reveals up to {whole:g}.")
         return " ".join(sentences)
 
     def reason_against_all(self, own: float, suggestions: Sequence[Suggestion]) -> str:

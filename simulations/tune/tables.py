@@ -22,7 +22,7 @@ LEGEND = {
     "power": "how often the displayed interval, which is two-sided, lies above zero at this share",
     "plain": "number of answers without randomization that are equally accurate",
     "lifetime": "epsilon of all reports of one device together, over the whole survey or the period shown",
-    "every": "a device answers in one of so many epochs (answers_every)",
+    "every": "a device answers once in so many epochs (answers_every)",
     "one report, all reports": f"how sure an observer, who was {PRIOR:.0%} sure of something, can be after seeing them",
 }
 

@@ -14,23 +14,21 @@ from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.testing import ScriptedClock, SeededRandomness
 from hushtally.collector.app import create_app
 from hushtally.simulations.simulate.client_devices import URL, InProcessTransport
+from survey_builder import survey_text
 
-DEVICES, DAYS, WINDOW = 400, 6, 2
+DAYS, WINDOW = 6, 2
 STARTS = date(2026, 11, 2)
-SURVEY = Survey.parse(f"""
-id = "habits"
-version = 1
-title = "Habits"
-purpose = "Tests."
-owner = "tests@shop.example"
-starts = {STARTS}
-ends = {STARTS + timedelta(days=DAYS - 1)}
-epoch = "day"
-min_reports = 50
-privacy = {{ epsilon = 3.0, answers_every = 1 }}
-signals.orders = {{ count = "purchase", days = {WINDOW} }}
-questions = [{{ id = "buys", segments = [{{ id = "yes", when = "orders > 0" }}, {{ id = "no" }}] }}]
-""")
+SURVEY = Survey.parse(
+    survey_text(
+        [{"id": "buys", "segments": [{"id": "yes", "when": "orders > 0"}, {"id": "no"}]}],
+        starts=STARTS,
+        ends=STARTS + timedelta(days=DAYS - 1),
+        min_reports=20,
+        privacy={"epsilon": 3.0, "answers_every": 1},
+        cohorts={},
+        signals={"orders": {"count": "purchase", "days": WINDOW}},
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -63,9 +61,9 @@ def random_history(source: random.Random) -> History:
 
 
 @pytest.fixture(scope="module")
-def histories() -> list[History]:
+def histories(request: pytest.FixtureRequest) -> list[History]:
     source = random.Random(20_261_124)
-    return [random_history(source) for _ in range(DEVICES)]
+    return [random_history(source) for _ in range(request.param)]
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +110,7 @@ def share(histories, day, index, *, before_consent=False):
     return sum(bought) / len(present)
 
 
+@pytest.mark.parametrize("histories", [120, pytest.param(400, marks=pytest.mark.slow)], indirect=True)
 def test_the_share_is_as_of_the_first_tick_of_each_device(histories, rows):
     """It covers what the customers did since their consent, and counts each device with a tick once."""
     assert len(rows) == DAYS
@@ -121,6 +120,8 @@ def test_the_share_is_as_of_the_first_tick_of_each_device(histories, rows):
         assert abs(row.estimate - share(histories, day, 0)) < 4 * row.standard_error, day
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("histories", [400], indirect=True)
 def test_the_share_is_not_of_another_time(histories, rows):
     """It is not the share at the end of the day, and it does not include purchases before the consent."""
     # the differences are at least 7 standard errors: fails by chance 1 in 10^6

@@ -33,29 +33,24 @@ from hushtally.simulations.simulate.simulation import Outcome, progress_steps, s
 from hushtally.simulations.simulate.tables import coverage_summary, outcome_tables
 from hushtally.simulations.tune.constraints import Constraints
 from hushtally.simulations.tune.forecast import forecast
+from survey_builder import survey_text
 
 ANYONE = Population.from_shape("zipf:1")
-SMALL = """
-id = "small"
-version = 1
-title = "Small"
-purpose = "For tests."
-owner = "tests@example.com"
-starts = 2026-11-02
-ends = 2026-11-29
-min_reports = 1
-[privacy]
-epsilon = 2.0
-MEMORY
-[signals]
-seen = { count = "visit", days = 7 }
-[[questions]]
-id = "one"
-segments = [{ id = "a", when = "seen == 1" }, { id = "b", when = "seen == 2" }, { id = "c" }]
-[[questions]]
-id = "two"
-segments = [{ id = "a", when = "seen == 1" }, { id = "b" }]
-"""
+SMALL = survey_text(
+    [
+        {
+            "id": "one",
+            "segments": [{"id": "a", "when": "seen == 1"}, {"id": "b", "when": "seen == 2"}, {"id": "c"}],
+        },
+        {"id": "two", "segments": [{"id": "a", "when": "seen == 1"}, {"id": "b"}]},
+    ],
+    id="small",
+    epoch="week",
+    min_reports=1,
+    privacy={"epsilon": 2.0},
+    cohorts={},
+    signals={"seen": {"count": "visit", "days": 7}},
+).replace("epsilon = 2.0", "epsilon = 2.0\nMEMORY")
 PERMANENT = 'memory = "permanent"\nepsilon_permanent = 4.0\nchanges = 1'
 
 
@@ -72,8 +67,9 @@ def reports(counts: dict[tuple[str, int], EpochCounts]) -> dict[tuple[str, int],
     return {key: one.n for key, one in counts.items()}
 
 
-def test_the_engines_agree() -> None:
-    """16 runs of 150 devices over four epochs, with turnover, change and withdrawal: the means agree.
+@pytest.mark.parametrize("repetitions", [4, pytest.param(16, marks=pytest.mark.slow)])
+def test_the_engines_agree(repetitions: int) -> None:
+    """4 or 16 runs of 150 devices over four epochs, with turnover, change and withdrawal: the means agree.
 
     The mean numbers of reports and the mean support counts differ by less than 5.5 standard errors; fails by chance
     less than 1 in 10^6.
@@ -83,7 +79,7 @@ def test_the_engines_agree() -> None:
     runs = {
         name: [
             {key: np.array([one.n, *(one.support if one.support is not None else ())]) for key, one in found.items()}
-            for found in (engine(survey, scenario, (5, repetition)) for repetition in range(16))
+            for found in (engine(survey, scenario, (5, repetition)) for repetition in range(repetitions))
         ]
         for name, engine in (("tallies", tally_engine.run), ("clients", client_engine.run))
     }
@@ -92,11 +88,11 @@ def test_the_engines_agree() -> None:
         difference = samples[0].mean(axis=0) - samples[1].mean(axis=0)
         assert samples[0].mean() > 5
         # the variance of a count is at most that of a Poisson count with the same mean
-        error = np.sqrt((samples[0].mean(axis=0) + samples[1].mean(axis=0)) / 16)
+        error = np.sqrt((samples[0].mean(axis=0) + samples[1].mean(axis=0)) / repetitions)
         assert (abs(difference) < 5.5 * error).all(), key
 
 
-@pytest.mark.parametrize("memory", ["", PERMANENT])
+@pytest.mark.parametrize("memory", ["", pytest.param(PERMANENT, marks=pytest.mark.slow)])
 def test_both_engines_estimate_the_true_shares(memory: str) -> None:
     """Chi-square test of the errors in the first of 2 epochs with 1,000 devices; fails by chance 1 in 10^6."""
     survey = small(memory + "\nquestions_per_device = 2")
@@ -140,9 +136,10 @@ def test_clients_with_permanent_memory_repeat_their_answers() -> None:
     assert not np.array_equal(fresh["one", 0].support, fresh["one", 1].support)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("runs", [1, pytest.param(6, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("changes", [0, 1])
-def test_the_engines_agree_on_permanent_memory(changes: int) -> None:
-    """6 runs of 150 devices that change often: the means of the last epoch agree, when no change is left.
+def test_the_engines_agree_on_permanent_memory(changes: int, runs: int) -> None:
+    """1 or 6 runs of 150 devices that change often: the means of the last epoch agree, when no change is left.
 
     Because epsilon_permanent equals epsilon, each report shows the permanent answer. Fails by chance 1 in 10^6.
     """
@@ -150,11 +147,11 @@ def test_the_engines_agree_on_permanent_memory(changes: int) -> None:
     survey = small(memory + "\nquestions_per_device = 2")
     scenario = Scenario(150, Population.from_shape("geometric:0.1"), Population.from_shape("uniform"), 4, change=0.6)
     lasts = {
-        name: np.array([engine(survey, scenario, (9, run))["one", 3].support for run in range(6)])
+        name: np.array([engine(survey, scenario, (9, run))["one", 3].support for run in range(runs)])
         for name, engine in (("tallies", tally_engine.run), ("clients", client_engine.run))
     }
     difference = lasts["tallies"].mean(axis=0) - lasts["clients"].mean(axis=0)
-    error = np.sqrt((lasts["tallies"].mean(axis=0) + lasts["clients"].mean(axis=0)) / 6)
+    error = np.sqrt((lasts["tallies"].mean(axis=0) + lasts["clients"].mean(axis=0)) / runs)
     assert (abs(difference) < 5.5 * error).all()
 
 

@@ -15,7 +15,7 @@ from hushtally.aggregator.errors import ArgumentError
 from hushtally.cli import main
 from hushtally.client_sdk.explain.advice import advice
 from hushtally.client_sdk.explain.belief import belief_bound, describe_belief
-from hushtally.client_sdk.explain.explanation import conclusions
+from hushtally.client_sdk.explain.disclosure import observer_conclusions
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.survey import Survey
 from hushtally.simulations.cli.number_format import margin, plus_minus
@@ -25,6 +25,7 @@ from hushtally.simulations.errors import SimulationError
 from hushtally.simulations.population.population import Population
 from hushtally.simulations.population.shape import Shape
 from hushtally.simulations.tune.constraints import Constraints
+from hushtally.simulations.tune.recommendation import Recommendation
 from hushtally.simulations.tune.tables import tuning_tables
 from hushtally.simulations.tune.tuning import GRID, tune
 from progress_recorder import ProgressRecorder
@@ -255,6 +256,14 @@ def test_a_smaller_epsilon_does_not_help_permanent_memory_above_the_ceiling(exam
     )
 
 
+def test_an_epsilon_that_reveals_exactly_the_ceiling_is_allowed(example: Path) -> None:
+    """Rounding of the lifetime epsilon does not matter: seven answers at epsilon 0.1 are within a ceiling of 0.7."""
+    constraints = Constraints(500_000, ceiling=0.7)
+    found = tune(Definition.load(example), constraints, ANYONE, grid=[0.1, 0.2])
+    assert found.forecasts[0.1][0].lifetime_epsilon > 0.7
+    assert Recommendation({}, found.forecasts, constraints).allowed == [0.1]
+
+
 @pytest.mark.parametrize("ceiling", [0.0, float("nan"), float("inf")])
 def test_a_ceiling_must_be_a_finite_number(ceiling: float) -> None:
     with pytest.raises(ArgumentError, match=f"ceiling must be at least 0.01 and finite, got {ceiling:g}"):
@@ -332,7 +341,7 @@ def test_a_question_with_its_own_epsilon_keeps_it(example: Path) -> None:
 def test_beliefs_agree_with_survey_explain(example: Path) -> None:
     """The tables and `survey explain` show the same beliefs, rounded up."""
     survey = Definition.load(example).survey
-    [explained] = [line for line in conclusions(survey) if line.startswith("If 10% of customers")]
+    [explained] = [line for line in observer_conclusions(survey) if line.startswith("If 10% of customers")]
     one, every = (describe_belief(belief_bound(0.1, epsilon)) for epsilon in (1.0, survey.lifetime_epsilon))
     assert every in explained
     lines = run(str(example), "--devices", "50000", "--epsilon", "1", "--target", "0.2").stdout.splitlines()
