@@ -45,12 +45,7 @@ AUDIT = ("audit", "FILE")
         (SIMULATE, "--seed", "x", "'x' is not a whole number"),
         (AUDIT, "--seed", "x", "'x' is not a whole number"),
         (AUDIT, "--trials", "3", "3 is not in the range x>=1000."),
-        (
-            AUDIT,
-            "--method",
-            "enumeration",
-            "cannot be enumeration, because wide has more than 1,048,576 branches",
-        ),
+        (AUDIT, "--branches", "0", "0 is not in the range x>=1."),
         (("demo",), "--keep", "FOLDER", "must be a new or an empty folder, but FOLDER contains files"),
         (("demo",), "--epsilon", "nan", "'nan' is not a number"),
         (("demo",), "--seed", "x", "'x' is not a whole number"),
