@@ -172,7 +172,7 @@ class Client:
             shown: The text that the customer agreed to, for the receipt. By default the text of `explain`.
 
         Returns:
-            Whether consent to every survey is stored. It is False in these cases, and nothing tries again by itself:
+            Whether consent to every survey is stored. False has three causes; nothing then tries again by itself.
 
             - The state file cannot be used. If it could not be opened before, this call tries once more.
             - DO_NOT_TRACK or HUSHTALLY_DISABLED is set, or the client was closed.
@@ -190,7 +190,7 @@ class Client:
         request of another process.
 
         Returns:
-            Whether the withdrawal is stored and everything is erased. It is False in these cases:
+            Whether the withdrawal is stored and everything is erased. False has three causes.
 
             - Another process was reading the file. The next `tick` erases the rest.
             - The file could not be written; `on_error` is called. This client then records, answers and sends nothing.

@@ -9,6 +9,7 @@ from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.ext.napoleon import Config, GoogleDocstring
 from sphinx.writers.html5 import HTML5Translator
 
 import hushtally
@@ -68,7 +69,14 @@ def block_math(self: HTML5Translator, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
+def _read_sections(app, what, name, obj, options, lines):
+    """Read "Args:" and "Returns:" of a docstring; napoleon as an extension would also misread properties."""
+    if what != "property" and any(line.strip() in ("Args:", "Returns:", "Raises:") for line in lines):
+        lines[:] = GoogleDocstring(lines, Config(napoleon_use_rtype=False), what="function").lines()
+
+
 def setup(app: Sphinx) -> None:
     """Registers what is above."""
+    app.connect("autodoc-process-docstring", _read_sections)
     app.add_html_math_renderer("mathml", (inline_math, None), (block_math, None))
     app.connect("missing-reference", public_name)

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from hushtally import Survey
 from hushtally.aggregator.intervals import share_interval, simultaneous
 from hushtally.cli import main
-from hushtally.client_sdk.explain.belief import certainty, largest_belief
+from hushtally.client_sdk.explain.belief import belief_bound, format_belief
 from hushtally.client_sdk.mechanisms import (
     Affine,
     Direct,
@@ -50,7 +50,7 @@ def test_the_page_on_privacy_states_the_beliefs():
     header, _, row = re.search(r"^\| ε \|.*\n.*\n.*$", page, re.MULTILINE)[0].splitlines()
     epsilons = [float(cell) for cell in header.strip("| ").split("|")[1:]]
     assert [cell.strip() for cell in row.strip("| ").split("|")[1:]] == [
-        certainty(largest_belief(0.1, epsilon)) for epsilon in epsilons
+        format_belief(belief_bound(0.1, epsilon)) for epsilon in epsilons
     ]
 
 

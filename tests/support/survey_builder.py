@@ -73,7 +73,7 @@ def survey_text(
             lines += [f"[{name}]", *_lines(table)]
     for question in questions:
         lines += ["[[questions]]", *_lines(question)]
-    return "\n".join(lines)
+    return "\n".join(lines) + "\n"
 
 
 def habits_text(
