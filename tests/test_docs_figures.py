@@ -133,7 +133,7 @@ def test_the_page_on_estimates_says_how_often_picked_segments_are_missed():
         low, high = share_interval(mechanism.channel, largest, 3_220, confidence)
         return round(100 * np.mean((low > 1 / 16) | (high < 1 / 16)))
 
-    words = "estimate missed (\\d+) times in 100, and the interval from `all at once` missed (\\d+) times"
+    words = "estimate missed (\\d+) times in 100, and the interval from `simultaneous` missed (\\d+) times"
     stated = re.search(words, prose("docs/howto/read-estimates.md"))
     assert (missed(0.95), missed(simultaneous(0.95, 16))) == (int(stated[1]), int(stated[2]))
 
