@@ -1,4 +1,4 @@
-"""Confidence intervals of shares: exact for small counts, conservative, and raw (not cut to 0..1)."""
+"""Confidence intervals of shares: exact for small counts, conservative, and raw (not clipped to 0..1)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Population = Literal["customers", "respondents"]
 
 # A normal approximation would cover too little below these limits; `share_interval` states the coverage by enumeration.
 SMALL_SAMPLE = 200  # reports
-SMALL_COUNT = 30  # supporting or other reports; for respondents, the variance that the noise gives the count
-SKEWED = 0.25  # skewness z^3 / 6 of a count: the relative error of the normal tail at z
-REACH = 8  # standard deviations around the mean of a count, plus as many counts because counts are skewed
+SMALL_COUNT = 30  # supporting or other reports; for respondents, the variance of the count that the noise causes
+SKEWED = 0.25  # limit of skewness z^3 / 6 of a count, which is the relative error of the normal tail at z
+REACH = 8  # standard deviations around the mean of a count, plus the same number of counts because counts are skewed
 
 
 class Interval(NamedTuple):
-    """The two ends, float arrays of the same shape."""
+    """The lower and upper ends of intervals: two float arrays of the same shape."""
 
     low: Floats
     high: Floats
@@ -35,17 +35,20 @@ class Interval(NamedTuple):
 def share_interval(
     channel: Channel, supporting: Integers | Floats, n: int, confidence: float, population: Population = "customers"
 ) -> Interval:
-    """The two-sided confidence interval of each share, from how many of n reports support it.
+    """The two-sided confidence interval of each share, given how many of n reports support the value.
 
     supporting: int array of any shape, or floats for expected counts; n >= 1; 0 <= confidence < 1.
-    population "customers": shares of the larger population that the respondents are a sample of; Wilson 1927, mapped
-    through the channel. "respondents": shares of the respondents alone; a score interval. The interval is exact (for
-    customers, Clopper & Pearson 1934) if there are few reports, few reports on one side, few reports that the noise
-    changed, or a skewed count.
+
+    With population "customers", the respondents are a sample of a larger population, and the shares are those of the
+    larger population. The interval is that of Wilson 1927, mapped through the channel. With "respondents", the shares
+    are those of the respondents alone, and the interval is a score interval.
+
+    The interval is exact (for customers, Clopper & Pearson 1934) if there are few reports, if few reports support the
+    value or few do not, if the noise changed few reports, or if the count is skewed.
 
     Coverage by enumeration, for both populations: at least .938 at a confidence of .95 (less than .94 in 1 of 1,600
-    random cases), and .985 at .99. At lower confidences the discreteness of counts matters: with 200 reports or more,
-    the coverage is at least .88 at .9, .77 at .8 and .44 at .5.
+    random cases), and at least .985 at .99. At lower confidences the discreteness of counts matters: with 200 reports
+    or more, the coverage is at least .88 at .9, .77 at .8 and .44 at .5.
     """
     z = float(ndtri((1 + confidence) / 2))
     p, q = float(channel.p), float(channel.q)
@@ -69,7 +72,7 @@ def share_interval(
 
 
 def _skewed(variance: Floats, third: Floats, z: float) -> Booleans:
-    """Whether a count is too skewed for a normal tail at z; third: its third central moment, over its variance."""
+    """Whether a count is too skewed for a normal tail at z. third: its third central moment divided by its variance."""
     return np.asarray(np.abs(third) / np.sqrt(variance) * z**3 / 6 > SKEWED)
 
 
@@ -119,21 +122,21 @@ def respondents_exact(
 
 
 def _raw_end(smallest: Integers, end: Floats, n: int, score: Floats) -> Floats:
-    """`end`; but beyond 0 or 1, as far as the score interval, if a test accepts every number of holders or none."""
+    """`end`, or the score end (at or beyond 0 or 1) if a test accepts every number of holders or no number."""
     return np.select([smallest == 0, smallest > n], [np.minimum(score, 0), np.maximum(score, 1)], end)
 
 
 def _smallest(n: int, near: Floats, accepts: Callable[[Integers], Booleans]) -> Integers:
-    """The smallest number in 0..n that `accepts` accepts, n + 1 if it accepts none.
+    """The smallest number in 0..n that `accepts` accepts; n + 1 if `accepts` accepts no number.
 
-    near: the shares at which the search starts. accepts: true for every larger number too.
+    near: the shares at which the search starts. accepts: if true for a number, also true for every larger number.
     """
     low, high = np.zeros(near.shape, dtype=np.int64), np.full(near.shape, n + 1)
     tried, step = np.clip(np.rint(n * near), 0, n).astype(np.int64), 1
     while (low < high).any():
         accepted = accepts(np.minimum(tried, n))
         low, high = np.where(accepted, low, tried + 1), np.where(accepted, tried, high)
-        # Doubling steps away from the start, then bisection between two tried numbers.
+        # Double the step away from the start, then bisect between two tried numbers.
         tried = np.where(
             accepted, high - np.minimum(step, (high - low + 1) // 2), low + np.minimum(step, (high - low) // 2)
         )
@@ -144,7 +147,7 @@ def _smallest(n: int, near: Floats, accepts: Callable[[Integers], Booleans]) -> 
 def _at_most(channel: Channel, supporting: Floats, n: int, holders: Integers) -> Floats:
     """The probability that at most `supporting` of n reports support a value that `holders` of the n devices hold.
 
-    The count is the sum of two binomials, one of the holders and one of the others; computed by convolution.
+    The count is the sum of two binomials, one of the holders and one of the other devices. Computed by convolution.
     """
     p, q = float(channel.p), float(channel.q)
     others = (n - holders)[:, None]
@@ -167,7 +170,7 @@ def _binomial_at_most(most: Floats, n: Integers, rate: float) -> Floats:
 
 
 def normal_interval(shares: Floats, standard_error: Floats, confidence: float) -> Interval:
-    """The two-sided interval of shares with normally distributed estimates; float arrays of the same shape."""
+    """The two-sided interval of shares with normally distributed estimates, given as float arrays of the same shape."""
     half = float(ndtri((1 + confidence) / 2)) * standard_error
     return Interval(shares - half, shares + half)
 
@@ -180,15 +183,15 @@ def one_sided(confidence: float) -> float:
 def detected(
     channel: Channel, supporting: Integers, n: int, confidence: float, population: Population = "customers"
 ) -> Booleans:
-    """Which shares are distinguishable from zero: the one-sided interval of this confidence lies above zero."""
+    """Which shares are distinguishable from zero: shares whose one-sided interval of this confidence is above zero."""
     return np.asarray(share_interval(channel, supporting, n, one_sided(confidence), population).low > 0)
 
 
 def comparisons(mechanism: Mechanism) -> int:
-    """How many shares of the mechanism can have an error of their own.
+    """How many shares of the mechanism can have independent errors.
 
-    With two symbols, each symbol supports exactly one of two values, so one share determines the other. With more
-    symbols, a report may support both values or none, even if there are only two values.
+    With two symbols, each symbol supports exactly one of two values, so one share determines the other share. With more
+    symbols, a report may support both values or neither, even if there are only two values.
     """
     return 1 if mechanism.symbols == 2 else mechanism.domain
 

@@ -18,8 +18,9 @@ from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.mechanisms import Rappor
 from hushtally.client_sdk.mechanisms.channel import Channel
 
-ITERATIONS = 64  # each leaves at most .71 of the remaining error
-SINGULAR = 1e-9  # of the largest eigenvalue: below this, two sets of values set the same bits
+ITERATIONS = 64  # each iteration reduces the error to at most .71 of its size
+# relative to the largest eigenvalue; an eigenvalue below this means that two sets of values set the same bits
+SINGULAR = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,16 +31,16 @@ class Regression:
     standard_error: Floats
 
     def detected(self, confidence: float) -> NDArray[np.bool_]:
-        """Which shares are distinguishable from zero, by a one-sided test of each; bool array of shape (domain,)."""
+        """Which shares are distinguishable from zero, by a one-sided test of each share; bools of shape (domain,)."""
         return np.asarray(self.shares > float(ndtri(confidence)) * self.standard_error)
 
     def interval(self, confidence: float) -> Interval:
-        """The interval of each share; its coverage is `confidence`, and at least that among the detected shares.
+        """The interval of each share. Its coverage is `confidence`, and at least `confidence` among detected shares.
 
-        The estimates of detected shares are too high more often than other estimates. The lower end of a share that is
-        barely detected therefore reaches further, down to zero; no upper end needs to. See `_tails`. Among the shares
-        whose lower end is above zero, which are fewer than the detected shares, the coverage is lower.
-        Weinstein, Fithian & Benjamini 2013 (intervals conditional on selection).
+        The estimates of detected shares are too high more often than other estimates. Therefore the lower end of a
+        barely detected share is lowered, down to zero if necessary. Upper ends need no such change; see `_tails`.
+        Fewer shares have a lower end above zero than are detected. Among these shares the coverage is lower.
+        Source: Weinstein, Fithian & Benjamini 2013 (intervals conditional on selection).
         """
         plain = normal_interval(self.shares, self.standard_error, confidence)
         infinite = np.full(self.shares.shape, np.inf)  # the estimate in standard errors if there is no error
@@ -49,11 +50,11 @@ class Regression:
             down = -ndtri(_tails(estimate - down, confidence)[1])
             up = -ndtri(_tails(estimate + up, confidence)[0])
         low = np.maximum(self.shares - down * self.standard_error, 0)
-        # No true share is negative, so below zero the plain end is as good, and it is never far away.
+        # No true share is negative, so an end below zero covers as much as zero; the plain end is never far away.
         return Interval(np.where(plain.low > 0, low, plain.low), self.shares + up * self.standard_error)
 
     def simultaneous(self, confidence: float) -> Interval:
-        """Intervals that all together contain the true shares with `confidence`."""
+        """Intervals of which all contain their true shares at the same time, with `confidence`."""
         return normal_interval(self.shares, self.standard_error, simultaneous(confidence, self.shares.size))
 
 
@@ -61,9 +62,10 @@ def _tails(share: Floats, confidence: float) -> tuple[Floats, Floats]:
     """The probabilities that the interval misses because the estimate is too low, and because it is too high.
 
     share: true shares in standard errors. The two probabilities add up to a = 1 - confidence. Let D be the probability
-    that the share is detected. The estimate is too high with probability a D, so a fraction a of the detections miss.
-    For D > 1/2 both probabilities are a/2, and at most a D of the detections miss: of the estimates that are too low,
-    up to 1 - D are not detected, which leaves a/2 <= a D (if all are detected) or a - (1 - D) <= a D.
+    that the share is detected. For D <= 1/2, the estimate is too high with probability a D, so the interval misses in a
+    fraction a of the detections. For D > 1/2, both probabilities are a/2, and the share is detected and missed with
+    probability at most a D. The reason: estimates that are too low are not detected with probability up to 1 - D. This
+    leaves a/2 <= a D (if all estimates that miss are detected) or a - (1 - D) <= a D.
     """
     error = 1 - confidence
     chance = ndtr(np.maximum(share, 0) - ndtri(confidence))
@@ -74,8 +76,8 @@ def _tails(share: Floats, confidence: float) -> tuple[Floats, Floats]:
 class Group(NamedTuple):
     """The reports of one hash group.
 
-    n: the number of reports. design: (domain, k), the bits that each value sets, 0 or 1. debiased: (k,), the rate of
-    each bit before the noise, estimated from how often the bit was reported as 1.
+    n: the number of reports. design: shape (domain, k); the bits that each value sets, 0 or 1. debiased: shape (k,);
+    the rate of each bit before the noise, estimated from how often the bit was reported as 1.
     """
 
     n: int
@@ -83,7 +85,7 @@ class Group(NamedTuple):
     debiased: Floats
 
     def covariance(self, channel: Channel, shares: Floats) -> Floats:
-        """The covariance of the debiased bits of one report, (k, k), for customers with these shares of values.
+        """The covariance of the debiased bits of one report, of shape (k, k), for customers with these shares.
 
         The bits depend on each other only through the value: the noise of each bit is independent.
         """
@@ -95,10 +97,10 @@ class Group(NamedTuple):
 def regress(mechanism: Rappor, tally: Tally, population: Population = "customers") -> Regression:
     """Least squares of the reported bits on the bits that each value sets, for all hash groups together.
 
-    The shares are unbiased. Their covariance is that of whole reports from a population with the closest consistent
-    shares; the sample covariance of the reports is too small if few reports or none hold a value. population:
-    "customers", or "respondents", whose shares are uncertain only because of the noise. Raises NotEstimableError if the
-    bits cannot distinguish the values. Erlingsson, Pihur & Korolova 2014.
+    The shares are unbiased. Their covariance is that of reports from a population with the closest consistent shares.
+    The sample covariance of the reports would be too small if few respondents or none have a value. population:
+    "customers" or "respondents"; the shares of respondents are uncertain only because of the noise. Raises
+    NotEstimableError if the bits cannot distinguish the values. Source: Erlingsson, Pihur & Korolova 2014.
     """
     groups = list(_groups(mechanism, tally))
     design = np.hstack([group.design for group in groups])
@@ -131,7 +133,7 @@ def _bits(symbols: Integers, k: int) -> Floats:
 
 
 def _inverse(normal: Floats, mechanism: Rappor) -> Floats:
-    """The inverse of the normal matrix, (domain, domain), by its eigenvalues."""
+    """The inverse of the normal matrix, of shape (domain, domain), computed from its eigenvalues."""
     eigenvalues, vectors = np.linalg.eigh(normal)
     if eigenvalues[0] <= SINGULAR * eigenvalues[-1]:
         raise NotEstimableError(

@@ -170,7 +170,7 @@ def show(results: dict[str, Any]) -> None:
     console = Console(width=150)
     console.print(table)
     if not all(peer_results.keeps_epsilon(one) for one in results["rows"]):
-        console.print("* Every report that contains the true value lists it first, so the report keeps no epsilon.\n")
+        console.print("* A report with the true value lists this value first, so the report satisfies no epsilon.\n")
     verdicts = Table(title="targets")
     for name in ("what", "required", "result", "met"):
         verdicts.add_column(name)

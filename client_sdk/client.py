@@ -41,7 +41,7 @@ from hushtally.client_sdk.survey import Survey
 
 logger = logging.getLogger("hushtally")
 
-CLOSE_SECONDS = 2.0  # how long `close` blocks at most
+CLOSE_SECONDS = 2.0  # the longest time that `close` blocks
 
 T = TypeVar("T")
 
@@ -86,21 +86,21 @@ class Client:
 
     Args:
         surveys: One survey, or several with different ids.
-        collector: The URL of the collector. It must be https; plain http is allowed to this machine only.
+        collector: The URL of the collector. The URL must use https; plain http is allowed only to this machine.
         state: The path of the state file, an SQLite database. Use ":memory:" in tests.
-        cohort: A value for each cohort that the surveys declare. It is sent in the clear.
-        device: A local key, for an app that serves several customers from one state file. It never leaves the machine;
-            the file stores only a salted hash of it, with or without consent.
+        cohort: A value for each cohort that the surveys declare. Cohorts are sent in the clear.
+        device: A local key, for an app that serves several customers from one state file. The key never leaves the
+            machine. The file stores only a salted hash of the key, with or without consent.
         max_epsilon: The most epsilon that the app allows for one report. None means no limit.
         max_lifetime_epsilon: The most epsilon that the app allows for all surveys of a device together. None means no
             limit.
         keep_consent: Let consent cover later versions of a survey, up to `max_lifetime_epsilon`, which is then
             required. Ask the customer again if `hushtally survey diff` says so: a later version may reveal more.
-        durable: Write every event to the disk before `record` returns. By default events are written in batches: with
-            the 64th event, or with the first call after a second.
+        durable: Write every event to the disk before `record` returns. By default events are written in batches: when
+            64 events wait, or with the first call after a second.
         strict: Let `record` raise ClientError for an event, a field or a value that no survey can use. For development.
-        on_error: A function that is called with a Fault for every failure. It is not called while a survey is silent,
-            for a delivery that is tried again, or for a dropped event; `status` lists these.
+        on_error: A function that is called with a Fault for every failure. It is not called for a silent survey, for a
+            delivery that will be retried, or for a dropped event. `status` lists these cases.
         clock: A function that returns the time, with a time zone. For tests.
         randomness: A source of random numbers. For tests.
         transport: A replacement for the network. For tests: see `hushtally.testing`.
@@ -108,17 +108,18 @@ class Client:
     Raises:
         ClientError: An argument is invalid.
 
-    No method raises, except `record` with strict=True: failures are logged and passed to `on_error`.
+    The methods do not raise: they log a failure and pass it to `on_error`. The only exception is `record` with
+    strict=True.
 
     Several clients may share a device, for example in two libraries of one app. Each client has its own surveys and
-    records events for these only. The ledger and a withdrawal apply to the whole device.
+    records events only for these surveys. The ledger and a withdrawal apply to the whole device.
 
     If the state file cannot be used, the client is silent, and `status` gives the reason. If the file was copied,
     restored or damaged, or separated from its mark file, the device stays silent for the surveys that run now. If the
-    file is deleted or replaced while it is open, the client is silent until consent is given or withdrawn; that opens
-    the new file.
+    file is deleted or replaced while it is open, the client is silent. The next `grant_consent` or `withdraw_consent`
+    opens the new file.
 
-    DO_NOT_TRACK=1 or HUSHTALLY_DISABLED=1 in the environment stops everything, whatever the customer agreed to.
+    If DO_NOT_TRACK=1 or HUSHTALLY_DISABLED=1 is set in the environment, the client does nothing, even with consent.
     """
 
     def __init__(
@@ -172,12 +173,12 @@ class Client:
             shown: The text that the customer agreed to, for the receipt. By default the text of `explain`.
 
         Returns:
-            Whether consent to every survey is stored. False has three causes; nothing then tries again by itself.
+            Whether consent to every survey is stored. False has three causes. The client does not retry by itself.
 
-            - The state file cannot be used. If it could not be opened before, this call tries once more.
+            - The state file cannot be used. If the file could not be opened before, this call tries to open it again.
             - DO_NOT_TRACK or HUSHTALLY_DISABLED is set, or the client was closed.
-            - The device agrees to a newer version of a survey, as while an app is rolled out or back. That consent
-              stays; consent to the other surveys is stored.
+            - The customer already agreed to a newer version of a survey, for example before a new release of the app
+              was rolled back. That consent stays, and consent to the other surveys is stored.
         """
         self._reopen("grant_consent")
         return self._call("grant_consent", lambda device: device.grant(shown), False)
@@ -185,25 +186,26 @@ class Client:
     def withdraw_consent(self) -> bool:
         """Stop at once, and erase events, answers and unsent reports. Only the decision and the ledger are kept.
 
-        The withdrawal covers every survey that this device ever agreed to, also those that the app no longer has.
-        Requests under way are cut off. Two things may still arrive: bytes that the operating system already had, and a
-        request of another process.
+        The withdrawal covers every survey that the customer ever agreed to on this device, including surveys that the
+        app no longer has. Requests in progress are cancelled. Two things may still arrive: bytes that the operating
+        system already accepted, and a request of another process.
 
         Returns:
             Whether the withdrawal is stored and everything is erased. False has three causes.
 
             - Another process was reading the file. The next `tick` erases the rest.
             - The file could not be written; `on_error` is called. This client then records, answers and sends nothing.
-              Every `record`, `tick`, `status` and `grant_consent` tries again, and `close` does so for the last time.
-              If `close` fails too, or if the process dies before, consent stands after the next start.
-            - The file could not be opened, also not by this call, or the client was closed; `on_error` is called.
-              Nothing tries again. Withdraw again later; after `close`, on a new client.
+              Every `record`, `tick`, `status` and `grant_consent` retries the withdrawal, and `close` retries it for
+              the last time. If `close` fails too, or if the process dies first, consent is still stored at the next
+              start.
+            - The file could not be opened, not even by this call, or the client was closed; `on_error` is called. The
+              client does not retry. Withdraw again later. After `close`, use a new client.
         """
         self._reopen("withdraw_consent")
         return self._call("withdraw_consent", Device.withdraw, False, even_if_opted_out=True)
 
     def record(self, event: str, /, **fields: SupportsFloat | str) -> None:
-        """Record an event on the device, with the day and those of its fields that a survey uses.
+        """Record an event on the device, with its day and the fields that a survey uses.
 
         Args:
             event: The name of the event.
@@ -212,31 +214,33 @@ class Client:
 
         Events, fields and values that no survey can use are dropped, counted, and logged once. The log line contains
         only names from the surveys, because a name from the app may reveal something about the customer. With
-        strict=True they raise ClientError, which contains the name.
+        strict=True, the call raises ClientError instead, and the message contains the name.
 
-        Before consent nothing is stored or counted; the log says so once, at level INFO. After `close` it warns once.
+        Before consent nothing is stored or counted; a log line at level INFO says so once. After `close`, the first
+        call logs a warning.
 
-        If other threads or processes are using the state file, the call waits for a fraction of a second, and then not
-        again for a second. The last 64 events stay in memory meanwhile; earlier ones are dropped and counted.
+        If other threads or processes are using the state file, the call waits for a fraction of a second. During the
+        next second, calls do not wait at all. The last 64 events stay in memory; earlier events are dropped and
+        counted.
         """
         if self._strict:
             self._recording.check(event, fields)
         if self._closed:
             self._recording.warn_closed()
             return
-        # reading the environment takes longer than everything else here, so that is done when the event is written
+        # reading the environment is slow compared with the rest, so the opt-out is checked when the event is written
         record = self._recording.record
         self._call("record", lambda device: record(device, event, fields), None, even_if_opted_out=True)
 
     def tick(self, timeout: float = TICK_SECONDS) -> None:
-        """Make the answers that are due, and try once to send the reports whose time has come.
+        """Make the answers that are due, and try once to send the reports that are due.
 
-        Call it from a timer, so that its time reveals nothing about the customer. A report is sent at a random moment
-        of its epoch, or with the first tick after that moment.
+        Call `tick` from a timer, so that the time of the call reveals nothing about the customer. Each report gets a
+        random moment in its epoch, and the first tick after that moment sends the report.
 
         Args:
-            timeout: How many seconds a slow collector may delay the call. A collector that failed is not tried again
-                for a while; then the call does not wait.
+            timeout: How many seconds a slow collector may delay the call. After a failure, the collector is not tried
+                again for a while, and the call does not wait.
         """
         # if the customer opted out, a tick still deletes old events
         self._call("tick", lambda device: device.tick(timeout), None, even_if_opted_out=True)
@@ -247,11 +251,11 @@ class Client:
         A report is due when its random moment has come. Other reports wait, as `status().waiting` shows.
 
         Args:
-            timeout: The number of seconds after which the call returns, whatever hangs. A request that is still under
-                way then continues in the background.
+            timeout: The number of seconds after which the call returns, even if the disk or the network hangs. A
+                request that is still in progress continues in the background.
 
         Returns:
-            True if no report that is due is left, False if one is left or if that is unknown.
+            True if every report that is due was sent. False if a report is left, or if this is unknown.
         """
         if not isinstance(timeout, int | float):
             self._report(
@@ -272,7 +276,7 @@ class Client:
         self._ticker.ensure_running()
 
     def explain(self) -> Explanation:
-        """Return what the surveys ask, why, what leaves the device, what that reveals, and what was spent.
+        """Return what the surveys ask and why, what leaves the device, what the reports reveal, and the epsilon spent.
 
         Print the explanation, or build a settings page from its `as_dict()`. Several surveys follow one another.
         """
@@ -286,9 +290,10 @@ class Client:
         )
 
     def status(self) -> Status:
-        """Return the state of each survey, how many reports wait, and what was delivered or dropped, and why.
+        """Return the state of each survey, the number of waiting reports, and what was delivered or dropped, and why.
 
-        The status contains no value. After `close` it is read from the file: consent that was given still stands.
+        The status contains no recorded value and no answer. After `close`, the status is read from the file and still
+        shows the consent that was given.
         """
         status = self._read("status", Device.status, None)
         if status is None:
@@ -300,10 +305,10 @@ class Client:
         return self._read("receipts", Device.receipts, ())
 
     def close(self) -> None:
-        """Stop the background thread and write what is in memory. Unsent reports wait for the next start.
+        """Stop the background thread and write everything that is in memory. Unsent reports wait for the next start.
 
-        The last client of a state file closes the file. The call blocks for two seconds at most; if something is not
-        written by then, `on_error` is called. It may be called again.
+        The last client of a state file closes the file. The call blocks for two seconds at most. If something is not
+        written by then, `on_error` is called. You may call `close` more than once.
         """
         self._closed = True
         self._started = False
@@ -317,7 +322,7 @@ class Client:
             return True
 
         if device.is_idle:
-            close()  # starting a thread would take longer, and a kiosk closes many devices
+            close()  # without a thread, because starting one takes longer and a kiosk closes many devices
         elif not self._run_within(CLOSE_SECONDS / 2, close):
             self._report("close", StateError("not everything was written within a second"))
         self._device = None
@@ -352,7 +357,7 @@ class Client:
             self._open(during)
 
     def _why_silent(self) -> str:
-        """Why nothing is done while there is no device, or while it cannot be read."""
+        """Return why the client does nothing while there is no device, or while the device cannot be read."""
         return opt_out_reason() or self._silent or str(Silence.UNREADABLE)
 
     def _call(self, during: str, action: Callable[[Device], T], default: T, *, even_if_opted_out: bool = False) -> T:
@@ -374,7 +379,7 @@ class Client:
         return default
 
     def _read(self, during: str, action: Callable[[Device], T], default: T) -> T:
-        """Like `_call`, also if the customer opted out. After `close` the file is opened for a moment."""
+        """Do the same as `_call`, even if the customer opted out. After `close`, open the file for this call only."""
         if self._device is not None or not (self._closed and State.exists_at(self._path)):
             return self._call(during, action, default, even_if_opted_out=True)
         try:
@@ -384,7 +389,7 @@ class Client:
             return default
 
     def _run_within(self, seconds: float, action: Callable[[], T]) -> T | None:
-        """Return what `action` returns within the time, else None; a disk, lock or name lookup may hang."""
+        """Return the result of `action`, or None after `seconds`; a disk, a lock or a name lookup may hang."""
         outcome: list[T] = []
         thread = threading.Thread(target=lambda: outcome.append(action()), name="hushtally-call", daemon=True)
         try:

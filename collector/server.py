@@ -1,4 +1,4 @@
-"""The embedded HTTP server: waitress, with limits, and with a stop that finishes the requests it has begun."""
+"""The embedded HTTP server: waitress with limits on connections, and a shutdown that finishes requests in progress."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ try:
 except ImportError:  # Windows has no such limit
     resource = None  # type: ignore[assignment]
 
-GRACE_PERIOD = 10.0  # seconds that requests may take after the signal
+GRACE_PERIOD = 10.0  # seconds that requests in progress may take after the signal
 POLL_INTERVAL = 1.0  # seconds, at most, between checks for a signal and for too many connections
-IDLE_TIMEOUT = 15  # seconds after which an idle connection is closed, because others may need it
+IDLE_TIMEOUT = 15  # seconds after which an idle connection is closed, to make room for other connections
 MAX_READ = 2 * MAX_BYTES  # bytes of a body; a larger body is cut off at this size
 MAX_CONNECTIONS = 900  # below the usual limit of 1,024 open files
 MIN_CONNECTIONS = 32
@@ -44,7 +44,7 @@ class ServerError(HushtallyError):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens on host:port (port 0: any free port); raises ServerError with the reason if it cannot."""
+    """Returns a socket that listens on host:port (port 0: any free port). Raises ServerError if it cannot."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family, backlog=1024)
@@ -58,16 +58,16 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def address(listening: socket.socket) -> str:
-    """The URL of a listening socket."""
+    """Returns the URL of a listening socket."""
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def connection_limit() -> int:
-    """How many connections may be open, from MIN_CONNECTIONS to MAX_CONNECTIONS; raises this process's file limit.
+    """Returns how many connections may be open, from MIN_CONNECTIONS to MAX_CONNECTIONS.
 
-    Raises ServerError if the limit on open files is too low. Beyond that limit, accepting a connection fails, and the
-    server would retry without a pause.
+    Increases this process's limit on open files if necessary. Raises ServerError if the limit stays too low: when the
+    limit is reached, accepting a connection fails, and the server would retry without a pause.
     """
     if resource is None:
         return MAX_CONNECTIONS
@@ -101,7 +101,7 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
 
 
 class _ProblemTask(ErrorTask):  # type: ignore[misc]
-    """Waitress's own response to invalid HTTP; the response is not about a batch, so its type is about:blank."""
+    """Waitress's own response to invalid HTTP. The response is not about a batch, so its type is about:blank."""
 
     def execute(self) -> None:
         error = self.request.error
@@ -119,11 +119,11 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
 
 
 class Server:
-    """Serves an application on a socket until SIGTERM or SIGINT, and then finishes the requests that it has begun."""
+    """Serves an application on a socket until SIGTERM or SIGINT, and then finishes the requests in progress."""
 
     def __init__(self, app: Flask, listening: socket.socket, threads: int) -> None:
-        # waitress warns whenever requests queue for a thread or connections reach the limit; the first is normal here,
-        # and _log_overflow logs the second
+        # waitress logs a warning when requests queue for a thread, which is normal here, and when connections reach the
+        # limit, which _log_overflow logs
         logging.getLogger("waitress").setLevel(logging.ERROR)
         self._connection_limit = connection_limit()
         self._overflow_log, self._overflow_until = ProblemLog(), 0.0
@@ -145,9 +145,9 @@ class Server:
         self._server.channel_class = _Channel
 
     def run(self, ready: Callable[[], None]) -> None:
-        """Serves until a signal arrives, and returns when all requests are finished. Call it in the main thread.
+        """Serves until a signal arrives, and returns when all requests are finished. Call this in the main thread.
 
-        ready: called when connections are accepted and a signal would stop the server cleanly.
+        ready: called when the server accepts connections and a signal would stop it cleanly.
         """
         with self._signals():
             ready()
@@ -175,7 +175,7 @@ class Server:
         wasyncore.close_all(self._socket_map)
 
     def _close_idle(self) -> bool:
-        """Closes the connections without a request; returns whether other connections are left."""
+        """Closes the connections without a request. Returns whether other connections are left."""
         for channel in list(self._server.active_channels.values()):
             if not channel.requests and channel.request is None and not channel.total_outbufs_len:
                 channel.handle_close()

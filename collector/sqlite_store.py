@@ -37,12 +37,12 @@ from hushtally.collector.database_file import file_id, header_ids, require_writa
 from hushtally.collector.store import Counted, Erasure, StoreError
 from hushtally.collector.vacuum import Vacuum
 
-MIN_FREE_BYTES = 2**23  # free space for any batch: a page of the log and a page of the file per report
+MIN_FREE_BYTES = 2**23  # enough for any batch: one page of the log and one page of the file per report
 
-# two cells with one key violate the primary key, which is not the conflict that is ignored
+# ignores a cell that exists already; two different cells with the same key still violate the primary key
 _ADD_CELL = f"{CELLS.insert} ON CONFLICT (survey, version, question, cohort, epoch) DO NOTHING"
 _ADD_COUNT = f"{COUNTS.insert} ON CONFLICT (cell, symbol) DO UPDATE SET count = count + excluded.count"
-# includes the surveys of counts whose definition is missing, so that the purge reports them
+# also returns surveys that have counts but no stored definition, so that the purge reports them
 _ALL_SURVEYS = """SELECT id, version, definition FROM surveys
     UNION ALL SELECT DISTINCT survey, version, NULL FROM cells
     WHERE (survey, version) NOT IN (SELECT id, version FROM surveys)
@@ -64,10 +64,11 @@ _open_stores: WeakSet[SqliteStore] = WeakSet()
 class SqliteStore:
     """A Store in the SQLite file at `path`, which is created if it does not exist. Its methods are thread-safe.
 
-    A closed store leaves a single file, and a program that reads this file leaves no other file beside it. timeout:
-    seconds to wait for another program's transaction. Raises StoreError, and leaves the file unchanged, if the file is
-    not a collector's database, was written by a newer version, is locked or cannot be opened. Later, raises StoreError
-    if the file is no longer at `path`.
+    A closed store leaves a single file. A program that reads this file creates no other file beside it.
+
+    timeout: seconds to wait for another program's transaction. The constructor raises StoreError, and leaves the file
+    unchanged, if the file is not a collector's database, was written by a newer version, is locked or cannot be opened.
+    Methods that write, and `close`, raise StoreError if the file is no longer at `path`.
     """
 
     def __init__(self, path: str | Path, *, timeout: float = 5.0) -> None:
@@ -76,7 +77,8 @@ class SqliteStore:
         self._lock = threading.RLock()
         with _opening:
             self._file_id = file_id(self.path)
-            # opening and closing a file drops the locks that SQLite holds on the file in this process
+            # skip the checks if a store in this process has the file open: the checks open and close the file, which
+            # would drop the locks that SQLite holds on it
             if self._file_id is None or all(store._file_id != self._file_id for store in _open_stores):
                 self._require_collector(*header_ids(self.path))
                 require_writable(self.path)
@@ -116,7 +118,7 @@ class SqliteStore:
     def _migrate(self) -> None:
         application = self._pragma("application_id")
         version = self._pragma("user_version")
-        # SQLite may know more than the file's header: the newest header can be in the write-ahead log
+        # ask SQLite again: the newest header can be in the write-ahead log instead of the file
         self._require_collector(application or COLLECTOR, version)
         if version == COLLECTOR_SCHEMA:
             return
@@ -131,7 +133,7 @@ class SqliteStore:
             raise StoreError(f"{self.path} {problem}")
 
     def _require_same_file(self) -> None:
-        # SQLite continues to write to a file that was deleted
+        # SQLite does not notice that a file was deleted, and continues to write to it
         if file_id(self.path) != self._file_id:
             raise StoreError(
                 f"database {self.path} was deleted, moved or replaced while the collector was running; its counts are"
@@ -202,7 +204,7 @@ class SqliteStore:
         needed = min(MIN_FREE_BYTES, disk.total // 10)
         if disk.free < needed:
             raise StoreError(f"database {self.path}: fewer than {needed:,} bytes are free on its disk")
-        # writes the value that is there already: only a write shows that the disk accepts writes
+        # writes the value that is already stored, because only a write shows that the disk accepts writes
         self._database.conn.execute(f"PRAGMA user_version = {COLLECTOR_SCHEMA}")
 
     def _write(self, counts: dict[Cell, Counter[int]], batches: list[tuple[bytes, str, str]]) -> None:
@@ -218,9 +220,9 @@ class SqliteStore:
         connection.executemany(BATCHES.insert, sorted(batches))
 
     def purge(self, today: date) -> list[Erasure]:
-        """See Store. SQLite overwrites deleted rows; their copies in the log or on other pages go at a checkpoint."""
+        """See Store. SQLite overwrites deleted rows; a checkpoint removes copies in the log and on other pages."""
         with self._transaction():
-            # one day more: a batch that is admitted before midnight may be written, and be sent again, after midnight
+            # keep each row one day longer: a batch that was admitted before midnight may be written or retried after it
             yesterday = today - timedelta(days=1)
             self._database.conn.execute("DELETE FROM batches WHERE expires < ?", (yesterday.isoformat(),))
             surveys = self._database.conn.execute(_ALL_SURVEYS).fetchall()
@@ -248,7 +250,7 @@ class SqliteStore:
     def checkpoint(self) -> bool:
         """See Store. Empties the write-ahead log, and rebuilds the file if a rebuild is due."""
         with self._without_waiting():
-            # first, because a rebuild goes through the log: while another program reads, each rebuild would add to it
+            # empty the log first: a rebuild writes to the log, so rebuilds would grow it while another program reads
             if not self._empty_log():
                 return False
             with self._errors("the file cannot be rebuilt: "):
@@ -277,7 +279,7 @@ class SqliteStore:
                     _open_stores.discard(self)
 
     def _leave_one_file(self) -> None:
-        # SQLite refuses while another program has the file open; the last collector to close it succeeds
+        # SQLite refuses to leave WAL mode while another program has the file open; the last collector to close succeeds
         with suppress(sqlite3.Error):
             self._database.conn.execute("PRAGMA busy_timeout = 0")
             if self._vacuum.pending:
@@ -298,7 +300,7 @@ class SqliteStore:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         with self._errors():
-            # IMMEDIATE: another process waits here before either process reads what the other changes
+            # IMMEDIATE: another process waits here, so neither process reads rows that the other is about to change
             self._database.conn.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -311,7 +313,7 @@ class SqliteStore:
 
     @contextmanager
     def _errors(self, action: str = "") -> Iterator[None]:
-        """Holds the lock, and turns SQLite's errors into StoreError; action: what failed, ending in a colon."""
+        """Holds the lock, and raises SQLite's errors as StoreError. action: what failed, ending in a colon."""
         with self._lock:
             try:
                 yield
@@ -320,7 +322,7 @@ class SqliteStore:
 
 
 def _parse_survey(definition: str) -> Survey | None:
-    """The stored survey; None if its definition is damaged, or is of a kind that this version does not support."""
+    """Returns the stored survey; None if its definition is damaged or not supported by this version."""
     try:
         return Survey.from_resolved(json.loads(definition))
     except (SurveyError, TypeError, ValueError):
@@ -328,10 +330,10 @@ def _parse_survey(definition: str) -> Survey | None:
 
 
 def _erasure_days(definition: str | None, epochs: set[str]) -> dict[str, date]:
-    """The day of erasure of each epoch.
+    """Returns the day of erasure of each epoch.
 
-    Reads only the retention from the definition, and nothing if there are no epochs, so that counts can be erased even
-    if the rest of the definition cannot be read.
+    Reads only the retention from the definition, so that counts can be erased even if the rest of the definition cannot
+    be read. Reads nothing if there are no epochs.
     """
     if not epochs:
         return {}

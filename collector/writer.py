@@ -1,4 +1,4 @@
-"""The writer: one thread that counts the batches of many requests, many batches in one transaction."""
+"""The writer: one thread that counts the batches of all requests, with many batches in one transaction."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hushtally.collector.problem_log import ProblemLog
 from hushtally.collector.refusal import Refusal
 from hushtally.collector.store import Store, StoreError, describe_failure
 
-MAX_WAITING = 1_000  # batches in memory; more batches are refused for the moment
+MAX_WAITING = 1_000  # batches in memory; while the queue is full, further batches are refused
 MAX_IN_GROUP = 1_000  # batches in one transaction
 COMMIT_TIMEOUT = 30.0  # seconds that a request waits for its transaction
 RETRY_AFTER = 5  # seconds after which a sender may retry
@@ -29,23 +29,23 @@ _FORKED = (
 
 @dataclass(frozen=True)
 class _Waiting:
-    """A batch whose request waits for the response; without a batch, a request that checks the store."""
+    """A batch whose request waits for a response. admission: None if the request only checks the store."""
 
     admission: Admission | None
     response: Future[str] = field(default_factory=Future)
 
 
 class Writer:
-    """Passes batches to the store, which it owns. A batch is durable before its request gets a response.
+    """Passes batches to the store. The writer owns the store. A batch is durable before its request gets a response.
 
-    While one transaction commits, the next batches form a group for the next transaction (group commit): under load
-    many requests share a commit, and without load no request waits for others.
+    While one transaction commits, new batches form a group for the next transaction (group commit). Under load, many
+    requests share a commit. Without load, no request waits for other requests.
     """
 
     def __init__(
         self, store: Store, housekeeping: Housekeeping, metrics: Metrics, *, max_waiting: int = MAX_WAITING
     ) -> None:
-        """Purges the store once, and starts the thread. max_waiting: the number of batches in memory."""
+        """Purges the store once, and starts the thread. max_waiting: the largest number of batches in memory."""
         self._store = store
         self._housekeeping = housekeeping
         self._metrics = metrics
@@ -60,7 +60,10 @@ class Writer:
         self._thread.start()
 
     def add(self, admission: Admission) -> str:
-        """The response to a batch, once the batch is durable; raises Refusal (unavailable) if it was not counted."""
+        """Counts a batch and returns the response when the batch is durable.
+
+        Raises Refusal (unavailable) if the batch was not counted.
+        """
         return self._submit(_Waiting(admission))
 
     def check(self) -> None:
@@ -68,7 +71,7 @@ class Writer:
         self._submit(_Waiting(None))
 
     def close(self) -> None:
-        """Counts the waiting batches and closes the store; later batches are refused.
+        """Counts the waiting batches and closes the store. Later batches are refused.
 
         Raises StoreError if the counts are no longer in the store.
         """
@@ -94,7 +97,7 @@ class Writer:
         try:
             return waiting.response.result(COMMIT_TIMEOUT)
         except TimeoutError:
-            # the batch may still be counted: a retry with the same batch id gets the same response
+            # the batch may still be counted; this is safe, because a retry with the same batch id is not counted again
             raise _unavailable("the database did not respond in time") from None
 
     def _run(self) -> None:
@@ -111,7 +114,7 @@ class Writer:
                 self._close_error = error
 
     def _next_group(self) -> list[_Waiting] | None:
-        """The waiting batches in order; None if no batch is left and the writer is closing."""
+        """Returns the waiting batches in order; None if no batch is left and the writer is closing."""
         group: list[_Waiting] = []
         try:
             waiting = self._queue.get(timeout=IDLE_WAKEUP)

@@ -1,7 +1,8 @@
-"""One HTTP request that can be cancelled. Loaded with the first delivery, because ssl and http are slow to import.
+"""One HTTP request that can be cancelled.
 
-Everything that a request needs is imported here. If the process forked during an import in another thread, the child
-would wait for that import forever.
+This module is loaded with the first delivery, because ssl and http are slow to import. It imports everything that a
+request needs. Otherwise the process could fork while another thread imports a module, and the child would wait forever
+for that import.
 """
 
 from __future__ import annotations
@@ -27,18 +28,19 @@ logger = logging.getLogger("hushtally")
 
 PROXY = "HTTPS_PROXY must be a URL like http://host:port; proxies that need TLS or SOCKS are not supported"
 CANCELLED = "the request was cancelled"
-# the same on every machine, so that they reveal nothing about it
+# the headers are the same on every machine, so that they reveal nothing about the machine
 HEADERS = {"User-Agent": "hushtally", "Accept-Encoding": "identity", "Connection": "close"}
 
 
 class Attempt:
     """A request that runs in its own thread until there is a response or the request is cancelled.
 
-    It sends no cookies and no credentials, except those for a proxy. It follows no redirects and verifies certificates.
+    The request contains no cookies, and no credentials except those for a proxy. Redirects are not followed, and
+    certificates are verified.
     """
 
     def __init__(self, method: str, url: str, body: bytes | None, deadline: float, max_bytes: int) -> None:
-        """deadline: on the clock of time.monotonic(). max_bytes: the limit for the body of the response."""
+        """deadline: a time of time.monotonic(). max_bytes: the size limit for the body of the response."""
         self._method = method
         self._url = urlsplit(url)
         self._body = body
@@ -61,7 +63,7 @@ class Attempt:
                 open_socket.close()
 
     def response(self) -> Response:
-        """The response. Raises OSError if there is none."""
+        """Return the response. Raises OSError if there is no response."""
         if isinstance(self._outcome, OSError):
             raise RequestCancelled(CANCELLED) if self._cancelled else self._outcome
         return self._outcome
@@ -71,7 +73,7 @@ class Attempt:
         self._cancelled = True
         for open_socket in list(self._sockets):
             with suppress(OSError):
-                # the method of the plain socket: that of SSLSocket would reset state that the other thread is using
+                # SSLSocket.shutdown would reset state that the other thread is using
                 socket.socket.shutdown(open_socket, socket.SHUT_RDWR)
 
     def _send(self) -> Response:
@@ -97,7 +99,7 @@ class Attempt:
         return b"".join(parts)
 
     def _open(self) -> socket.socket:
-        """A connection to the server, through the proxy and with TLS if required."""
+        """Open a connection to the server, through the proxy and with TLS if required."""
         host = self._url.hostname or ""
         if self._url.scheme == "http":
             return self._connect(host, self._url.port or 80)
@@ -114,7 +116,7 @@ class Attempt:
         return secure
 
     def _connect(self, host: str, port: int) -> socket.socket:
-        """A connection to the first address that accepts one. The remaining addresses share the remaining time."""
+        """Connect to the first address that accepts a connection. The remaining addresses share the remaining time."""
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         error: OSError = NoResponse("the host name has no address")
         for index, (family, kind, protocol, _, address) in enumerate(addresses):
@@ -145,7 +147,7 @@ class Attempt:
 
 
 def _proxy(url: SplitResult) -> SplitResult | None:
-    """The proxy that the environment names for this URL, by the rules of the standard library."""
+    """Return the proxy that the environment sets for this URL, by the rules of the standard library."""
     configured = getproxies_environment().get("https")
     if not configured or proxy_bypass_environment(url.netloc):
         return None
@@ -161,7 +163,7 @@ def _proxy(url: SplitResult) -> SplitResult | None:
 
 
 def _tunnel(plain: socket.socket, proxy: SplitResult, target: str) -> None:
-    """Ask the proxy for a tunnel to `target`. The proxy sees the target and nothing else."""
+    """Ask the proxy for a tunnel to `target`. The proxy sees only the target."""
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}", f"User-Agent: {HEADERS['User-Agent']}"]
     if proxy.username is not None:
         user = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
@@ -174,7 +176,7 @@ def _tunnel(plain: socket.socket, proxy: SplitResult, target: str) -> None:
 
 
 def _retry_after(headers: Message) -> float | None:
-    """The Retry-After header in seconds. A date is compared with the Date header, or else with this machine's clock."""
+    """Return the Retry-After header in seconds. A date is compared with the Date header, or else the local clock."""
     value = (headers.get("Retry-After") or "").strip()
     if value.isascii() and value.isdigit():
         return float(value[:12])

@@ -1,4 +1,4 @@
-"""The sender: when a batch is sent, and what follows from the collector's response."""
+"""The sender: sends batches when they are due, and acts on the collector's response."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ logger = logging.getLogger("hushtally")
 
 TRY_SECONDS = 10.0  # the time limit of one request
 
-_shared_backoffs = Backoffs()  # of all devices in the process: a blocked collector must cost a gateway only one attempt
+# shared by all devices of the process, so that a gateway makes only one attempt if the collector is unreachable
+_shared_backoffs = Backoffs()
 
 
 class Sender(Forking):
@@ -57,9 +58,9 @@ class Sender(Forking):
         super().__init__()
 
     def send(self, now: datetime, seconds: float, *, wait: bool = False) -> bool:
-        """Send the batches that are due, within `seconds` in all. Returns whether none is left.
+        """Send the batches that are due, within `seconds` in total. Returns whether no batch is left.
 
-        Batches that wait after a failure are skipped. With `wait`, they are sent as soon as their wait is over.
+        Batches that wait after a failure are skipped. With `wait`, they are sent as soon as their pause is over.
         """
         deadline = time.monotonic() + seconds
         if not self._due(now):
@@ -90,12 +91,12 @@ class Sender(Forking):
             self._http.cancel()
 
     def last_failure(self, waiting: Iterable[bytes]) -> str | None:
-        """Why the last attempt failed: for the collector, or else for one of the waiting batches; None if none did."""
+        """Why the last attempt failed: for the collector, or else for a waiting batch. None if no attempt failed."""
         names: list[str | bytes] = [self._url, *waiting]
         return next((reason for name in names if (reason := self._backoffs.reason(name))), None)
 
     def _due(self, now: datetime) -> list[Waiting]:
-        """The batches to send. Batches that can no longer be sent are dropped."""
+        """Return the batches to send. Batches that can no longer be sent are dropped."""
         with self._state.lock() as connection:
             due = outbox.due(connection, self._device, now)
         if any(batch.lost for batch in due):
@@ -104,7 +105,7 @@ class Sender(Forking):
         return [batch for batch in due if not batch.lost]
 
     def _pause(self, due: list[Waiting], now: datetime) -> float:
-        """Seconds until the first of the batches may be sent."""
+        """Return the number of seconds until the first of the batches may be sent."""
         first = min(self._backoffs.remaining(waiting.batch, now) for waiting in due)
         return max(self._backoffs.remaining(self._url, now), first)
 
@@ -112,7 +113,7 @@ class Sender(Forking):
         self._sending = threading.Lock()
 
     def _send_all(self, due: list[Waiting], now: datetime, deadline: float) -> bool:
-        """Send every batch once, unless the collector is unreachable. Returns whether all of them are settled."""
+        """Send every batch once, unless the collector is unreachable. Returns whether all batches are settled."""
         self._state.mark()
         settled = True
         for waiting in due:
@@ -120,7 +121,7 @@ class Sender(Forking):
                 settled = False
                 continue
             left = deadline - time.monotonic()
-            # checked after `resume`: a withdrawal from now on cancels the request
+            # checked after `resume`: a withdrawal after this check cancels the request
             if left <= 0 or self._permission.withdrawing:
                 return False
             with self._state.lock() as connection:
@@ -148,17 +149,17 @@ class Sender(Forking):
         """Record that the collector did not accept any batch."""
         logger.info("not delivered: %s", reason)
         self._backoffs.failed(self._url, now, self._randomness, reason, retry_after, always=True)
-        # this batch may be the cause, so another one is sent first the next time
+        # this batch may be the cause of the failure, so the next attempt starts with another batch
         self._backoffs.failed(waiting.batch, now, self._randomness, reason)
 
     def _retry(self, waiting: Waiting, now: datetime, reason: str, retry_after: float | None = None) -> None:
-        """Send this batch again later. If too many batches fail to remember them all, the whole collector waits."""
+        """Retry this batch later. If more batches failed than can be stored, pause all requests to the collector."""
         logger.info("not delivered: %s", reason)
         if not self._backoffs.failed(waiting.batch, now, self._randomness, reason, retry_after):
             self._backoffs.failed(self._url, now, self._randomness, reason, retry_after, always=True)
 
     def _settle(self, waiting: Waiting, response: Response, now: datetime) -> bool:
-        """Act on a response. Returns False if the batch must be sent again; the other batches are sent anyway."""
+        """Act on a response. Returns False if the batch must be retried; the other batches are still sent."""
         batch = Batch.decode(waiting.body)
         verdict = judge(response, batch)
         if verdict is None:
@@ -168,13 +169,14 @@ class Sender(Forking):
             with self._state.transaction() as connection:
                 if outbox.remove(connection, self._device, waiting.batch):
                     self._account(connection, batch, verdict, now)
-        except sqlite3.Error as error:  # for example on a full disk, where every tick would send the batch again
+        except sqlite3.Error as error:
+            # for example a full disk; without a pause, every tick would send the batch again
             self._retry(waiting, now, f"the collector's response could not be stored: {describe_failure(error)}")
             raise
         return True
 
     def _account(self, connection: sqlite3.Connection, batch: Batch, verdict: Verdict, now: datetime) -> None:
-        """Count what happened to the reports. Those that may be accepted later are queued again, symbols unchanged."""
+        """Count what happened to the reports. Reports that may be accepted later are queued again, unchanged."""
         if verdict.delivered:
             counters.add(connection, self._device, Fate.DELIVERED, verdict.delivered)
         for fate, number in verdict.lost.items():
@@ -183,7 +185,7 @@ class Sender(Forking):
         if verdict.again and survey is not None:
             due = outbox.moment(survey, now, self._randomness)
             outbox.put(connection, self._device, survey, verdict.again, due, self._randomness)
-            # for example if this device's clock is ahead; without this counter, only expired reports would show it
+            # this happens if the device's clock is ahead; without this counter, only expired reports would reveal it
             counters.add(connection, self._device, Fate.POSTPONED, len(verdict.again))
         elif verdict.again:
             counters.add(connection, self._device, Fate.SURVEY_REMOVED, len(verdict.again))

@@ -33,7 +33,7 @@ from hushtally.client_sdk.survey import Survey
 logger = logging.getLogger("hushtally")
 
 TICK_SECONDS = 30.0
-REFRESH_SECONDS = 1.0  # until `record` checks again whether another process was given consent
+REFRESH_SECONDS = 1.0  # how often `record` checks whether consent was given in another process
 
 ROLLBACK_MESSAGE = (
     "the state file %s is not the one last written here: it was copied, restored or replaced, or its mark file was"
@@ -72,11 +72,11 @@ class Device:
         self._settings = settings
         self._clock = clock
         self._randomness = randomness
-        # these objects do not refer to the device: it is in no reference cycle, and its file is closed with it
+        # these objects do not refer to the device: there is no reference cycle, and the file is closed with the device
         self._permission = Permission(self._surveys, settings.keep_consent, clock)
         self.delivery = Sender(state, self._id, self._surveys, collector, transport, randomness, self._permission)
         self.journal = Journal(state, self._id, settings.durable, self._permission)
-        self._withdrawals: int | None = None  # in the file, before a withdrawal that is not written yet
+        self._withdrawals: int | None = None  # the number in the file before a withdrawal that is not written yet
         with state.snapshot() as connection:
             self._permission.damaged = not checksum.matches(connection, self._id)
         self._last_failure: str | None = None
@@ -86,7 +86,7 @@ class Device:
         state.add_user(self)
 
     def refresh(self, today: date | None = None) -> Facts:
-        """Read the facts, which another process may have changed, and what may be recorded.
+        """Read the facts, which another process may have changed, and update the permit.
 
         today: by default the day by the device's clock.
         """
@@ -98,7 +98,7 @@ class Device:
         return facts
 
     def _issue_permit(self, facts: Facts, today: date) -> None:
-        """Issue the permit that the facts allow; while the file is locked, so that no withdrawal comes in between."""
+        """Issue the permit that the facts allow. The file must be locked, so that no withdrawal intervenes."""
         self._refreshed_at = time.monotonic()
         self._permit = self._permission.permit(facts, today)
 
@@ -111,8 +111,8 @@ class Device:
     def grant(self, shown: str | None) -> bool:
         """Store consent to every survey, and draw the schedules. shown: the text; by default the explanation.
 
-        Return False if the device agrees to a newer version of a survey. That consent stays, because an older version
-        would silence the newer one for good.
+        Return False if the customer agreed to a newer version of a survey. That consent stays, because consent to an
+        older version would silence the newer version for good.
         """
         self._finish_withdrawal()
         now = self._clock()
@@ -131,8 +131,8 @@ class Device:
     def withdraw(self) -> bool:
         """Withdraw consent; erase everything but the decision and the ledger from memory, the file and its log.
 
-        Return whether the log is erased too. If the file cannot be written, this raises. Until it can, nothing is
-        recorded, answered or sent.
+        Return whether the write-ahead log is erased too. Raise if the file cannot be written. Until the withdrawal is
+        written, the device records, answers and sends nothing.
         """
         self._withdrawals = None
         self._permission.withdrawing = True
@@ -150,14 +150,15 @@ class Device:
             return
         with self._state.lock():
             if not self._permission.withdrawing:
-                return  # another thread has written it, and consent may have been given since
+                return  # another thread wrote the withdrawal, and consent may have been given since
             with self._state.transaction() as connection:
-                # another process, such as the parent of a fork, may have written it; consent may have been given since
+                # another process, such as the parent of a fork, may have written the withdrawal, and the customer may
+                # have given consent since
                 if self._withdrawals is None or self._withdrawals == consent.withdrawals(connection, self._id):
                     self._write_withdrawal(connection)
                     with suppress(OSError, StateError):  # a mark that cannot be read must not prevent the withdrawal
                         self._state.invalidate_copies(connection)
-            self._permit = NO_PERMIT  # another thread may have issued one from what it read before
+            self._permit = NO_PERMIT  # another thread may have issued a permit from facts that it read before
             self._permission.withdrawing = False
             with suppress(OSError, StateError, sqlite3.Error):  # a later call writes the mark
                 self._state.mark()
@@ -176,7 +177,7 @@ class Device:
         erasure.request(connection)
 
     def permit(self) -> Permit | None:
-        """Return what may be recorded now; None if nothing may."""
+        """Return the permit for what may be recorded now; None if nothing may be recorded."""
         if self._permission.withdrawing:
             if self._state.is_paused:
                 return None
@@ -190,7 +191,7 @@ class Device:
         if not permit.vocabulary.events:
             self.journal.write_if_due(today, for_app=True)  # delete earlier events in time also without consent
             return None
-        # events for a survey that ended yesterday are sorted out when they are written; reading the file takes too long
+        # events for a survey that ended yesterday are dropped when they are written; reading the file here is too slow
         return permit if permit.day == today else replace(permit, day=today)
 
     def record(self, permit: Permit, name: str, fields: dict[str, float | str]) -> None:
@@ -237,7 +238,7 @@ class Device:
             self._state.erase()
 
     def send(self, seconds: float, now: datetime | None = None, *, wait: bool = False) -> bool:
-        """Send the batches that are due, for at most `seconds`; return whether none of them is left.
+        """Send the batches that are due, for at most `seconds`; return whether all of them are settled.
 
         now: by default the clock's time.
         """
@@ -247,7 +248,7 @@ class Device:
             return self.delivery.send(now or self._clock(), seconds, wait=wait)
 
     def status(self) -> Status:
-        """Return the status, also if nothing may be done here. It contains no value."""
+        """Return the status, even if the device may not record or send. The status contains no recorded value."""
         with suppress(sqlite3.Error):  # a file that cannot be written can still be read
             self._finish_withdrawal()
             self.journal.write()
@@ -281,21 +282,21 @@ class Device:
             return tuple(receipt for receipt in found if receipt)
 
     def require_file(self) -> None:
-        """Raise StateLostError if the file was deleted or replaced; the call never waits."""
+        """Raise StateLostError if the file was deleted or replaced. The call never waits."""
         self._state.require_file()
 
     def abandon(self) -> None:
-        """Release a file that was lost, and discard the events that were to be written to it."""
+        """Release a lost file, and discard the events that are not written yet."""
         self.journal.clear()
         self._state.remove_user(self)
 
     @property
     def is_idle(self) -> bool:
-        """Whether `close` has nothing to write, and so does not wait."""
+        """Whether `close` has nothing to write, so that it does not wait."""
         return not (self._permission.withdrawing or self.journal.has_unwritten or self._state.mark_is_due)
 
     def close(self) -> None:
-        """Write what is in memory, and release the file."""
+        """Write everything that is in memory, and release the file."""
         try:
             if not self.is_idle:
                 self._finish_withdrawal()
@@ -364,7 +365,7 @@ class Device:
 
 
 def _has_work(facts: Facts, survey: Survey, today: date) -> bool:
-    """Return whether a tick has to write for the survey: at most once an epoch, whatever the customer did."""
+    """Return whether a tick must write for the survey: at most once an epoch, whatever the customer did."""
     if not survey.runs(today):
         return False
     found = facts.schedules.get(survey.digest)

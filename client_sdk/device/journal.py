@@ -19,17 +19,17 @@ from hushtally.client_sdk.state.file import State, StateBusyError
 from hushtally.client_sdk.state.permission import Permission, Permit
 
 MAX_BUFFERED = 64  # events in memory
-MAX_BUFFERED_SECONDS = 1.0  # after which the next call of any kind writes the buffer
-TRIM_EVERY = 64  # events, between two checks that no name has too many
+MAX_BUFFERED_SECONDS = 1.0  # after this time, the next call of any kind writes the buffer
+TRIM_EVERY = 64  # events between two checks of the limit on events of one name
 
 
 class Journal(Forking):
     """Buffers at most 64 events, for about a second, then writes them in one transaction.
 
-    The buffer is also written before an answer, before a fork, and at the exit of the interpreter. A killed process may
-    lose it. With `durable`, every event is on the disk when `add` returns.
+    The buffer is also written before an answer, before a fork, and when the interpreter exits. If the process is
+    killed, the buffer may be lost. With `durable`, every event is on the disk when `add` returns.
 
-    If the file cannot be written, the last 64 events stay in the buffer. Earlier ones are dropped and counted.
+    If the file cannot be written, the last 64 events stay in the buffer. Earlier events are dropped and counted.
     """
 
     def __init__(self, state: State, device: int, durable: bool, permission: Permission) -> None:
@@ -38,7 +38,7 @@ class Journal(Forking):
         self._durable = durable
         self._permission = permission
         self._lock = threading.Lock()
-        # each event and each count with the number of withdrawals before it
+        # each event and each count is stored with the number of withdrawals before it
         self._buffer: list[tuple[int, Recorded]] = []
         self._dropped: Counter[tuple[int, Fate]] = Counter()
         self._buffered_since = 0.0
@@ -49,7 +49,7 @@ class Journal(Forking):
     def add(self, withdrawals: int, day: date, name: str, fields: dict[str, float | str]) -> None:
         """Add an event with the day on which it happened; the time of day is not stored.
 
-        withdrawals: how often the device had withdrawn consent when the permit for the event was issued.
+        withdrawals: how often the customer had withdrawn consent when the permit for the event was issued.
         """
         with self._lock:
             if not self._buffer:
@@ -74,7 +74,7 @@ class Journal(Forking):
     def write_if_due(self, today: date, *, for_app: bool = False) -> None:
         """Write the buffer if it is full or old; once a day, also delete expired events.
 
-        for_app: the call is on an app's thread, and waits only briefly.
+        for_app: the call runs on an app's thread, so it waits only briefly.
         """
         if self._is_due() or self._pruned_on != today:
             if for_app:
@@ -93,7 +93,7 @@ class Journal(Forking):
         try:
             with self._state.briefly() if brief else nullcontext(), self._state.lock():
                 prune = self._pruned_on != today and self._has_expired(today)
-                # asked only now, because another thread may have failed to write what it took from the buffer
+                # checked under the lock: another thread may have taken events, failed, and put them back
                 if self.has_unwritten or prune:
                     with self._state.transaction() as connection:
                         with self._lock:  # only for this moment: other threads continue to record
@@ -129,7 +129,7 @@ class Journal(Forking):
             self.write(today, brief=True)
         except sqlite3.OperationalError as error:
             if (self._durable and self.has_unwritten) or not _is_busy(error):
-                raise  # otherwise nothing is lost: a later call writes the buffer
+                raise  # in all other cases nothing is lost, because a later call writes the buffer
 
     def _store(
         self,
@@ -138,7 +138,7 @@ class Journal(Forking):
         taken: list[tuple[int, Recorded]],
         dropped: Counter[tuple[int, Fate]],
     ) -> None:
-        """Write what the permit allows now: another process may have withdrawn consent, and given it again."""
+        """Write what the permit allows now. Another process may have stored a withdrawal, and new consent after it."""
         number, vocabulary = permit.withdrawals, permit.vocabulary
         recorded = [event for before, event in taken if before == number and vocabulary.event(event[1])]
         events.add(connection, self._device, recorded, vocabulary)
@@ -153,7 +153,7 @@ class Journal(Forking):
             self._untrimmed = 0
 
     def _put_back(self, taken: list[tuple[int, Recorded]], dropped: Counter[tuple[int, Fate]]) -> None:
-        """Return to the buffer what could not be written; drop and count the events that no longer fit."""
+        """Put events and counts that could not be written back; drop and count the events that no longer fit."""
         with self._lock:
             self._buffer[:0] = taken
             self._dropped.update(dropped)

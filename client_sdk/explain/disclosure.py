@@ -12,7 +12,7 @@ from hushtally.client_sdk.survey.questions import Question
 
 
 def observer_conclusions(survey: Survey) -> list[str]:
-    """What an observer of everything that leaves a device can conclude: from all its reports, and from one."""
+    """Return sentences on what an observer can conclude from all reports of a device, and from a single report."""
     lifetime = survey.lifetime_epsilon
     scope = ", for what you answered" if reveals_changes(survey) else ""
     return [
@@ -74,13 +74,16 @@ def _permanent_memory(survey: Survey) -> list[str]:
 
 
 def device_groups(survey: Survey) -> int:
-    """The number of groups that devices fall into by what every report shows: questions, phase and cohorts."""
+    """Return the number of groups of devices that reports make visible, by questions, phase and cohorts."""
     questions = math.comb(len(survey.asked), survey.privacy.questions_per_device)
     return questions * min(survey.privacy.answers_every, survey.epochs) * len(survey.all_cohorts())
 
 
 def reveals_changes(survey: Survey) -> bool:
-    """Whether an observer who can link a device's reports may see that an answer changed; no epsilon bounds this."""
+    """Return whether an observer who can link a device's reports may see that an answer changed.
+
+    No epsilon limits what such a change reveals.
+    """
     return survey.permanent and survey.charges > 1
 
 

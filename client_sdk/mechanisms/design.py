@@ -17,18 +17,18 @@ from hushtally.client_sdk.randomness import Randomness
 
 AnyDesign = TypeVar("AnyDesign", bound="Design")
 
-VARIANCE_TOLERANCE = 1e-9  # relative; closer variances count as equal, so that rounding never decides a choice
+VARIANCE_TOLERANCE = 1e-9  # relative; closer variances count as equal, so that a rounding error never decides
 
 
 @dataclass(frozen=True)
 class Design(BaselineMechanism):
-    """A mechanism in which every value has the same number of supporting symbols, and so has every pair of values.
+    """A mechanism in which the same number of symbols support each value, and the same number support each pair.
 
-    A symbol that supports the true value has the weight `near`, any other symbol the weight `far`. Let K be the number
-    of symbols, c the number that support a given value, and i the number that support two given values. Then
-    p = e^epsilon c / (e^epsilon c + K - c) and q = (e^epsilon i + c - i) / (e^epsilon c + K - c). The baseline is the
-    uniform distribution. A subclass states which symbols support a value, and draws uniformly from them or from the
-    other symbols. Park, Nam & Lee 2023.
+    A symbol that supports the true value has the weight `near`; every other symbol has the weight `far`. Let K be the
+    number of symbols, c the number of symbols that support a given value, and i the number of symbols that support both
+    of two given values. Then p = e^epsilon c / (e^epsilon c + K - c) and q = (e^epsilon i + c - i) / (e^epsilon c + K -
+    c). The baseline is the uniform distribution. A subclass defines which symbols support a value, and draws uniformly
+    from the supporting symbols or from the other symbols. Source: Park, Nam & Lee 2023.
     """
 
     domain: int
@@ -40,11 +40,11 @@ class Design(BaselineMechanism):
     @classmethod
     @abstractmethod
     def candidates(cls, domain: int, epsilon: float, max_symbols: int) -> Iterator[Self]:
-        """The members of the family that may have the smallest variance, with at most `max_symbols` symbols."""
+        """Return the members of the family with at most `max_symbols` symbols that may have the smallest variance."""
 
     @classmethod
     def best(cls, domain: int, epsilon: float) -> Self:
-        """The member with the smallest mean variance. Raises MechanismError if the family has no member."""
+        """Return the member with the smallest mean variance. Raises MechanismError if the family has no member."""
         found = list(cls.candidates(domain, epsilon, MAX_SYMBOLS))
         if not found:
             raise MechanismError(f"{cls.name} does not exist for {domain:,} segments; use auto")
@@ -88,7 +88,7 @@ class Design(BaselineMechanism):
 
     @cached_property
     def _odds(self) -> tuple[int, int]:
-        """The weight of all supporting symbols together, and of all symbols together."""
+        """The total weight of the supporting symbols, and the total weight of all symbols."""
         supporting = self.weights.near * self.symbols_per_value
         return supporting, supporting + self.weights.far * (self.symbols - self.symbols_per_value)
 
@@ -108,13 +108,13 @@ class Design(BaselineMechanism):
 
 
 def smallest_variance(designs: Iterable[AnyDesign]) -> AnyDesign:
-    """The design with the smallest mean variance. Among equals: the one with fewer symbols, then the first."""
+    """Return the design with the smallest mean variance. Of equal designs, return the first with the fewest symbols."""
     found = [(design.mean_variance(), design) for design in designs]
     limit = min(variance for variance, _ in found) * (1 + VARIANCE_TOLERANCE)
     return min((design for variance, design in found if variance <= limit), key=lambda design: design.symbols)
 
 
 def nearest_sizes(ideal: float, largest: int) -> range:
-    """The integers next to `ideal` within 1..largest. A variance with a single minimum is smallest at one of them."""
+    """Return the integers next to `ideal` within 1..largest. A variance with one minimum is smallest at one of them."""
     low = min(max(math.floor(ideal), 1), largest)
     return range(low, min(low + 1, largest) + 1)

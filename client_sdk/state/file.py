@@ -26,13 +26,13 @@ from hushtally.client_sdk.state.silence import Silence
 
 BUSY_SECONDS = 10.0  # how long a background call waits for other processes
 BRIEF_SECONDS = 0.25  # how long a call on an app's thread waits
-PAUSE_SECONDS = 1.0  # how long calls on an app's thread fail at once after one that waited in vain
-MARK_SECONDS = 1.0  # between two marks, however many devices answer
+PAUSE_SECONDS = 1.0  # after a call on an app's thread waited in vain, such calls fail at once for this long
+MARK_SECONDS = 1.0  # the time between two marks, however many devices answer
 MEMORY = ":memory:"
 
 
 class StateBusyError(SafeMessage, sqlite3.OperationalError):
-    """The state file was in use for longer than an app may wait."""
+    """The state file was in use for longer than a call on an app's thread may wait."""
 
 
 class State(Forking):
@@ -40,8 +40,8 @@ class State(Forking):
 
     All threads share one connection under one lock; a forked child opens its own connection.
 
-    Raises StateError if the file cannot be opened or is another database, and StateLostError once the path names
-    another file or none. Other failures are raised as sqlite3.Error.
+    Raises StateError if the file cannot be opened or is a database of another program. Raises StateLostError when the
+    file at the path was deleted or replaced. Other failures are raised as sqlite3.Error.
     """
 
     _open: ClassVar[WeakValueDictionary[str, State]] = WeakValueDictionary()
@@ -56,7 +56,7 @@ class State(Forking):
         self._connection: sqlite3.Connection | None = None
         self._finalizer: weakref.finalize[[], State] | None = None
         self._file: tuple[int, int] | None = None  # device and inode of the file that was opened first
-        self._salt = b""  # identifies its contents: a new file may get the inode of a deleted one
+        self._salt = b""  # identifies the contents of the file: a new file may get the inode of a deleted file
         self._rollback_guard = None if path == MEMORY else RollbackGuard(path)
         self._users: WeakSet[object] = WeakSet()
         self._marked_at = -math.inf
@@ -74,7 +74,7 @@ class State(Forking):
             raise StateError(f"the state file {path} cannot be used: {why}") from None
 
     def _prepare(self) -> None:
-        """Create the tables in an empty file; check that the file can be written and is no older copy."""
+        """Create the tables in an empty file; check that the file can be written and is not an older copy."""
         with self.transaction() as connection:
             if not schema.exists(connection, self.path):
                 schema.create(connection)
@@ -100,7 +100,7 @@ class State(Forking):
                 real = str(Path(absolute).resolve())
                 state = cls._open.get(real)
                 if state is not None and state.is_lost:
-                    state.close()  # or its log and its locks could be mixed up with those of the new file
+                    state.close()  # otherwise SQLite could confuse its log and locks with those of the new file
                     state = None
                 if state is None:
                     create_file(Path(real))
@@ -110,7 +110,7 @@ class State(Forking):
 
     @staticmethod
     def absolute_path(path: str | os.PathLike[str]) -> str:
-        """Return the absolute path, which does not change with the working directory; ":memory:" as it is."""
+        """Return the absolute path, which does not depend on the working directory. ":memory:" stays unchanged."""
         if str(path) == MEMORY:
             return MEMORY
         return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111  (pathlib takes three times as long)
@@ -122,7 +122,7 @@ class State(Forking):
 
     @property
     def is_lost(self) -> bool:
-        """Whether the path no longer names the file that was opened. Raises OSError if that cannot be found out."""
+        """Whether the path no longer names the file that was opened. Raises OSError if the path cannot be checked."""
         if self._file is None:
             return False
         try:
@@ -143,12 +143,12 @@ class State(Forking):
         )
 
     def lock(self) -> AbstractContextManager[sqlite3.Connection]:
-        """The connection, for this thread alone. Every statement commits by itself and waits for the disk."""
+        """Give this thread alone the connection. Every statement commits by itself and waits for the disk."""
         return _Locked(self)
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
-        """The connection, to read the file as it is at one moment, whatever other processes write meanwhile."""
+        """Give the connection to read the file as it is at one moment, whatever other processes write meanwhile."""
         with self.lock() as connection:
             connection.execute("BEGIN")
             try:
@@ -158,21 +158,21 @@ class State(Forking):
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """One transaction, durable when the block ends."""
+        """Run one transaction, which is durable when the block ends."""
         with self.lock() as connection, atomic(connection):
             yield connection
 
     @contextmanager
     def fast_transaction(self) -> Iterator[sqlite3.Connection]:
-        """One transaction that a power failure may undo; for writes that do no harm if they are lost."""
+        """Run one transaction that a power failure may undo; for writes that do no harm if they are lost."""
         with self.lock() as connection, without_sync(connection), atomic(connection):
             yield connection
 
     @contextmanager
     def briefly(self) -> Iterator[None]:
-        """In this block, wait for other threads and processes for a fraction of a second only: an app's thread waits.
+        """In this block, wait at most a fraction of a second for other threads and processes; for an app's thread.
 
-        After a failure, further blocks raise StateBusyError at once, for a second.
+        After a failure, further blocks raise StateBusyError at once for the next second.
         """
         self._raise_if_paused()
         if not self._lock.acquire(timeout=BRIEF_SECONDS):
@@ -208,7 +208,7 @@ class State(Forking):
 
     @contextmanager
     def answering(self) -> Iterator[sqlite3.Connection]:
-        """A transaction for answers. Before it, a rollback is detected; after it, older copies are invalid."""
+        """Run a transaction for answers. Check for a rollback before it; make older copies invalid after it."""
         with self.transaction() as connection:
             if self._rollback_guard:
                 self._rollback_guard.verify(connection)
@@ -218,13 +218,13 @@ class State(Forking):
         self.mark_soon()
 
     def invalidate_copies(self, connection: sqlite3.Connection) -> None:
-        """Let copies of the file that were made before now be detected as old; within a transaction, before `mark`."""
+        """Ensure that existing copies of the file are detected as old. Call this in a transaction, before `mark`."""
         if self._rollback_guard:
             self._rollback_guard.verify(connection)
             self._rollback_guard.draw_token(connection)
 
     def mark(self) -> None:
-        """Write the mark file, so that older copies of the state file are detected; before anything is sent."""
+        """Write the mark file, so that older copies of the state file are detected. Call this before you send."""
         if self._rollback_guard:
             with self.lock() as connection:
                 marked = self._rollback_guard.is_marked(connection)
@@ -238,9 +238,9 @@ class State(Forking):
                 self._marked_at = time.monotonic()
 
     def mark_soon(self) -> None:
-        """Write the mark file, at most once a second; after answers, and now and then.
+        """Write the mark file, at most once a second. Call this after answers, and regularly.
 
-        Answers that are not marked yet have not been sent.
+        The delay is safe: an answer is never sent before the mark file is written.
         """
         if self.mark_is_due:
             self.mark()
@@ -251,7 +251,7 @@ class State(Forking):
         return time.monotonic() - self._marked_at > MARK_SECONDS
 
     def device_number(self, key: str) -> int:
-        """Return the number of the device with this local key. Of the key, only a salted hash is stored."""
+        """Return the number of the device with this local key. Only a salted hash of the key is stored."""
         hashed = hashlib.sha256(self._salt + key.encode(errors="surrogatepass")).digest()
         query = "SELECT device FROM devices WHERE key = ?"
         with self.lock() as connection:
@@ -277,9 +277,9 @@ class State(Forking):
             checksum.update_file(connection)
 
     def erase(self) -> bool:
-        """Empty the write-ahead log if rows were deleted for good; return whether nothing is left in it.
+        """Empty the write-ahead log if rows were deleted for good; return whether no deleted row is left in the log.
 
-        The log cannot be emptied while another process reads the file. Then call again later.
+        The log cannot be emptied while another process is reading the file. In this case, call again later.
         """
         with self.lock() as connection:
             return erasure.empty_log(connection)
@@ -304,14 +304,14 @@ class State(Forking):
         The call never waits. If another thread is using the file, the connection is closed when that thread ends.
         """
         self._users.discard(user)
-        if not self._users and self._lock.acquire(blocking=False):  # a fork waits for the lock, so hold it meanwhile
+        if not self._users and self._lock.acquire(blocking=False):  # while `close` holds the lock, a fork waits
             try:
                 self.close()
             finally:
                 self._lock.release()
 
     def close(self) -> None:
-        """Close the connection. The next use opens it again; a state in memory is lost."""
+        """Close the connection. The next use opens it again. The contents of a state in memory are lost."""
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
@@ -340,8 +340,8 @@ class State(Forking):
 
     def hold(self) -> None:
         self._held_for_fork = self._lock.acquire(timeout=2 * BUSY_SECONDS)
-        # A fork does not pass on file locks, but a child that inherits a connection would believe to hold them. Then
-        # the next process that closes the file would discard what the child wrote.
+        # A child process does not inherit file locks, but SQLite in the child would assume that it holds them. The next
+        # process that closes the file would then discard everything that the child wrote.
         if (
             self._held_for_fork
             and self._connection is not None
@@ -361,7 +361,7 @@ class State(Forking):
         self._lock_depth = 0
         self._held_for_fork = False
         if self.path != MEMORY:
-            # a connection that was in use at the fork; closing it would harm the parent's
+            # the connection was in use at the fork; closing it would harm the connection of the parent
             _inherited.append(self._connection)
             self._connection = None
             if self._finalizer is not None:
@@ -369,7 +369,7 @@ class State(Forking):
 
 
 class _Locked:
-    """The context manager of `State.lock`; a generator would cost a third of the time of a statement."""
+    """The context manager of `State.lock`. A generator would add a third to the time of a statement."""
 
     __slots__ = ("_state",)
 
@@ -408,7 +408,7 @@ _inherited: list[sqlite3.Connection | None] = []
 @atexit.register
 def _at_exit() -> None:
     for state in list(State._open.values()):
-        if state._lock.acquire(timeout=0.5):  # a thread that hangs in the file keeps its connection
+        if state._lock.acquire(timeout=0.5):  # if a thread hangs while it uses the file, its connection stays open
             try:
                 state.close()
             finally:

@@ -1,4 +1,4 @@
-"""Rollback detection: whether a state file is the one that was last written here, or an older copy put back."""
+"""Rollback detection: distinguishes the state file that was last written here from an older copy."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hushtally.client_sdk.state import checksum
 from hushtally.client_sdk.state.silence import Silence
 
 TOKEN_BYTES = 16
-NO_TOKEN = bytes(TOKEN_BYTES)  # in the mark of a file that has not answered yet
-REFRESH_SECONDS = 30.0  # an older token gets a new time before it is written to the mark
-MAX_DELAY_SECONDS = 60.0  # between the time of a token and its mark: the rest is for waiting and for a slow disk
+NO_TOKEN = bytes(TOKEN_BYTES)  # in the mark of a state file without answers
+REFRESH_SECONDS = 30.0  # a token older than this gets a new time before it is written to the mark
+MAX_DELAY_SECONDS = 60.0  # the longest time between a token and its mark; leaves time for waiting and for a slow disk
 
 
 class _Mark(NamedTuple):
-    """What the mark file says: its token, and its inode and time of change, which no program can set."""
+    """The token in the mark file, and the file's inode and time of change, which no program can set."""
 
     token: bytes
     inode: str
@@ -42,24 +42,24 @@ class RollbackGuard:
     anything is sent, the token is written to the mark file `<state>.mark`. The state file then stores the token, the
     mark's inode and the mark's time of change, which no program can set.
 
-    A rollback is detected if the mark is missing, has another token, is another file, or was touched by anything else:
-    a copy, a restored backup, a change of owner or mode. Then every schedule in the file falls silent for good, and so
-    does every survey that had begun by then.
+    A rollback is detected if the mark is missing, contains another token, is another file, or was changed by anything
+    else: a copy, a restored backup, a change of owner or mode. After a rollback, every schedule in the file is silent
+    for good. So is every survey that had begun by then.
 
-    Limits. A process may end after it wrote the mark and before the state file stored it. Therefore a mark with the
-    pending token is accepted if it changed within a minute of the token's time, by this machine's clock. A backup of
-    both files from that moment can be put back unnoticed within that minute, or with the clock set back to it. A whole
-    disk that is put back is not detected. Neither are files that are put back within the few milliseconds in which
-    the file system reports the same time.
+    Limits. A process may end after it writes the mark and before the state file stores the mark. Therefore a mark with
+    the pending token is accepted if it changed within a minute of the token's time, by this machine's clock. If a
+    backup of both files from that moment is restored within that minute, or with the clock set back to that minute,
+    the rollback is not detected. A restored disk is not detected. Files that are restored within a few milliseconds,
+    while the file system still reports the same time, are not detected either.
     """
 
     def __init__(self, path: str) -> None:
         self._path = Path(f"{path}.mark")
 
     def verify(self, connection: sqlite3.Connection) -> None:
-        """Record a rollback if the file is not the one last written here; within a transaction.
+        """Record a rollback if the file is not the file that was last written here. Call this in a transaction.
 
-        Raises StateError if the file is damaged, OSError if the mark cannot be read now.
+        Raises StateError if the file is damaged, and OSError if the mark cannot be read now.
         """
         token, pending, pending_since, inode, changed, stored = connection.execute(
             "SELECT mark_token, pending_token, pending_since, mark_inode, mark_changed, checksum FROM file"
@@ -78,7 +78,7 @@ class RollbackGuard:
             self._store(connection, self._write(os.urandom(TOKEN_BYTES)))
 
     def draw_token(self, connection: sqlite3.Connection) -> None:
-        """Draw a token that older copies lack; within the transaction of an answer or a withdrawal."""
+        """Draw a token that no older copy contains. Call this in the transaction of an answer or a withdrawal."""
         connection.execute(
             "UPDATE file SET pending_token = ?, pending_since = ?", (os.urandom(TOKEN_BYTES), time.time_ns())
         )
@@ -89,18 +89,18 @@ class RollbackGuard:
         return bool(marked)
 
     def is_old(self, connection: sqlite3.Connection) -> bool:
-        """Return whether `refresh_token` must come before `write_mark`."""
+        """Return whether the token is so old that `refresh_token` must be called before `write_mark`."""
         (since,) = connection.execute("SELECT pending_since FROM file").fetchone()
         return bool(abs(time.time_ns() - since) > REFRESH_SECONDS * 1e9)
 
     def refresh_token(self, connection: sqlite3.Connection) -> None:
-        """Give the token the current time; in a transaction that is durable before that of `write_mark` begins."""
-        self.verify(connection)  # or the token of an older copy would be refreshed too
+        """Give the token the current time. This transaction must be durable before the one of `write_mark` begins."""
+        self.verify(connection)  # otherwise the token of an older copy would be refreshed too
         connection.execute("UPDATE file SET pending_since = ?", (time.time_ns(),))
 
     def write_mark(self, connection: sqlite3.Connection) -> None:
-        """Write the token to the mark; in a transaction after that of the answers, before anything is sent."""
-        self.verify(connection)  # an older copy may have been put back under a running client
+        """Write the token to the mark. Call this in a new transaction after the answers, before anything is sent."""
+        self.verify(connection)  # an older copy may have been restored while the client was running
         (pending,) = connection.execute("SELECT pending_token FROM file").fetchone()
         if pending is not None:
             self._store(connection, self._write(pending))
@@ -124,7 +124,7 @@ class RollbackGuard:
     def _write(self, token: bytes) -> _Mark:
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
-            # always the same number of bytes in one write, so that nobody reads half a token
+            # always the same number of bytes in one write, so that no reader sees half a token
             os.write(descriptor, token)
             os.fsync(descriptor)
             return _Mark.of(descriptor, token)
@@ -133,6 +133,6 @@ class RollbackGuard:
 
 
 def _record_rollback(connection: sqlite3.Connection) -> None:
-    """End every schedule of every device in this file for good, and every survey that has begun by now."""
+    """Silence every schedule of every device in this file for good, and every survey that has begun by now."""
     connection.execute("UPDATE file SET rollbacks = rollbacks + 1, rollback_day = NULL")
     checksum.update_file(connection)

@@ -1,4 +1,4 @@
-"""The table of schedules: which questions a device answers and when, drawn once and whatever its data."""
+"""The table of schedules: which questions a device answers and when. Drawn once, independently of recorded data."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _SELECT = (
 class Schedule:
     """The schedule of one device for one version of a survey.
 
-    The device answers in every epoch whose number leaves the remainder `phase`.
+    The device answers in every epoch whose number, divided by `answers_every`, leaves the remainder `phase`.
 
-    survey: the id of the survey. ends: its last day, as an ordinal. drawn: the ids of the device's questions, as JSON.
-    reserved: the epsilon that is reserved for the survey, 0 while it does not fit in the app's ceiling. handled: the
-    first day, as an ordinal, of the latest epoch that a tick handled, with or without an answer. silent: why the device
-    does not answer; None while it does.
+    survey: the id of the survey. ends: the last day of the survey, as an ordinal. drawn: the ids of the device's
+    questions, as JSON. reserved: the epsilon that is reserved for the survey; 0 while that epsilon does not fit under
+    the app's ceiling. handled: the first day, as an ordinal, of the latest epoch that a tick handled, with or without
+    an answer. silent: why the device does not answer; None while it answers.
     """
 
     survey: str
@@ -49,7 +49,7 @@ class Schedule:
         return survey.runs(day) and steps % survey.privacy.answers_every == self.phase
 
     def next_answer(self, survey: Survey, day: date) -> str | None:
-        """Return the first epoch from this day on in which the device still has to answer; None if there is none."""
+        """Return the first epoch, from this day on, in which the device will answer; None if there is none."""
         if self.silent or not self.reserved:
             return None
         day = max(day, survey.starts)
@@ -61,7 +61,7 @@ class Schedule:
 
 
 def find_all(connection: sqlite3.Connection, device: int) -> dict[str, Schedule]:
-    """Return the device's schedules by digest, also those of surveys that this app does not have."""
+    """Return the device's schedules by digest, including the schedules of surveys that this app does not have."""
     return {row[0]: _schedule(*row[1:]) for row in connection.execute(f"{_SELECT} WHERE device = ?", (device,))}
 
 
@@ -85,11 +85,11 @@ def enroll(
     today: date,
     randomness: Randomness,
 ) -> Schedule:
-    """Return the device's schedule; draw it if there is none, and reserve its epsilon if that fits in the ceiling.
+    """Return the device's schedule. Draw it if there is none, and reserve its epsilon if that fits under the ceiling.
 
-    found: the schedule that was read within this transaction, if there is one. A schedule is drawn once and never
-    again. Drawing it silences all older versions of the survey. If the device is enrolled in a newer version, the
-    schedule is silent from the start.
+    found: the schedule that was read in this transaction, if there is one. A schedule is drawn only once. Drawing it
+    silences all older versions of the survey. If the device is enrolled in a newer version, the schedule is silent from
+    the start.
     """
     schedule = found or _draw(connection, device, survey, today, randomness)
     if schedule.reserved or schedule.silent or not ledger.fits(connection, device, ceiling, survey.lifetime_epsilon):
@@ -109,7 +109,8 @@ def _draw(connection: sqlite3.Connection, device: int, survey: Survey, today: da
         "SELECT max(handled) FROM schedules WHERE device = ? AND survey = ?", (device, survey.id)
     ).fetchone()
     if handled:
-        # past epochs of an older version are past for this version; the older one may not have answered in the present
+        # this version skips the past epochs that an older version handled, but not the current epoch, in which the
+        # older version may not have answered
         handled = survey.epoch.start(date.fromordinal(handled)).toordinal() - 1
     (newer,) = connection.execute(
         "SELECT count(*) FROM schedules WHERE device = ? AND survey = ? AND version > ?",
@@ -123,7 +124,7 @@ def _draw(connection: sqlite3.Connection, device: int, survey: Survey, today: da
         (device, survey.id, Silence.SUPERSEDED),
     )
     rollbacks = _rollbacks_before(connection, survey, today)
-    # a lost ledger may have contained all that the survey may cost
+    # after a rollback, the lost ledger may have contained the whole lifetime epsilon of the survey
     reserved = survey.lifetime_epsilon if rollbacks is None else 0.0
     connection.execute(
         "INSERT INTO schedules VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -146,7 +147,7 @@ def _draw(connection: sqlite3.Connection, device: int, survey: Survey, today: da
 
 
 def mark_handled(connection: sqlite3.Connection, device: int, survey: Survey, epoch_start: date) -> None:
-    """Store that the epoch was handled: the device does not answer in it, or in an earlier one, any more."""
+    """Store that the epoch was handled: the device no longer answers in this epoch or in an earlier one."""
     connection.execute(
         "UPDATE schedules SET handled = ? WHERE device = ? AND digest = ? AND handled < ?",
         (epoch_start.toordinal(), device, survey.digest, epoch_start.toordinal()),
@@ -154,7 +155,7 @@ def mark_handled(connection: sqlite3.Connection, device: int, survey: Survey, ep
 
 
 def close(connection: sqlite3.Connection, device: int, digest: str) -> None:
-    """Silence a survey that has ended; delete its permanent answers, and keep only the sum of its costs."""
+    """Silence a survey that has ended. Delete its permanent answers, and keep only the sum of its costs."""
     _silence(connection, Silence.ENDED, "device = ? AND digest = ?", device, digest)
     ledger.keep_sum(connection, device, digest)
     # a later version must not answer again in an epoch that this version answered
@@ -164,7 +165,7 @@ def close(connection: sqlite3.Connection, device: int, digest: str) -> None:
 def silence_permanent(connection: sqlite3.Connection, device: int) -> None:
     """Silence the surveys with permanent memory after a withdrawal, which deletes the permanent answers.
 
-    The device could only draw new answers, and more than `changes` of them.
+    Without them the device would have to draw new answers, and could draw more than `changes` allows.
     """
     permanent = "device = ? AND permanent"
     _silence(connection, Silence.ANSWERS_ERASED, permanent, device)
@@ -184,7 +185,7 @@ def _rollbacks_before(connection: sqlite3.Connection, survey: Survey, today: dat
 
 
 def _silence(connection: sqlite3.Connection, reason: Silence, which: str, *values: object) -> None:
-    """Silence the schedules that are not silent yet; delete their permanent answers, which are not used again."""
+    """Silence the schedules that are not silent yet. Delete their permanent answers, which are no longer needed."""
     found = connection.execute(
         f"SELECT device, digest FROM schedules, file WHERE silent IS NULL AND NOT {_ROLLED_BACK} AND {which}", values
     ).fetchall()

@@ -1,4 +1,4 @@
-"""Reads the definition of a survey, checks all of it, and collects every mistake with its place."""
+"""Reads and checks the definition of a survey, and collects every mistake with its place."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hushtally.client_sdk.survey.signals import Function, Signal
 
 MAX_DAYS = 366  # from the first to the last day of a survey
 MAX_SIGNALS = 128
-MAX_WINDOW = 3_660  # days of a signal
+MAX_WINDOW = 3_660  # the longest window of a signal, in days
 MAX_COHORTS, MAX_COHORT_COMBINATIONS = 3, 64
 NAME_RULE = "must consist of letters, digits and '_', and must not start with a digit"
 
@@ -38,7 +38,7 @@ class SurveyReader:
         self.kinds: dict[str, Kind] = {}
 
     def read(self) -> dict[str, Any]:
-        """The fields of a `Survey`. Raises SurveyError that lists every mistake, or the first hundred."""
+        """Return the fields of a `Survey`. Raises SurveyError with every mistake, or with the first hundred."""
         try:
             return self._survey()
         except TooManyProblems:
@@ -163,7 +163,7 @@ class SurveyReader:
                 self.signals[name] = signal
                 self.kinds[name] = signal.kind
             elif NAME.fullmatch(name):
-                # a wrong signal stays known to the rules, so that one mistake is reported once
+                # rules may still use a signal with a mistake, so that each mistake is reported once
                 self.kinds[name] = Kind.STRING if table.has("top") else Kind.NUMBER
 
     def _signal(self, table: Fields) -> Signal | None:
@@ -171,7 +171,8 @@ class SurveyReader:
         days = table.integer("days", 1, MAX_WINDOW)
         if len(stated) != 1:
             functions = ", ".join(Function)
-            if stated or table.table.keys() <= {"days"}:  # otherwise a function is misspelt, and `close` suggests one
+            # if another key is present, a function is misspelt, and `close` suggests the correct name
+            if stated or table.table.keys() <= {"days"}:
                 table.problem("", f"must have exactly one of {functions}, got {', '.join(stated) or 'none'}")
             for name in map(str, Function):
                 table.take(name, None)
