@@ -1,4 +1,4 @@
-"""The `hushtally` command: it imports a subcommand when it is called, and names the extra that the subcommand needs."""
+"""The `hushtally` command, which imports a subcommand only when it is called."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # only a write fails with
 
 
 class Commands(click.Group):
-    """A group that imports each subcommand when it is needed, so that each works with its own extra alone."""
+    """A group that imports each subcommand on demand, so that a subcommand needs only its own extra."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -61,19 +61,19 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         with _one_line_errors():
             result = super().invoke(ctx)
-            sys.stdout.flush()  # a failure at exit could not be reported
+            sys.stdout.flush()  # a failure at exit could no longer be reported
             return result
 
 
 @contextmanager
 def _one_line_errors() -> Iterator[None]:
-    """Turns the failures that a user can cause or remove into "Error: ..." and exit status 1."""
+    """Turn failures that a user can cause or fix into "Error: ..." and exit status 1."""
     try:
         yield
     except HushtallyError as error:
         raise click.ClickException(str(error).replace("\n", "\nError: ")) from None
     except OSError as error:
-        if error.errno == errno.EPIPE:  # the reader of the output has closed it
+        if error.errno == errno.EPIPE:  # the reader of the output closed the pipe
             raise
         subject = error.filename or ("the output cannot be written" if error.errno in DISK_FULL else "")
         reason = error.strerror or str(error)
@@ -81,14 +81,14 @@ def _one_line_errors() -> Iterator[None]:
 
 
 def _escape_unencodable_characters() -> None:
-    """Has the output streams write a character that their encoding lacks as an escape, like \\u2264, and not fail."""
+    """Make the output streams write an escape, like \\u2264, for a character that their encoding lacks."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
 
 
 def _unavailable(command: str, extra: str, package: str) -> click.Command:
-    """A command that takes the place of one whose extra is not installed, and says how to install the extra."""
+    """A substitute for a command whose extra is not installed; it explains how to install the extra."""
 
     @click.command(command, short_help=f"(needs the extra: pip install 'hushtally[{extra}]')", add_help_option=False)
     @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)

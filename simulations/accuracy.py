@@ -53,7 +53,7 @@ def detection_count(channel: Channel, n: int, confidence: float) -> int:
 
 
 def _smallest(low: int, high: int, accepts: Callable[[int], bool]) -> int:
-    """The smallest number in (low, high] that `accepts` takes, by bisection; `high` is not tested."""
+    """The smallest number in (low, high] that `accepts` accepts, by bisection; `high` is not tested."""
     while low + 1 < high:
         middle = (low + high) // 2
         if accepts(middle):

@@ -16,7 +16,7 @@ from hushtally.simulations.errors import SimulationError
 MAX_DENSE_SYMBOLS = 2**22  # up to here, one array holds the count of every symbol
 BATCH_SIZE = 2**20  # reports in one array, if they are drawn one by one
 MAX_SINGLE_REPORTS = 2 * 10**7  # drawn one by one, for designs with more symbols than MAX_DENSE_SYMBOLS
-MAX_PERTURBED_REPORTS = 200_000  # drawn with `perturb`, for mechanisms without a faster exact way
+MAX_PERTURBED_REPORTS = 200_000  # drawn with `perturb`, for mechanisms without a faster exact method
 MAX_SUBSET_ENTRIES = 2 * 10**7  # members of all subsets of a subset design together
 
 
@@ -148,7 +148,7 @@ def _subsets_containing(design: Subset) -> Integers:
 
 
 def _orthogonal_points(design: Projective, values: Integers, index: Integers) -> Integers:
-    """The points orthogonal to the values: the index gives all coordinates but the value's pivot, which is solved."""
+    """The points orthogonal to the values: the index gives all coordinates but the pivot, which follows from them."""
     r, t = design.r, design.t
     value, pivot = vectors(values, r, t)
     free, _ = vectors(index, r, t - 1)

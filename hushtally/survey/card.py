@@ -1,4 +1,4 @@
-"""The privacy card of a survey: the skeleton of a privacy impact assessment in Markdown, filled from the survey."""
+"""The privacy card of a survey: the skeleton of a privacy impact assessment in Markdown."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OPEN = "_to be filled in_"
 
 
 def card(survey: Survey) -> str:
-    """The card in Markdown: purpose, data, questions, guarantee, safeguards, retention, risks and review date."""
+    """The card of a survey in Markdown."""
     parts = [
         f"# Privacy card: {_escape(survey.title)}",
         _table(("Survey", "Value"), _facts(survey)),
@@ -162,7 +162,7 @@ def _bullets(lines: list[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    """The text on one line, with every character that Markdown would take for markup escaped."""
+    """The text on one line, with the characters escaped that Markdown could interpret as markup."""
     return re.sub(r"([\\|<\[*~&])", r"\\\1", " ".join(text.split()))
 
 
@@ -172,8 +172,8 @@ def _escape(text: str) -> str:
 def write_card(file: str, output: Path | None) -> None:
     """Write the privacy card of FILE.
 
-    The card is a Markdown document for a privacy officer: the skeleton of a privacy impact assessment, filled from the
-    survey. Fields that need a person are marked "to be filled in".
+    The card is a Markdown document for a privacy officer: the skeleton of a privacy impact assessment, filled in from
+    the survey. Fields that a person must complete are marked "to be filled in".
     """
     text = card(Survey.load(file))
     if output is None:

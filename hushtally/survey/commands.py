@@ -21,11 +21,11 @@ from hushtally.survey.diff import diff
 from hushtally.survey.new_file import write_new_file
 
 EXAMPLE_STARTS, EXAMPLE_ENDS = date(2026, 11, 2), date(2027, 5, 2)
-NARROWEST = 50  # columns; every heading fits
+NARROWEST = 50  # columns; wide enough for every heading
 
 
 def example(today: date) -> str:
-    """The example survey in TOML, with its dates moved so that it starts in the week of `today`."""
+    """The example survey in TOML, with its dates moved so that the survey starts in the week of `today`."""
     text = files("hushtally").joinpath("example.toml").read_text(encoding="utf-8")
     starts = EpochLength.WEEK.start(today)
     ends = starts + (EXAMPLE_ENDS - EXAMPLE_STARTS)
@@ -46,8 +46,9 @@ survey.add_command(write_card)
 def check(file: str) -> None:
     """List all mistakes and warnings in FILE.
 
-    Prints the digest and the accuracy of a valid survey. Every mistake is one line with its place, and the exit status
-    is 1. Warnings name what is allowed but unwise; they do not change the exit status.
+    For a valid survey, prints the digest and the accuracy. For an invalid survey, prints each mistake on one line with
+    its place in the file, and exits with 1. Warnings are about settings that are allowed but unwise. They do not change
+    the exit status.
     """
     found, today = Survey.load(file), utc_today()
     for line in advice(found, today):
@@ -64,7 +65,7 @@ def check(file: str) -> None:
 def explain(file: str, shape: str) -> None:
     """Explain in plain language what FILE asks and reveals.
 
-    This is the text that customers can read before they consent, with the technical details of how each question is
+    Prints the text that customers can read before they consent, and the technical details of how each question is
     randomized.
     """
     found = explain_survey(Survey.load(file), technical=True)

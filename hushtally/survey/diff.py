@@ -1,4 +1,4 @@
-"""The differences between two surveys in words, and whether customers must be asked again."""
+"""The differences between two surveys, and whether customers must be asked for consent again."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Difference:
     """The comparison of two surveys.
 
     old, new: id and version. changes: every change. needs_consent: whether the digests differ. reveals_more: whether
-    any change reveals more. consent: what happens to the consent given to the old survey, in words. together: what a
-    device that answers both can reveal, in words.
+    any change reveals more. consent: whether the consent to the old survey is still valid, in words. together: what a
+    device that answers both surveys can reveal, in words.
     """
 
     old: str
@@ -39,7 +39,7 @@ class Difference:
 
 
 def compare(old: Survey, new: Survey) -> Difference:
-    """What changed from `old` to `new`, and what that means for the consent given to `old`."""
+    """Compare two surveys, and decide if the consent to `old` is still valid for `new`."""
     changes = tuple(_changes(old, new))
     if not changes and old.digest != new.digest:
         places = (line.partition(": ")[0] for line in differences(old.resolved, new.resolved))
@@ -162,7 +162,7 @@ def _signals(survey: Survey) -> dict[str, str]:
 def _compare_members(
     kind: str, old: Mapping[str, str], new: Mapping[str, str], more: Collection[str] = ()
 ) -> Iterator[Change]:
-    """What was added, removed or changed; a change of the members in `more` reveals more."""
+    """The members that were added, removed or changed; a changed member in `more` reveals more."""
     for name in {**old, **new}:
         if name not in new:
             yield Change(f"{kind} {name}", old[name], "removed", Effect.LESS)
@@ -176,7 +176,7 @@ def _compare_members(
 def _compare_amounts(
     what: str, old: float, new: float, shown: Callable[[float], str] = lambda value: f"{value:g}"
 ) -> Iterator[Change]:
-    """A change of a number that reveals more the larger it is."""
+    """The change of a number, if a larger number reveals more."""
     if old != new:
         yield Change(what, shown(old), shown(new), Effect.MORE if new > old else Effect.LESS)
 
@@ -212,8 +212,8 @@ def diff(old: str, new: str, shape: str, exit_code: bool) -> None:
     new consent, even a change of the version or of a title. Comments, spaces and the order of fields are not part of
     the digest.
 
-    With --exit-code the command exits with 1 if new consent is needed, and also if a file is invalid. It does not
-    consider that an app with keep_consent=True does not ask again.
+    With --exit-code, the command exits with 1 if new consent is needed or if a file is invalid. It ignores that an app
+    with keep_consent=True does not ask again.
     """
     difference = compare(Survey.load(old), Survey.load(new))
     click.echo(json.dumps(difference.as_dict(), indent=2) if shape == "json" else report(difference))

@@ -1,4 +1,4 @@
-"""The risks of a survey: how large each is, and what limits it."""
+"""The risks of a survey: the size of each risk, and what limits it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hushtally.client_sdk.survey.questions import Question
 
 
 class Risk(NamedTuple):
-    """One risk in words: what can happen, how large it is, and what limits it."""
+    """One risk in words: what can happen, the size of the risk, and what limits it."""
 
     risk: str
     size: str
@@ -20,7 +20,7 @@ class Risk(NamedTuple):
 
 
 def risks(survey: Survey) -> list[Risk]:
-    """Every risk of the survey that hushtally knows of."""
+    """All risks of the survey that hushtally can derive from its fields."""
     return [*_learning(survey), *_linking(survey), *_others(survey)]
 
 
@@ -31,7 +31,7 @@ def describe_lifetime_epsilon(survey: Survey) -> str:
 
 
 def _learning(survey: Survey) -> list[Risk]:
-    """What can be learned from reports that are known to come from one device or person."""
+    """The risks from reports that are known to come from one device or person."""
     return [
         Risk(
             "An observer collects all reports of one device",
@@ -57,7 +57,7 @@ def _learning(survey: Survey) -> list[Risk]:
 
 
 def _linking(survey: Survey) -> list[Risk]:
-    """What shows that reports come from one device, or that a device takes part."""
+    """The risks that someone links the reports of a device or detects that a device takes part."""
     groups = device_groups(survey)
     found = [
         Risk(
@@ -92,6 +92,7 @@ def _linking(survey: Survey) -> list[Risk]:
 
 
 def _others(survey: Survey) -> list[Risk]:
+    """The risks of forged reports and of access to a device."""
     worst = max(survey.asked, key=_forgery)
     return [
         Risk(
@@ -112,6 +113,6 @@ def _belief(epsilon: float) -> str:
 
 
 def _forgery(question: Question) -> float:
-    """The largest shift of a share per share of forged reports, if all of them support one segment."""
+    """The largest shift of an estimate, as a multiple of the share of reports that are forged."""
     channel = question.mechanism.channel
     return float(max(1 - channel.q, channel.q) / channel.gain)

@@ -1,1 +1,1 @@
-"""`hushtally audit`."""
+"""The command `hushtally audit`."""

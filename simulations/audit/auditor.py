@@ -1,4 +1,4 @@
-"""Audits: whether a survey's questions keep the epsilon that they claim, in the code that ships."""
+"""Audits: whether the shipped code keeps the epsilon that a survey claims for each question."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from hushtally.simulations.audit.theory import Theory, reference, theory_of
 from hushtally.simulations.cli.progress import ProgressBar, no_progress
 
 TRIALS = 10_000  # reports per value of the shipped client
-BRANCHES = 2**21  # branches that an audit runs for exact rows, over all questions
+BRANCHES = 2**21  # branches that an audit runs for exact rows, for all questions together
 RANDOM_BRANCHES = 2**15  # random branches per question, shared among its values
-MIN_BRANCHES, MAX_BRANCHES = 8, 512  # of one value
+MIN_BRANCHES, MAX_BRANCHES = 8, 512  # random branches per value
 DRAWS = 2**15  # real draws per question, shared among its values
-MIN_DRAWS = 24
+MIN_DRAWS = 24  # real draws per value
 CONFIDENCE = 0.95  # of the lower bound that is shown
-FALSE_ALARM = 1e-6  # the chance that an honest question is called broken by one kind of test
-ANSWERS = 8  # of one device in the run of the shipped client
+FALSE_ALARM = 1e-6  # the chance that one kind of test calls a correct question broken
+ANSWERS = 8  # reports of one device per copy of a question, with fresh memory
 
 
 def audit(
@@ -46,12 +46,12 @@ def audit(
     branches: int = BRANCHES,
     progress: ProgressBar = no_progress,
 ) -> Certificate:
-    """A certificate about every question that a survey asks, the client that answers it, and its random source.
+    """Audit every question of a survey, the client that answers them, and the random source.
 
-    trials: reports per value of the shipped client, at least 1,000. seed: of simulated randomness for those reports;
-    None: the client's own source. branches: how many branches of the mechanisms' code are run for exact rows, at
-    least 1; with more, more segments are proven. progress: shows how far each part has come. ArgumentError for
-    numbers outside their ranges; SimulationError if the client does not answer at all.
+    trials: reports of the shipped client per value, at least 1,000. seed: seeds simulated randomness for these reports;
+    None uses the client's own source. branches: how many branches of the mechanisms' code run for exact rows, at
+    least 1; more branches prove more segments. progress: shows the progress of each part. Raises ArgumentError for a
+    number outside its range, and SimulationError if the client does not answer.
     """
     if trials < 1_000:
         raise ArgumentError("trials", f"must be at least 1,000, got {trials}")
@@ -65,7 +65,7 @@ def audit(
 
 @dataclass
 class _Auditor:
-    """The settings of an audit, and the sizes of the draws that its mechanisms make."""
+    """The settings of an audit; sizes: every n for which a mechanism drew a number below n."""
 
     survey: Survey
     trials: int
@@ -81,7 +81,7 @@ class _Auditor:
         return None if self.seed is None else SeededRandomness(self._random.getrandbits(63))
 
     def question(self, question: Question) -> Iterator[Finding]:
-        """The bounds of one question, then what the client does with it."""
+        """Audit the bounds of one question, then the client that answers it."""
         mechanism = question.mechanism
         expected = reference(mechanism, question.epsilon, question.epsilon_permanent)
         if question.epsilon_permanent is not None and isinstance(mechanism, PermanentMechanism):
@@ -90,8 +90,8 @@ class _Auditor:
         yield self._client(question)
 
     def _report_bound(self, question: Question, expected: Mechanism | None) -> Finding:
-        """What one report reveals: exact rows and random branches, then real draws."""
-        mechanism, breaches = question.mechanism, _false_claim(question.mechanism, question.epsilon)
+        """Audit what one report reveals: by exact rows and random branches, then by real draws."""
+        mechanism, breaches = question.mechanism, _above(question.mechanism.epsilon, question.epsilon)
         fresh = not isinstance(mechanism, PermanentMechanism)
         theory = theory_of(expected) if fresh else None
         rows, each, found = self._exact(question.id, mechanism, theory, mechanism.perturb)
@@ -99,7 +99,7 @@ class _Auditor:
         repeats = 0
         if isinstance(mechanism, PermanentMechanism) and isinstance(expected, PermanentMechanism):
             repeats = RANDOM_BRANCHES // 8
-            if question.epsilon_permanent is None:  # RAPPOR in fresh memory draws and repeats at once
+            if question.epsilon_permanent is None:  # RAPPOR with fresh memory draws and repeats at once
                 _, each, found = self._exact(
                     question.id, mechanism, theory_of(expected), mechanism.draw, permanent=True
                 )
@@ -112,7 +112,7 @@ class _Auditor:
     def _permanent_bound(
         self, question: Question, mechanism: PermanentMechanism, expected: Mechanism | None
     ) -> Finding:
-        """What all reports of one answer reveal: at most what the permanent symbol does, as `repeat` sees no more."""
+        """Audit all reports of one answer: they reveal at most the permanent symbol, because `repeat` sees only it."""
         claimed = question.epsilon_permanent or 0.0
         breaches = _above(logarithm(mechanism.permanent_ratio), claimed)
         rows, each, found = self._exact(question.id, mechanism, theory_of(expected), mechanism.draw, permanent=True)
@@ -121,15 +121,15 @@ class _Auditor:
     def _exact(
         self, id: str, mechanism: Mechanism, theory: Theory | None, draw: Draw, *, permanent: bool = False
     ) -> tuple[Mapping[int, Row], int, list[str]]:
-        """Exact rows and random branches of one draw: the rows, the branches per value, and what is wrong."""
+        """Run exact rows and random branches of one draw; return rows, branches per value, and breaches."""
         rows: Mapping[int, Row] = {}
         each = min(max(RANDOM_BRANCHES // mechanism.domain, MIN_BRANCHES), MAX_BRANCHES)
         try:
-            squared = isinstance(mechanism, PermanentMechanism) and not permanent  # it draws, then repeats
+            squared = isinstance(mechanism, PermanentMechanism) and not permanent  # `perturb` draws, then repeats
             if mechanism.symbols ** (2 if squared else 1) <= self.branches:
                 with self.progress(f"enumerating {id}", None) as advance:
                     rows = enumerate_rows(draw, mechanism.domain, self.branches, self._random, advance)
-            # rates of the permanent symbol are not those of the channel, which is of one report
+            # the channel describes one report, so its rates do not apply to the permanent symbol
             breaches = row_breaches(mechanism, theory, rows, rates=not permanent)
             if theory is not None and not breaches:
                 with self.progress(f"random branches of {id}", mechanism.domain) as advance:
@@ -141,7 +141,7 @@ class _Auditor:
         return rows, each if theory is not None else 0, breaches
 
     def _recorded(self, draw: Draw) -> Draw:
-        """The same draw; the sizes of its draws below n are kept for the test of the source."""
+        """The same draw, which also records in `sizes` what it drew, for the test of the random source."""
 
         def recorded(value: int, branch: Randomness) -> int:
             symbol = draw(value, branch)
@@ -169,7 +169,7 @@ class _Auditor:
         mechanism = question.mechanism
         epsilon = exact_epsilon(rows) if len(rows) > 1 else None
         if len(rows) > 1 and epsilon is None:
-            breaches = ["a symbol can rule a segment out: epsilon is infinite", *breaches]
+            breaches = ["a symbol can rule a segment out, so epsilon is infinite", *breaches]
         elif epsilon is not None and epsilon > claimed:
             breaches = [f"epsilon is {epsilon:.12g}, more than the {claimed:g} claimed", *breaches]
         complete = len(rows) == mechanism.domain
@@ -177,9 +177,12 @@ class _Auditor:
             complete
             and epsilon is not None
             and epsilon < claimed - TOLERANCE
-            and not isinstance(mechanism, Rappor)  # if hashes collide, less is revealed
+            and not isinstance(mechanism, Rappor)  # colliding hashes reveal less than claimed
         ):
-            breaches = [f"epsilon is {epsilon:.12g}, so accuracy for {claimed:g} is given away", *breaches]
+            breaches = [
+                f"epsilon is {epsilon:.12g}, less than the {claimed:g} claimed: estimates lose accuracy",
+                *breaches,
+            ]
         return Finding(
             question.id,
             mechanism.label,
@@ -195,7 +198,7 @@ class _Auditor:
         )
 
     def _real_draws(self, mechanism: Mechanism) -> list[str]:
-        """Draws of every value with real randomness: how often a report supports the truth, and repeated symbols."""
+        """Draw every value with real randomness; count how often reports support it and how often a symbol repeats."""
         source = self._source() or SystemRandomness()
         each = max(DRAWS // mechanism.domain, MIN_DRAWS)
         p = float(mechanism.channel.p)
@@ -209,14 +212,14 @@ class _Auditor:
                 return [f"{own:,} of {each:,} reports of segment {value} support it; the channel requires {p:.4f}"]
             repeats = sum(symbol == symbols[0] for symbol in symbols[1:])
             if bdtrc(repeats - 1, each - 1, most) < alarm:
-                return [f"segment {value} sends symbol {symbols[0]} again and again"]
+                return [f"segment {value} sends symbol {symbols[0]} too often: {repeats + 1:,} of {each:,} reports"]
         trials = each * mechanism.domain
         if _unlikely(total, trials, p) < FALSE_ALARM / 3:
             return [f"{total:,} of {trials:,} reports support their own segment; the channel requires {p:.4f}"]
         return []
 
     def _client(self, question: Question) -> Finding:
-        """The shipped client: what it does with the mechanism for every value, then what it sends."""
+        """Audit the shipped client: follow its calls of the mechanism for many values, then test its reports."""
         mechanism, length = question.mechanism, 1 if self.survey.permanent else ANSWERS
         with self.progress(f"following the client for {question.id}", None) as advance:
             wiring = check_wiring(self.survey, question, self._source, self._random, advance)
@@ -234,7 +237,7 @@ class _Auditor:
         worst, name = max((one.lower_bound(FALSE_ALARM / len(found)), one.name) for one in found)
         if worst > question.epsilon:
             breaches.append(f"reports reveal at least {worst:.4f}, more than the {question.epsilon:g} claimed: {name}")
-        memory = ", and stored and reused permanent answers as it must" if self.survey.permanent else ""
+        memory = ", and it stored and reused permanent answers correctly" if self.survey.permanent else ""
         return Finding(
             question.id,
             mechanism.label,
@@ -258,8 +261,8 @@ class _Auditor:
         )
 
     def lifetime(self) -> Finding:
-        """What whole devices send over the survey."""
-        with self.progress("living through the survey", None) as advance:
+        """Audit what devices send over the whole survey."""
+        with self.progress("running the whole survey", None) as advance:
             reports, breaches = check_lifetime(self.survey, advance)
         return Finding(
             None,
@@ -275,7 +278,7 @@ class _Auditor:
         )
 
     def random_source(self) -> Finding:
-        """The source that devices draw from: its rule exactly, its words by statistics."""
+        """Audit the random source of devices: its draws exactly, its words by statistics."""
         source = SystemRandomness()
         with self.progress("testing the random source", None):
             breaches = wrong_draws(source, self.sizes, self._random) or wrong_words(source)
@@ -289,35 +292,33 @@ class _Auditor:
             Method.STATISTICS,
             trials=WORDS,
             power=(
-                f"draws below {len(self.sizes):,} sizes of these mechanisms and their boundaries follow the protocol's"
-                f" rule exactly; among {WORDS:,} real words, a bit that is 1 two points too often would pass with a"
-                " chance below 1 in 1,000"
+                f"draws for the {len(self.sizes):,} ranges of these mechanisms, and at word boundaries, follow the"
+                f" protocol exactly; {WORDS:,} real words were tested: a bit that is 1 in 52% of them would pass with"
+                " a chance below 1 in 1,000"
             ),
             breaches=tuple(breaches),
         )
 
 
 def _power(branches: int, repeats: int) -> str | None:
-    """What random branches would have found, in words."""
+    """What random branches would have found, in words; None if none were run."""
     parts = []
     if branches:
         parts.append(
             f"{branches:,} random branches of every segment had exactly the probability that this epsilon requires; a"
-            f" segment with {found_share(branches):.2%} wrong branches would pass with a chance of 1 in 10^6"
+            f" segment in which {found_share(branches):.2%} of the branches are wrong would pass with a chance of 1 in"
+            " 10^6"
         )
     if repeats:
         parts.append(
-            f"{repeats:,} random branches that repeat a permanent answer had exactly the probability required; a share"
-            f" of {found_share(repeats):.2%} wrong ones would pass with a chance of 1 in 10^6"
+            f"{repeats:,} random branches that repeat a permanent answer had exactly the probability required; if"
+            f" {found_share(repeats):.2%} of them were wrong, this would be missed with a chance of 1 in 10^6"
         )
     return "; ".join(parts) or None
 
 
-def _false_claim(mechanism: Mechanism, claimed: float) -> list[str]:
-    return [] if isinstance(mechanism, Rappor) and mechanism.epsilon <= claimed else _above(mechanism.epsilon, claimed)
-
-
 def _above(epsilon: float, claimed: float) -> list[str]:
+    """A breach if the epsilon of a mechanism is larger than claimed."""
     return (
         [f"the mechanism is made for epsilon {epsilon:.12g}, more than the {claimed:g} claimed"]
         if epsilon > claimed
@@ -326,7 +327,7 @@ def _above(epsilon: float, claimed: float) -> list[str]:
 
 
 def _unlikely(count: int, trials: int, rate: float) -> float:
-    """The two-sided chance of a count this far from its mean, doubled from the smaller tail."""
+    """The two-sided p-value of a binomial count: twice the smaller tail."""
     return float(2 * min(bdtr(count, trials, rate), bdtrc(count - 1, trials, rate)))
 
 
@@ -338,7 +339,7 @@ def _stray_symbols(mechanism: Mechanism, sent: Mapping[int, Integers]) -> list[s
 
 
 def _strange_rates(mechanism: Mechanism, sent: Mapping[int, Integers]) -> list[str]:
-    """Support rates that the channel does not explain, by an exact binomial test of each."""
+    """Support rates that contradict the channel, by an exact binomial test of each rate."""
     if isinstance(mechanism, Rappor):
         return []
     for truth, one in sent.items():

@@ -1,7 +1,7 @@
 """Random branches of every value: each must have exactly the probability that theory gives its symbol.
 
-A row costs as many runs as there are symbols. Where that is too much for every value, a few random branches of each
-still find a value whose draws go wrong: the branch's own probability is exact, not estimated.
+An exact row needs as many runs as there are symbols. If this takes too long for every value, a few random branches of
+each value still find most mistakes, because the probability of a branch is exact, not estimated.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from hushtally.client_sdk.randomness import Randomness
 from hushtally.simulations.audit.rows import Draw
 from hushtally.simulations.audit.theory import Theory, bit_probability
 
-MISSED = 1e-6  # the chance that decides which share of wrong branches would be found
+MISSED = 1e-6  # the chance of missing the share of wrong branches that `found_share` returns
 
 
 class RandomBranch(Randomness):
-    """Takes every alternative with equal chance; keeps the exact probability of the path, and the sizes drawn."""
+    """Takes each alternative with equal chance; records the exact probability of the path, and every n drawn below."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
@@ -51,7 +51,7 @@ class RandomBranch(Randomness):
 
 
 def found_share(branches: int) -> float:
-    """Of which share of a value's branches being wrong this many random ones find at least one, but for `MISSED`."""
+    """The share of wrong branches that this many random branches miss with the probability `MISSED`."""
     return float(1 - MISSED ** (1 / branches))
 
 
@@ -63,9 +63,9 @@ def wrong_branches(
     random: Random,
     progress: Callable[[], object] = lambda: None,
 ) -> list[str]:
-    """Runs `branches` random branches of every value; the first that is wrong, as a breach.
+    """Run `branches` random branches of every value; return the first wrong branch as a breach.
 
-    progress is called once per value. MechanismError if the code takes random words directly.
+    progress is called once per value. Raises MechanismError if the code takes random words directly.
     """
     for value in range(mechanism.domain):
         for _ in range(branches):
@@ -92,17 +92,17 @@ def _wrong_branch(mechanism: Mechanism, theory: Theory, value: int, symbol: int,
 def wrong_repeats(
     mechanism: PermanentMechanism, expected: PermanentMechanism, branches: int, random: Random
 ) -> list[str]:
-    """Runs random branches of `repeat` for random permanent symbols; the first that is wrong, as a breach.
+    """Run random branches of `repeat` for random permanent symbols; return the first wrong branch as a breach.
 
-    expected: the mechanism that the survey's claims name. A report must be the permanent symbol with probability
-    gamma, else a blank; in RAPPOR, each bit drawn anew.
+    expected: the mechanism that the survey claims. With probability gamma, a report must be the permanent symbol;
+    otherwise it must be a blank. In RAPPOR, every bit of a report must be drawn anew.
     """
     for _ in range(branches):
         permanent = random.randrange(mechanism.symbols)
         branch = RandomBranch(random)
         try:
             symbol = mechanism.repeat(permanent, branch)
-        except (ValueError, IndexError, KeyError):  # what is kept is not a symbol
+        except (ValueError, IndexError, KeyError):  # the permanent value is not a symbol
             return [f"`repeat` fails for the permanent symbol {permanent}"]
         if not _right_repeat(expected, permanent, symbol, branch):
             return [
@@ -124,7 +124,7 @@ def _right_repeat(expected: PermanentMechanism, permanent: int, symbol: int, bra
 
 
 def _blank_probability(once: BaselineMechanism, symbol: int) -> Fraction:
-    """How likely a blank is this symbol: uniform in a design, one coin per bit in unary encoding."""
+    """The probability that a blank is this symbol: uniform for a design, one coin per bit for unary encoding."""
     if not isinstance(once, Unary):
         return Fraction(1, once.symbols)
     one, chance = Fraction(*once.others), Fraction(1)

@@ -1,4 +1,4 @@
-"""Certificates: what an audit found about a survey, to be stored beside it."""
+"""Certificates: what an audit found about a survey."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ class Method(StrEnum):
     """How a finding was reached."""
 
     ENUMERATION = "enumeration"  # every branch of the shipped code, for every segment
-    BRANCHES = "branches"  # every branch for some segments, random branches for each
-    STATISTICS = "statistics"  # reports or random words, counted
-    TRACE = "trace"  # every call of the shipped client, followed
+    BRANCHES = "branches"  # every branch for some segments, random branches for all segments
+    STATISTICS = "statistics"  # counts of random words
+    TRACE = "trace"  # the calls and the reports of the shipped client
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found about one bound or one part of the code; the fields are the stable keys of JSON and CSV.
+    """What an audit found about one bound or one part of the code; the fields are the stable keys of JSON and CSV.
 
-    question: its id; None for what concerns the whole survey. bound: what it is about, like "one report". claimed: the
-    epsilon that the survey states for it, None if there is none. values: how many of the `segments` were covered.
-    epsilon: exact, over the segments that were enumerated. lower_bound: of epsilon at `confidence`, from `trials`
-    reports per value, by the event that reveals most. power: what the tests would have found, in words. breaches: what
-    is wrong, empty if nothing is.
+    question: the id of the question; None if the finding is about the whole survey. bound: the bound or the part of the
+    code, like "one report". claimed: the epsilon that the survey claims; None if it claims none. values: how many of
+    the `segments` were covered. epsilon: the exact epsilon of the segments that were enumerated. lower_bound: a lower
+    bound of epsilon at `confidence`, from `trials` reports per value, by `event`. power: what the tests would have
+    found, in words. breaches: every mistake found; empty if there is none.
     """
 
     question: str | None
@@ -49,17 +49,17 @@ class Finding:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing was found against it."""
+        """Whether no breach was found."""
         return not self.breaches
 
     @property
     def proven(self) -> bool:
-        """Whether every branch of every segment was run, so that no test could have missed a fault."""
+        """Whether every branch of every segment was run, so that no mistake can have been missed."""
         return self.method is Method.ENUMERATION
 
     @property
     def verdict(self) -> str:
-        """One word or two."""
+        """The verdict: "proven", "not refuted" or "BROKEN"."""
         if not self.holds:
             return "BROKEN"
         return "proven" if self.proven else "not refuted"
@@ -67,7 +67,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Certificate:
-    """The findings about a survey, named by its digest. source: where the audited client's randomness came from."""
+    """The findings about the survey with this digest; source: where the randomness of the audited client came from."""
 
     survey: str
     version: int
@@ -80,7 +80,7 @@ class Certificate:
 
     @classmethod
     def of(cls, survey: Survey, source: str, findings: Sequence[Finding]) -> Certificate:
-        """A certificate of the findings about a survey, made with the code that runs here."""
+        """The certificate of the findings about a survey, with the provenance of the running code."""
         return cls(
             survey.id,
             survey.version,
@@ -94,11 +94,11 @@ class Certificate:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing was found against any bound."""
+        """Whether no finding has a breach."""
         return all(finding.holds for finding in self.findings)
 
     def as_dict(self) -> dict[str, object]:
-        """The certificate, JSON-ready."""
+        """The certificate as JSON-ready data."""
         findings = [asdict(one) | {"holds": one.holds, "verdict": one.verdict} for one in self.findings]
         provenance = asdict(self.provenance) | {"made": self.provenance.made.isoformat()}
         return {**vars(self), "provenance": provenance, "holds": self.holds, "findings": findings}

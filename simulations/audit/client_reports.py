@@ -1,4 +1,4 @@
-"""What the shipped client does with a mechanism, and what it sends: through its public API, on a scripted clock."""
+"""Runs of the shipped client through its public API, which record its calls of the mechanism and its reports."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from hushtally.client_sdk.testing import ScriptedClock
 from hushtally.simulations.errors import SimulationError
 from hushtally.simulations.requirements import require_clients_enabled
 
-COPIES = 64  # of the question, which one device answers at once
+COPIES = 64  # of the question, all answered by one device
 NAMES_AT_ONCE = 2**18  # segment names that all copies together may hold in memory
 DAYS = 360
 STARTS = date(2026, 1, 1)
-PATIENCE = 3_600.0  # seconds for a tick: a machine under load must not end an audit
-MAX_CHANGES = 100  # of permanent answers: the most that a survey may allow
-REVISITED = 3  # answers that come back at the end of a life
+PATIENCE = 3_600.0  # seconds that a tick may take; long, so that an audit passes on a busy machine
+MAX_CHANGES = 100  # the most changes of permanent answers that a survey may allow
+REVISITED = 3  # answers that a device gives again at the end
 
-Source = Callable[[], Randomness | None]  # the next device's randomness; None: the client's own default
+Source = Callable[[], Randomness | None]  # returns the next device's randomness; None: the client's default
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class Call:
     name: str
     given: int
     returned: int
-    system: bool  # whether the operating system's source was handed over
+    system: bool  # whether the client passed the operating system's source
 
 
 def observed(mechanism: Mechanism, calls: list[Call]) -> Mechanism:
-    """The same mechanism; every call from outside its own code is appended to `calls`."""
+    """The same mechanism, which also appends to `calls` every call that its own code does not make."""
     kind = type(mechanism)
     depth = 0
 
@@ -75,7 +75,7 @@ def observed(mechanism: Mechanism, calls: list[Call]) -> Mechanism:
 
 
 class _Sent:
-    """A transport that keeps the symbol of every report, by the copy of the question."""
+    """A transport that records the symbols of all reports, by question."""
 
     def __init__(self) -> None:
         self.symbols: dict[str, list[int]] = {}
@@ -91,9 +91,9 @@ class _Sent:
 
 
 def copied(survey: Survey, question: Question, mechanisms: Sequence[Mechanism], changes: int | None = None) -> Survey:
-    """A survey of a year that asks one copy of the question per mechanism, every day.
+    """A survey of 360 days that asks one copy of the question per mechanism, every day.
 
-    The app tells the device the value of copy n in the field `value<n>` of the event `truth`.
+    The app records the value of copy n in the field `value<n>` of the event `truth`.
     """
     categories = tuple(map(str, range(question.mechanism.domain - 1)))
     copies = tuple(
@@ -119,7 +119,7 @@ def _live(
     randomness: Randomness | None,
     progress: Callable[[], object],
 ) -> list[list[int]]:
-    """What one device sends about each copy, in order; days: the value of each copy on each day."""
+    """Run one device; return its symbols for each copy, in order. days: the value of each copy on each day."""
     require_clients_enabled()
     sent, faults = _Sent(), list[Fault]()
     clock = ScriptedClock("2026-01-01T23:59:59")
@@ -147,7 +147,7 @@ def _live(
 
 
 def steps(sequences: int, length: int) -> int:
-    """How often `sample_reports` reports progress."""
+    """How often `sample_reports` calls progress."""
     return math.ceil(sequences / COPIES) * length
 
 
@@ -160,11 +160,11 @@ def sample_reports(
     source: Source,
     progress: Callable[[], object] = lambda: None,
 ) -> Integers:
-    """What devices whose value never changes send about a question.
+    """The symbols that devices send about a question if their value never changes.
 
-    Returns `sequences` rows of `length` symbols, each row from one device and one answer. source: the randomness of
-    the next device. progress is called `steps` times. SimulationError if the client fails or sends anything but one
-    report per question and day.
+    Returns `sequences` rows of `length` symbols; each row comes from one copy of the question on one device. source:
+    returns the randomness of the next device. progress is called `steps` times. Raises ArgumentError for a length
+    outside its range, and SimulationError if the client fails or does not send one report per question and day.
     """
     if not 1 <= length <= DAYS:
         raise ArgumentError("length", f"must be at least 1 and at most {DAYS}, got {length}")
@@ -182,7 +182,7 @@ def _copies(question: Question) -> int:
 
 @dataclass(frozen=True)
 class Wiring:
-    """What the client did with the mechanism. values: how many were tried; breaches: what went wrong, at most one."""
+    """How the client used the mechanism. values: how many values were tried; breaches: at most one mistake."""
 
     values: int
     breaches: list[str]
@@ -191,11 +191,12 @@ class Wiring:
 def check_wiring(
     survey: Survey, question: Question, source: Source, order: Random, progress: Callable[[], object] = lambda: None
 ) -> Wiring:
-    """Runs one device through as many of the question's values as fit into a year, and follows every call.
+    """Run one device through as many of the question's values as fit into a year, and follow every call.
 
-    Each report must be what the mechanism returned for the value that the device was told, drawn once, with the
-    system's source unless `source` gives another. Under permanent memory each value must be drawn once, repeated from
-    then on, and repeated again when it comes back; once `changes` answers have changed, the last one must stay.
+    Each report must be what the mechanism returned for the recorded value. The client must draw once per report, from
+    the system's source unless `source` returns another. With permanent memory it must draw each value once and repeat
+    that answer for later reports, also if the value returns after others. After `changes` changes, the last answer
+    must stay.
     """
     mechanism, copies = question.mechanism, _copies(question)
     permanent = survey.permanent
@@ -213,7 +214,7 @@ def check_wiring(
 
 
 def _values(domain: int, places: int, order: Random) -> list[int]:
-    """As many values as there are places, in random order: all of the domain if it fits, with the first and last."""
+    """As many values as there are places, in random order: the first and the last value, then as many others as fit."""
     found = [0, domain - 1, *order.sample(range(1, domain - 1), min(domain - 2, max(places - 2, 0)))]
     found += order.choices(range(domain), k=max(places - len(found), 0))
     order.shuffle(found)
@@ -221,14 +222,14 @@ def _values(domain: int, places: int, order: Random) -> list[int]:
 
 
 def _plan(values: Sequence[int], permanent: bool) -> list[int]:
-    """The value on each day: every value once or, under permanent memory, twice, and the first few again."""
+    """The value on each day: every value once. With permanent memory, every value twice, then the first few again."""
     if not permanent:
         return list(values)
     return [value for value in values for _ in range(2)] + [values[index % len(values)] for index in range(REVISITED)]
 
 
 def _limited(survey: Survey, question: Question, source: Source, progress: Callable[[], object]) -> list[str]:
-    """Whether the last answer stays once `changes` answers have changed."""
+    """Check that the last answer stays after `changes` changes; return at most one breach."""
     changes, domain = survey.privacy.changes or 0, question.mechanism.domain
     plan = [index % domain for index in range(changes + 3) for _ in range(2)]
     calls: list[Call] = []
@@ -250,7 +251,7 @@ def _follow(
     for plan, made, symbols in zip(plans, calls, sent, strict=True):
         check = _follow_permanent(plan, made, symbols, changes) if permanent else _follow_fresh(plan, made, symbols)
         if check is None and system and not all(call.system for call in made):
-            check = "the client draws from another source than the operating system's"
+            check = "the client draws from another source than the operating system's random source"
         if check:
             return [check]
     return []
@@ -261,39 +262,39 @@ def _follow_fresh(plan: Sequence[int], made: Sequence[Call], symbols: Sequence[i
         return f"the client drew {len(made)} times for {len(plan)} answers"
     for value, call, symbol in zip(plan, made, symbols, strict=True):
         if call.given != value:
-            return f"the client randomized segment {call.given} although the device was told segment {value}"
+            return f"the client randomized segment {call.given} although the app recorded segment {value}"
         if call.returned != symbol:
             return f"for segment {value} the client sent another symbol than the mechanism returned"
     return None
 
 
 def _follow_permanent(plan: Sequence[int], made: Sequence[Call], symbols: Sequence[int], changes: int) -> str | None:
-    """Replays what an honest client does: draw a new value once, repeat what is remembered, never more."""
+    """Compare the calls with those of a correct client: draw each new value once, repeat every remembered answer."""
     left, remembered, last = list(made), dict[int, int](), None
     for value, symbol in zip(plan, symbols, strict=True):
         if value not in remembered and len(remembered) <= changes:
             call = left.pop(0) if left else None
             if call is None or (call.name, call.given) != ("draw", value):
-                return f"the client did not draw a permanent answer for segment {value}, which was new"
+                return f"the client did not draw a permanent answer for the new segment {value}"
             remembered[value] = call.returned
         elif value not in remembered and last is not None:
             value = last
         call = left.pop(0) if left else None
         if call is None or call.name != "repeat":
-            return f"the client drew anew for segment {value}, whose permanent answer it had"
+            return f"the client drew again for segment {value} instead of repeating its permanent answer"
         if call.given != remembered[value]:
-            return f"the client repeated another permanent answer than that of segment {value}"
+            return f"the client did not repeat the permanent answer of segment {value}, but another one"
         if call.returned != symbol:
             return f"for segment {value} the client sent another symbol than the mechanism returned"
         last = value
-    return f"the client drew {len(left)} times more than it answered" if left else None
+    return f"the client called the mechanism {len(left)} times more than it answered" if left else None
 
 
 def check_lifetime(survey: Survey, progress: Callable[[], object] = lambda: None) -> tuple[int, list[str]]:
-    """Runs four devices through the whole survey and counts what they send; returns how many reports, and breaches.
+    """Run four devices through the whole survey; return the number of their reports, and at most one breach.
 
-    Two have no events and two have one event a day. No device may answer a question twice in an epoch, answer more
-    questions or more often than the survey says, or spend more than the lifetime epsilon.
+    Two devices have no events; two have events every day. No device may answer a question twice in an epoch, answer
+    more questions or in more epochs than the survey allows, or spend more than the lifetime epsilon.
     """
     require_clients_enabled()
     reports, breaches = 0, list[str]()
@@ -305,7 +306,7 @@ def check_lifetime(survey: Survey, progress: Callable[[], object] = lambda: None
 
 
 class _Life(_Sent):
-    """A transport that keeps the question and epoch of every report."""
+    """A transport that also records the question and epoch of every report, and the epsilon that the device spent."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -320,7 +321,7 @@ class _Life(_Sent):
         return super().request(method, url, body, timeout, max_bytes)
 
     def breaches(self, survey: Survey) -> list[str]:
-        """What this device sent or spent beyond what the survey allows."""
+        """The first limit of the survey that the device exceeded, as a breach."""
         epochs = {epoch for _, epoch in self.seen}
         questions = {question for question, _ in self.seen}
         if len(set(self.seen)) < len(self.seen):
@@ -335,12 +336,12 @@ class _Life(_Sent):
         if cost > survey.lifetime_epsilon * (1 + 1e-9):
             return [f"a device's reports reveal epsilon {cost:g}; the survey allows {survey.lifetime_epsilon:g}"]
         if self.spent > survey.lifetime_epsilon * (1 + 1e-9):
-            return [f"a device's ledger says {self.spent:g}; the survey allows {survey.lifetime_epsilon:g}"]
+            return [f"a device's ledger records epsilon {self.spent:g}; the survey allows {survey.lifetime_epsilon:g}"]
         return []
 
 
 def _cost(survey: Survey, seen: Sequence[tuple[str, str]]) -> float:
-    """What the reports of one device reveal by composition; under permanent memory, one answer per question."""
+    """The epsilon of all reports of one device, by composition; with permanent memory, each answer counts once."""
     each: Mapping[str, float] = {one.id: one.epsilon_permanent or one.epsilon for one in survey.questions}
     if survey.permanent:
         return survey.charges * sum(each[question] for question in {question for question, _ in seen})

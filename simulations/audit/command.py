@@ -1,4 +1,4 @@
-"""`hushtally audit`: whether the code that ships keeps a survey's epsilon."""
+"""The command `hushtally audit`, which checks that the shipped code keeps a survey's epsilon."""
 
 from __future__ import annotations
 
@@ -21,17 +21,24 @@ from hushtally.simulations.definition import Definition
 @click.option(
     "--trials", type=Count(1_000), default=TRIALS, show_default=True, help="Reports of the shipped client per segment."
 )
-@click.option("--branches", type=Count(1), default=BRANCHES, show_default=True, help="Branches run for exact rows.")
 @click.option(
-    "--seed", type=Count(0), help="Simulated randomness that can be repeated; the system's source by default."
+    "--branches",
+    type=Count(1),
+    default=BRANCHES,
+    show_default=True,
+    help="Branches to run for exact probabilities; more prove more segments.",
+)
+@click.option(
+    "--seed", type=Count(0), help="Seed of simulated, repeatable randomness; default: the system's randomness."
 )
 @click.option("--format", "form", type=click.Choice(["text", "json", "csv"]), default="text", show_default=True)
 def audit(file: str, trials: int, branches: int, seed: int | None, form: str) -> None:
-    """Prove or test that every question of FILE keeps its epsilon. Ends with 1 if one does not.
+    """Prove or test that every question of FILE keeps its epsilon.
 
-    Prints a certificate. A bound is proven by running every branch of the shipped code for every segment. If there are
-    too many branches, some segments are enumerated and random branches of every segment are checked. The shipped client
-    and the source of randomness are always tested as well. Tests can refute a bound, but not prove it.
+    Prints a certificate, and exits with 1 if the audit finds a mistake. To prove a bound, the audit runs every branch
+    of the shipped code for every segment. If there are too many branches, it runs every branch for some segments and
+    random branches for all segments. It also tests the shipped client and the random source. A test can refute a bound,
+    but cannot prove it.
     """
     survey = Definition.load(file).survey
     certificate = audit_survey(survey, trials, seed, branches, progress_bar)

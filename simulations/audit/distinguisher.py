@@ -1,4 +1,4 @@
-"""Distinguishers: events that may distinguish two values, counted in the reports of the client."""
+"""Distinguishers: events that may distinguish two values, counted in the client's reports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Distinguisher:
-    """An event, and how often it happens among the trials of the value that makes it likely and of another value."""
+    """An event, and how often it happens in `trials` reports of a value that makes it likely and of another value."""
 
     name: str
     likely: int
@@ -26,9 +26,9 @@ class Distinguisher:
     trials: int
 
     def lower_bound(self, error: float) -> float:
-        """A lower bound of the event's log ratio, wrong with a probability of at most `error`.
+        """A lower bound of the log ratio of the two probabilities; it is wrong with probability at most `error`.
 
-        Uses the intervals of Clopper & Pearson 1934 with half the error for each of the two rates.
+        Each of the two rates has a Clopper-Pearson (1934) interval with half of the error.
         """
         low = betaincinv(self.likely, self.trials - self.likely + 1, error / 2) if self.likely else 0.0
         high = betaincinv(self.other + 1, self.trials - self.other, 1 - error / 2) if self.other < self.trials else 1.0
@@ -40,8 +40,8 @@ def distinguishers(
 ) -> Iterator[Distinguisher]:
     """Events that may distinguish the first value of the pair from the second, by the symbols sent for each value.
 
-    First the event that is likely by design, then every binary digit of the symbol, then sets of symbols. The sets are
-    chosen with a quarter of the reports and counted in the rest.
+    The first event is that the report supports only the first value. The next are the binary digits of the symbol,
+    then sets of symbols. A quarter of the reports selects the sets; the other reports are counted.
     """
     likely, other = (symbols[value] for value in pair)
     yield _by_design(mechanism, pair, likely, other)
@@ -86,7 +86,7 @@ def _by_symbol_set(
 
 
 def supporting(mechanism: Mechanism, symbols: Integers, value: int) -> Mask:
-    """Which of the symbols support a value; bool array of the same shape."""
+    """Whether each symbol supports a value; bool array of the same shape."""
     distinct, inverse = np.unique(symbols, return_inverse=True)
     supports = np.array([mechanism.supports(symbol, value) for symbol in distinct.tolist()])
     return supports[inverse].reshape(symbols.shape)

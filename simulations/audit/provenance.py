@@ -1,4 +1,4 @@
-"""Which code was audited, and when: the version, a digest of the client's sources, and the state of version control."""
+"""Which code was audited, and when: the version, the commit, and a digest of the client's source files."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from hushtally.client_sdk.clock import utc_today
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a certificate is about. code: SHA-256 over the files of the client SDK; commit: None outside a checkout."""
+    """The audited code and the day of the audit. code: SHA-256 of the client SDK; commit: None outside a checkout."""
 
     made: date
     version: str
     code: str
     commit: str | None
-    modified: bool  # whether files of the client differ from the commit
+    modified: bool  # whether the client SDK differs from the commit
 
     @classmethod
     def here(cls) -> Self:
-        """The code that this process runs, today."""
+        """The provenance of the running code, today."""
         with resources.as_file(resources.files("hushtally.client_sdk")) as folder:
             real = folder.resolve()
             commit = _git(real, "rev-parse", "HEAD") if _git(real, "ls-files", "--error-unmatch", "client.py") else ""
@@ -35,7 +35,7 @@ class Provenance:
     def __str__(self) -> str:
         if self.commit is None:
             return f"made {self.made} with hushtally {self.version}, not a checkout; client code {self.code}"
-        state = "with changes that are not committed" if self.modified else "without changes"
+        state = "with uncommitted changes" if self.modified else "without changes"
         return f"made {self.made} with hushtally {self.version}, commit {self.commit} {state}; client code {self.code}"
 
 
@@ -48,7 +48,7 @@ def _digest(folder: Path) -> str:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    """What git prints about the folder; empty if git is missing or the folder is not in a checkout."""
+    """The output of git in the folder; empty if git is missing, fails, or the folder is not in a checkout."""
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False, timeout=60

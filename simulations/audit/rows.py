@@ -1,4 +1,4 @@
-"""Exact rows: the probability of every symbol under one value, by running every branch of the shipped code."""
+"""Exact rows: the probability of every symbol for one value, from running every branch of the shipped code."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ from hushtally.aggregator.tally import Tally
 from hushtally.client_sdk.errors import MechanismError
 from hushtally.client_sdk.mechanisms import Mechanism, Rappor
 from hushtally.client_sdk.mechanisms.base import logarithm
-from hushtally.client_sdk.mechanisms.channel import Channel
 from hushtally.client_sdk.mechanisms.enumeration import distribution, largest_ratio
 from hushtally.client_sdk.randomness import Randomness
 from hushtally.simulations.audit.theory import Theory
 
 TOLERANCE = 1e-9  # of epsilon and of support rates: the weights of a mechanism are integers over 2^32
-MAX_LEVELS = 64  # different probabilities in one row for which support rates are computed
+MAX_LEVELS = 64  # support rates are computed for rows with at most this many different probabilities
 
 Row = Mapping[int, Fraction]
 Draw = Callable[[int, Randomness], int]
 
 
 class TooManyBranches(Exception):
-    """The code draws from more possibilities than the audit may run."""
+    """The code has more branches than the audit may run."""
 
 
 def enumerate_rows(
@@ -35,8 +34,8 @@ def enumerate_rows(
 ) -> dict[int, Row]:
     """The exact rows of as many values as `budget` branches allow: the first, the last, then others in random order.
 
-    draw: a mechanism's `perturb` or `draw`. Returns value -> row; empty if even one row needs more branches than the
-    budget. progress is called once per branch. MechanismError if the code takes random words directly.
+    draw: a mechanism's `perturb` or `draw`. Returns the row of each value; empty if the first row needs more branches
+    than the budget. progress is called once per branch. Raises MechanismError if the code takes random words directly.
     """
     rows: dict[int, Row] = {}
     left = budget
@@ -68,7 +67,7 @@ def _values(domain: int, order: Random) -> Iterator[int]:
 
 
 def exact_epsilon(rows: Mapping[int, Row]) -> float | None:
-    """The largest log ratio of a symbol's probabilities under two of the values; None if it is infinite."""
+    """The largest log ratio of a symbol's probabilities for two of the values; None if it is infinite."""
     ratio = largest_ratio(rows.values())
     return logarithm(ratio) if isinstance(ratio, Fraction) else None
 
@@ -76,19 +75,17 @@ def exact_epsilon(rows: Mapping[int, Row]) -> float | None:
 def row_breaches(
     mechanism: Mechanism, theory: Theory | None, rows: Mapping[int, Row], *, rates: bool = True
 ) -> list[str]:
-    """What is wrong with exact rows: symbols that do not exist, wrong probabilities, biased support rates.
+    """Find mistakes in exact rows: symbols that do not exist, wrong probabilities, biased support rates.
 
-    rates: whether the rows are of reports, to which the channel applies. At most one breach of each kind.
+    Returns at most one breach of each kind. rates: whether to check support rates; only for rows of reports.
     """
     for value, row in rows.items():
         strays = [symbol for symbol in row if not 0 <= symbol < mechanism.symbols]
         if strays:
             return [f"segment {value} sends symbol {min(strays)}, but there are only {mechanism.symbols:,} symbols"]
-    found = []
-    if theory is not None:
-        found = _wrong_probability(theory, rows)
+    found = [] if theory is None else _wrong_probability(theory, rows)
     if rates and not isinstance(mechanism, Rappor):
-        found += _wrong_rate(mechanism, mechanism.exact_channel, rows)
+        found += _wrong_rate(mechanism, rows)
     return found
 
 
@@ -104,9 +101,9 @@ def _wrong_probability(theory: Theory, rows: Mapping[int, Row]) -> list[str]:
     return []
 
 
-def _wrong_rate(mechanism: Mechanism, channel: Channel, rows: Mapping[int, Row]) -> list[str]:
-    """Support rates, counted as the aggregator counts them, that are not the channel's p and q."""
-    p, q = float(channel.p), float(channel.q)
+def _wrong_rate(mechanism: Mechanism, rows: Mapping[int, Row]) -> list[str]:
+    """Support rates, counted as the aggregator counts them, that differ from the channel's p and q."""
+    p, q = float(mechanism.exact_channel.p), float(mechanism.exact_channel.q)
     for value, row in rows.items():
         rates = support_rates(mechanism, row)
         if rates is None:
@@ -124,9 +121,9 @@ def _wrong_rate(mechanism: Mechanism, channel: Channel, rows: Mapping[int, Row])
 
 
 def support_rates(mechanism: Mechanism, row: Row) -> np.ndarray[tuple[int], np.dtype[np.float64]] | None:
-    """How often a report of this row supports each value, float array of shape (domain,); None if not computable.
+    """How often a report of this row supports each value: float array of shape (domain,), or None if not computable.
 
-    A row of a shipped mechanism has few different probabilities, so that each level is one tally to decode.
+    A row of a shipped mechanism has few different probabilities. The symbols of each probability form one tally.
     """
     levels: dict[Fraction, list[int]] = {}
     for symbol, chance in row.items():

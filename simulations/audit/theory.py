@@ -1,7 +1,7 @@
-"""The probabilities that a mechanism must have, rebuilt from the survey's claim and from public parameters alone.
+"""The probabilities that a mechanism must have, computed only from the survey's claims and public parameters.
 
-An audit compares the shipped code with these figures. They do not come from the audited object: a mechanism that lies
-about its own epsilon is found.
+An audit compares the shipped code with these probabilities. They do not depend on the audited object, so the audit
+finds a mechanism that states a wrong epsilon.
 """
 
 from __future__ import annotations
@@ -13,39 +13,27 @@ from functools import cached_property
 
 from hushtally.client_sdk.errors import MechanismError
 from hushtally.client_sdk.mechanisms import Mechanism, Permanent, Projective, Rappor, build
-from hushtally.client_sdk.mechanisms.channel import Channel
 from hushtally.client_sdk.mechanisms.design import Design
 from hushtally.client_sdk.mechanisms.unary import Unary
 
 
 class Theory(ABC):
-    """What one draw of a mechanism must look like."""
-
-    channel: Channel | None  # exact; None if values share bits (RAPPOR)
-    ratio: Fraction  # the largest ratio of a symbol's probabilities under two values
+    """The exact probabilities of one draw of a mechanism."""
 
     @abstractmethod
     def probability(self, symbol: int, value: int) -> Fraction:
-        """The probability of a symbol when the true value is `value`."""
+        """The probability of a symbol if the true value is `value`."""
 
     @abstractmethod
     def branches(self, symbol: int, value: int) -> int:
-        """How many branches of the code lead to the symbol; all of them are equally likely."""
+        """How many branches of the code lead to the symbol, all with the same probability."""
 
 
 @dataclass(frozen=True)
 class DesignTheory(Theory):
-    """A 2-design: a symbol that supports the value is exp(epsilon) times as likely as any other."""
+    """A 2-design: a symbol that supports the value is exp(epsilon) times as likely as any other symbol."""
 
     mechanism: Design
-
-    @property
-    def channel(self) -> Channel:  # type: ignore[override]
-        return self.mechanism.exact_channel
-
-    @property
-    def ratio(self) -> Fraction:  # type: ignore[override]
-        return self.mechanism.weights.ratio
 
     @cached_property
     def _chances(self) -> tuple[Fraction, Fraction]:
@@ -57,7 +45,7 @@ class DesignTheory(Theory):
         return self._chances[self.mechanism.supports(symbol, value)]
 
     def branches(self, symbol: int, value: int) -> int:
-        # a projective symbol stands for the r - 1 multiples of a vector, and each multiple is drawn if it supports
+        # a projective symbol stands for r - 1 multiples of a vector; a supporting symbol has one branch per multiple
         if isinstance(self.mechanism, Projective) and self.mechanism.supports(symbol, value):
             return self.mechanism.r - 1
         return 1
@@ -65,17 +53,9 @@ class DesignTheory(Theory):
 
 @dataclass(frozen=True)
 class UnaryTheory(Theory):
-    """One independent coin per bit: `truth` for the true value's bit, `others` for the rest."""
+    """One independent coin per bit: `truth` for the bit of the true value, `others` for all other bits."""
 
     mechanism: Unary
-
-    @property
-    def channel(self) -> Channel:  # type: ignore[override]
-        return self.mechanism.exact_channel
-
-    @property
-    def ratio(self) -> Fraction:  # type: ignore[override]
-        return self.mechanism.ratio
 
     def probability(self, symbol: int, value: int) -> Fraction:
         chance = Fraction(1)
@@ -93,11 +73,6 @@ class RapporTheory(Theory):
     """The permanent stage of RAPPOR: a uniform group, then one coin per bit."""
 
     mechanism: Rappor
-    channel: None = None
-
-    @property
-    def ratio(self) -> Fraction:  # type: ignore[override]
-        return self.mechanism.permanent_ratio
 
     def probability(self, symbol: int, value: int) -> Fraction:
         one = self.mechanism
@@ -109,7 +84,7 @@ class RapporTheory(Theory):
 
 
 def bit_probability(rappor: Rappor, symbol: int, bits: int, if_set: Fraction, if_unset: Fraction) -> Fraction:
-    """The probability that the k bits of `bits`, each drawn anew, become those of `symbol`."""
+    """The probability that the k bits of `bits`, each randomized on its own, become the bits of `symbol`."""
     chance = Fraction(1)
     for place in range(rappor.k):
         one = if_set if bits >> place & 1 else if_unset
@@ -118,20 +93,18 @@ def bit_probability(rappor: Rappor, symbol: int, bits: int, if_set: Fraction, if
 
 
 def reference(mechanism: Mechanism, epsilon: float, epsilon_permanent: float | None) -> Mechanism | None:
-    """The mechanism that a survey with these claims names; None if no shipped mechanism has this name."""
-    parameters = dict(mechanism.parameters)
+    """The shipped mechanism with this name, built for the claimed epsilons; None if there is none."""
     try:
         if isinstance(mechanism, Rappor):
-            return Rappor(
-                mechanism.domain, mechanism.k, mechanism.h, mechanism.m, mechanism.f, mechanism.p, mechanism.q
-            )
-        return build(mechanism.name, parameters, mechanism.domain, epsilon, epsilon_permanent)
+            one = mechanism
+            return Rappor(one.domain, one.k, one.h, one.m, one.f, one.p, one.q)
+        return build(mechanism.name, dict(mechanism.parameters), mechanism.domain, epsilon, epsilon_permanent)
     except MechanismError:
         return None
 
 
 def theory_of(mechanism: Mechanism | None) -> Theory | None:
-    """The theory of one draw: of a report if memory is fresh, of the permanent symbol otherwise."""
+    """The theory of one draw: of a report with fresh memory, of the permanent symbol with permanent memory."""
     if isinstance(mechanism, Permanent):
         return theory_of(mechanism.permanent_draw)
     if isinstance(mechanism, Rappor):

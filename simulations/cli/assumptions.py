@@ -65,7 +65,7 @@ def load(path: Path, survey: Survey, default_shape: str = DEFAULT_SHAPE) -> Popu
 
 
 def assumption_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add these options to a command, which gets them as the argument `assumptions`."""
+    """Add these options to a command; it receives them as the argument `assumptions`."""
 
     @functools.wraps(command)
     def with_options(devices: int, truth: Path | None, like: str, participation: float, **others: Any) -> Any:

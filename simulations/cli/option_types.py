@@ -1,4 +1,4 @@
-"""Types of command-line options: numbers as people write them, shapes, and paths that can be written."""
+"""Types of command-line options: numbers as people write them, shapes, and writable paths."""
 
 from __future__ import annotations
 

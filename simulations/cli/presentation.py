@@ -1,4 +1,4 @@
-"""Options of tune and simulate that choose the output: tables, rows for a program, a page, or pictures."""
+"""Options of tune and simulate that select the output: tables, rows for a program, a page, or pictures."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Presentation:
         return bool(self.output or self.pictures or self.draw)
 
     def write(self, page: Page) -> None:
-        """Write the page and its pictures to files if asked for; call this before anything is printed."""
+        """Write the page and the pictures to the files that the options name; call this before anything is printed."""
         if self.output:
             self.output.write_text(page.html(), encoding="utf-8")
         if self.pictures:
@@ -74,13 +74,13 @@ class Presentation:
         click.echo(to_json(rows) if self.form == "json" else to_csv(rows, type(rows[0])), nl=False)
 
     def print_pictures(self, pictures: Sequence[Picture]) -> None:
-        """Print the pictures as text if asked for; on stderr if stdout holds rows for a program."""
+        """With --draw, print the pictures as text; on stderr if the rows for a program are on stdout."""
         if self.draw:
             click.echo("\n" + "\n\n".join(to_text(picture.chart) for picture in pictures), err=not self.as_table)
 
 
 def presentation_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add these options to a command, which gets them as the argument `presentation`."""
+    """Add these options to a command; it receives them as the argument `presentation`."""
 
     @functools.wraps(command)
     def with_options(form: str, output: Path | None, pictures: Path | None, draw: bool, **others: Any) -> Any:
@@ -92,7 +92,7 @@ def presentation_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def page_facts(survey: Survey, truth: str, assumptions: Assumptions) -> dict[str, str]:
-    """What a page is about, and how to produce the same page again."""
+    """The survey and the assumptions of a page, and the command that creates the page again."""
     return {
         "survey": f"{survey.name}: {survey.title}",
         "survey digest": survey.digest,

@@ -1,4 +1,4 @@
-"""The command `hushtally demo`, which runs everything on a real purchase log, on this machine."""
+"""The command `hushtally demo`, which runs clients and a collector on this machine with a real purchase log."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ MAX_CUSTOMERS = 23_570
     type=Count(1, MAX_CUSTOMERS),
     default=MAX_CUSTOMERS,
     show_default=True,
-    help="Number of customers that take part.",
+    help="Number of customers who take part.",
 )
 @click.option(
     "--seed",
@@ -55,7 +55,7 @@ MAX_CUSTOMERS = 23_570
     help="Seed that selects the customers. Devices always use the system's randomness.",
 )
 @click.option("--port", type=Count(0, 65_535), default=0, help="Port of the collector; default: any free port.")
-@click.option("--keep", type=OutputFolder(), help="New folder in which the survey and the database are kept.")
+@click.option("--keep", type=OutputFolder(), help="Keep the survey and the database in this new folder.")
 @click.option("--picture", "image", type=OutputFile(), help="Write a picture of the result to this SVG file.")
 def demo(epsilon: float, customers: int, seed: int, port: int, keep: Path | None, image: Path | None) -> None:
     """Estimate what 23,570 real customers did, and compare with the truth.

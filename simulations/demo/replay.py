@@ -25,7 +25,7 @@ def replay(
     today: date,
     progress: Callable[[], object] = lambda: None,
 ) -> int:
-    """Let the device of every customer record its purchases on their dates and answer; how many reports arrived.
+    """Record every customer's purchases on their dates and send the answers; return how many reports arrived.
 
     The first SEPARATE_FILES devices have their own state files in `folder`; all others share one.
     """
@@ -44,7 +44,7 @@ def replay(
 
 
 def replay_customer(customer: Customer, survey: Survey, url: str, state: Path, shift: timedelta) -> bool:
-    """Run one device: it gets consent, records each purchase on its day, answers on the last day of the log, and sends.
+    """Run one device: grant consent, record each purchase on its day, answer on the last day of the log, and send.
 
     Returns whether the collector accepted its report.
     """

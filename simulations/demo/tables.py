@@ -17,7 +17,7 @@ from hushtally.simulations.demo.comparison import Comparison
 
 
 def print_question(question: str, comparisons: Sequence[Comparison], console: Console) -> None:
-    """Print the table of a question; with a drawing of the intervals if a terminal has room for it."""
+    """Print the table of a question; also draw the intervals if the terminal is wide enough."""
     if console.is_terminal:
         table = _table(question, comparisons, interval_plot([one.row for one in comparisons], console))
         if width(table, console) <= console.width:

@@ -34,8 +34,8 @@ def run(
     """The counts of every question in every epoch, by question id and step; equal seeds give equal results.
 
     Every device is a Client with its own ledger, memory and outbox; all clients share one state file. Their randomness
-    follows from the seed. Reports go through the collector's web application into its database, which is read as the
-    aggregator reads it. progress is called `progress_steps` times. Raises ArgumentError for too many devices, and
+    follows from the seed. Reports go through the collector's web application into its database. The counts are read as
+    the aggregator reads them. progress is called `progress_steps` times. Raises ArgumentError for too many devices, and
     SimulationError if a client or the collector fails or if a report is not counted.
     """
     if scenario.devices > MAX_DEVICES:

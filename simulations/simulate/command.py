@@ -53,11 +53,11 @@ SHARE = Share(0, 1)
     "--then",
     type=ShapeName(or_file=True),
     metavar="SHAPE|FILE",
-    help="Shares from which answers are drawn in the last epoch; they move there from --truth or --like.",
+    help="Shares of new answers in the last epoch; the shares move there in equal steps from --truth or --like.",
 )
 @click.option("--change", type=SHARE, default=0.0, help="Share of the devices whose answers are redrawn each epoch.")
 @click.option("--turnover", type=SHARE, default=0.0, help="Share of the devices that new devices replace each epoch.")
-@click.option("--withdrawal", type=SHARE, default=0.0, help="Share of the owners that withdraw consent each epoch.")
+@click.option("--withdrawal", type=SHARE, default=0.0, help="Share of the owners who withdraw consent each epoch.")
 @click.option("--seed", type=Count(0), default=0, show_default=True, help="Equal seeds give equal results.")
 @presentation_options
 def simulate(

@@ -1,4 +1,4 @@
-"""Scenarios: how many devices there are, the segments of their owners, and what changes over time."""
+"""Scenarios: the number of devices, the segments of their owners, and the changes over time."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ from hushtally.simulations.tune.tuning import tune as tune_survey
     show_default=True,
     help="Largest acceptable margin of error of any segment in one epoch (half the 95% interval), as a share.",
 )
-@click.option("--epochs", type=Count(1), help="Count the lifetime epsilon over so many epochs; default: all.")
+@click.option("--epochs", type=Count(1), help="Number of epochs that the lifetime epsilon covers; default: all.")
 @click.option(
     "--ceiling",
     type=Number(EPSILON_RANGE[0]),
@@ -54,7 +54,7 @@ from hushtally.simulations.tune.tuning import tune as tune_survey
     multiple=True,
     help="Evaluate this epsilon instead of the default list; may be repeated.",
 )
-@click.option("--write", is_flag=True, help="Set the recommended epsilon in FILE; comments stay.")
+@click.option("--write", is_flag=True, help="Set the recommended epsilon in FILE; comments are kept.")
 @presentation_options
 def tune(
     file: str,

@@ -1,4 +1,4 @@
-"""Suggestions: changes to a survey that would meet a target that the survey misses."""
+"""Suggestions: changes with which a survey would meet a target that it misses now."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ LONGER = {EpochLength.DAY: (EpochLength.WEEK, 7), EpochLength.WEEK: (EpochLength
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Up to two changes of a survey, the devices that then meet the target, and whether there are enough of them.
+    """Up to two changes of a survey. devices: how many meet the target then; enough: whether there are that many.
 
-    Without a change: the survey as it is, with more devices.
+    Without changes, the suggestion is to use more devices.
     """
 
     changes: tuple[str, ...]
@@ -58,7 +58,7 @@ class _Variant:
 
 @dataclass(frozen=True)
 class Suggestions:
-    """The search for changes that meet a target at an epsilon and do not raise the lifetime epsilon.
+    """The search for changes that meet the target at an epsilon without a higher lifetime epsilon.
 
     The changes come in this order: longer epochs, fewer questions, fewer segments.
     """
@@ -68,7 +68,7 @@ class Suggestions:
     population: Population
 
     def at(self, epsilon: float) -> list[Suggestion]:
-        """More devices, then each single change; if none is enough, also the first pair of changes that is."""
+        """More devices, then each single change; if none is enough, also the first pair of changes that is enough."""
         variant = self._variant(self.definition.at(epsilon))
         changes = (self._longer_epochs, self._fewer_questions, self._fewer_segments)
         single = [(text, other, rank) for rank, change in enumerate(changes, 1) for text, other in change(variant)]
@@ -99,7 +99,7 @@ class Suggestions:
         return max(reports_for_half_width(channel, widest, constraints.target, constraints.confidence), min_reports)
 
     def _longer_epochs(self, variant: _Variant) -> Iterator[tuple[str, _Variant]]:
-        """Answer in every longer epoch if devices skip epochs now; otherwise answer less often at a larger epsilon."""
+        """Use longer epochs: skip fewer of them if devices skip epochs now, otherwise answer with a larger epsilon."""
         survey = variant.survey
         if survey.epoch not in LONGER:
             return

@@ -1,4 +1,4 @@
-"""Devices in a scripted world: one clock, one recorder and one state file."""
+"""Clients for tests, with one scripted clock, one recorder of their reports, and one state file."""
 
 import sqlite3
 from collections import defaultdict
@@ -14,7 +14,7 @@ PRIVACY_KEYS = {"epsilon": "epsilon", "questions_per_device": "each", "answers_e
 
 
 class Laboratory:
-    """Makes surveys and clients over one clock, one recorder and one state file."""
+    """Creates surveys, and clients that share one clock, one recorder and one state file."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -26,7 +26,7 @@ class Laboratory:
         self._seed = 0
 
     def text(self, *, memory="fresh", epsilon_permanent=2.0, changes=2, questions=1, categories=3, **changed):
-        """A survey in TOML: daily from 2026-11-02 on, with questions about the favourite category.
+        """A survey in TOML that asks about the favourite category every day, from 2026-11-02 on.
 
         changed: `each` is questions_per_device, `every` is answers_every, and `days` is how far the signals look back.
         """
@@ -63,7 +63,7 @@ class Laboratory:
         return Survey.parse(self.text(**changed))
 
     def client(self, surveys=None, *, seed=None, agreed=True, **options):
-        """A client whose failures would be seen in `faults`; every one has randomness of its own."""
+        """A client that adds its failures to `faults`; each client has its own seed unless `seed` is given."""
         self._seed += 1
         options = {
             "collector": "https://tally.example",
@@ -82,32 +82,32 @@ class Laboratory:
         return client
 
     def live(self, client, epochs=1):
-        """Passes epochs: a tick at the beginning and one in the last second, when everything is due."""
+        """Pass epochs, with one tick at the start of each and one in its last second, when everything is due."""
         for _ in range(epochs):
             self.live_together([client])
 
     def live_together(self, clients):
-        """Passes an epoch for several devices."""
+        """Pass one epoch for several devices."""
         for seconds in (86_399, 1):
             for client in clients:
                 client.tick()
             self.clock.advance(seconds=seconds)
 
     def rows(self, query, *values):
-        """Looks into the state file."""
+        """The rows that a query finds in the state file."""
         with closing(sqlite3.connect(self.path)) as connection:
             return connection.execute(query, values).fetchall()
 
     def on_disk(self):
-        """All bytes of the state file, its log, its index and its mark."""
+        """The bytes of all files in the folder: the state file and the files beside it."""
         return b"".join(path.read_bytes() for path in self.folder.iterdir() if path.is_file())
 
     def silence(self, client):
-        """Why the client's first survey is silent, if it is."""
+        """Why the client's first survey is silent; None if it is not."""
         return client.status().surveys[0].silent
 
     def assert_answered_once(self):
-        """No question of an epoch left the device with two different answers."""
+        """Assert that the device sent at most one answer for each question and epoch."""
         symbols = defaultdict(set)
         for batch in self.recorder.batches:
             for report in batch.reports:
@@ -120,7 +120,7 @@ class Laboratory:
         self.clients.clear()
 
     def end(self):
-        """The end of the process: the next client opens the file anew."""
+        """Simulate the end of the process, so that the next client opens the file again."""
         self.close()
         for state in list(State._open.values()):
             state.close()

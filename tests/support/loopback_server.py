@@ -1,4 +1,4 @@
-"""A server on a loopback port for the tests of delivery, and what a collector answers."""
+"""A server on a loopback port for the tests of delivery, and a minimal collector."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hushtally.client_sdk.protocol.report import Batch
 
 
 class Loopback:
-    """A server on a loopback port: reads each request to its end, then lets `behave` do with the connection."""
+    """A server on a loopback port that reads each request and then passes the connection to `behave`."""
 
     def __init__(self, behave: Callable[[socket.socket, bytes], None], *, read: bool = True) -> None:
         self.requests: list[bytes] = []
@@ -47,7 +47,7 @@ class Loopback:
 
 
 def read_request(connection: socket.socket) -> bytes:
-    """One request with its body, as it came; ConnectionError if it was cut off."""
+    """Read one request with its body; raise ConnectionError if the connection closes before the end."""
     data = b""
     while b"\r\n\r\n" not in data:
         data += received(connection)
@@ -65,18 +65,18 @@ def read_request(connection: socket.socket) -> bytes:
 def received(connection: socket.socket) -> bytes:
     part = connection.recv(65_536)
     if not part:
-        raise ConnectionError("it was cut off")  # by a client that was killed
+        raise ConnectionError("the connection closed early")  # the client was killed
     return part
 
 
 def http_answer(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
-    """A whole HTTP answer."""
+    """A complete HTTP response."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Content-Type: application/json", *headers, "", ""]
     return "\r\n".join(lines).encode() + body
 
 
 class CountingCollector:
-    """What a collector does, without a store: every batch counts once, and its id gets the same answer again."""
+    """A collector without a database: it counts each batch once and answers a retry like the first request."""
 
     def __init__(self) -> None:
         self.batches: dict[str, Batch] = {}

@@ -1,4 +1,4 @@
-"""The text of the project's pages, their tables, and the customers of the page on estimates."""
+"""The text and the tables of the documentation pages, and the example customers of the page on estimates."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ DOCS = ROOT / "docs"
 
 
 def read(name: str) -> str:
-    """The text of a page, named from the root of the repository."""
+    """The text of a page; name: its path from the root of the repository."""
     return (ROOT / name).read_text(encoding="utf-8")
 
 
 def prose(name: str) -> str:
-    """The text of a page on one line."""
+    """The text of a page, joined into one line."""
     return " ".join(read(name).split())
 
 
 def table(page: str, beginning: str) -> list[list[str]]:
-    """The cells of the first table from `beginning` on, row by row, without the header."""
+    """The cells of the first table after the string `beginning`, row by row, without the header."""
     rows = re.search(r"^\|.*\|\n\|[-:| ]+\|\n((?:\|.*\|\n)+)", page[page.index(beginning) :], re.MULTILINE)
     assert rows is not None
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[1].splitlines()]
 
 
 def load(file: Path) -> Any:
-    """A module of the documentation."""
+    """Import a Python file of the documentation."""
     spec = importlib.util.spec_from_file_location(file.stem, file)
     assert spec is not None
     assert spec.loader is not None
@@ -41,6 +41,6 @@ def load(file: Path) -> Any:
 
 
 def customers() -> dict[tuple[str, str], tuple[int, ...]]:
-    """Of the page on estimates, by week and platform: how many customers are in each segment of frequency."""
+    """The number of customers in each segment of `frequency` on the page on estimates, by week and platform."""
     found: dict[tuple[str, str], tuple[int, ...]] = load(DOCS / "_setup" / "two_weeks.py").CUSTOMERS
     return found

@@ -1,4 +1,4 @@
-"""Runs the default tests with the clock moved to other dates; `make test-dates` starts it.
+"""Runs the default tests with the clock moved to other dates; `make test-dates` starts this program.
 
 time-machine moves the clock of pytest and of every Python process that a test starts. The moved clock runs at the usual
 speed, and waiting times stay real. Arguments go to pytest.
@@ -45,7 +45,7 @@ def _is_after(today: date, year: int, month: int, day: int) -> bool:
 
 @contextmanager
 def start_line_installed() -> Iterator[None]:
-    """Has Python run START_LINE; without DAYS_AHEAD in the environment the line does nothing."""
+    """Make every new Python process run START_LINE, which does nothing unless DAYS_AHEAD is set."""
     file = Path(sysconfig.get_path("purelib")) / "hushtally_test_dates.pth"
     file.write_text(START_LINE + "\n", encoding="utf-8")
     try:
@@ -55,7 +55,7 @@ def start_line_installed() -> Iterator[None]:
 
 
 def check_clock(environment: dict[str, str], expected: date) -> None:
-    """SystemExit if a process in this environment does not see the expected date."""
+    """Exit with a message if a process in this environment does not see the expected date."""
     program = "from datetime import UTC, datetime; print(datetime.now(UTC).date())"
     run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     seen = date.fromisoformat(run.stdout.strip())
@@ -64,7 +64,7 @@ def check_clock(environment: dict[str, str], expected: date) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Runs pytest once for each date; returns 1 if a test failed on any date."""
+    """Run pytest once for each date; returns 1 if a test failed on any date."""
     today = datetime.now(UTC).date()
     options = ["-n", "auto", "--maxprocesses", "8", "--dist", "worksteal", "-p", "no:cacheprovider"]
     options += ["--ignore=tests/test_architecture.py"]  # it checks which modules are loaded; time-machine loads more

@@ -87,7 +87,7 @@ def habits_text(
     questions: int = 1,
     every: int = 1,
 ) -> str:
-    """A survey about purchases in TOML; every device answers `questions` of three in every `every`th epoch."""
+    """A survey about purchases in TOML; a device answers `questions` of three questions, once in `every` epochs."""
     return survey_text(
         id=id,
         version=version,

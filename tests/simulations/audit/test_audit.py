@@ -1,4 +1,4 @@
-"""Audits: what keeps its promise gets a certificate; what breaks it in any of many ways is found."""
+"""An audit passes every shipped mechanism and finds every broken one."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ one_of = "seen"
 categories = [CATEGORIES]
 """
 PERMANENT = FRESH.replace("epsilon = 1.0", 'epsilon = 1.0\nmemory = "permanent"\nepsilon_permanent = 2.0\nchanges = 1')
-FEW = {"trials": 1_000, "branches": 2**14}  # an audit of a second
+FEW = {"trials": 1_000, "branches": 2**14}  # the audit takes about a second
 
 
 def survey(domain: int, text: str = FRESH, mechanism: Mechanism | None = None) -> Survey:
-    """A survey with one question of `domain` segments, asked with this mechanism and claiming epsilon 1 (and 2)."""
+    """A survey with one question of `domain` segments and epsilon 1 (permanent: 2); `mechanism` replaces its own."""
     categories = ", ".join(f'"c{number}"' for number in range(domain - 1))
     parsed = Survey.parse(text.replace("CATEGORIES", categories))
     if mechanism is None:
@@ -60,6 +60,7 @@ def survey(domain: int, text: str = FRESH, mechanism: Mechanism | None = None) -
 
 
 def surveyed(mechanism: Mechanism) -> Survey:
+    """A survey that asks its question with this mechanism, whatever the mechanism's own epsilon."""
     text = PERMANENT if isinstance(mechanism, PermanentMechanism) else FRESH
     return survey(mechanism.domain, text, mechanism)
 
@@ -70,15 +71,15 @@ def finding(certificate: Certificate, bound: str) -> Finding:
 
 
 def some(names: Iterable[str], *words: str) -> list[Any]:
-    """All names; those without one of the words are left to the slow run."""
+    """All names; a name that contains none of the words is marked slow."""
     return [
         name if any(word in name for word in words) else pytest.param(name, marks=pytest.mark.slow) for name in names
     ]
 
 
-class TestWhatKeepsItsPromise:
-    def test_the_example_is_proven(self, example: Path) -> None:
-        """Every bound within 1e-9 of the survey's epsilon, and never above."""
+class TestShippedCodePasses:
+    def test_the_example_survey_is_proven(self, example: Path) -> None:
+        """The exact epsilon of every question is at most 1e-9 below the claimed epsilon, and never above it."""
         certificate = audit(Survey.load(example), 1_000)
         assert certificate.holds
         assert certificate.digest == Survey.load(example).digest
@@ -94,7 +95,7 @@ class TestWhatKeepsItsPromise:
         "domain", [2, 16, *(pytest.param(one, marks=pytest.mark.slow) for one in (64, 256, 1_024))]
     )
     @pytest.mark.parametrize("text", [FRESH, PERMANENT], ids=["fresh", "permanent"])
-    def test_every_size_passes(self, domain: int, text: str) -> None:
+    def test_every_number_of_segments_passes(self, domain: int, text: str) -> None:
         """A false alarm has a chance below 1 in 10^5."""
         certificate = audit(survey(domain, text), **FEW)
         assert certificate.holds, str(certificate)
@@ -125,51 +126,53 @@ class TestWhatKeepsItsPromise:
             assert audit(survey(3 + number % 5, PERMANENT if number % 2 else FRESH), **FEW).holds
 
 
-class TestWhatIsBroken:
-    @pytest.mark.parametrize("name", some(broken.MECHANISMS, "d=2", "d=4", "d=6", "first", "words", "two bits"))
-    def test_a_mechanism_is_found(self, name: str) -> None:
+class TestBrokenCodeIsFound:
+    @pytest.mark.parametrize(
+        "name", some(broken.MECHANISMS, "d=2", "d=4", "d=6", "always the first", "words", "two bits")
+    )
+    def test_a_broken_mechanism_is_found(self, name: str) -> None:
         certificate = audit(surveyed(broken.MECHANISMS[name]()), **FEW)
         assert not certificate.holds
         assert "BREACH" in str(certificate)
 
     @pytest.mark.parametrize("name", some(broken.PERMANENT, "redrawn", "d=16"))
-    def test_a_memory_is_found(self, name: str) -> None:
+    def test_a_broken_permanent_mechanism_is_found(self, name: str) -> None:
         assert not audit(surveyed(broken.PERMANENT[name]()), **FEW).holds
 
     @pytest.mark.parametrize("name", some(broken.SOURCES, "clamp", "skewed"))
-    def test_a_random_source_is_found(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_broken_random_source_is_found(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         kind, method, other = broken.SOURCES[name]
         monkeypatch.setattr(kind, method, other)
         assert not finding(audit(survey(3), **FEW), "the random source").holds
 
-    @pytest.mark.parametrize("name", some(broken.FORGETFUL, "one value"))
+    @pytest.mark.parametrize("name", some(broken.MEMORIES, "one value"))
     @pytest.mark.parametrize("domain", [5, *(pytest.param(one, marks=pytest.mark.slow) for one in (2, 256))])
-    def test_a_client_that_misuses_memory_is_found(
+    def test_a_client_with_a_broken_memory_is_found(
         self, name: str, domain: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(answers, "recall", broken.FORGETFUL[name])
+        monkeypatch.setattr(answers, "recall", broken.MEMORIES[name])
         certificate = audit(survey(domain, PERMANENT), **FEW)
         assert not finding(certificate, "the client").holds
         assert finding(certificate, "one report").holds
 
     @pytest.mark.parametrize("name", some(broken.CLIENTS, "source"))
-    def test_a_client_is_found(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_broken_client_is_found(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         broken.CLIENTS[name](monkeypatch)
         assert not audit(survey(4), **FEW).holds
 
-    def test_there_are_enough_of_them(self) -> None:
-        kinds = (broken.MECHANISMS, broken.PERMANENT, broken.SOURCES, broken.FORGETFUL, broken.CLIENTS)
+    def test_at_least_40_mistakes_are_tried(self) -> None:
+        kinds = (broken.MECHANISMS, broken.PERMANENT, broken.SOURCES, broken.MEMORIES, broken.CLIENTS)
         assert sum(map(len, kinds)) >= 40
 
 
-def test_a_client_that_is_silent_is_no_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_audit_fails_if_the_client_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Client, "tick", lambda self, timeout=0.0: None)
     with pytest.raises(SimulationError, match=r"the client did not answer 64 questions on 2 days: silent"):
         audit(survey(3), **FEW)
 
 
-def test_too_many_branches_are_sampled_instead() -> None:
-    """Fewer branches than one row: no row is exact, and no bound is called proven."""
+def test_random_branches_replace_rows_that_are_too_large() -> None:
+    """With fewer branches than one row needs, no row is exact and no bound is proven."""
     certificate = audit(survey(8), 1_000, branches=10)
     bound = finding(certificate, "one report")
     assert (bound.method, bound.values, bound.epsilon, bound.verdict) == (Method.BRANCHES, 0, None, "not refuted")
@@ -179,7 +182,7 @@ def test_too_many_branches_are_sampled_instead() -> None:
 
 @pytest.mark.slow
 def test_some_rows_of_a_large_domain_are_exact() -> None:
-    """Two rows of 256 segments fit into the branches given; the certificate says so and claims no proof."""
+    """If the branches suffice for 2 of 256 rows, the certificate says so and claims no proof."""
     certificate = audit(survey(256), 1_000, branches=140_000)
     bound = finding(certificate, "one report")
     assert (bound.values, bound.proven) == (2, False)
@@ -187,7 +190,7 @@ def test_some_rows_of_a_large_domain_are_exact() -> None:
     assert "every branch of the shipped code for 2 of 256 segments" in str(certificate)
 
 
-def test_permanent_memory_has_two_bounds() -> None:
+def test_a_question_with_permanent_memory_has_two_bounds() -> None:
     certificate = audit(survey(3, PERMANENT), **FEW)
     assert [one.bound for one in certificate.findings] == [
         "all reports of one answer",
@@ -201,7 +204,7 @@ def test_permanent_memory_has_two_bounds() -> None:
     assert "epsilon 4 over the whole survey of what was answered, not whether and when it changed:" in str(certificate)
 
 
-def test_a_certificate_names_the_code_and_the_day(example: Path) -> None:
+def test_a_certificate_names_the_audited_code_and_the_date(example: Path) -> None:
     certificate = audit(survey(2), **FEW)
     made = certificate.provenance
     assert re.fullmatch(r"[0-9a-f]{64}", made.code)
@@ -209,32 +212,32 @@ def test_a_certificate_names_the_code_and_the_day(example: Path) -> None:
     assert ("not a checkout" in str(certificate)) == (made.commit is None)
 
 
-def test_the_power_of_the_bit_test_is_as_stated() -> None:
+def test_the_bit_test_has_the_stated_power() -> None:
     """A bit that is 1 in 52% of the words passes with a chance below 1 in 1,000."""
     limit = next(count for count in range(WORDS // 2, WORDS) if bdtr(WORDS - count, WORDS, 0.5) < FALSE_ALARM / 256)
     assert bdtr(limit - 1, WORDS, 0.52) < 1e-3
 
 
-def test_every_part_shows_its_progress() -> None:
-    """Where a total is announced, that many steps are taken."""
-    meters = ProgressRecorder()
-    audit(survey(3, PERMANENT), progress=meters, **FEW)
-    assert [words for words, _, _ in meters.shown] == [
+def test_every_part_of_an_audit_shows_progress() -> None:
+    """If a progress bar announces a number of steps, it takes that many."""
+    recorder = ProgressRecorder()
+    audit(survey(3, PERMANENT), progress=recorder, **FEW)
+    assert [words for words, _, _ in recorder.shown] == [
         "enumerating kind",
         "random branches of kind",
         "enumerating kind",
         "following the client for kind",
         "sampling kind",
-        "living through the survey",
+        "running the whole survey",
         "testing the random source",
     ]
-    assert all(total is None or total == taken for _, total, taken in meters.shown)
+    assert all(total is None or total == taken for _, total, taken in recorder.shown)
 
 
-def test_a_bound_is_clopper_and_pearsons() -> None:
-    """Both ends at half the error; an event that never came bounds nothing."""
+def test_the_lower_bound_uses_clopper_pearson_intervals() -> None:
+    """Each rate gets half of the error; an event that never happened gives no bound."""
     assert Distinguisher("", 0, 5, 100).lower_bound(0.05) == -math.inf
-    # ends of 50 and 10 in 100 at 97.5% one-sided, from tables
+    # from tables: one-sided 97.5% ends for 50 and for 10 of 100
     assert Distinguisher("", 50, 10, 100).lower_bound(0.05) == pytest.approx(math.log(0.3983 / 0.1762), abs=1e-3)
 
 
@@ -247,12 +250,12 @@ def test_the_same_seed_gives_the_same_certificate() -> None:
     ("arguments", "said"),
     [({"trials": 5}, "trials must be at least 1,000, got 5"), ({"branches": 0}, "branches must be at least 1, got 0")],
 )
-def test_arguments(arguments: dict[str, int], said: str) -> None:
+def test_arguments_outside_their_ranges_are_refused(arguments: dict[str, int], said: str) -> None:
     with pytest.raises(ArgumentError, match=said):
         audit(survey(3), **arguments)
 
 
-def test_the_command(example: Path) -> None:
+def test_the_command_prints_text_json_and_csv(example: Path) -> None:
     few = ["--trials", "1000"]
     result = CliRunner().invoke(main, ["audit", str(example), *few])
     assert result.exit_code == 0, result.output
@@ -269,7 +272,7 @@ def test_the_command(example: Path) -> None:
     assert len(table.stdout.splitlines()) == 1 + len(certificate["findings"])
 
 
-def test_the_command_ends_with_1_when_a_bound_is_broken(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_exits_with_1_if_a_bound_is_broken(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Direct, "perturb", lambda self, value, randomness: value)
     result = CliRunner().invoke(main, ["audit", str(example), "--trials", "1000"])
     assert result.exit_code == 1
