@@ -21,7 +21,7 @@ PURCHASES = (0, 0, 0, 0, 1, 1, 1, 2, 3, 7)  # of every ten customers
 
 survey, now = Survey.load("shopping-habits.toml"), datetime.now(UTC)
 # A customer answers one of four questions in one of four weeks. This many customers give enough reports this week to
-# publish every question: on average 6 standard deviations more than min_reports. Fails by chance 1 in 10^6.
+# publish every question: on average 6 standard deviations more than min_reports. By chance, 1 run in 10^6 fails.
 reports = survey.min_reports + 6 * survey.min_reports**0.5
 customers = round(reports * survey.privacy.answers_every * len(survey.asked) / survey.privacy.questions_per_device)
 print(f"{customers:,} customers answer. This takes about a minute.", flush=True)
