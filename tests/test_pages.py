@@ -130,7 +130,8 @@ def test_every_file_that_a_page_names_exists(page: Any) -> None:
     text = "\n".join(line for line in page.lines if not line.startswith("$ "))
     folders = "client_sdk|collector|aggregator|simulations|hushtally|tests|benchmarks|examples|docs"
     named = re.findall(rf"`((?:{folders})/[\w./-]*)`", text)
-    assert [name for name in named if not (ROOT / name).exists()] == []
+    built = "docs/_build/"  # exists only after `make docs`
+    assert [name for name in named if not name.startswith(built) and not (ROOT / name).exists()] == []
 
 
 def test_every_page_is_linked_from_its_part() -> None:

@@ -73,7 +73,10 @@ def finding(certificate: Certificate, bound: str) -> Finding:
 def some(names: Iterable[str], *words: str) -> list[Any]:
     """All names; a name that contains none of the words is marked slow."""
     return [
-        name if any(word in name for word in words) else pytest.param(name, marks=pytest.mark.slow) for name in names
+        name
+        if any(f"{name},".find(f"{word}," if word.startswith("d=") else word) >= 0 for word in words)
+        else pytest.param(name, marks=pytest.mark.slow)
+        for name in names
     ]
 
 
@@ -112,6 +115,7 @@ class TestShippedCodePasses:
         certificate = audit(surveyed(build(name, {}, 12, 1.0, permanent)), **FEW)
         assert certificate.holds, str(certificate)
 
+    @pytest.mark.slow
     def test_rappor_passes_fresh_and_permanent(self) -> None:
         stated = '[CATEGORIES]\nmechanism = { name = "rappor", k = 8, h = 1, m = 4, f = 0.5, p = 0.25, q = 0.75 }'
         for text in (FRESH, PERMANENT):
@@ -127,9 +131,7 @@ class TestShippedCodePasses:
 
 
 class TestBrokenCodeIsFound:
-    @pytest.mark.parametrize(
-        "name", some(broken.MECHANISMS, "d=2", "d=4", "d=6", "always the first", "words", "two bits")
-    )
+    @pytest.mark.parametrize("name", some(broken.MECHANISMS, "d=2", "d=6", "words", "two bits"))
     def test_a_broken_mechanism_is_found(self, name: str) -> None:
         certificate = audit(surveyed(broken.MECHANISMS[name]()), **FEW)
         assert not certificate.holds
@@ -241,6 +243,7 @@ def test_the_lower_bound_uses_clopper_pearson_intervals() -> None:
     assert Distinguisher("", 50, 10, 100).lower_bound(0.05) == pytest.approx(math.log(0.3983 / 0.1762), abs=1e-3)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_certificate() -> None:
     one, other = (str(audit(survey(3), seed=5, **FEW)) for _ in range(2))
     assert one == other

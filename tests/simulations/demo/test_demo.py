@@ -120,6 +120,7 @@ def test_one_customer_is_in_the_singular(tmp_path, customers, words):
     assert "1 reports" not in done.stdout
 
 
+@pytest.mark.slow
 def test_every_part_shows_progress(monkeypatch):
     """From reading the log to the simulated runs, no part is without a bar."""
     bars = ProgressRecorder()
