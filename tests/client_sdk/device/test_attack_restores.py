@@ -144,12 +144,11 @@ def run_many(lab, tmp_path, seeds):
 
 
 def test_no_question_is_answered_twice_whatever_is_put_back(lab, tmp_path):
-    silenced, restored, answered = run_many(lab, tmp_path, range(40))
-    print(silenced, restored, answered)
+    silenced, restored, answered = run_many(lab, tmp_path, range(20))
     assert lab.faults == []
-    assert 10 < silenced < 40  # some rollbacks are detected, and some kiosks had none
-    assert restored > 30
-    assert answered > 150
+    assert 5 < silenced < 20  # some rollbacks are detected, and some kiosks had none
+    assert restored > 15
+    assert answered > 75
 
 
 @pytest.mark.slow

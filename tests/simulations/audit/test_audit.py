@@ -259,7 +259,7 @@ def test_arguments_outside_their_ranges_are_refused(arguments: dict[str, int], s
 
 
 def test_the_command_prints_text_json_and_csv(example: Path) -> None:
-    few = ["--trials", "1000"]
+    few = ["--trials", "1000", "--branches", "20000"]
     result = CliRunner().invoke(main, ["audit", str(example), *few])
     assert result.exit_code == 0, result.output
     assert "the bound of every report is proven; the client and its random source passed their tests" in result.output

@@ -172,6 +172,7 @@ def test_the_next_commands_work_as_printed(kept):
         assert done.stdout
 
 
+@pytest.mark.slow
 def test_without_keep_no_file_stays(tmp_path):
     """The demo deletes its files, and the three commands that it prints work one after the other."""
     temporary = tmp_path / "tmp"
