@@ -262,7 +262,7 @@ def test_the_page_on_estimates_says_when_permanent_memory_falls_behind(tmp_path)
         before, after = (tmp_path / "before.json", tmp_path / "after.json")
         before.write_text(json.dumps({"amount": {"a": 0.5, "b": 0.3, "c": 0.15, "d": 0.05}}), encoding="utf-8")
         after.write_text(json.dumps({"amount": {"a": 0.2, "b": 0.3, "c": 0.25, "d": 0.25}}), encoding="utf-8")
-        populations = [Population.read(file, survey) for file in (before, after)]
+        populations = [Population.load(file, survey) for file in (before, after)]
         moving = simulate(survey, Scenario(5_000, *populations, 12, change=0.25), repetitions=100)
         still = simulate(survey, Scenario(5_000, populations[0], epochs=12), repetitions=100)
         assert min(row.coverage for row in still[-4:]) >= 0.89
