@@ -6,8 +6,8 @@ import re
 
 from hushtally.survey.card.document import Block, Document, Items, Paragraph, Signatures, Table
 
-# characters that can begin markup anywhere, and an underscore or a hyphen where it can begin or end markup
-MARKUP = re.compile(r"[\\`|<\[*~&$]|(?<!\w)_|_(?!\w)")
+# characters that can begin markup anywhere, and an underscore that is not inside a word
+MARKUP = re.compile(r"[\\`|<\[*~&$]|(?<![^\W_])_|_(?![^\W_])")
 BEGINNING = re.compile(r"^(?:[#>+=-]|\d+(?=[.)]))")  # a heading, a quote, a list or a rule, at the beginning of a line
 BLANK = "\\_" * 30
 
@@ -35,7 +35,7 @@ def _block(block: Block) -> str:
 
 def _table(table: Table) -> str:
     rows = [tuple("<br>".join(map(_escape, cell.split("\n"))) for cell in row) for row in table.rows]
-    return f"{_line(table.caption)}:\n\n{_rows(table.header, rows)}"
+    return f"{_line(table.caption)}:\n\n{_rows(tuple(map(_escape, table.header)), rows)}"
 
 
 def _rows(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
