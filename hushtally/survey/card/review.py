@@ -26,6 +26,11 @@ def card_warnings(survey: Survey, context: Context, today: date) -> list[str]:
 
 
 def card_status(survey: Survey, context: Context, today: date) -> list[str]:
-    """How far the card is, and when the review is due unless that day is over."""
-    due = context.review_due(survey)
-    return [str(Readiness.of(survey, context)), *([f"the review is due on {due}"] if today <= due else [])]
+    """How far the card is, its digest once it is complete, and when the review is due unless that day is over."""
+    due, readiness = context.review_due(survey), Readiness.of(survey, context)
+    lines = [str(readiness)]
+    if readiness.ready:
+        lines.append(f"the digest of the card is {context.digest(survey)}")
+    if today <= due:
+        lines.append(f"the review is due on {due}")
+    return lines

@@ -180,6 +180,7 @@ def test_check_says_how_far_the_card_is_and_when_its_review_is_due(file: Path, s
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.splitlines()[2:] == [
         f"{path}: all 62 fields are answered: ready to sign",
+        f"{path}: the digest of the card is {read(survey, answers(survey)).digest(survey)}",
         f"{path}: the review is due on 2027-05-02",
     ]
 
