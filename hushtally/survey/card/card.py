@@ -78,6 +78,12 @@ def _opening(survey: Survey, context: Context) -> list[Block]:
         ("Epsilon of one report", ", ".join(sorted({f"{question.epsilon:g}" for question in survey.asked}))),
         ("Epsilon of one delivery", f"{survey.delivery_epsilon:g}"),
         ("Lifetime epsilon (all reports of this version from one device)", describe_lifetime_epsilon(survey)),
+        (
+            "Memory",
+            "permanent: the randomized answer to a value is stored and reused"
+            if survey.permanent
+            else "fresh: every answer is randomized anew",
+        ),
     ]
     return [
         *opening,
@@ -131,7 +137,7 @@ def _decision(survey: Survey, context: Context) -> Section:
     people = [
         ("Approves the measures", answers["approver"]),
         ("Accepts the residual risks", answers["risks_accepted_by"]),
-        ("Data protection officer", answers["dpo"]),
+        ("Gave advice as data protection officer", answers["dpo"]),
     ]
     blocks = (asked_table(DECISION, context), review, *_approval(survey, context), Signatures(people))
     return Section(DECISION.title, blocks)

@@ -81,9 +81,7 @@ class ContextReader:
         card = self.top.nested("card")
         answers = {}
         for field in all_fields():
-            answer = self._answer(card, field) if card.has(field.key) else None
-            card.take(field.key, None)  # now the field is known
-            if answer is not None:
+            if _given(card, field.key) and (answer := self._answer(card, field)) is not None:
                 answers[field.key] = answer
         ceiling = answers.get("max_lifetime_epsilon")
         if isinstance(ceiling, float) and not within_ceiling(self.survey.lifetime_epsilon, ceiling):
@@ -94,7 +92,7 @@ class ContextReader:
             )
         ratings = self._ratings(card)
         other_risks = self._other_risks(card)
-        review_on = card.day("review_on") if card.has("review_on") else card.take("review_on", None)
+        review_on = card.day("review_on") if _given(card, "review_on") else None
         approval = self._approval(card)
         if review_on and approval and review_on < approval.on:
             card.problem("review_on", f"must not be before the approval ({approval.on}), got {review_on}")
@@ -156,18 +154,13 @@ class ContextReader:
         table = Fields(dict(card.entries("risks")), card.at("risks"), self.problems)
         found = {}
         for risk in rated_by_people(self.survey):
-            if table.has(risk.id):
-                rated = self._rated(table.nested(risk.id))
-                if rated:
-                    found[risk.id] = rated
-            else:
-                table.take(risk.id, None)
+            if _given(table, risk.id) and (rated := self._rated(table.nested(risk.id))):
+                found[risk.id] = rated
         table.close()
         return found
 
     def _other_risks(self, card: Fields) -> tuple[HumanRating, ...]:
-        if not card.has("other_risks"):
-            card.take("other_risks", None)
+        if not _given(card, "other_risks"):
             return ()
         rows = card.rows("other_risks", 1, MAX_OTHER_RISKS)
         return tuple(rated for row in rows if (rated := self._rated(row, described=True)))
@@ -197,8 +190,7 @@ class ContextReader:
         return None if None in words else Rating(*map(Level.named, words))
 
     def _approval(self, card: Fields) -> Approval | None:
-        if not card.has("approval"):
-            card.take("approval", None)
+        if not _given(card, "approval"):
             return None
         table = card.nested("approval")
         on, digest = table.day("on"), table.take("digest")
@@ -209,6 +201,12 @@ class ContextReader:
             table.problem("digest", f"must be the digest of the card that was signed (64 digits), got {shown(digest)}")
             return None
         return Approval(on, digest) if on else None
+
+
+def _given(table: Fields, key: str) -> bool:
+    """Whether the table has this optional field, which is known from now on."""
+    table.take(key, None)
+    return table.has(key)
 
 
 def _asked(field: Field) -> str:

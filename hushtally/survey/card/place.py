@@ -11,8 +11,8 @@ def describe_device(device: Device | None) -> str:
     match device:
         case Device.CUSTOMER:
             return (
-                "The device is the customer's own machine. The recorded events are kept on it; the operator never"
-                " receives them."
+                "The device is the customer's own machine. The recorded events are kept on it and never sent to the"
+                " operator."
             )
         case Device.KIOSK:
             return (
@@ -46,10 +46,10 @@ def access_to_events(device: Device | None) -> str:
     erase = "A withdrawal in the app erases them."
     match device:
         case Device.CUSTOMER:
-            return f"The recorded events are on the customer's own machine; the operator cannot read them. {erase}"
+            return f"The recorded events are on the customer's own machine; the operator does not hold them. {erase}"
         case Device.KIOSK | Device.OPERATOR:
             return (
-                f"The recorded events are on {storage(device)}, under the app's key of the customer: they are personal"
-                f" data that the operator holds. {erase}"
+                f"The recorded events are on {storage(device)}, under a hash of the app's key for the customer. They"
+                f" are personal data that the operator holds. {erase}"
             )
     return f"The recorded events are on the device. {erase}"

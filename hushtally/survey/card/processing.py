@@ -17,17 +17,22 @@ def data_section(survey: Survey, context: Context) -> Section:
     rows = [(field.title, context.answer(field)) for field in DEVICE.fields]
     signals = [(name, describe_signal(signal)) for name, signal in survey.signals.items()]
     cohorts = [(name, ", ".join(values)) for name, values in survey.cohorts.items()]
+    cohorts = cohorts or [("none", "the survey has no cohorts")]
     return Section(
         DEVICE.title,
         (
-            Paragraph("The app records events on the device. Nothing comes from another source."),
+            Paragraph("The app records events on the device and sets the cohorts. Nothing comes from another source."),
             Paragraph(describe_device(context.device)),
             Paragraph(f"Stored on {storage(context.device)} and never sent:"),
             Items(stored_data(survey)),
             Table("Computed on the device", ("Signal", "Computed as"), signals),
             Paragraph("Sent:"),
             Items(sent_data(survey)),
-            Table("Cohorts: sent with every answer, not randomized", ("Cohort", "Values"), cohorts or [("none", "")]),
+            Table(
+                "Cohorts: sent with every answer, not randomized",
+                ("Cohort", "Values"),
+                cohorts or [("none", "the survey has no cohorts")],
+            ),
             Table("What is stored where, and how long", ("Where", "What", "How long"), _storage(survey, context)),
             Table(f"{DEVICE.title}, as answered", ("Question", "Answer"), rows),
         ),

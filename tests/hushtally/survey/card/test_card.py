@@ -92,6 +92,7 @@ def test_the_card_has_the_parts_of_an_assessment() -> None:
         "Epsilon of one report | 1",
         "Epsilon of one delivery | 1",
         "Lifetime epsilon (all reports of this version from one device) | epsilon 2",
+        "Memory | fresh: every answer is randomized anew",
         "All reports of this version from one device together are bounded by epsilon 2, whatever the collector does.",
         "about you, platform (web, ios, android); about the answer, survey, version, digest, question, week,",
         "The device | recorded events, in plain form | at most 365 days, or a withdrawal",
@@ -182,7 +183,7 @@ def test_the_card_quotes_the_consent_text() -> None:
 @pytest.mark.parametrize(
     ("device", "says", "hides"),
     [
-        ("customer", "Stored on the customer's device and never sent:", "under the app's key of the customer"),
+        ("customer", "Stored on the customer's device and never sent:", "a hash of the app's key for the customer"),
         ("kiosk", "a machine of the operator that many customers use", "the customer's own machine"),
         ("operator", "so the operator holds them", "the customer's own machine"),
     ],
@@ -194,7 +195,7 @@ def test_the_place_of_the_device_decides_what_the_card_says_about_it(device: str
     assert says in shown
     assert hides not in shown
     assert DEVICE not in shown
-    held = "they are personal data that the operator holds" in shown
+    held = "They are personal data that the operator holds" in shown
     assert held is (device != "customer")
     risk = next(line for line in shown.splitlines() if line.startswith("Someone gets access to"))
     assert ("of one customer" in risk) is (device == "customer")
@@ -252,7 +253,7 @@ def test_a_survey_without_cohorts_still_sends_something_unrandomized() -> None:
     assert "about you, nothing; about the answer, survey, version, digest, question, week, and a random" in shown
     assert "identify a customer | none: the survey has no cohorts" in shown
     assert "same device | one group: questions, phase and cohorts are the same for all devices" in shown
-    assert "none | " in shown
+    assert "none | the survey has no cohorts" in shown
 
 
 def test_no_table_is_empty() -> None:
@@ -294,6 +295,7 @@ def test_permanent_memory_is_a_risk_of_its_own() -> None:
     shown = text(PERMANENT)
     assert "sees whether and when its answer changed | not bounded by epsilon; at most 1 new answer can follow" in shown
     assert "frequency | direct | 1 / 1.5" in shown
+    assert "Memory | permanent: the randomized answer to a value is stored and reused" in shown
     assert "The second epsilon is for all reports of one unchanged answer together." in shown
     assert "every answer and its randomized form (permanent memory) | until the survey ends" in shown
     scope = "for what was answered; whether and when an answer changed is not bounded"
@@ -320,6 +322,15 @@ def test_every_row_of_a_table_has_its_columns() -> None:
         assert {len(row) for row in table.rows} == {len(table.header)}
 
 
+@pytest.mark.parametrize("complete", [True, False])
+def test_nothing_is_left_empty(complete: bool) -> None:
+    """No cell and no paragraph is blank, with answers or without."""
+    for survey in map(parse, (SURVEY, PERMANENT, SURVEY.replace('platform = ["web", "ios", "android"]', ""))):
+        document = card(survey, read(survey, answers(survey)) if complete else Context())
+        assert all(cell.strip() for table in tables(document).values() for row in table.rows for cell in row)
+        assert all(line.strip() for line in texts(document).splitlines())
+
+
 def test_those_who_sign_are_named_beside_their_lines() -> None:
     survey = parse()
     document = card(survey, read(survey, answers(survey)))
@@ -327,7 +338,7 @@ def test_those_who_sign_are_named_beside_their_lines() -> None:
     assert signatures.people == [
         ("Approves the measures", sample("approver")),
         ("Accepts the residual risks", sample("risks_accepted_by")),
-        ("Data protection officer", sample("dpo")),
+        ("Gave advice as data protection officer", sample("dpo")),
     ]
 
 

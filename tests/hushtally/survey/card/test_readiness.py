@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from card_context import PERMANENT, SURVEY, answers, read
+from card_context import PERMANENT, RATING, SURVEY, answers, read
 from hushtally.client_sdk.survey import Survey
 from hushtally.survey.card.card import card
 from hushtally.survey.card.context import Context
@@ -89,6 +89,7 @@ def test_a_signed_card_states_its_approval(survey: Survey) -> None:
         {"dpo": {"not_applicable": "We have none."}},
         {"review_on": "2027-01-01"},
         {"risks": {}},
+        {"other_risks": [RATING | {"risk": "The shop is sold.", "measures": "A contract."}]},
     ],
     ids=lambda change: next(iter(change)),
 )
