@@ -17,7 +17,7 @@ def data_section(survey: Survey, context: Context) -> Section:
     rows = [(field.title, context.answer(field)) for field in DEVICE.fields]
     signals = [(name, describe_signal(signal)) for name, signal in survey.signals.items()]
     cohorts = [(name, ", ".join(values)) for name, values in survey.cohorts.items()]
-    cohorts = cohorts or [("none", "the survey has no cohorts")]
+    cohorts = cohorts or [("none", "the survey has no cohorts")]  # no table of the card is empty
     return Section(
         DEVICE.title,
         (
@@ -28,11 +28,7 @@ def data_section(survey: Survey, context: Context) -> Section:
             Table("Computed on the device", ("Signal", "Computed as"), signals),
             Paragraph("Sent:"),
             Items(sent_data(survey)),
-            Table(
-                "Cohorts: sent with every answer, not randomized",
-                ("Cohort", "Values"),
-                cohorts or [("none", "the survey has no cohorts")],
-            ),
+            Table("Cohorts: sent with every answer, not randomized", ("Cohort", "Values"), cohorts),
             Table("What is stored where, and how long", ("Where", "What", "How long"), _storage(survey, context)),
             Table(f"{DEVICE.title}, as answered", ("Question", "Answer"), rows),
         ),
