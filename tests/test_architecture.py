@@ -77,7 +77,7 @@ def modules() -> dict[str, Path]:
         for path in sorted((ROOT / package).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
             found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    for path in sorted((ROOT / "hushtally").glob("*.py")) + sorted((ROOT / "hushtally" / "survey").glob("*.py")):
+    for path in sorted((ROOT / "hushtally").glob("*.py")) + sorted((ROOT / "hushtally" / "survey").rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
         found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found

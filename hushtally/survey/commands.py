@@ -16,7 +16,10 @@ from hushtally.client_sdk.explain.advice import advice, describe_accuracy
 from hushtally.client_sdk.explain.explanation import WIDTH, explain_survey
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.epochs import EpochLength
-from hushtally.survey.card import write_card
+from hushtally.survey.card.command import write_card
+from hushtally.survey.card.context import context_path
+from hushtally.survey.card.context_reader import find_context
+from hushtally.survey.card.review import card_status, card_warnings
 from hushtally.survey.diff import diff
 from hushtally.survey.new_file import write_new_file
 
@@ -49,14 +52,22 @@ def check(file: str) -> None:
     For a valid survey, prints the digest and the accuracy. For an invalid survey, prints each mistake on one line with
     its place in the file, and exits with 1. Warnings are about settings that are allowed but unwise. They do not change
     the exit status.
+
+    If the survey has a context file (habits.card.toml for habits.toml), its mistakes are listed, too. A warning says
+    that the review of the card is overdue.
     """
     found, today = Survey.load(file), utc_today()
+    context, context_file = find_context(file, found), context_path(Path(file))
     for line in advice(found, today):
         click.echo(f"Warning: {file}: {line}", err=True)
+    for line in card_warnings(found, context, today) if context else ():
+        click.echo(f"Warning: {context_file}: {line}", err=True)
     click.echo(f"{file}: {found.name} is valid; digest {found.digest}")
     click.echo(f"{file}: {describe_accuracy(found)}")
     if today < found.starts:
         click.echo(f"{file}: no device answers before {found.starts}")
+    for line in card_status(found, context, today) if context else ():
+        click.echo(f"{context_file}: {line}")
 
 
 @survey.command()
