@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import date
 
 import pytest
 from click.testing import CliRunner
@@ -14,11 +15,11 @@ from hushtally.client_sdk.explain.disclosure import observer_conclusions
 from hushtally.client_sdk.protocol.report import Batch, Report
 from hushtally.client_sdk.survey import Survey
 from hushtally.collector.vacuum import Vacuum
-from hushtally.survey import commands
 from hushtally.survey.card import card
+from hushtally.survey.template import example
 
-EXAMPLE = commands.example(commands.EXAMPLE_STARTS)
-PERMANENT = 'memory = "permanent"\nepsilon_permanent = 2.0\nchanges = 3'
+EXAMPLE = example(date(2026, 11, 2))
+PERMANENT = 'memory = "permanent"\nepsilon_permanent = 2.0\nchanges = 1'
 
 
 @pytest.fixture
@@ -63,13 +64,13 @@ def test_the_card_has_what_an_assessment_needs(file):
         "- The proxy in front of the collector, which terminates TLS, logs addresses and times unless it is configured"
         " not to. What it logs, and for how long: _to be filled in_",
         "except that a request that is due waits until the app runs",
-        "| Lifetime epsilon (all reports of this version from one device) | epsilon 7 |",
-        "All reports of this version from one device together are bounded by epsilon 7, whatever the collector does."
+        "| Lifetime epsilon (all reports of this version from one device) | epsilon 3 |",
+        "All reports of this version from one device together are bounded by epsilon 3, whatever the collector does."
         " The app's max_lifetime_epsilon, if set, bounds what one device reveals in all versions and surveys. Nothing"
         " bounds what several devices of one person reveal.",
         "- The app's max_lifetime_epsilon, if set: _to be filled in_",
         "| Later versions or other surveys ask the same device | each adds its own lifetime epsilon |",
-        "| One person has several devices, or installs the app again | each adds epsilon 7 |",
+        "| One person has several devices, or installs the app again | each adds epsilon 3 |",
         "- Recorded data has no influence on which questions a device answers, or when.",
         "in an app with keep_consent=True, consent to one version covers every later version",
         "The collector stores how often each symbol came, by question, week and cohorts (plain text). Of each batch it"
@@ -83,11 +84,11 @@ def test_the_card_has_what_an_assessment_needs(file):
         "- On the device: events for at most 365 days; randomized answers until they are delivered or the next week"
         " ends.",
         "the last of them on 2027-11-06",
-        "| An observer collects all reports of one device | an observer who was 10% sure of a segment is at most 99.19%"
+        "| An observer collects all reports of one device | an observer who was 10% sure of a segment is at most 70%"
         " sure |",
         "| An observer sees one delivery: 1 report | an observer who was 10% sure of a segment is at most 24% sure |"
         " epsilon 1 for",
-        "same device | 48 groups of devices, distinguished by what does not change: questions, phase and cohorts |",
+        "same device | 108 groups of devices, distinguished by what does not change: questions, phase and cohorts |",
         "| Cohorts, which are sent unrandomized, identify a customer | 3 combinations |",
         "by 2027-05-02, its last day",
         "- Legal basis: _to be filled in_",
@@ -154,7 +155,7 @@ def test_one_delivery_is_a_risk_with_all_its_reports():
 
 def test_a_survey_without_cohorts_still_sends_something_unrandomized():
     text = EXAMPLE.replace('platform = ["web", "ios", "android"]', "")
-    everything = text.replace("questions_per_device = 1", "questions_per_device = 4").replace("answers_every = 4", "")
+    everything = text.replace("questions_per_device = 1", "questions_per_device = 4").replace("answers_every = 9", "")
     written = card(Survey.parse(everything))
     assert "about you, nothing; about the answer, survey, version, digest, question, week, and a random" in written
     assert "identify a customer | none: the survey has no cohorts |" in written
@@ -191,18 +192,18 @@ def test_the_card_says_what_the_length_of_a_request_shows():
 
 def test_permanent_memory_is_a_risk_of_its_own():
     text = card(Survey.parse(EXAMPLE.replace('memory = "fresh"', PERMANENT)))
-    assert "sees whether and when its answer changed | not bounded by epsilon; at most 3 new answers can follow" in text
+    assert "sees whether and when its answer changed | not bounded by epsilon; at most 1 new answer can follow" in text
     assert "| frequency | direct | 1 / 2 |" in text
     assert "The second epsilon is for all reports of one unchanged answer together." in text
     assert "or the next week ends; with permanent memory also every answer, until the survey ends.\n" in text
     scope = "for what was answered; whether and when an answer changed is not bounded"
-    assert f"| Lifetime epsilon (all reports of this version from one device) | epsilon 8 {scope} |" in text
-    assert f"| epsilon 8 {scope}; the device enforces it |" in text
+    assert f"| Lifetime epsilon (all reports of this version from one device) | epsilon 4 {scope} |" in text
+    assert f"| epsilon 4 {scope}; the device enforces it |" in text
     assert (
-        "bounded by epsilon 8, whatever the collector does. This bounds what was answered. It does not bound whether"
+        "bounded by epsilon 4, whatever the collector does. This bounds what was answered. It does not bound whether"
         " and when an answer changed."
     ) in text
-    for memory in ('memory = "fresh"', PERMANENT.replace("changes = 3", "changes = 0")):
+    for memory in ('memory = "fresh"', PERMANENT.replace("changes = 1", "changes = 0")):
         unchanging = card(Survey.parse(EXAMPLE.replace('memory = "fresh"', memory)))
         assert "sees whether" not in unchanging
         assert "answer changed" not in unchanging
