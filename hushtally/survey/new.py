@@ -14,7 +14,7 @@ import click
 
 from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.errors import SurveyError
-from hushtally.client_sdk.explain.belief import PRIOR, belief_bound, describe_belief
+from hushtally.client_sdk.explain.belief import PRIOR, belief_bound, describe_belief, format_belief
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.epochs import EpochLength
 from hushtally.survey.new_file import check_new_file, replace_file, write_new_file
@@ -23,6 +23,7 @@ from hushtally.survey.template import LIFETIME_CEILING, NAMES, Answers, Template
 LOWEST_EPSILON = 0.5  # below, an estimate from the min_reports of a template says too little
 MOST_WEEKS = 52
 LATEST_START = timedelta(weeks=52)  # from this week; a later start is a typing error
+SURE = {epsilon: format_belief(belief_bound(PRIOR, epsilon)) for epsilon in (1, 2, 3)}
 FILE_NAME, REMEDY = "survey.toml", "use --force to replace it"  # for messages
 
 
@@ -97,8 +98,9 @@ class Values(click.ParamType[tuple[str, ...]]):
 @click.option(
     "--epsilon",
     type=Epsilon(),
-    help="What one report may reveal: a small epsilon is private, a large epsilon is accurate. A device answers as"
-    f" often as a lifetime epsilon of {LIFETIME_CEILING:g} allows.",
+    help=f"What one report may reveal: an observer who was {PRIOR:.0%} sure of a segment is then at most {SURE[1]} sure"
+    f" with 1, {SURE[2]} with 2 and {SURE[3]} with 3. Half the epsilon needs about four times as many devices. A device"
+    f" answers as often as a lifetime epsilon of {LIFETIME_CEILING:g} allows.",
 )
 @click.option("--defaults", is_flag=True, help="Do not ask: use the default of every option that is not given.")
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")

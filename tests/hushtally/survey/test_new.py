@@ -274,7 +274,8 @@ def test_a_person_answers_at_a_terminal(terminal: Terminal, tmp_path: Path) -> N
     assert "Error: must be a Monday from" in terminal.answer("]: ", "today")
     terminal.answer("Weeks [26]: ", "100")
     assert "Error: 100 is not in the range 1<=x<=52." in terminal.answer("Weeks [26]: ", "4")
-    terminal.answer("Epsilon [1.0]: ", "8")
+    asked = terminal.answer("Epsilon [1.0]: ", "8")
+    assert "at most 24% sure with 1, 46% with 2 and 70% with 3" in asked
     assert "Error: 8.0 is not in the range 0.5<=x<=3.0." in terminal.answer("Epsilon [1.0]: ", "1.5")
     end = terminal.read_until("")
     assert terminal.process.wait(60) == 0
