@@ -24,7 +24,7 @@ import pytest
 
 from hushtally import Client, Survey
 from hushtally.client_sdk.testing import Recorder, ScriptedClock
-from hushtally.survey.commands import example
+from hushtally.survey.template import example
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -43,7 +43,7 @@ def header(name: str) -> list[str]:
 def folder(tmp_path: Path) -> Path:
     """A folder with the examples, and the survey that `hushtally survey new` writes today, answered in every week."""
     text = example(datetime.now(UTC).date())
-    (tmp_path / "shopping-habits.toml").write_text(re.sub(r"answers_every = 4\b", "answers_every = 1", text))
+    (tmp_path / "shopping-habits.toml").write_text(re.sub(r"answers_every = 9\b", "answers_every = 1", text))
     (tmp_path / "examples").symlink_to(EXAMPLES)
     return tmp_path
 
@@ -402,7 +402,7 @@ TRUTH = {"none": 0.4, "once": 0.3, "regular": 0.2, "heavy": 0.1}  # of the custo
 @pytest.mark.parametrize(
     "edits",
     [
-        pytest.param({"answers_every = 4": "answers_every = 1", "min_reports = 500": "min_reports = 100"}, id="quick"),
+        pytest.param({"min_reports = 500": "min_reports = 100"}, id="quick"),
         pytest.param({}, id="as-written", marks=pytest.mark.slow),
     ],
 )

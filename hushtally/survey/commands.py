@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import shlex
 import shutil
-from datetime import date
-from importlib.resources import files
 from pathlib import Path
 
 import click
@@ -15,24 +12,14 @@ from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.explain.advice import advice, describe_accuracy
 from hushtally.client_sdk.explain.explanation import WIDTH, explain_survey
 from hushtally.client_sdk.survey import Survey
-from hushtally.client_sdk.survey.epochs import EpochLength
 from hushtally.survey.card.command import write_card
 from hushtally.survey.card.context import context_path
 from hushtally.survey.card.context_reader import find_context
 from hushtally.survey.card.review import card_status, card_warnings
 from hushtally.survey.diff import diff
-from hushtally.survey.new_file import write_new_file
+from hushtally.survey.new import new
 
-EXAMPLE_STARTS, EXAMPLE_ENDS = date(2026, 11, 2), date(2027, 5, 2)
 NARROWEST = 50  # columns; wide enough for every heading
-
-
-def example(today: date) -> str:
-    """The example survey in TOML, with its dates moved so that the survey starts in the week of `today`."""
-    text = files("hushtally").joinpath("example.toml").read_text(encoding="utf-8")
-    starts = EpochLength.WEEK.start(today)
-    ends = starts + (EXAMPLE_ENDS - EXAMPLE_STARTS)
-    return text.replace(str(EXAMPLE_STARTS), str(starts), 1).replace(str(EXAMPLE_ENDS), str(ends), 1)
 
 
 @click.group()
@@ -42,6 +29,7 @@ def survey() -> None:
 
 survey.add_command(diff)
 survey.add_command(write_card)
+survey.add_command(new)
 
 
 @survey.command()
@@ -82,11 +70,3 @@ def explain(file: str, shape: str) -> None:
     found = explain_survey(Survey.load(file), technical=True)
     width = min(WIDTH, max(NARROWEST, shutil.get_terminal_size((WIDTH, 24)).columns))
     click.echo(json.dumps(found.as_dict(), indent=2) if shape == "json" else found.text(width))
-
-
-@survey.command()
-@click.argument("file", type=click.Path(path_type=Path))
-def new(file: Path) -> None:
-    """Create FILE with an example survey to edit."""
-    write_new_file(file, example(utc_today()), "survey.toml")
-    click.echo(f"wrote {file}; next: hushtally survey check {shlex.quote(str(file))}", err=True)

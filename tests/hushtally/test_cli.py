@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from hushtally.cli import COMMANDS, main
 
 HUSHTALLY = Path(sys.executable).parent / "hushtally"
-EXAMPLE = Path(__file__).parents[2] / "hushtally" / "example.toml"
+EXAMPLE = Path(__file__).parents[2] / "hushtally" / "survey" / "templates" / "shop.toml"
 
 
 def run(*arguments: str | bytes, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -43,7 +43,7 @@ class Hidden:
 sys.meta_path.insert(0, Hidden())
 from pathlib import Path
 from hushtally import Survey
-survey = Survey.load(Path("hushtally/example.toml"))
+survey = Survey.load(Path("hushtally/survey/templates/shop.toml"))
 print(len(survey.digest), survey.questions[0].form.value({"orders_90d": 3}))
 """
     done = run_python(code)
