@@ -20,7 +20,8 @@ from hushtally.client_sdk.explain.disclosure import observer_conclusions, reveal
 from hushtally.client_sdk.explain.segments import describe_segments
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.survey import Survey
-from hushtally.survey.new_file import write_new_file
+from hushtally.output.output_file import write_new_file
+from hushtally.output.streams import print_text
 from hushtally.survey.risks import describe_lifetime_epsilon, risks
 
 OPEN = "_to be filled in_"
@@ -177,7 +178,7 @@ def write_card(file: str, output: Path | None) -> None:
     """
     text = card(Survey.load(file))
     if output is None:
-        click.echo(text, nl=False)
+        print_text(text.removesuffix("\n"))
         return
     write_new_file(output, text, "card.md")
-    click.echo(f"wrote {output}", err=True)
+    print_text(f"wrote {output}", err=True)

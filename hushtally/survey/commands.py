@@ -16,9 +16,10 @@ from hushtally.client_sdk.explain.advice import advice, describe_accuracy
 from hushtally.client_sdk.explain.explanation import WIDTH, explain_survey
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.epochs import EpochLength
+from hushtally.output.output_file import write_new_file
+from hushtally.output.streams import print_data, print_text
 from hushtally.survey.card import write_card
 from hushtally.survey.diff import diff
-from hushtally.survey.new_file import write_new_file
 
 EXAMPLE_STARTS, EXAMPLE_ENDS = date(2026, 11, 2), date(2027, 5, 2)
 NARROWEST = 50  # columns; wide enough for every heading
@@ -52,11 +53,11 @@ def check(file: str) -> None:
     """
     found, today = Survey.load(file), utc_today()
     for line in advice(found, today):
-        click.echo(f"Warning: {file}: {line}", err=True)
-    click.echo(f"{file}: {found.name} is valid; digest {found.digest}")
-    click.echo(f"{file}: {describe_accuracy(found)}")
+        print_text(f"Warning: {file}: {line}", err=True)
+    print_text(f"{file}: {found.name} is valid; digest {found.digest}")
+    print_text(f"{file}: {describe_accuracy(found)}")
     if today < found.starts:
-        click.echo(f"{file}: no device answers before {found.starts}")
+        print_text(f"{file}: no device answers before {found.starts}")
 
 
 @survey.command()
@@ -70,7 +71,10 @@ def explain(file: str, shape: str) -> None:
     """
     found = explain_survey(Survey.load(file), technical=True)
     width = min(WIDTH, max(NARROWEST, shutil.get_terminal_size((WIDTH, 24)).columns))
-    click.echo(json.dumps(found.as_dict(), indent=2) if shape == "json" else found.text(width))
+    if shape == "json":
+        print_data(json.dumps(found.as_dict(), indent=2) + "\n")
+    else:
+        print_text(found.text(width))
 
 
 @survey.command()
@@ -78,4 +82,4 @@ def explain(file: str, shape: str) -> None:
 def new(file: Path) -> None:
     """Create FILE with an example survey to edit."""
     write_new_file(file, example(utc_today()), "survey.toml")
-    click.echo(f"wrote {file}; next: hushtally survey check {shlex.quote(str(file))}", err=True)
+    print_text(f"wrote {file}; next: hushtally survey check {shlex.quote(str(file))}", err=True)
