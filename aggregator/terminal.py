@@ -29,7 +29,7 @@ def cell(text: str, out: Console, longest: int = UNBOUNDED) -> Text:
     shown = printable(text, out.encoding)
     if cell_len(shown) > longest:
         ellipsis = printable("…", out.encoding)
-        shown = set_cell_size(shown, longest - len(ellipsis)) + ellipsis
+        shown = set_cell_size(shown, longest - len(ellipsis)).rstrip() + ellipsis
     return Text(shown)
 
 

@@ -26,7 +26,7 @@ def write_file(path: Path, content: str | bytes) -> None:
     data = _encoded(content)
     target = Path(os.path.realpath(path))
     with _errors(path):
-        old = target.stat() if target.exists() else None
+        old = _status(target)
         if old is not None and not stat.S_ISREG(old.st_mode):
             target.write_bytes(data)
             return
@@ -35,7 +35,7 @@ def write_file(path: Path, content: str | bytes) -> None:
         beside = _write_beside(target, data, old)
         try:
             beside.replace(target)
-        except OSError:
+        except BaseException:
             beside.unlink(missing_ok=True)
             raise
 
@@ -88,6 +88,13 @@ def _require_room(path: Path, folders: Sequence[Path]) -> None:
         except OSError as error:
             raise _failure(path, error) from None
     raise _failure(path, missing)
+
+
+def _status(target: Path) -> os.stat_result | None:
+    try:
+        return target.stat()
+    except FileNotFoundError:
+        return None
 
 
 def _write_beside(target: Path, data: bytes, old: os.stat_result | None) -> Path:
