@@ -15,7 +15,6 @@ from typing import TextIO
 from hushtally.output.printable import printable
 from hushtally.output.streams import encoding_of
 
-SWITCH = "HUSHTALLY_NO_PROGRESS"
 BAR_DELAY = 0.5  # seconds until a bar appears, because a short part needs none
 REDRAW = 0.1  # seconds
 FIRST_LINE = 2.0  # seconds without output until a line; the pause then doubles with each line
@@ -41,7 +40,7 @@ def progress_bar(description: str, steps: int | None) -> Iterator[Callable[[], o
     HUSHTALLY_NO_PROGRESS switches both off.
     """
     stderr, part = sys.stderr, _Part(description, steps)
-    if stderr is None or os.environ.get(SWITCH, "0") not in ("", "0"):
+    if stderr is None or os.environ.get("HUSHTALLY_NO_PROGRESS", "0") not in ("", "0"):
         yield part.advance
         return
     show = _draw_bar if stderr.isatty() and os.environ.get("TERM") != "dumb" else _print_lines

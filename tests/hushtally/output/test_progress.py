@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from hushtally.output import progress
-from hushtally.output.progress import SWITCH, no_progress, progress_bar
+from hushtally.output.progress import no_progress, progress_bar
 
 DEADLINE = 60.0  # seconds, for the slowest machine
 
@@ -39,7 +39,7 @@ class Screen(io.StringIO):
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Progress is on, and appears after a few milliseconds."""
-    monkeypatch.delenv(SWITCH)
+    monkeypatch.delenv("HUSHTALLY_NO_PROGRESS")
     monkeypatch.delenv("TERM", raising=False)
     for name in ("BAR_DELAY", "REDRAW", "FIRST_LINE"):
         monkeypatch.setattr(progress, name, 0.01)
@@ -135,7 +135,7 @@ def test_progress_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, terminal:
     screen = Screen(terminal)
     monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=screen))
     for value, shown in (("1", no_progress), ("1", progress_bar), ("0", no_progress)):
-        monkeypatch.setenv(SWITCH, value)
+        monkeypatch.setenv("HUSHTALLY_NO_PROGRESS", value)
         before = threading.active_count()
         with shown("Counting", 3) as advance:
             advance()
