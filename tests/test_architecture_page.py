@@ -65,7 +65,8 @@ def test_every_source_file_is_described_once() -> None:
     parts = ("client_sdk", "collector", "aggregator", "simulations", "hushtally")
     files = {str(path.relative_to(ROOT)) for part in parts[:-1] for path in (ROOT / part).rglob("*.py")}
     files |= {str(path.relative_to(ROOT)) for path in (ROOT / "hushtally").glob("*.py")}
-    files |= {str(path.relative_to(ROOT)) for path in (ROOT / "hushtally" / "survey").rglob("*.py")}
+    for folder in ("output", "survey"):
+        files |= {str(path.relative_to(ROOT)) for path in (ROOT / "hushtally" / folder).rglob("*.py")}
     wanted = {name for name in files if not name.endswith("__init__.py")}
     wanted |= {str(path.relative_to(ROOT)) for path in (ROOT / "hushtally" / "survey" / "templates").glob("*.toml")}
     wanted |= {"hushtally/__init__.py"}

@@ -183,7 +183,7 @@ def test_the_page_on_environment_variables_has_every_one_that_the_code_reads():
             found |= set(
                 re.findall(r"(?:environ\.get\(|environ\[|envvar=)\s*\"(\w+)\"", path.read_text(encoding="utf-8"))
             )
-    assert found == {"DO_NOT_TRACK", "HUSHTALLY_DISABLED", "HUSHTALLY_DATABASE"}
+    assert found == {"DO_NOT_TRACK", "HUSHTALLY_DISABLED", "HUSHTALLY_DATABASE", "HUSHTALLY_NO_PROGRESS", "TERM"}
     assert [name for name in found if f"`{name}`" not in page] == []
 
 

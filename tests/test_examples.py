@@ -419,13 +419,14 @@ def test_reports_arrive_today(run: Run, folder: Path, environment: dict[str, str
     file.write_text(text)
     assert serve == SERVE
     with collecting(folder, environment) as url:
-        printed = run("bash", "-c", example, COLLECTOR=url)
+        printed = run("bash", "-c", f"{example} 2>progress.log", COLLECTOR=url)
         found = re.search(r"^([\d,]+) reports were counted", printed, re.MULTILINE)
         assert found is not None
         counted = int(found[1].replace(",", ""))
         rows = json.loads(run("bash", "-c", f"{estimate} --format json"))
         everything = json.loads(run(*estimate.split()[:3], "--format", "json"))
     survey = Survey.load(file)
+    assert re.match(r"1 of [\d,]+ done; about \d+ s left\n", (folder / "progress.log").read_text())
     assert {row["epoch"] for row in everything} == {survey.epoch.label(survey.starts)}
     assert sum({row["question"]: row["reports"] for row in everything}.values()) == counted
     # each of four questions has 6 standard deviations more reports than it needs: fails by chance 1 in 10^6

@@ -12,6 +12,7 @@ from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.explain.advice import advice, describe_accuracy
 from hushtally.client_sdk.explain.explanation import WIDTH, explain_survey
 from hushtally.client_sdk.survey import Survey
+from hushtally.output.streams import print_data, print_text
 from hushtally.survey.card.command import write_card
 from hushtally.survey.card.context import context_path
 from hushtally.survey.card.context_reader import find_context
@@ -47,15 +48,15 @@ def check(file: str) -> None:
     found, today = Survey.load(file), utc_today()
     context, context_file = find_context(file, found), context_path(Path(file))
     for line in advice(found, today):
-        click.echo(f"Warning: {file}: {line}", err=True)
+        print_text(f"Warning: {file}: {line}", err=True)
     for line in card_warnings(found, context, today) if context else ():
-        click.echo(f"Warning: {context_file}: {line}", err=True)
-    click.echo(f"{file}: {found.name} is valid; digest {found.digest}")
-    click.echo(f"{file}: {describe_accuracy(found)}")
+        print_text(f"Warning: {context_file}: {line}", err=True)
+    print_text(f"{file}: {found.name} is valid; digest {found.digest}")
+    print_text(f"{file}: {describe_accuracy(found)}")
     if today < found.starts:
-        click.echo(f"{file}: no device answers before {found.starts}")
+        print_text(f"{file}: no device answers before {found.starts}")
     for line in card_status(found, context, today) if context else ():
-        click.echo(f"{context_file}: {line}")
+        print_text(f"{context_file}: {line}")
 
 
 @survey.command()
@@ -69,4 +70,7 @@ def explain(file: str, shape: str) -> None:
     """
     found = explain_survey(Survey.load(file), technical=True)
     width = min(WIDTH, max(NARROWEST, shutil.get_terminal_size((WIDTH, 24)).columns))
-    click.echo(json.dumps(found.as_dict(), indent=2) if shape == "json" else found.text(width))
+    if shape == "json":
+        print_data(json.dumps(found.as_dict(), indent=2) + "\n")
+    else:
+        print_text(found.text(width))

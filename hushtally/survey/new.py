@@ -17,7 +17,8 @@ from hushtally.client_sdk.errors import SurveyError
 from hushtally.client_sdk.explain.belief import PRIOR, belief_bound, describe_belief, format_belief
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.epochs import EpochLength
-from hushtally.survey.new_file import check_new_file, replace_file, write_new_file
+from hushtally.output.output_file import require_new_file, require_no_folder, write_file, write_new_file
+from hushtally.output.streams import print_text
 from hushtally.survey.template import LIFETIME_CEILING, NAMES, Answers, Template
 
 LOWEST_EPSILON = 0.5  # below, an estimate from the min_reports of a template says too little
@@ -111,11 +112,11 @@ def new(file: Path, name: str | None, defaults: bool, force: bool, **given: Any)
     A device of the new survey reveals at most a lifetime epsilon of 3.
     """
     if not force:
-        check_new_file(file, FILE_NAME, REMEDY)
+        require_new_file(file, FILE_NAME, REMEDY)
     asks = not defaults and sys.stdin.isatty() and sys.stderr.isatty()
     options = {param.name: param for param in new.params}
     if asks:
-        click.echo("Press Enter to accept the value in brackets.\n", err=True)
+        print_text("Press Enter to accept the value in brackets.\n", err=True)
     if name is None:
         name = _ask_template(options["name"]) if asks else NAMES[0]
     template = Template.load(name)
@@ -127,17 +128,18 @@ def new(file: Path, name: str | None, defaults: bool, force: bool, **given: Any)
         answers = _ask(template, answers, options[field])
     text = template.fill(answers)
     if force:
-        replace_file(file, text, FILE_NAME)
+        require_no_folder(file, FILE_NAME)
+        write_file(file, text)
     else:
         write_new_file(file, text, FILE_NAME, REMEDY)
-    click.echo(_result(file, template, Survey.parse(text)), err=True)
+    print_text(_result(file, template, Survey.parse(text)), err=True)
 
 
 def _ask_template(option: click.Parameter) -> str:
     """Ask for a template until one of them is named."""
-    click.echo("Which template is closest to your business?", err=True)
+    print_text("Which template is closest to your business?", err=True)
     for name in NAMES:
-        click.echo(f"  {name:<6} {Template.load(name).defaults(utc_today()).title}", err=True)
+        print_text(f"  {name:<6} {Template.load(name).defaults(utc_today()).title}", err=True)
     chosen: str = click.prompt("Template", default=NAMES[0], type=option.type, show_choices=False, err=True)
     return chosen
 
@@ -148,7 +150,7 @@ def _ask(template: Template, answers: Answers, option: click.Parameter) -> Answe
     assert option.name is not None
     default = getattr(answers, option.name)
     label = template.cohort if option.name == "cohort" else option.name
-    click.echo(f"\n{option.help}", err=True)
+    print_text(f"\n{option.help}", err=True)
     found: Answers = click.prompt(
         label.capitalize(),
         default=", ".join(default) if isinstance(default, tuple) else str(default),

@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 
 from hushtally.client_sdk.survey import Survey
+from hushtally.output.output_file import write_new_file
+from hushtally.output.streams import print_data, print_text
 from hushtally.survey.card.card import card
 from hushtally.survey.card.context import Context, context_path
 from hushtally.survey.card.context_reader import find_context, load_context
@@ -15,7 +17,6 @@ from hushtally.survey.card.html import to_html
 from hushtally.survey.card.markdown import to_markdown
 from hushtally.survey.card.readiness import Readiness
 from hushtally.survey.card.starter import starter
-from hushtally.survey.new_file import write_new_file
 
 FORMATS = {"markdown": to_markdown, "html": to_html}
 
@@ -47,10 +48,13 @@ def write_card(file: str, context_file: Path | None, new_context: bool, shape: s
     context = load_context(context_file, survey) if context_file else find_context(file, survey) or Context()
     text = FORMATS[shape](card(survey, context))
     if output is None:
-        click.echo(text, nl=False)
+        if shape == "html":  # the page says that it is UTF-8
+            print_data(text)
+        else:
+            print_text(text.removesuffix("\n"))
         return
     write_new_file(output, text, "card.html" if shape == "html" else "card.md")
-    click.echo(f"wrote {output}; {Readiness.of(survey, context)}", err=True)
+    print_text(f"wrote {output}; {Readiness.of(survey, context)}", err=True)
 
 
 def _create_context(survey: Survey, survey_file: str, path: Path) -> None:
@@ -58,4 +62,4 @@ def _create_context(survey: Survey, survey_file: str, path: Path) -> None:
     command = f"hushtally survey card {shlex.quote(survey_file)}"
     if path != context_path(Path(survey_file)):
         command += f" --context {shlex.quote(str(path))}"
-    click.echo(f"wrote {path}; answer its questions, then: {command}", err=True)
+    print_text(f"wrote {path}; answer its questions, then: {command}", err=True)
