@@ -54,8 +54,8 @@ class Metrics:
     def count_admission(self, admission: Admission) -> None:
         """Counts the accepted and the rejected reports of a batch; call it once per batch."""
         with self._lock:
-            self._values[_of(_COUNTED, admission.survey)] += admission.accepted
-            for _, reason in admission.rejected:
+            self._values[_of(_COUNTED, admission.survey)] += admission.outcome.accepted
+            for _, reason in admission.outcome.rejected:
                 self._values[_of(_REJECTED, admission.survey, reason=reason)] += 1
 
     def count_refusal(self, kind: Refused) -> None:
