@@ -168,6 +168,7 @@ class SqliteStore:
         known = self._log_ids
         if known is None or (log_ids(self.path) == known and not self._log_rescued):
             return
+        self._require_same_file()  # a new database must not be created in its place
         gone = f"database {self.path}: its log (-wal or -shm) was deleted or replaced while the collector was running"
         if log_has_content(self.path, known):
             raise StoreError(f"{gone}, and another program writes to a new log; restart the collector")
