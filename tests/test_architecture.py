@@ -247,7 +247,7 @@ def test_no_folder_imports_itself_through_others() -> None:
     assert cycle(edges) == []
 
 
-@pytest.mark.parametrize(("package", "most"), [("client_sdk", 16), ("collector", 17), ("simulations", 12)])
+@pytest.mark.parametrize(("package", "most"), [("client_sdk", 16), ("collector", 21), ("simulations", 12)])
 def test_the_top_of_a_package_fits_on_a_screen(package: str, most: int) -> None:
     assert len(list((ROOT / package).glob("*.py"))) <= most
 
