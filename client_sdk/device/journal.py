@@ -147,9 +147,7 @@ class Journal(Forking):
                 counters.add(connection, self._device, fate, times)
         self._untrimmed += len(taken)
         if self._untrimmed >= TRIM_EVERY:
-            trimmed = events.trim(connection, self._device)
-            if trimmed:
-                counters.add(connection, self._device, Fate.TOO_MANY_EVENTS, trimmed)
+            events.trim(connection, self._device)
             self._untrimmed = 0
 
     def _put_back(self, taken: list[tuple[int, Recorded]], dropped: Counter[tuple[int, Fate]]) -> None:

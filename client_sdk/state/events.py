@@ -37,16 +37,16 @@ def add(connection: sqlite3.Connection, device: int, recorded: Iterable[Recorded
     )
 
 
-def trim(connection: sqlite3.Connection, device: int) -> int:
-    """Delete the oldest events of every name that has more than MAX_EVENTS; return how many were deleted."""
+def trim(connection: sqlite3.Connection, device: int) -> None:
+    """Delete and count the oldest events of every name that has more than MAX_EVENTS; within a transaction."""
     trimmed = connection.execute(
         "DELETE FROM events WHERE id IN (SELECT id FROM (SELECT id, row_number()"
         " OVER (PARTITION BY name ORDER BY id DESC) AS place FROM events WHERE device = ?) WHERE place > ?)",
         (device, MAX_EVENTS),
     ).rowcount
     if trimmed:
+        counters.add(connection, device, Fate.TOO_MANY_EVENTS, trimmed)
         erasure.request(connection)
-    return trimmed
 
 
 def find(connection: sqlite3.Connection, device: int) -> list[Event]:
