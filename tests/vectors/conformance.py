@@ -78,15 +78,15 @@ def invalid_rule(case: dict[str, Any], client: SimpleNamespace) -> None:
 ANSWERS = load("answers")
 
 
-def answers(case: dict[str, Any], client: SimpleNamespace) -> None:
-    survey = tomllib.loads(ANSWERS["toml"])
+def answers(prefix: str, case: dict[str, Any], client: SimpleNamespace) -> None:
+    survey = tomllib.loads(ANSWERS[f"{prefix}toml"])
     signals = {
         name: client.signals.signal(stated, case["today"], case["events"]) for name, stated in survey["signals"].items()
     }
     assert signals == signal_values(case)
     questions = client.questions.Questions(survey)
     assert {id: questions.answer(id, signals) for id in questions.by_id} == case["answers"]
-    assert {id: questions.segments(id) for id in questions.by_id} == ANSWERS["segments"]
+    assert {id: questions.segments(id) for id in questions.by_id} == ANSWERS[f"{prefix}segments"]
 
 
 def epoch(case: dict[str, Any], client: SimpleNamespace) -> None:
@@ -120,6 +120,11 @@ def below(step: dict[str, Any], client: SimpleNamespace) -> None:
 
 def weights(step: dict[str, Any], client: SimpleNamespace) -> None:
     assert client.weights.weights(step["epsilon"]) == (step["near"], step["far"])
+
+
+def repeat(step: dict[str, Any], client: SimpleNamespace) -> None:
+    found = client.mechanism.Mechanism(step["description"], step["of"])
+    assert words_of(client, step, lambda words: found.repeat(step["permanent"], words)) == step["symbol"]
 
 
 def mechanism(case: dict[str, Any], client: SimpleNamespace) -> None:
@@ -274,7 +279,7 @@ MECHANISMS = ("direct", "subset", "affine", "projective", "sue", "oue", "rappor"
 CHECKS: dict[str, dict[str, Check]] = {
     "signals": {"recorded": partial(recorded, False), "recorded_to_sum": partial(recorded, True), "cases": signal},
     "rules": {"conditions": condition, "numbers": rule_number, "invalid": invalid_rule},
-    "answers": {"cases": answers},
+    "answers": {"cases": partial(answers, ""), "languages": partial(answers, "languages_")},
     "schedule": {
         "epochs": epoch,
         "closing": closing,
@@ -282,7 +287,7 @@ CHECKS: dict[str, dict[str, Check]] = {
         "memory": memory,
         "invalid": invalid_label,
     },
-    "randomness": {"below": below, "weights": weights},
+    "randomness": {"below": below, "weights": weights, "repeat": repeat},
     "limits": {"fields": limited_field, "rules": limited_rule, "recorded": limited_value},
     "resolved": {
         "canonical": canonical,

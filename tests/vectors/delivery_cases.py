@@ -226,7 +226,7 @@ CASES = [
     retried("400 with a type that may be tried again", problem(400, "unavailable")),
     retried("Retry-After of a batch", problem(422, "unknown_survey", Retry_After="30"), 31),
     retried("Retry-After of a proxy", answer(502, "", Retry_After="30"), 31),
-    once("a longer answer of at most 65,536 bytes", answer(200, '{"accepted":1,"rejected":[]}' + " " * 65_508)),
+    once("a longer answer of at most 65,536 bytes", answer(200, '{"accepted":1,' + " " * 65_508 + '"rejected":[]}')),
     once("unknown fields of an answer are ignored", answer(200, {"accepted": 1, "rejected": [], "note": "hello"})),
     once("400 malformed is final", problem(400, "malformed"), reports=2),
     once("413 too_large is final", problem(413, "too_large")),

@@ -77,7 +77,7 @@ mechanism = {mechanism}
 id = "any"
 segments = [ {{ id = "no", when = "favourite not in ['a', 'b', 'c']" }}, {{ id = "yes" }} ]
 """
-RAPPOR = '{ name = "rappor", k = 8, h = 2, m = 4, f = 0.75, p = 0.45, q = 0.55 }'
+RAPPOR = '{ name = "rappor", k = 8, h = 2, m = 4, f = 0.75, p = 0.26, q = 0.74 }'
 WEB = {"platform": "web", "plan": "free"}
 
 Step = dict[str, Any]
@@ -286,10 +286,16 @@ CASES = [
         WEB,
         [event("11-02T00:00:00", amount=3), tick("11-03T09:00:00"), withdraw("11-03T10:00:00"), tick("11-09T09:00:00")],
     ),
+    Case(
+        "a question that is only crossed is not answered",
+        everything("questions_per_device = 3").replace('id = "zebra"', 'id = "zebra"\nonly_crossed = true'),
+        WEB,
+        [consent("11-02T00:00:00"), *SHOPPING, tick("11-05T09:00:00"), tick("11-09T00:00:00")],
+    ),
     Case("permanent memory without a change", permanent(0), {}, daily("aa-ba")),
     Case("permanent memory with one change", permanent(1), {}, daily("abcacb")),
     Case("permanent memory with two questions", permanent(2, questions=2), {}, daily("ab-cab")),
-    Case("permanent memory of rappor keeps its hash group", permanent(2, RAPPOR), {}, daily("abcacb")),
+    Case("permanent memory of rappor keeps its hash group", permanent(1, RAPPOR), {}, daily("abcacb-a")),
     Case(
         "after a withdrawal, permanent memory is silent for good",
         permanent(3),
@@ -297,18 +303,21 @@ CASES = [
         [*daily("ab")[:5], withdraw("11-03T12:00:00"), consent("11-04T00:00:00"), tick("11-04T09:00:00"),
          tick("11-05T09:00:00")],
     ),
-    Case(
-        "a device stores the last 10,000 events of each name",
-        everything(ALL),
-        WEB,
-        [
-            consent("11-02T00:00:00"),
-            event("11-02T09:00:00", category="music", times=4_000),
-            event("11-02T09:00:00", "toString"),
-            event("11-02T09:00:00", category="books", times=3_500),
-            event("11-02T09:00:00", category="7", times=3_000),
-            tick("11-02T10:00:00"),
-            tick("11-09T00:00:00"),
-        ],
+    *(
+        Case(
+            f"a device stores the last 10,000 events of each name, no {other}",
+            everything(ALL),
+            WEB,
+            [
+                consent("11-02T00:00:00"),
+                event("11-02T09:00:00", category="music", times=4_000),
+                event("11-02T09:00:00", "toString"),
+                event("11-02T09:00:00", category="books", times=books),
+                event("11-02T09:00:00", category="7", times=6_500 - books),
+                tick("11-02T10:00:00"),
+                tick("11-09T00:00:00"),
+            ],
+        )
+        for books, other in ((3_500, "more"), (3_499, "fewer"))
     ),
 ]  # fmt: skip

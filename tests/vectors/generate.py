@@ -148,7 +148,25 @@ def randomness() -> dict[str, Any]:
         "weights": [
             {"epsilon": e, "near": Weights.of(e).near, "far": Weights.of(e).far} for e in mechanism_cases.EPSILONS
         ],
+        "repeat": [step for d in mechanism_cases.REPEATED for step in next_to_gamma(d)],
     }
+
+
+def next_to_gamma(domain: int) -> list[dict[str, Any]]:
+    """Reports of a permanent symbol whose first word is just below gamma, and gamma itself."""
+    mechanism = build("direct", {}, domain, 1.0, 2.0)
+    assert isinstance(mechanism, PermanentMechanism)
+    steps = []
+    gamma = int(str(describe(mechanism)["gamma"]))
+    for first in (gamma - 1, gamma):
+        words = [f"{first:016x}", "e" * 16][: 1 + (first == gamma)]
+        randomness = ScriptedWords(words)
+        symbol = mechanism.repeat(1, randomness)
+        assert randomness.left == []
+        steps.append(
+            {"description": describe(mechanism), "of": domain, "permanent": 1, "words": words, "symbol": symbol}
+        )
+    return steps
 
 
 def below(n: int) -> list[dict[str, Any]]:
@@ -210,13 +228,24 @@ def rule_error(source: str, kind: str) -> str:
 
 def answers() -> dict[str, Any]:
     """From events to the index of every question's segment."""
+    cases = answer_rows(answer_cases.ANSWERS, answer_cases.SIGNAL_NAMES, answer_cases.SEGMENTS)
+    return {"toml": answer_cases.SURVEY, "segments": answer_cases.SEGMENTS, "cases": cases, **languages()}
+
+
+def languages() -> dict[str, Any]:
+    """A second survey, about values that languages treat differently."""
+    segments = answer_cases.LANGUAGE_SEGMENTS
+    cases = answer_rows(answer_cases.LANGUAGE_ANSWERS, answer_cases.LANGUAGE_SIGNALS, segments)
+    return {"languages_toml": answer_cases.EDGES_OF_LANGUAGES, "languages_segments": segments, "languages": cases}
+
+
+def answer_rows(answers: list[Any], names: tuple[str, ...], segments: dict[str, list[str]]) -> list[dict[str, Any]]:
     cases = []
-    for events, values, segments in answer_cases.ANSWERS:
-        signal_values = dict(zip(answer_cases.SIGNAL_NAMES, values, strict=True))
-        questions = zip(answer_cases.SEGMENTS.items(), segments, strict=True)
-        indices = {id: names.index(segment) for (id, names), segment in questions}
+    for events, values, chosen in answers:
+        signal_values = dict(zip(names, values, strict=True))
+        indices = {id: ids.index(segment) for (id, ids), segment in zip(segments.items(), chosen, strict=True)}
         cases.append({"today": answer_cases.TODAY, "events": events, "signals": signal_values, "answers": indices})
-    return {"toml": answer_cases.SURVEY, "segments": answer_cases.SEGMENTS, "cases": cases}
+    return cases
 
 
 def schedule() -> dict[str, Any]:
@@ -277,6 +306,8 @@ def fetched(survey: Survey, title: str, differs: dict[str, Any], accepted: bool)
             case["pinned"] = sha256(answer["survey"])
     body = differs.get("body", json.dumps(answer, ensure_ascii=False, separators=(",", ":")))
     stated = {name: value for name, value in differs.items() if name not in ("answer", "body")}
+    if callable(stated.get("pinned")):
+        stated["pinned"] = stated["pinned"](survey.digest)
     return {"title": title, **case, **stated, "body": body, "accepted": accepted}
 
 

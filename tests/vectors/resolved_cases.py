@@ -69,6 +69,10 @@ categories = [" ", "{COMPOSED}", "{DECOMPOSED}", "constructor", "__proto__"]
 id = "hidden"
 segments = [ {{ id = "a", when = "x_1 in (1,)" }}, {{ id = "0" }} ]
 only_crossed = true
+epsilon = 7
+[[questions]]
+id = "small"
+segments = [ {{ id = "a", when = "x_1 in [+1, -1e-3]" }}, {{ id = "0" }} ]
 epsilon = 0.01
 [[questions]]
 id = "joint"
@@ -189,6 +193,7 @@ INVALID: list[tuple[str, int, list[Any], Any]] = [
     ("a signal with the name of a keyword", ALL, ["signals", "lambda"], {"count": "purchase", "days": 7}),
     ("no question", ALL, ["questions"], []),
     ("two questions with one id", ALL, question(1, "id"), "zebra"),
+    ("a question twice", ALL, ["questions"], lambda questions: [*questions, questions[2]]),
     ("two forms", ALL, question(0, "one_of"), "favourite"),
     ("no form", ALL, question(3, "cross"), REMOVED),
     ("a rule with an unknown signal", ALL, question(0, "segments", 0, "when"), "visits > 3"),
@@ -204,14 +209,18 @@ INVALID: list[tuple[str, int, list[Any], Any]] = [
     ("the category other", ALL, question(1, "categories", 0), "other"),
     ("a category twice", ALL, question(1, "categories", 0), "music"),
     ("edges that do not ascend", ALL, question(2, "edges", 1), 0),
+    ("edges that descend", ALL, question(2, "edges"), [20, 10.5, 0, -1]),
     ("an edge as a string", ALL, question(2, "edges", 1), "10.5"),
     ("edges with one name", ALL, question(2, "edges"), [0, 0.1, 0.10000000000000002, 20]),
     ("otherwise with the name of a segment", ALL, question(2, "otherwise"), "0-10.5"),
     ("a cross of an unknown question", ALL, question(3, "cross"), ["zebra", "colour"]),
     ("a cross of a cross", ALL, question(3, "cross"), ["zebra", "pair"]),
+    ("a cross of another cross", ALL, ["questions"], lambda questions: [*questions, {
+        "id": "second", "cross": ["basket", "pair"], "epsilon": 1.5, "only_crossed": False,
+        "mechanism": {"name": "direct", "symbols": 75, "weights": weights("1.5")}}]),
     ("a cross of one question twice", ALL, question(3, "cross"), ["zebra", "zebra"]),
     ("a cross with two equal names", ALL, ["questions"], equal_names),
-    ("only_crossed, but nothing crosses it", ALL, question(2, "only_crossed"), True),
+    ("only_crossed, but nothing crosses it", DAILY, question(2, "only_crossed"), True),
     ("only_crossed as a number", ALL, question(0, "only_crossed"), 0),
 ]  # fmt: skip
 
@@ -221,6 +230,8 @@ FETCHED: list[tuple[str, dict[str, Any], bool]] = [
     ("the pinned survey", {}, True),
     ("a survey within both ceilings", {"pinned": None, "max_epsilon": 1.5, "max_lifetime_epsilon": 10.5}, True),
     ("another digest is pinned", {"pinned": "0" * 64}, False),
+    ("a digest with another last digit is pinned", {"pinned": lambda digest: digest[:-1] + "0"}, False),
+    ("the pinned digest in upper case", {"pinned": str.upper}, False),
     ("another id", {"id": "else"}, False),
     ("another version", {"version": 1}, False),
     ("epsilon above the ceiling", {"max_epsilon": 1.4}, False),

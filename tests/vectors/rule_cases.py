@@ -207,6 +207,7 @@ NUMBERS: list[tuple[str, dict[str, Any], Any]] = [
     ("abs((x))", {"x": -1}, 1),
     ("max([(x)])", {"x": 1}, 1),
     ('len(\'"""\')', {}, 3),
+    (f"len('{'(' * 30}')", {}, 30),
 ]
 
 # invalid rules, and the type that each should have
@@ -253,6 +254,8 @@ INVALID: list[tuple[str, str]] = [
     *((f"x == {number}", TRUTH) for number in ("1e", "1e+", "1.2.3", "..5", ".", "1L", "1f", "0x", "infinity", "nan")),
     *((f"x == {number}", TRUTH) for number in ("1000000000000001", "1e309", "1000000000000000.1", "9" * 400)),
     # names and other characters
+    ("x == 1٣", TRUTH),
+    ("x == .٣", TRUTH),
     *((source, TRUTH) for source in ("ｘ == 1", "x == ٣", "x\u00a0== 1", "x\u2003== 1", "x == 1\t", "x == 1\ufeff")),
     *((source, TRUTH) for source in ("constructor == 1", "toString == 1", "__proto__ == 1", "None == x", "True == x")),
     *((source, TRUTH) for source in ("x == 1 and", "and x == 1", "x == 1 x == 1", "x 1", "not", "x not 1", "x ! = 1")),
