@@ -59,7 +59,6 @@ def answer(
     """
     today = now.date()
     epoch = survey.epoch.label(today)
-    events.trim(connection, device)  # the journal trims only now and then
     history = events.find(connection, device)
     signals = {name: signal.value(history, today) for name, signal in survey.signals.items()}
     reports = []

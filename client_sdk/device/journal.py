@@ -147,7 +147,9 @@ class Journal(Forking):
                 counters.add(connection, self._device, fate, times)
         self._untrimmed += len(taken)
         if self._untrimmed >= TRIM_EVERY:
-            events.trim(connection, self._device)
+            trimmed = events.trim(connection, self._device)
+            if trimmed:
+                counters.add(connection, self._device, Fate.TOO_MANY_EVENTS, trimmed)
             self._untrimmed = 0
 
     def _put_back(self, taken: list[tuple[int, Recorded]], dropped: Counter[tuple[int, Fate]]) -> None:

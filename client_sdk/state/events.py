@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import date
 from typing import TypeAlias
@@ -37,22 +38,22 @@ def add(connection: sqlite3.Connection, device: int, recorded: Iterable[Recorded
     )
 
 
-def trim(connection: sqlite3.Connection, device: int) -> None:
-    """Delete and count the oldest events of every name that has more than MAX_EVENTS; within a transaction."""
+def trim(connection: sqlite3.Connection, device: int) -> int:
+    """Delete the oldest events of every name that has more than MAX_EVENTS; return how many were deleted."""
     trimmed = connection.execute(
         "DELETE FROM events WHERE id IN (SELECT id FROM (SELECT id, row_number()"
         " OVER (PARTITION BY name ORDER BY id DESC) AS place FROM events WHERE device = ?) WHERE place > ?)",
         (device, MAX_EVENTS),
     ).rowcount
     if trimmed:
-        counters.add(connection, device, Fate.TOO_MANY_EVENTS, trimmed)
         erasure.request(connection)
+    return trimmed
 
 
 def find(connection: sqlite3.Connection, device: int) -> list[Event]:
-    """Return the device's events in the order in which they were recorded; delete and count damaged ones.
+    """Return the last MAX_EVENTS events of each name in the order in which they were recorded.
 
-    Within a transaction.
+    Deletes and counts damaged ones; within a transaction.
     """
     found, damaged = [], []
     rows = connection.execute(
@@ -68,7 +69,18 @@ def find(connection: sqlite3.Connection, device: int) -> list[Event]:
         connection.executemany("DELETE FROM events WHERE id = ?", damaged)
         counters.add(connection, device, Fate.DAMAGED_EVENT, len(damaged))
         erasure.request(connection)
-    return found
+    return _last(found)
+
+
+def _last(found: list[Event]) -> list[Event]:
+    """The last MAX_EVENTS events of each name: `trim` deletes older ones only now and then."""
+    surplus = {name: count - MAX_EVENTS for name, count in Counter(event.name for event in found).items()}
+    last = []
+    for event in found:
+        surplus[event.name] -= 1
+        if surplus[event.name] < 0:
+            last.append(event)
+    return last
 
 
 def _decode(stored: bytes) -> dict[str, float | str]:

@@ -134,6 +134,8 @@ def mechanism(case: dict[str, Any], client: SimpleNamespace) -> None:
         case["description"], ask["domain"], ask["epsilon"], ask.get("epsilon_permanent")
     )
     assert derived == case["description"]
+    p, q = client.channel.channel(case["description"], ask["domain"])
+    assert case["channel"] == {"p": str(p), "q": str(q)}
     found = client.mechanism.Mechanism(case["description"], ask["domain"])
     for step in case["perturb"]:
         assert words_of(client, step, lambda words, s=step: found.perturb(s["value"], words)) == step["symbol"]
