@@ -131,7 +131,7 @@ def test_both_clients_agree_on_changed_rules() -> None:
 @pytest.mark.slow
 def test_both_clients_agree_on_many_more_changed_rules() -> None:
     source = Random(1919)
-    assert sum(agreed(*changed(source)) for _ in range(250_000)) > 40_000
+    assert sum(agreed(*changed(source)) for _ in range(250_000)) > 30_000
 
 
 def test_both_clients_agree_on_random_tokens() -> None:
