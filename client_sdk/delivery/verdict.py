@@ -57,7 +57,7 @@ def _counted(body: bytes, batch: Batch) -> Verdict | None:
         return None
     if type(accepted) is not int or accepted != len(batch.reports) - len(rejected):
         return None
-    again = tuple(batch.reports[index] for index, (_, retryable) in rejected.items() if retryable)
+    again = tuple(batch.reports[index] for index, (_, retryable) in sorted(rejected.items()) if retryable)
     lost = Counter(Fate(f"rejected: {_reason(reason)}") for reason, retryable in rejected.values() if not retryable)
     return Verdict(accepted, again, lost)
 

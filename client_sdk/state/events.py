@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import date
 from typing import TypeAlias
@@ -50,9 +51,9 @@ def trim(connection: sqlite3.Connection, device: int) -> int:
 
 
 def find(connection: sqlite3.Connection, device: int) -> list[Event]:
-    """Return the device's events in the order in which they were recorded; delete and count damaged ones.
+    """Return the last MAX_EVENTS events of each name in the order in which they were recorded.
 
-    Within a transaction.
+    Deletes and counts damaged ones; within a transaction.
     """
     found, damaged = [], []
     rows = connection.execute(
@@ -68,7 +69,18 @@ def find(connection: sqlite3.Connection, device: int) -> list[Event]:
         connection.executemany("DELETE FROM events WHERE id = ?", damaged)
         counters.add(connection, device, Fate.DAMAGED_EVENT, len(damaged))
         erasure.request(connection)
-    return found
+    return _last(found)
+
+
+def _last(found: list[Event]) -> list[Event]:
+    """The last MAX_EVENTS events of each name: `trim` deletes older ones only now and then."""
+    surplus = {name: count - MAX_EVENTS for name, count in Counter(event.name for event in found).items()}
+    last = []
+    for event in found:
+        surplus[event.name] -= 1
+        if surplus[event.name] < 0:
+            last.append(event)
+    return last
 
 
 def _decode(stored: bytes) -> dict[str, float | str]:
