@@ -37,8 +37,9 @@ REFRESH_SECONDS = 1.0  # how often `record` checks whether consent was given in 
 
 ROLLBACK_MESSAGE = (
     "the state file %s is not the one last written here: it was copied, restored or replaced, or its mark file was"
-    " changed. It is unknown what this device has answered, so the surveys that run now stay silent on it. Surveys that"
-    " start later are answered. To start again as a new device without consent, delete the state file and its mark file"
+    " replaced or is missing. It is unknown what this device has answered, so the surveys that run now stay silent on"
+    " it. Surveys that start later are answered. To start again as a new device without consent, delete the state file"
+    " and its mark file"
 )
 
 
