@@ -121,9 +121,12 @@ def check_keep_consent(keep_consent: bool, max_lifetime_epsilon: float | None) -
 
 
 def checked_cohorts(surveys: Sequence[Survey], cohort: Mapping[str, str] | None) -> list[dict[str, str]]:
-    """Return the cohort of each survey; ClientError if a value is missing, not declared, or of no survey's cohort."""
+    """Return the cohort of each survey; empty if the app leaves it to the state file.
+
+    ClientError if a value is missing, not declared, or of no survey's cohort.
+    """
     if cohort is None:
-        cohort = {}
+        return [{} for _ in surveys]
     if not isinstance(cohort, Mapping):
         raise ClientError(f'cohort must be a mapping like {{"platform": "web"}}, got {cohort!r}')
     shown = json.dumps(dict(cohort), default=repr, skipkeys=True)

@@ -89,7 +89,9 @@ class Client:
         surveys: One survey, or several with different ids.
         collector: The URL of the collector. The URL must use https; plain http is allowed only to this machine.
         state: The path of the state file, an SQLite database. Use ":memory:" in tests.
-        cohort: A value for each cohort that the surveys declare. Cohorts are sent in the clear.
+        cohort: A value for each cohort that the surveys declare. Cohorts are sent in the clear. The state file stores
+            the values of the last client that stored a consent or an event of this device, and every answer has the
+            stored values. Leave it out where only the device is known, as in a timer.
         device: A local key, for an app that serves several customers from one state file. The key never leaves the
             machine. The file stores only a salted hash of the key, with or without consent.
         max_epsilon: The most epsilon that the app allows for one report. None means no limit.

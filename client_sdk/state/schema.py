@@ -23,6 +23,8 @@ CREATE TABLE devices(
 CREATE TABLE consents(
     device INTEGER, survey TEXT, version INTEGER NOT NULL, digest TEXT NOT NULL, granted INTEGER NOT NULL,
     at TEXT NOT NULL, shown TEXT, PRIMARY KEY(device, survey)) WITHOUT ROWID;
+CREATE TABLE cohorts(
+    device INTEGER, name TEXT, value TEXT NOT NULL, PRIMARY KEY(device, name)) WITHOUT ROWID;
 CREATE TABLE texts(hash TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE events(
     id INTEGER PRIMARY KEY, device INTEGER NOT NULL, day INTEGER NOT NULL, expires INTEGER NOT NULL,
@@ -50,6 +52,8 @@ _FROM_VERSION_1 = """
 ALTER TABLE file ADD COLUMN pending_inode TEXT;
 ALTER TABLE file ADD COLUMN mark_due INTEGER NOT NULL DEFAULT 0;
 UPDATE file SET pending_inode = mark_inode WHERE pending_token IS NOT NULL;
+CREATE TABLE cohorts(
+    device INTEGER, name TEXT, value TEXT NOT NULL, PRIMARY KEY(device, name)) WITHOUT ROWID;
 """
 
 

@@ -265,6 +265,7 @@ def test_an_exit_does_not_wait_for_a_locked_file(tmp_path: Path) -> None:
 
 
 VERSION_1 = """
+DROP TABLE cohorts;
 ALTER TABLE file DROP COLUMN pending_inode;
 ALTER TABLE file DROP COLUMN mark_due;
 ALTER TABLE file ADD COLUMN pending_since INTEGER;
