@@ -31,16 +31,17 @@ def purge(database: Path) -> None:
     try:
         with progress_bar("Erasing expired counts", None):
             erasures = store.purge(utc_today())
-        if not erasures:
-            print_text(f"{database}: nothing to erase; the database contains no survey")
-        for erasure in erasures:
-            if erasure.problem is None:
-                print_text(str(erasure))
         problems = [erasure.problem for erasure in erasures if erasure.problem is not None]
         problems += _clear(store, database)
     finally:
         with progress_bar(f"Closing {database}", None):
             store.close()
+    with suppress(BrokenPipeError):  # the counts are erased, whether or not anybody reads the result
+        if not erasures:
+            print_text(f"{database}: nothing to erase; the database contains no survey")
+        for erasure in erasures:
+            if erasure.problem is None:
+                print_text(str(erasure))
     if problems:
         raise StoreError("\n".join(problems))
 

@@ -93,7 +93,7 @@ def _open_file_limits() -> tuple[int, int]:
 
 
 class Server:
-    """Serves an application on a socket until SIGTERM or SIGINT, and then finishes the requests in progress."""
+    """Serves an application on a socket until a signal to stop, and then finishes the requests in progress."""
 
     def __init__(self, app: Flask, listening: socket.socket, threads: int) -> None:
         self._metrics: Metrics = app.extensions["hushtally_metrics"]
@@ -197,7 +197,7 @@ class Server:
             self._stopping.set()
             self._server.pull_trigger()
 
-        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        before = {number: signal.signal(number, stop) for number in _stop_signals()}
         try:
             yield
         finally:
@@ -210,3 +210,11 @@ def _is_readable(connection: socket.socket) -> bool:
     with selectors.DefaultSelector() as selector:
         selector.register(connection, selectors.EVENT_READ)
         return bool(selector.select(0))
+
+
+def _stop_signals() -> list[signal.Signals]:
+    """SIGTERM, SIGINT, and SIGHUP, which arrives when the terminal is closed, unless `nohup` made it ignored."""
+    found = [signal.SIGTERM, signal.SIGINT]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # Windows has none
+        found.append(signal.SIGHUP)
+    return found

@@ -20,7 +20,7 @@ from hushtally.client_sdk.explain.explanation import Explanation, explain_survey
 from hushtally.client_sdk.explain.status import Status, SurveyStatus
 from hushtally.client_sdk.failures import describe_failure
 from hushtally.client_sdk.randomness import Randomness
-from hushtally.client_sdk.state import checksum, consent, counters, erasure, ledger, outbox, schedule
+from hushtally.client_sdk.state import checksum, cohorts, consent, counters, erasure, ledger, outbox, schedule
 from hushtally.client_sdk.state.consent import Receipt
 from hushtally.client_sdk.state.counters import Fate
 from hushtally.client_sdk.state.facts import Facts
@@ -37,8 +37,9 @@ REFRESH_SECONDS = 1.0  # how often `record` checks whether consent was given in 
 
 ROLLBACK_MESSAGE = (
     "the state file %s is not the one last written here: it was copied, restored or replaced, or its mark file was"
-    " changed. It is unknown what this device has answered, so the surveys that run now stay silent on it. Surveys that"
-    " start later are answered. To start again as a new device without consent, delete the state file and its mark file"
+    " replaced or is missing. It is unknown what this device has answered, so the surveys that run now stay silent on"
+    " it. Surveys that start later are answered. To start again as a new device without consent, delete the state file"
+    " and its mark file"
 )
 
 
@@ -68,12 +69,12 @@ class Device:
         self._surveys = tuple(survey for survey, _ in surveys)
         self._state = state
         self._id = state.device_number(key)
-        self._cohorts = {survey.digest: cohort for survey, cohort in surveys}
         self._settings = settings
         self._clock = clock
         self._randomness = randomness
         # these objects do not refer to the device: there is no reference cycle, and the file is closed with the device
-        self._permission = Permission(self._surveys, settings.keep_consent, clock)
+        given = {name: value for _, cohort in surveys for name, value in cohort.items()}
+        self._permission = Permission(self._surveys, given, settings.keep_consent, clock)
         self.delivery = Sender(state, self._id, self._surveys, collector, transport, randomness, self._permission)
         self.journal = Journal(state, self._id, settings.durable, self._permission)
         self._withdrawals: int | None = None  # the number in the file before a withdrawal that is not written yet
@@ -82,7 +83,7 @@ class Device:
         self._last_failure: str | None = None
         self._warned_of_rollback = False
         self._permit = NO_PERMIT
-        self.refresh()
+        self._store_missing_cohorts(self.refresh())
         state.add_user(self)
 
     def refresh(self, today: date | None = None) -> Facts:
@@ -96,6 +97,15 @@ class Device:
             self._issue_permit(facts, today)
         self._warn_of_rollback(facts, today)
         return facts
+
+    def _store_missing_cohorts(self, facts: Facts) -> None:
+        """Store the app's cohorts of surveys that the customer agreed to before the app gave these cohorts."""
+        if self._permit.cohorts.keys() <= facts.cohorts.keys():
+            return
+        # a file that another process locks is not waited for: the next client stores them
+        with suppress(sqlite3.Error), self._state.briefly(), self._state.fast_transaction() as connection:
+            permit = self._permission.permit(Facts.read(connection, self._id), self._permit.day)
+            cohorts.store_missing(connection, self._id, permit.cohorts)
 
     def _issue_permit(self, facts: Facts, today: date) -> None:
         """Issue the permit that the facts allow. The file must be locked, so that no withdrawal intervenes."""
@@ -119,12 +129,16 @@ class Device:
         with self._checked(self._state.transaction()) as connection:
             facts = Facts.read(connection, self._id)
             outdated = [survey for survey in self._surveys if facts.agrees_to_newer(survey)]
-            for survey in self._surveys:
-                if survey not in outdated:
-                    consent.grant(connection, self._id, survey, now, shown or str(explain_survey(survey)))
-                    self._enroll(connection, survey, facts.schedules.get(survey.digest), now.date())
+            agreed = [survey for survey in self._surveys if survey not in outdated]
+            for survey in agreed:
+                consent.grant(connection, self._id, survey, now, shown or str(explain_survey(survey)))
+                self._enroll(connection, survey, facts.schedules.get(survey.digest), now.date())
+            cohorts.store(connection, self._id, self._permission.cohorts(agreed))
         for survey in outdated:
             logger.warning("grant_consent: ignored for %s, because this device agrees to a newer version", survey.name)
+        for survey in agreed:
+            if self._permission.cohort(facts, survey) is None:
+                logger.warning("grant_consent: %s is silent until a client gives cohort= for this device", survey.name)
         self.refresh()
         return not outdated
 
@@ -223,8 +237,13 @@ class Device:
             return
         facts = self.refresh(today)
         ended = facts.ended(today)
-        surveys = [survey for survey in self._permit.surveys if _has_work(facts, survey, today)]
-        if surveys or ended:
+        surveys = [
+            survey
+            for survey in self._permit.surveys
+            if _has_work(facts, survey, today) and self._permission.cohort(facts, survey) is not None
+        ]
+        unneeded = bool(facts.cohorts) and not self._permit.surveys and not facts.running(today)
+        if surveys or ended or unneeded:
             self.journal.write(today)
             with self._checked(self._state.answering() if surveys else self._state.transaction()) as connection:
                 facts = Facts.read(connection, self._id)  # another process may have written since
@@ -233,6 +252,9 @@ class Device:
                         self._count_missed(connection, facts, survey, now)
                 for digest in ended:
                     schedule.close(connection, self._id, digest)
+                if unneeded:
+                    cohorts.erase(connection, self._id)
+                    erasure.request(connection)
                 for survey in surveys:
                     self._answer_survey(connection, facts, survey, now)
             self._state.erase()
@@ -333,13 +355,15 @@ class Device:
         return schedule.enroll(connection, self._id, survey, found, ceiling, today, self._randomness)
 
     def _answer_survey(self, connection: sqlite3.Connection, facts: Facts, survey: Survey, now: datetime) -> None:
-        if not self._permission.covers(facts, survey):
+        cohort = self._permission.cohort(facts, survey)
+        if cohort is None or not self._permission.covers(facts, survey):
             return
         self._count_missed(connection, facts, survey, now)
         plan = self._enroll(connection, survey, facts.schedules.get(survey.digest), now.date())
         if answering.is_due(connection, self._id, survey, plan, now) and not self._is_over_ceiling(connection):
-            cohort = self._cohorts[survey.digest]
             answering.answer(connection, self._id, survey, plan, cohort, now, self._randomness)
+            if self._permission.cohorts([survey]).items() - cohort.items():
+                counters.add(connection, self._id, Fate.COHORT_IGNORED)
         schedule.mark_handled(connection, self._id, survey, survey.epoch.start(now.date()))
 
     def _count_missed(self, connection: sqlite3.Connection, facts: Facts, survey: Survey, now: datetime) -> None:

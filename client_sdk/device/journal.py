@@ -11,7 +11,7 @@ from contextlib import nullcontext, suppress
 from datetime import date
 
 from hushtally.client_sdk.forking import Forking, at_end_of_worker
-from hushtally.client_sdk.state import counters, events
+from hushtally.client_sdk.state import cohorts, counters, events
 from hushtally.client_sdk.state.counters import Fate
 from hushtally.client_sdk.state.events import Recorded
 from hushtally.client_sdk.state.facts import Facts
@@ -142,6 +142,8 @@ class Journal(Forking):
         number, vocabulary = permit.withdrawals, permit.vocabulary
         recorded = [event for before, event in taken if before == number and vocabulary.event(event[1])]
         events.add(connection, self._device, recorded, vocabulary)
+        if recorded:
+            cohorts.store(connection, self._device, permit.cohorts)
         for (before, fate), times in dropped.items():
             if before == number and vocabulary.events:
                 counters.add(connection, self._device, fate, times)

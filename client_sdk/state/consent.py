@@ -87,7 +87,7 @@ def withdraw(connection: sqlite3.Connection, device: int, surveys: Iterable[Surv
     connection.execute(
         "UPDATE consents SET granted = 0, at = ?, shown = NULL WHERE device = ? AND granted", (_iso(now), device)
     )
-    for table in ("events", "answers", "outbox", "counters"):
+    for table in ("cohorts", "events", "answers", "outbox", "counters"):
         connection.execute(f"DELETE FROM {table} WHERE device = ?", (device,))
     _delete_unused(connection, texts)
 

@@ -1,4 +1,4 @@
-"""What a state file says of one device, read once: decisions, schedules, and whether a rollback was detected."""
+"""What a state file says of one device, read once: decisions, schedules, cohorts, and whether it was rolled back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from hushtally.client_sdk.state import consent, schedule
+from hushtally.client_sdk.state import cohorts, consent, schedule
 from hushtally.client_sdk.state.consent import Consent
 from hushtally.client_sdk.state.schedule import Schedule
 from hushtally.client_sdk.survey import Survey
@@ -18,13 +18,15 @@ class Facts:
     """The state of one device at one moment.
 
     withdrawals: how often the device withdrew consent. rolled_back: whether a rollback of the file was ever detected.
-    consents: by id of the survey. schedules: by digest. Both include surveys that this app does not have.
+    consents: by id of the survey. schedules: by digest. Both include surveys that this app does not have. cohorts: the
+    stored values, by name.
     """
 
     withdrawals: int
     rolled_back: bool
     consents: Mapping[str, Consent]
     schedules: Mapping[str, Schedule]
+    cohorts: Mapping[str, str]
 
     @classmethod
     def read(cls, connection: sqlite3.Connection, device: int) -> Facts:
@@ -33,7 +35,11 @@ class Facts:
             "SELECT withdrawals, rollbacks FROM devices, file WHERE device = ?", (device,)
         ).fetchone()
         return cls(
-            withdrawals, bool(rollbacks), consent.find_all(connection, device), schedule.find_all(connection, device)
+            withdrawals,
+            bool(rollbacks),
+            consent.find_all(connection, device),
+            schedule.find_all(connection, device),
+            cohorts.find(connection, device),
         )
 
     def agrees(self, survey: Survey, keep: bool) -> bool:

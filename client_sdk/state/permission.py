@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from hushtally.client_sdk.opt_out import opt_out_reason
+from hushtally.client_sdk.state.cohorts import in_force
 from hushtally.client_sdk.state.facts import Facts
 from hushtally.client_sdk.state.silence import Silence
 from hushtally.client_sdk.survey import Survey
@@ -17,27 +18,37 @@ from hushtally.client_sdk.survey.vocabulary import EventVocabulary
 class Permit:
     """What may be recorded on one day.
 
-    surveys: those that the events are for. vocabulary: the events and fields that these surveys use. withdrawals: how
-    often the device had withdrawn consent when the permit was issued.
+    surveys: those that the events are for. vocabulary: the events and fields that these surveys use. cohorts: the
+    values that the app gave for these surveys. withdrawals: how often the device had withdrawn consent when the permit
+    was issued.
     """
 
     surveys: Sequence[Survey]
     vocabulary: EventVocabulary
+    cohorts: Mapping[str, str]
     day: date
     withdrawals: int
 
 
-NO_PERMIT = Permit((), EventVocabulary.of(()), date.min, 0)
+NO_PERMIT = Permit((), EventVocabulary.of(()), {}, date.min, 0)
 
 
 class Permission:
     """The rules of consent for one device and the surveys of the app.
 
-    withdrawing: a withdrawal is not in the file yet. damaged: the device's rows do not match their checksum.
+    cohorts: the values that the app gave, by name. withdrawing: a withdrawal is not in the file yet. damaged: the
+    device's rows do not match their checksum.
     """
 
-    def __init__(self, surveys: Sequence[Survey], keep_consent: bool, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        surveys: Sequence[Survey],
+        cohorts: Mapping[str, str],
+        keep_consent: bool,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._surveys = surveys
+        self._cohorts = cohorts
         self._keep_consent = keep_consent
         self._clock = clock
         self.withdrawing = False
@@ -54,11 +65,20 @@ class Permission:
     def permit(self, facts: Facts, today: date) -> Permit:
         """Return what may be recorded on this day."""
         surveys = [] if self.withdrawing or self.stopped() else self._agreed(facts, today)
-        return Permit(surveys, EventVocabulary.of(surveys), today, facts.withdrawals)
+        return Permit(surveys, EventVocabulary.of(surveys), self.cohorts(surveys), today, facts.withdrawals)
+
+    def cohorts(self, surveys: Iterable[Survey]) -> dict[str, str]:
+        """Return the values that the app gave for the cohorts of these surveys."""
+        declared = {name for survey in surveys for name in survey.cohorts}
+        return {name: value for name, value in self._cohorts.items() if name in declared}
 
     def covers(self, facts: Facts, survey: Survey) -> bool:
         """Return whether the customer agrees to the survey."""
         return facts.agrees(survey, self._keep_consent) and not self.withdrawing
+
+    def cohort(self, facts: Facts, survey: Survey) -> dict[str, str] | None:
+        """Return the cohort that the device reports; None if neither the file nor the app has it."""
+        return in_force(survey, facts.cohorts, self.cohorts([survey]))
 
     def days_needed(self, facts: Facts, today: date) -> Callable[[str], int]:
         """Return a function from an event's name to the days, today included, for which it is needed; 0 for none.

@@ -8,7 +8,7 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from hushtally.output.printable import printable
 
@@ -17,6 +17,11 @@ def prepare_streams() -> None:
     """Prepare stdout, stderr and the log, so that no character can make a command fail or change the terminal."""
     if sys.stdout is None:  # the caller closed it
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
+        raw = _Stderr(sys.stderr.fileno(), "w", closefd=False)
+        sys.stderr = io.TextIOWrapper(
+            io.BufferedWriter(raw), sys.stderr.encoding, sys.stderr.errors, line_buffering=True
+        )
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
             stream.reconfigure(errors="backslashreplace")
@@ -51,6 +56,16 @@ def encoding_of(stream: TextIO | None) -> str:
 def _write(stream: TextIO, text: str) -> None:
     stream.write(printable(text, encoding_of(stream), line_breaks=True) + "\n")
     stream.flush()
+
+
+class _Stderr(io.FileIO):
+    """Stderr whose reader may go away: what cannot be written is lost, and the command continues."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return memoryview(data).nbytes
 
 
 class _PrintableFormatter(logging.Formatter):
