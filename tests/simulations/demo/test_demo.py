@@ -203,7 +203,7 @@ def test_an_interrupt_leaves_no_process_and_no_file(tmp_path, how):
         start_new_session=True,
     )
     deadline = time.monotonic() + TIMEOUT
-    while not list(tmp_path.glob("*/device-150.db")) and time.monotonic() < deadline:
+    while process.poll() is None and not list(tmp_path.glob("*/device-150.db")) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert process.poll() is None
     assert processes_with(str(tmp_path))
