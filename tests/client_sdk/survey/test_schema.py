@@ -35,9 +35,11 @@ def test_the_schema_is_valid() -> None:
 
 
 def test_the_schema_accepts_the_shipped_survey_files(tmp_path: Path) -> None:
-    """The example that `survey new` writes, and the survey of the demo."""
+    """The templates of `survey new`, and the survey of the demo."""
     demo = write_survey(tmp_path / "demo.toml", 1.0, date(2026, 11, 24))
-    for survey in (Survey.load(ROOT / "hushtally" / "example.toml"), demo):
+    templates = [Survey.load(path) for path in (ROOT / "hushtally" / "survey" / "templates").glob("*.toml")]
+    assert len(templates) == 4
+    for survey in (*templates, demo):
         VALIDATOR.validate(json.loads(json.dumps(survey.resolved)))
 
 
