@@ -386,12 +386,12 @@ class Client:
             self._report("record", error)
 
     def _store(self, device: Device, store: Callable[[], None]) -> None:
-        """Store an event of a re-entrant call, also if the outer call has closed the device."""
+        """Store an event of a re-entrant call, also if the outer call has closed the client."""
 
         def call() -> None:
             try:
                 store()
-                if self._device is not device:
+                if self._closed:
                     device.close()
             except Exception as error:
                 self._report("record", error)
