@@ -227,9 +227,10 @@ class Device:
         if entry.fields is not None:
             self.journal.add(permit.withdrawals, permit.day, entry.event, entry.fields)
 
-    def lose(self) -> None:
-        """Count an event that a re-entrant call could neither store nor defer. Waits for nothing."""
-        self.journal.lose(self._permit.withdrawals)
+    def lose(self, entry: Entry) -> None:
+        """Count what a re-entrant call could neither store nor defer. Waits for nothing."""
+        for fate in entry.mistakes if entry.fields is None else (*entry.mistakes, Fate.NOT_WRITTEN):
+            self.journal.lose(entry.permit.withdrawals, fate)
 
     def tick(self, seconds: float) -> None:
         """Make the answers that are due, then send for at most `seconds`."""

@@ -45,7 +45,7 @@ class Journal(Forking):
         # each event and each count is stored with the number of withdrawals before it
         self._buffer: list[tuple[int, Recorded]] = []
         self._dropped: Counter[tuple[int, Fate]] = Counter()
-        self._lost: deque[int] = deque()  # for each event that is not even in the buffer, the number of withdrawals
+        self._lost: deque[tuple[int, Fate]] = deque()  # what is not counted in `_dropped` yet
         self._buffered_since = 0.0
         self._untrimmed = TRIM_EVERY
         self._pruned_on: date | None = None
@@ -71,9 +71,9 @@ class Journal(Forking):
         if self._is_due():
             self._write_for_app(day)
 
-    def lose(self, withdrawals: int) -> None:
-        """Count an event that a re-entrant call can neither store nor defer. Takes no lock."""
-        self._lost.append(withdrawals)
+    def lose(self, withdrawals: int, fate: Fate) -> None:
+        """Do the same as `drop` in a re-entrant call, which must not wait for a lock."""
+        self._lost.append((withdrawals, fate))
 
     @property
     def has_unwritten(self) -> bool:
@@ -108,7 +108,7 @@ class Journal(Forking):
                     with self._transaction() as connection:
                         with self._lock:  # only for this moment: other threads continue to record
                             while self._lost:
-                                self._dropped[self._lost.popleft(), Fate.NOT_WRITTEN] += 1
+                                self._dropped[self._lost.popleft()] += 1
                             taken, self._buffer = self._buffer, []
                             dropped, self._dropped = self._dropped, Counter()
                         facts = Facts.read(connection, self._device)

@@ -14,8 +14,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from numbers import Number
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -29,7 +29,7 @@ from hushtally.client_sdk.state.counters import Fate
 from hushtally.client_sdk.state.silence import Silence
 from hushtally.client_sdk.testing import Recorder, SeededRandomness
 
-MUST_END = 20.0  # seconds, on a machine however slow
+MUST_END = 300.0  # seconds, on a machine however slow
 SDK = str(Path(state_file.__file__).parents[1])
 
 METHODS: dict[str, Callable[[Client], object]] = {
@@ -128,7 +128,8 @@ def interrupt(lab: Any, outer: str, inner: str, places: int, *, durable: bool = 
         each = max(1, counted.steps // places)
         target.record("purchase", amount=1)
         target.record("purchase", amount=1)
-        with Interruption(lambda: METHODS[inner](target), each, places, opcodes=opcodes) as interruption:
+        most = counted.steps // each  # not also in what the outer call does at its end for the inner calls
+        with Interruption(lambda: METHODS[inner](target), each, most, opcodes=opcodes) as interruption:
             call_outer(lab, outer, target)
         assert interruption.times > 0
         target.record("purchase", amount=1)
@@ -227,7 +228,7 @@ def raise_at(lab: Any, outer: str, places: range, *, durable: bool) -> int:
 
 @pytest.mark.parametrize("outer", METHODS)
 def test_an_exception_of_a_signal_handler_ends_the_call_in_order(lab: Any, outer: str) -> None:
-    """The transaction is rolled back, locks are released, and no event is lost. The larger version tries every place."""
+    """The transaction is rolled back, locks are released, no event is lost. The larger version tries every place."""
     for first in range(1, 7):
         raise_at(lab, outer, range(first * first, 6_000, 211), durable=False)
 
@@ -400,7 +401,7 @@ class TestWhatAReentrantCallReturns:
 
     def test_fetching_a_survey_raises(self, lab: Any) -> None:
         def fetch() -> None:
-            with pytest.raises(ClientError, match="another call of a client is running on this thread$"):
+            with pytest.raises(ClientError, match=r"another call of a client is running on this thread$"):
                 fetch_survey("https://tally.example", "habits", 1, digest="0", transport=Recorder())
 
         inside(lab.client(), fetch)
