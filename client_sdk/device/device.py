@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import NamedTuple
 
+from hushtally.client_sdk import calls
 from hushtally.client_sdk.delivery.sender import Sender
 from hushtally.client_sdk.delivery.transport import Transport
 from hushtally.client_sdk.device import answering
@@ -50,6 +52,18 @@ class Settings:
     max_lifetime_epsilon: float | None
     keep_consent: bool
     durable: bool
+
+
+class Entry(NamedTuple):
+    """What one call of `record` stores: an event, or None if it is not stored, and what is counted.
+
+    The fields have passed the checks of the permit.
+    """
+
+    permit: Permit
+    event: str
+    fields: dict[str, float | str] | None
+    mistakes: tuple[Fate, ...]
 
 
 class Device:
@@ -116,7 +130,7 @@ class Device:
         """Log a rollback once."""
         if not self._warned_of_rollback and self._permission.rolled_back(facts, today):
             self._warned_of_rollback = True
-            logger.error(ROLLBACK_MESSAGE, self._state.path)
+            calls.report(logger.error, ROLLBACK_MESSAGE, self._state.path)
 
     def grant(self, shown: str | None) -> bool:
         """Store consent to every survey, and draw the schedules. shown: the text; by default the explanation.
@@ -135,10 +149,12 @@ class Device:
                 self._enroll(connection, survey, facts.schedules.get(survey.digest), now.date())
             cohorts.store(connection, self._id, self._permission.cohorts(agreed))
         for survey in outdated:
-            logger.warning("grant_consent: ignored for %s, because this device agrees to a newer version", survey.name)
+            ignored = "grant_consent: ignored for %s, because this device agrees to a newer version"
+            calls.report(logger.warning, ignored, survey.name)
         for survey in agreed:
             if self._permission.cohort(facts, survey) is None:
-                logger.warning("grant_consent: %s is silent until a client gives cohort= for this device", survey.name)
+                silent = "grant_consent: %s is silent until a client gives cohort= for this device"
+                calls.report(logger.warning, silent, survey.name)
         self.refresh()
         return not outdated
 
@@ -149,14 +165,18 @@ class Device:
         written, the device records, answers and sends nothing.
         """
         self._withdrawals = None
-        self._permission.withdrawing = True
-        self.delivery.cancel()
-        self._permit = NO_PERMIT
+        self.stop()
         self.journal.clear()
         with suppress(Exception), self._state.lock() as connection:  # if unknown, the withdrawal is written in any case
             self._withdrawals = consent.withdrawals(connection, self._id)
         self._finish_withdrawal()
         return self._state.erase()
+
+    def stop(self) -> None:
+        """Record, answer and send nothing until a withdrawal is written. Waits for nothing."""
+        self._permission.withdrawing = True
+        self.delivery.cancel()
+        self._permit = NO_PERMIT
 
     def _finish_withdrawal(self) -> None:
         """Write a withdrawal that could not be written before."""
@@ -201,20 +221,31 @@ class Device:
         if missing and time.monotonic() - self._refreshed_at > REFRESH_SECONDS:
             with suppress(sqlite3.Error), self._state.briefly():
                 self.refresh()
-        permit, today = self._permit, self._clock().date()
-        if not permit.vocabulary.events:
-            self.journal.write_if_due(today, for_app=True)  # delete earlier events in time also without consent
+        if not self._permit.vocabulary.events:
+            # delete earlier events in time also without consent
+            self.journal.write_if_due(self._permission.today(), for_app=True)
+        return self.known_permit()
+
+    def known_permit(self) -> Permit | None:
+        """Return the permit that was issued last; None if nothing may be recorded. Waits for nothing."""
+        permit, today = self._permit, self._permission.today()
+        if self._permission.withdrawing or not permit.vocabulary.events:
             return None
         # events for a survey that ended yesterday are dropped when they are written; reading the file here is too slow
         return permit if permit.day == today else replace(permit, day=today)
 
-    def record(self, permit: Permit, name: str, fields: dict[str, float | str]) -> None:
-        """Store an event that the permit allows."""
-        self.journal.add(permit.withdrawals, permit.day, name, fields)
+    def store(self, entry: Entry) -> None:
+        """Store an event that the permit allows, and count the mistakes of the app."""
+        permit = entry.permit
+        for fate in entry.mistakes:
+            self.journal.drop(permit.withdrawals, permit.day, fate)
+        if entry.fields is not None:
+            self.journal.add(permit.withdrawals, permit.day, entry.event, entry.fields)
 
-    def drop(self, permit: Permit, fate: Fate) -> None:
-        """Count an event or a field that is not stored."""
-        self.journal.drop(permit.withdrawals, permit.day, fate)
+    def lose(self, entry: Entry) -> None:
+        """Count what a re-entrant call could neither store nor defer. Waits for nothing."""
+        for fate in entry.mistakes if entry.fields is None else (*entry.mistakes, Fate.NOT_WRITTEN):
+            self.journal.lose(entry.permit.withdrawals, fate)
 
     def tick(self, seconds: float) -> None:
         """Make the answers that are due, then send for at most `seconds`."""

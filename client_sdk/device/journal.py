@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import atexit
+import os
 import sqlite3
 import threading
 import time
-from collections import Counter
-from contextlib import nullcontext, suppress
+from collections import Counter, deque
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import date
+from functools import partial
 
-from hushtally.client_sdk.forking import Forking, at_end_of_worker
+from hushtally.client_sdk import calls
+from hushtally.client_sdk.forking import Forking, at_end_of_worker, ends_without_notice
 from hushtally.client_sdk.state import cohorts, counters, events
 from hushtally.client_sdk.state.counters import Fate
 from hushtally.client_sdk.state.events import Recorded
@@ -27,7 +30,8 @@ class Journal(Forking):
     """Buffers at most 64 events, for about a second, then writes them in one transaction.
 
     The buffer is also written before an answer, before a fork, and when the interpreter exits. If the process is
-    killed, the buffer may be lost. With `durable`, every event is on the disk when `add` returns.
+    killed, the buffer may be lost. With `durable`, every event is on the disk when `add` returns. In a process that
+    ends without notice, every event is in the file when `add` returns, and only a power failure can undo that.
 
     If the file cannot be written, the last 64 events stay in the buffer. Earlier events are dropped and counted.
     """
@@ -41,6 +45,7 @@ class Journal(Forking):
         # each event and each count is stored with the number of withdrawals before it
         self._buffer: list[tuple[int, Recorded]] = []
         self._dropped: Counter[tuple[int, Fate]] = Counter()
+        self._lost: deque[tuple[int, Fate]] = deque()  # what is not counted in `_dropped` yet
         self._buffered_since = 0.0
         self._untrimmed = TRIM_EVERY
         self._pruned_on: date | None = None
@@ -55,7 +60,7 @@ class Journal(Forking):
             if not self._buffer:
                 self._begin()
             self._buffer.append((withdrawals, (day, name, fields)))
-        if self._durable or self._is_due():
+        if self._durable or self._is_due() or _ends_unnoticed():
             self._write_for_app(day)
 
     def drop(self, withdrawals: int, day: date, fate: Fate) -> None:
@@ -66,10 +71,14 @@ class Journal(Forking):
         if self._is_due():
             self._write_for_app(day)
 
+    def lose(self, withdrawals: int, fate: Fate) -> None:
+        """Do the same as `drop` in a re-entrant call, which must not wait for a lock."""
+        self._lost.append((withdrawals, fate))
+
     @property
     def has_unwritten(self) -> bool:
         """Whether an event or a count is only in memory."""
-        return bool(self._buffer or self._dropped)
+        return bool(self._buffer or self._dropped or self._lost)
 
     def write_if_due(self, today: date, *, for_app: bool = False) -> None:
         """Write the buffer if it is full or old; once a day, also delete expired events.
@@ -88,6 +97,7 @@ class Journal(Forking):
         today: by default the day by the device's clock. brief: see `State.briefly`.
         """
         today = today or self._permission.today()
+        process = os.getpid()
         taken: list[tuple[int, Recorded]] = []
         dropped: Counter[tuple[int, Fate]] = Counter()
         try:
@@ -95,8 +105,10 @@ class Journal(Forking):
                 prune = self._pruned_on != today and self._has_expired(today)
                 # checked under the lock: another thread may have taken events, failed, and put them back
                 if self.has_unwritten or prune:
-                    with self._state.transaction() as connection:
+                    with self._transaction() as connection:
                         with self._lock:  # only for this moment: other threads continue to record
+                            while self._lost:
+                                self._dropped[self._lost.popleft()] += 1
                             taken, self._buffer = self._buffer, []
                             dropped, self._dropped = self._dropped, Counter()
                         facts = Facts.read(connection, self._device)
@@ -106,16 +118,21 @@ class Journal(Forking):
                             events.prune(connection, self._device, today, days_needed)
                 self._pruned_on = today
         except BaseException:
-            self._put_back(taken, dropped)
+            if process == os.getpid():  # a child that is forked in the middle leaves the events to its parent
+                self._put_back(taken, dropped)
             raise
         with self._lock:
             if not self.has_unwritten:
                 _unwritten.discard(self)
 
+    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Wait for the disk, unless every event has its own transaction only because the process ends unnoticed."""
+        return self._state.fast_transaction() if not self._durable and _ends_unnoticed() else self._state.transaction()
+
     def _begin(self) -> None:
         if not self.has_unwritten:
             self._buffered_since = time.monotonic()
-            at_end_of_worker(_at_exit)
+            at_end_of_worker(_write_all)
             _unwritten.add(self)
 
     def _is_due(self) -> bool:
@@ -173,6 +190,7 @@ class Journal(Forking):
         with self._lock:
             self._buffer.clear()
             self._dropped.clear()
+            self._lost.clear()
             _unwritten.discard(self)
 
     def before_fork(self) -> None:
@@ -182,6 +200,7 @@ class Journal(Forking):
         self._lock = threading.Lock()
         self._buffer = []
         self._dropped = Counter()
+        self._lost = deque()
         _unwritten.discard(self)
 
 
@@ -192,10 +211,21 @@ def _is_busy(error: sqlite3.OperationalError) -> bool:
 
 
 _unwritten: set[Journal] = set()  # keeps a journal alive after the app has dropped its client
+_exiting = False  # whether the interpreter has called the exit handlers; only finalizers record after that
+
+
+def _ends_unnoticed() -> bool:
+    return _exiting or ends_without_notice()
+
+
+def _write_all() -> None:
+    for journal in list(_unwritten):
+        with suppress(Exception):  # events that cannot be written soon are lost with the process
+            calls.run(partial(journal.write, brief=True), lambda: None)
 
 
 @atexit.register
 def _at_exit() -> None:
-    for journal in list(_unwritten):
-        with suppress(Exception):  # events that cannot be written soon are lost with the interpreter
-            journal.write(brief=True)
+    global _exiting
+    _exiting = True
+    _write_all()

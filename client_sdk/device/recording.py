@@ -6,10 +6,12 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from hushtally.client_sdk.device.device import Device
+from hushtally.client_sdk import calls
+from hushtally.client_sdk.device.device import Device, Entry
 from hushtally.client_sdk.error_text import closest_match
 from hushtally.client_sdk.errors import ClientError
 from hushtally.client_sdk.state.counters import Fate
+from hushtally.client_sdk.state.permission import Permit
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.vocabulary import EventVocabulary
 
@@ -57,22 +59,25 @@ class Recording:
 
         Without consent nothing is stored, and mistakes are not counted.
         """
-        permit = device.permit()
-        if permit is None:
-            if _first_time(BEFORE_CONSENT):
-                logger.info(BEFORE_CONSENT)
-            return
-        stored, mistakes = self._examine(permit.vocabulary, event, fields)
-        for mistake in mistakes:
-            device.drop(permit, mistake.fate)
-            self._warn(mistake)
-        if stored is not None:
-            device.record(permit, event, stored)
+        entry = self.entry(device.permit(), event, fields)
+        if entry is not None:
+            device.store(entry)
 
     def warn_closed(self) -> None:
         """Log, once in a process, that the app records after `close`."""
         if _first_time(AFTER_CLOSE):
-            logger.warning(AFTER_CLOSE)
+            calls.report(logger.warning, AFTER_CLOSE)
+
+    def entry(self, permit: Permit | None, event: str, fields: Mapping[str, object]) -> Entry | None:
+        """Return what is stored and counted under this permit, None if nothing is; log mistakes."""
+        if permit is None:
+            if _first_time(BEFORE_CONSENT):
+                calls.report(logger.info, BEFORE_CONSENT)
+            return None
+        stored, mistakes = self._examine(permit.vocabulary, event, fields)
+        for mistake in mistakes:
+            self._warn(mistake)
+        return Entry(permit, event, stored, tuple(mistake.fate for mistake in mistakes))
 
     def _examine(
         self, permitted: EventVocabulary, event: object, fields: Mapping[str, object]
@@ -105,14 +110,15 @@ class Recording:
         if not _first_time(str(event), field, mistake.required):
             return
         if mistake.required is not None:
-            logger.warning("record: field %s.%s %s; the value was dropped", event, field, mistake.required)
+            dropped = "record: field %s.%s %s; the value was dropped"
+            calls.report(logger.warning, dropped, event, field, mistake.required)
             return
         if field is None:
             what, name, known = "an event", str(event), self._declared.events
         else:
             what, name, known = f"a field of {event!r}", field, self._declared.fields(str(event))
         advice = closest_match(name, known) or "Client(strict=True) names it"
-        logger.warning("record: %s that is not in any survey was dropped; %s", what, advice)
+        calls.report(logger.warning, "record: %s that is not in any survey was dropped; %s", what, advice)
 
 
 def _first_time(*subject: str | None) -> bool:
