@@ -39,13 +39,13 @@ from hushtally.output.streams import print_text
 def serve(files: tuple[Path, ...], host: str, port: int, database: Path, threads: int) -> None:
     """Collect reports for the surveys in one or more files.
 
-    SIGTERM or SIGINT stops the collector: it finishes the requests that it has begun, and leaves a single database
-    file. A survey that has ended may be included: its reports are rejected, and its counts are erased when their
-    retention ends. Two collectors may use one database, for example while one replaces the other: every batch is
-    counted exactly once. For TLS, put a proxy in front of the collector.
+    SIGTERM or SIGINT stops the collector: it finishes the requests in progress, and leaves a single database file. A
+    survey that has ended may be included: its reports are rejected, and its counts are erased when their retention
+    ends. Two collectors may use one database, for example while one replaces the other: every batch is counted exactly
+    once. For TLS, put a proxy in front of the collector.
     """
     surveys = _load(files)
-    # listen first: a second collector that is started by mistake must not touch the database
+    # listen before opening the database, so that a second collector started by mistake does not touch it
     with listen(host, port) as listening:
         place = f"{'' if database.exists() else 'the new database '}{database.absolute()}"
         with progress_bar(f"Opening {database}", None):
