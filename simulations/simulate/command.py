@@ -133,7 +133,7 @@ def _note_ignored_memory() -> None:
 
 
 def _later_population(text: str, survey: Survey) -> Population:
-    """The population with the named shape or, if it is not a shape, from the file."""
+    """Return the population with the named shape, or from the file if the text does not name a shape."""
     if text.partition(":")[0] in SHAPES:
         return Population.from_shape(text)
     return load(Path(text), survey)
