@@ -20,7 +20,7 @@ from hushtally.survey.card.review import card_status, card_warnings
 from hushtally.survey.diff import diff
 from hushtally.survey.new import new
 
-NARROWEST = 50  # columns; wide enough for every heading
+NARROWEST = 50  # columns, enough for every heading
 
 
 @click.group()
