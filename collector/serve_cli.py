@@ -34,7 +34,7 @@ from hushtally.output.streams import print_text
     default=32,
     show_default=True,
     type=click.IntRange(1, 1_000),
-    help="How many requests are processed at the same time.",
+    help="The number of requests that are processed at the same time.",
 )
 def serve(files: tuple[Path, ...], host: str, port: int, database: Path, threads: int) -> None:
     """Collect reports for the surveys in one or more files.
@@ -74,8 +74,8 @@ def _load(files: Sequence[Path]) -> list[Survey]:
         first, _ = surveys.setdefault(survey.name, (file, survey))
         if first is not file:
             mistakes.append(
-                f"{file}: contains {survey.name}, and so does {first}: serve one of the two files, or change the"
-                " version in one of them"
+                f"{file}: contains {survey.name}, which {first} also contains; serve only one of the files, or change"
+                " the version in one of them"
             )
     if mistakes:
         raise SurveyError("\n".join(mistakes))

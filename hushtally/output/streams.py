@@ -54,7 +54,7 @@ def _write(stream: TextIO, text: str) -> None:
 
 
 class _PrintableFormatter(logging.Formatter):
-    """A line of the log on stderr."""
+    """Formats a line of the log for stderr, and escapes characters that are not printable."""
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record), line_breaks=True)

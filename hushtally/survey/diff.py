@@ -35,7 +35,7 @@ class Difference:
     together: str
 
     def as_dict(self) -> dict[str, object]:
-        """Return the comparison as JSON-ready data."""
+        """Return the comparison as a dictionary for JSON."""
         return asdict(self)
 
 

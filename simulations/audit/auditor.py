@@ -169,7 +169,7 @@ class _Auditor:
         mechanism = question.mechanism
         epsilon = exact_epsilon(rows) if len(rows) > 1 else None
         if len(rows) > 1 and epsilon is None:
-            breaches = ["a symbol can rule a segment out, so epsilon is infinite", *breaches]
+            breaches = ["a symbol is impossible for one segment but not for another, so epsilon is infinite", *breaches]
         elif epsilon is not None and epsilon > claimed:
             breaches = [f"epsilon is {epsilon:.12g}, more than the {claimed:g} claimed", *breaches]
         complete = len(rows) == mechanism.domain
@@ -252,8 +252,8 @@ class _Auditor:
             trials=found[0].trials,
             event=found[0].name,
             power=(
-                f"for {wiring.values:,} of {mechanism.domain:,} segments every call was followed: the client sent what"
-                f" the mechanism returned{memory}"
+                f"for {wiring.values:,} of {mechanism.domain:,} segments, every call was followed: the client sent the"
+                f" symbol that the mechanism returned{memory}"
             )
             if not wiring.breaches
             else None,
@@ -294,7 +294,7 @@ class _Auditor:
             power=(
                 f"draws for the {len(self.sizes):,} ranges of these mechanisms, and at word boundaries, follow the"
                 f" protocol exactly; {WORDS:,} real words were tested: a bit that is 1 in 52% of them would pass with"
-                " a chance below 1 in 1,000"
+                " a probability below 1 in 1,000"
             ),
             breaches=tuple(breaches),
         )
@@ -306,24 +306,20 @@ def _power(branches: int, repeats: int) -> str | None:
     if branches:
         parts.append(
             f"{branches:,} random branches of every segment had exactly the probability that this epsilon requires; a"
-            f" segment in which {found_share(branches):.2%} of the branches are wrong would pass with a chance of 1 in"
-            " 10^6"
+            f" segment in which {found_share(branches):.2%} of the branches are wrong would pass with a probability of"
+            " 1 in 10^6"
         )
     if repeats:
         parts.append(
-            f"{repeats:,} random branches that repeat a permanent answer had exactly the probability required; if"
-            f" {found_share(repeats):.2%} of them were wrong, this would be missed with a chance of 1 in 10^6"
+            f"{repeats:,} random branches that repeat a permanent answer had exactly the required probability; if"
+            f" {found_share(repeats):.2%} of them were wrong, the audit would miss this with a probability of 1 in 10^6"
         )
     return "; ".join(parts) or None
 
 
 def _above(epsilon: float, claimed: float) -> list[str]:
     """Return a breach if the epsilon of a mechanism is larger than claimed."""
-    return (
-        [f"the mechanism is made for epsilon {epsilon:.12g}, more than the {claimed:g} claimed"]
-        if epsilon > claimed
-        else []
-    )
+    return [f"the mechanism has epsilon {epsilon:.12g}, more than the {claimed:g} claimed"] if epsilon > claimed else []
 
 
 def _unlikely(count: int, trials: int, rate: float) -> float:

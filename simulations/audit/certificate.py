@@ -98,7 +98,7 @@ class Certificate:
         return all(finding.holds for finding in self.findings)
 
     def as_dict(self) -> dict[str, object]:
-        """Return the certificate as JSON-ready data."""
+        """Return the certificate as a dictionary for JSON."""
         findings = [asdict(one) | {"holds": one.holds, "verdict": one.verdict} for one in self.findings]
         provenance = asdict(self.provenance) | {"made": self.provenance.made.isoformat()}
         return {**vars(self), "provenance": provenance, "holds": self.holds, "findings": findings}

@@ -26,8 +26,8 @@ from hushtally.client_sdk.testing import ScriptedClock
 from hushtally.simulations.errors import SimulationError
 from hushtally.simulations.requirements import require_clients_enabled
 
-COPIES = 64  # of the question, all answered by one device
-NAMES_AT_ONCE = 2**18  # segment names that all copies together may hold in memory
+COPIES = 64  # copies of the question, all answered by one device
+NAMES_AT_ONCE = 2**18  # segment names of all copies together in memory
 DAYS = 360
 STARTS = date(2026, 1, 1)
 PATIENCE = 3_600.0  # seconds that a tick may take; long, so that an audit passes on a busy machine
@@ -254,7 +254,7 @@ def _follow(
     for plan, made, symbols in zip(plans, calls, sent, strict=True):
         check = _follow_permanent(plan, made, symbols, changes) if permanent else _follow_fresh(plan, made, symbols)
         if check is None and system and not all(call.system for call in made):
-            check = "the client draws from another source than the operating system's random source"
+            check = "the client does not draw from the operating system's random source"
         if check:
             return [check]
     return []
@@ -267,7 +267,7 @@ def _follow_fresh(plan: Sequence[int], made: Sequence[Call], symbols: Sequence[i
         if call.given != value:
             return f"the client randomized segment {call.given} although the app recorded segment {value}"
         if call.returned != symbol:
-            return f"for segment {value} the client sent another symbol than the mechanism returned"
+            return f"the client sent a different symbol than the mechanism returned for segment {value}"
     return None
 
 
@@ -286,11 +286,11 @@ def _follow_permanent(plan: Sequence[int], made: Sequence[Call], symbols: Sequen
         if call is None or call.name != "repeat":
             return f"the client drew again for segment {value} instead of repeating its permanent answer"
         if call.given != remembered[value]:
-            return f"the client did not repeat the permanent answer of segment {value}, but another one"
+            return f"the client repeated a different answer than the permanent answer of segment {value}"
         if call.returned != symbol:
-            return f"for segment {value} the client sent another symbol than the mechanism returned"
+            return f"the client sent a different symbol than the mechanism returned for segment {value}"
         last = value
-    return f"the client called the mechanism {len(left)} times more than it answered" if left else None
+    return f"the client called the mechanism {len(left)} times without an answer" if left else None
 
 
 def check_lifetime(survey: Survey, progress: Callable[[], object] = lambda: None) -> tuple[int, list[str]]:

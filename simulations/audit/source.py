@@ -77,7 +77,7 @@ def _wrong_draw(source: Randomness, n: int, pattern: int, random: Random) -> str
     favourable = random.choice((expected, expected + 1))
     heads = scripted(source, words).coin(favourable, n)
     if heads != (expected < favourable):
-        return f"a coin with a chance of {favourable:,} in {n:,} gives the wrong side: chances are biased"
+        return f"a coin with the probability {favourable:,} in {n:,} gives the wrong side: coins are biased"
     return None
 
 

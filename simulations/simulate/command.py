@@ -48,7 +48,7 @@ SHARE = Share(0, 1)
 )
 @click.option("--repetitions", type=Count(1), default=1, show_default=True, help="Number of independent runs.")
 @click.option(
-    "--epochs", type=Count(1), default=1, show_default=True, help="Number of epochs, from the first of the survey."
+    "--epochs", type=Count(1), default=1, show_default=True, help="Number of epochs, from the start of the survey."
 )
 @click.option(
     "--then",

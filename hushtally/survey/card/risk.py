@@ -153,7 +153,7 @@ def _linking(survey: Survey) -> list[Risk]:
         ),
         Risk(
             "participation",
-            "The network shows that a device takes part, and how long its requests are",
+            "The network shows that a device takes part, and the length of its requests",
             "every device that agreed; the length depends on question, cohort and the digits of the symbol",
             "the number and schedule of requests are random and do not depend on recorded data, except that a request"
             " that is due waits until the app runs. TLS does not hide the length: it can show question and cohort if"
