@@ -20,7 +20,7 @@ class Effect(StrEnum):
 MEANING = {
     Effect.MORE: "an observer can learn more about a customer, or can learn it for longer, or from fewer reports",
     Effect.LESS: "an observer can learn less about a customer",
-    Effect.PRIVACY: "something different is asked, stored or told to the customer; check whether it reveals more",
+    Effect.PRIVACY: "something different is asked, stored or explained to the customer; check whether it reveals more",
 }
 
 
