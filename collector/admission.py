@@ -1,4 +1,4 @@
-"""Admission: which reports of a batch are counted, and why the other reports are not."""
+"""Admission: decides which reports of a batch are counted, and gives the reason for each rejected report."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from hushtally.collector.refusal import Refusal
 class Admission:
     """The outcome of one batch.
 
-    batch: the id of the batch; counts: the number of accepted reports by cell and symbol; outcome: what the sender is
-    answered; expires: the last day on which a report of the batch can be accepted, capped at the last day for the next
-    epoch. expires is None if no report was accepted: a retry then counts nothing twice, so the id is not stored.
+    batch: the id of the batch. counts: the number of accepted reports by cell and symbol. outcome: the answer to the
+    sender. expires: the last day on which a report of the batch can be accepted, but at most the last day for reports
+    of the next epoch. expires is None if no report was accepted: a retry then counts nothing twice, so the id is not
+    stored.
     """
 
     batch: str
@@ -34,7 +35,7 @@ class Admission:
 
 
 def decode(body: bytes) -> Batch:
-    """The batch in the body of a request; raises Refusal if the body is too large or is not a batch."""
+    """Return the batch in the body of a request. Raises Refusal if the body is too large or is not a batch."""
     if len(body) > MAX_BYTES:
         raise too_large()
     try:
@@ -44,21 +45,21 @@ def decode(body: bytes) -> Batch:
 
 
 def too_large() -> Refusal:
-    """The refusal of a body that is larger than any batch."""
+    """Return the refusal for a body that is larger than any batch."""
     return Refusal(Refused.TOO_LARGE, f"the body must have at most {MAX_BYTES:,} bytes")
 
 
 def admit(batch: Batch, surveys: Collection[Survey], today: date) -> Admission:
-    """Sorts the reports of a batch into accepted and rejected reports.
+    """Sort the reports of a batch into accepted and rejected reports.
 
-    today: the collector's own day in UTC; the clocks of devices are not used. Raises Refusal if `surveys` does not
-    contain a survey with the id, version and digest of the batch.
+    today: the day in UTC by the collector's clock; the clocks of devices are not used. Raises Refusal if `surveys` does
+    not contain a survey with the id, version and digest of the batch.
     """
     survey = _survey_of(batch, surveys)
     counts: dict[Cell, Counter[int]] = {}
     rejected: list[tuple[int, Reason]] = []
     expires: date | None = None
-    # without this cap, a sender could make the collector store ids for as long as the survey runs
+    # without this limit, a sender could make the collector store ids until the survey ends
     latest = survey.accepted_until(survey.epoch.next(today))
     for index, report in enumerate(batch.reports):
         reason = _rejection(report, survey, today)
@@ -75,7 +76,7 @@ def admit(batch: Batch, surveys: Collection[Survey], today: date) -> Admission:
 
 
 def describe_collected(surveys: Collection[Survey]) -> str:
-    """The surveys that are collected, for a sender that requested another survey."""
+    """Return a list of the collected surveys in words, for a sender that named another survey."""
     known = ", ".join(f"{survey.name} (digest {survey.digest})" for survey in surveys)
     return f"collected: {known or 'nothing'}"
 
@@ -92,7 +93,7 @@ def _survey_of(batch: Batch, surveys: Collection[Survey]) -> Survey:
 
 
 def _rejection(report: Report, survey: Survey, today: date) -> Reason | None:
-    # final reasons come first, so that only a report without any other fault is called retryable
+    # check final reasons first, so that only a report without any other fault is called retryable
     try:
         question = survey.question(report.question)
     except KeyError:

@@ -33,7 +33,7 @@ _log = logging.getLogger("hushtally.collector")
 
 
 def create_app(surveys: Sequence[Survey], database: str | Path, *, clock: Callable[[], date] = utc_today) -> Flask:
-    """The application that counts reports for `surveys` in the SQLite file `database`, and erases expired counts.
+    """Create an application that counts reports for `surveys` in the SQLite file `database` and erases expired counts.
 
     clock: returns today's day in UTC, or the time with any time zone. Only `hushtally serve` limits the connections,
     closes idle connections and finishes requests before it stops. A process that is forked after this call (gunicorn
@@ -57,8 +57,8 @@ def create_app(surveys: Sequence[Survey], database: str | Path, *, clock: Callab
     metrics, refusals = Metrics(surveys), RefusalLog()
     writer = Writer(store, Housekeeping(store, today, metrics), metrics)
     app = Flask("collector", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 1  # a body of unknown length is cut here, and is then too large
-    # a redirect would repeat a Host that the sender chose
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 1  # cuts a body of unknown length to a size that is too large
+    # no redirects, because a redirect would repeat a Host that the sender chose
     app.url_map.merge_slashes = app.url_map.strict_slashes = app.url_map.redirect_defaults = False
     app.extensions["hushtally"] = writer
     app.extensions["hushtally_metrics"], app.extensions["hushtally_refusals"] = metrics, refusals
@@ -88,7 +88,7 @@ def _reports(
     @blueprint.errorhandler(Refusal)
     def refuse(error: Refusal) -> Response:
         metrics.count_refusal(error.kind)
-        if error.kind is not Refused.UNAVAILABLE:  # the writer logs why
+        if error.kind is not Refused.UNAVAILABLE:  # the writer logs the reason
             refusals.count(f"{error.kind.title} ({error.kind.code})")
         return _refusal(error)
 
@@ -158,7 +158,7 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
-    # the traceback without the error's message, which might quote a request
+    # log the traceback without the error's message, which might quote a request
     _log.error("unexpected %s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)).rstrip())
     problem = {"type": "about:blank", "title": "Internal Server Error", "status": 500}
     return Response(json.dumps(problem), 500, mimetype=_PROBLEM)

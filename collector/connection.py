@@ -1,6 +1,6 @@
-"""Connections: what waitress does with the bytes of a sender before the application sees a request.
+"""Connections: reads the bytes of a sender before the application sees a request.
 
-Whatever a sender writes, the answer is a problem document, and no log line contains it.
+Every answer to invalid bytes is a problem document. No log line contains anything that a sender wrote.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from waitress.utilities import BadRequest, RequestEntityTooLarge  # type: ignore
 from hushtally.client_sdk.protocol.report import MAX_BYTES
 
 MAX_READ = 2 * MAX_BYTES  # bytes of a body; a larger body is not read to its end
-MAX_UNFINISHED = 64 * MAX_READ  # bytes of all requests that have not arrived completely
-MAX_WAITING = 64 * MAX_READ  # bytes of all complete requests that have no response yet
+MAX_UNFINISHED = 64 * MAX_READ  # bytes of all incomplete requests together
+MAX_WAITING = 64 * MAX_READ  # bytes of all complete requests without a response, together
 
 
 class Parser(HTTPRequestParser):  # type: ignore[misc]
-    """Reads one request. It leaves the refusal of a body that exceeds MAX_READ to the application."""
+    """Reads one request. The application, not this class, refuses a body that exceeds MAX_READ."""
 
     def received(self, data: bytes) -> int:
         """Read the next bytes; return how many belong to this request."""
         try:
             taken: int = super().received(data)
-        except Exception:  # waitress raises an error that quotes the head, for example for brackets in a URI
+        except Exception:  # for example, brackets in a URI; the error of waitress quotes the head of the request
             taken = len(data)
             self._refuse("the head of the request cannot be read")
         if isinstance(self.error, RequestEntityTooLarge):  # type: ignore[has-type]
             self.error = None
             self.headers["CONNECTION"] = "close"
-            self.headers["CONTENT_LENGTH"] = str(MAX_READ)  # a chunked body was cut; the application must not judge it
+            self.headers["CONTENT_LENGTH"] = str(MAX_READ)  # the application then refuses a chunked body that was cut
         elif self.error is None and self.headers_finished and not self.empty and self._host_is_invalid():
             self._refuse("a request needs exactly one Host")
         return taken
@@ -65,7 +65,7 @@ class ProblemTask(ErrorTask):  # type: ignore[misc]
 
 
 class Connection(HTTPChannel):  # type: ignore[misc]
-    """One connection. Its `server` has the attributes `memory`, `unexpected` and `count_invalid`; see Server."""
+    """One connection. Its `server` needs the attributes `memory`, `unexpected` and `count_invalid`; see Server."""
 
     parser_class = Parser
     error_task_class = ProblemTask
@@ -73,7 +73,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
     has_request = False  # whether a byte of any request arrived
 
     def readable(self) -> bool:
-        """Whether to read from the socket now: not while complete requests take too much memory."""
+        """Return whether to read from the socket now. False while complete requests take too much memory."""
         return bool(super().readable()) and not self.server.memory.is_full
 
     def received(self, data: bytes) -> bool:
@@ -97,12 +97,12 @@ class Connection(HTTPChannel):  # type: ignore[misc]
 
     @property
     def unfinished(self) -> int:
-        """The bytes of the request that has not arrived completely."""
+        """The number of bytes of the incomplete request; 0 if there is none."""
         return _size(self.request)
 
     @property
     def waiting(self) -> int:
-        """The bytes of the complete requests that have no response yet."""
+        """The number of bytes of the complete requests that have no response yet."""
         return sum(map(_size, list(self.requests)))
 
     def handle_error(self) -> None:
@@ -126,21 +126,22 @@ class Memory:
 
     @property
     def is_full(self) -> bool:
-        """Whether no more bytes must be read until requests get their responses."""
+        """Whether reading must pause until waiting requests get their responses."""
         return self._waiting > MAX_WAITING
 
     def update(self, connection: Connection) -> None:
-        """Count what the connection holds now."""
+        """Store how many bytes the connection holds now."""
         self._set(connection, (connection.unfinished, connection.waiting))
 
     def forget(self, connection: Connection) -> None:
-        """Count a closed connection no more."""
+        """Stop counting a closed connection."""
         self._set(connection, (0, 0))
 
     def excess(self) -> list[Connection]:
-        """Return the connections to close, those whose unfinished request began first, to stay within the limit.
+        """Return the connections to close to stay within the limit, the oldest unfinished requests first.
 
-        An honest request arrives within moments, so this hits senders that send a part of a request and then wait.
+        An honest request arrives within moments. The oldest unfinished requests belong to senders that send a part of a
+        request and then wait.
         """
         found: list[Connection] = []
         with self._lock:

@@ -1,4 +1,4 @@
-"""The database's file on the disk, examined without SQLite, because SQLite could change the file."""
+"""Checks of the database file that do not use SQLite, because SQLite could change the file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LogIds: TypeAlias = tuple[FileId, FileId]
 
 
 def file_id(path: Path) -> FileId:
-    """The device and inode numbers of the file at `path`; None if there is no file."""
+    """Return the device and inode numbers of the file at `path`; None if the file does not exist."""
     try:
         found = path.stat()
     except OSError:
@@ -24,12 +24,12 @@ def file_id(path: Path) -> FileId:
 
 
 def log_ids(path: Path) -> LogIds:
-    """The device and inode numbers of the write-ahead log and of its index; None for a missing file."""
+    """Return the ids of the write-ahead log and of its index (-wal and -shm); None for a missing file."""
     return file_id(_beside(path, "-wal")), file_id(_beside(path, "-shm"))
 
 
 def log_has_content(path: Path, known: LogIds) -> bool:
-    """Whether there is a write-ahead log other than the known one, and it is not empty."""
+    """Return whether there is a write-ahead log that is not the known log and is not empty."""
     log = _beside(path, "-wal")
     try:
         return file_id(log) != known[0] and log.stat().st_size > 0
@@ -42,23 +42,24 @@ def _beside(path: Path, suffix: str) -> Path:
 
 
 def require_writable(path: Path) -> None:
-    """Raises StoreError, with the reason, if the file or its folder is not writable; creates a missing file.
+    """Raise StoreError with the reason if the file or its folder is not writable. Creates a missing file.
 
-    SQLite needs a writable folder for its log, and its own error gives no reason.
+    SQLite needs a writable folder for its log. The error of SQLite itself gives no reason.
     """
     if not os.access(path.parent, os.W_OK):
         raise StoreError(f"{path} cannot be written: the folder {path.parent} is not writable")
     try:
-        path.touch(mode=0o600)  # the file has counts of fewer reports than may be published
+        path.touch(mode=0o600)  # private, because the file contains counts that are too small to publish
         path.open("ab").close()
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def header_ids(path: Path) -> tuple[int, int]:
-    """The application id and the user version in the file's header; those of a new database if there is no content.
+    """Return the application id and the user version from the file's header.
 
-    Raises StoreError if there can be no database at `path`, and if the log of another database lies beside the file.
+    Returns the values of a new database if the file is missing or empty, and zeros if it is not an SQLite database.
+    Raises StoreError if `path` cannot be a database, or if the log of another database lies beside the file.
     """
     try:
         found = header(path)

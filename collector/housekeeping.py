@@ -1,4 +1,4 @@
-"""Housekeeping: the work on a store that a timer starts, not a request."""
+"""Housekeeping: the regular work on a store, such as purges and checkpoints."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from hushtally.collector.metrics import Metrics
 from hushtally.collector.problem_log import ProblemLog
 from hushtally.collector.store import Store, describe_failure
 
-PURGE_RETRY = 3_600.0  # seconds until a purge that failed is tried again
+PURGE_RETRY = 3_600.0  # seconds until a failed purge is retried
 CHECKPOINT_INTERVAL = 10.0  # seconds between checkpoints
-LONGEST_READ = 300.0  # seconds for which another program may delay checkpoints before that is logged
+LONGEST_READ = 300.0  # seconds that another program may delay checkpoints before the delay is logged
 
 _NOT_CLEARED = "the disk still shows in which order batches arrived"
 _READER = (
@@ -27,11 +27,11 @@ _log = logging.getLogger("hushtally.collector")
 class Housekeeping:
     """Purges a store once a day, and checkpoints it every CHECKPOINT_INTERVAL seconds.
 
-    Only one thread may call it. A failure is logged and shown in the metrics; it raises nothing.
+    Only one thread may call the methods. They log a failure and show it in the metrics; they raise nothing.
     """
 
     def __init__(self, store: Store, clock: Callable[[], date], metrics: Metrics) -> None:
-        """clock: returns today's day in UTC."""
+        """clock: returns today's date in UTC."""
         self._store = store
         self._clock = clock
         self._metrics = metrics
@@ -41,7 +41,7 @@ class Housekeeping:
         self._next_checkpoint = self._checkpointed + CHECKPOINT_INTERVAL
 
     def purge_if_due(self) -> None:
-        """Purges the store at the first call and on each new day; after a failure, waits PURGE_RETRY seconds."""
+        """Purge the store at the first call and on each new day. After a failure, wait PURGE_RETRY seconds."""
         today = self._clock()
         if today == self._purged or monotonic() < self._next_purge:
             return
@@ -62,7 +62,10 @@ class Housekeeping:
         self._metrics.set_overdue_erasures(len(problems))
 
     def checkpoint_if_due(self) -> None:
-        """Checkpoints the store; logs a failure at once, and a read by another program after LONGEST_READ seconds."""
+        """Checkpoint the store every CHECKPOINT_INTERVAL seconds.
+
+        Logs a failure at once, and a delay by another program that reads the database after LONGEST_READ seconds.
+        """
         if monotonic() < self._next_checkpoint:
             return
         problem = None

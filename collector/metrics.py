@@ -26,14 +26,14 @@ _FAMILIES = (
     (_COUNTED, "counter", "Reports that were counted. A batch that is sent again is not counted again."),
     (_REJECTED, "counter", "Reports that were rejected, by reason. Their batch got the status 200."),
     (_REFUSED, "counter", "Requests to /v1/reports that were refused as a whole, by reason."),
-    (_INVALID, "counter", "Requests that were no valid HTTP. They got the status 400, 431 or 501."),
+    (_INVALID, "counter", "Requests that were not valid HTTP. They got the status 400, 431 or 501."),
     (_FAILED, "counter", "Transactions with batches that failed. The batches were refused and can be sent again."),
     (_OVERDUE, "gauge", "Surveys whose expired counts could not be erased. The log names the surveys."),
     (
         _UNSETTLED,
         "gauge",
-        "Seconds since the last checkpoint that succeeded, 0 if the newest one did. A checkpoint removes the order of"
-        " arrival from the disk.",
+        "Seconds since the last successful checkpoint; 0 if the newest checkpoint succeeded. A checkpoint removes the"
+        " order of arrival from the disk.",
     ),
     (_CAN_COUNT, "gauge", "1 if a batch would be counted now, otherwise 0."),
 )
@@ -42,8 +42,8 @@ _FAMILIES = (
 class Metrics:
     """Counters and gauges since the start of the process. Every series exists from the start, with the value 0.
 
-    Labels are the survey, its version, and the closed lists of reasons. No label has a value that a sender chose, a
-    cohort, a question or an epoch. The methods are thread-safe.
+    The labels are the survey, its version, and a reason from a closed list. No label contains a cohort, a question, an
+    epoch or a value that a sender chose. The methods are thread-safe.
     """
 
     def __init__(self, surveys: Sequence[Survey]) -> None:
@@ -54,39 +54,39 @@ class Metrics:
         self._values = dict.fromkeys([*names, _INVALID, _FAILED, _OVERDUE, _UNSETTLED], 0)
 
     def count_admission(self, admission: Admission) -> None:
-        """Counts the accepted and the rejected reports of a batch; call it once per batch."""
+        """Count the accepted and the rejected reports of a batch. Call this once per batch."""
         with self._lock:
             self._values[_of(_COUNTED, admission.survey)] += admission.outcome.accepted
             for _, reason in admission.outcome.rejected:
                 self._values[_of(_REJECTED, admission.survey, reason=reason)] += 1
 
     def count_refusal(self, kind: Refused) -> None:
-        """Counts a request that was refused as a whole."""
+        """Count a request that was refused as a whole."""
         with self._lock:
             self._values[_series(_REFUSED, reason=kind.name.lower())] += 1
 
     def count_invalid(self) -> None:
-        """Counts a request that is no valid HTTP."""
+        """Count a request that is not valid HTTP."""
         with self._lock:
             self._values[_INVALID] += 1
 
     def count_failed_commit(self) -> None:
-        """Counts a transaction that failed."""
+        """Count a transaction that failed."""
         with self._lock:
             self._values[_FAILED] += 1
 
     def set_overdue_erasures(self, surveys: int) -> None:
-        """Sets the number of surveys whose expired counts could not be erased."""
+        """Set the number of surveys whose expired counts could not be erased."""
         with self._lock:
             self._values[_OVERDUE] = surveys
 
     def set_checkpoint_age(self, seconds: float) -> None:
-        """Sets the seconds since the last checkpoint that succeeded."""
+        """Set the seconds since the last successful checkpoint."""
         with self._lock:
             self._values[_UNSETTLED] = round(seconds)
 
     def text(self, can_count: bool) -> str:
-        """All metrics in the Prometheus text format."""
+        """Return all metrics in the Prometheus text format."""
         with self._lock:
             values = self._values | {_CAN_COUNT: int(can_count)}
         lines = []
@@ -101,6 +101,6 @@ def _of(name: str, survey: Survey, **labels: str) -> str:
 
 
 def _series(name: str, **labels: str) -> str:
-    # neither ids nor reasons have characters that need escaping
+    # ids and reasons contain no characters that need escaping
     inner = ",".join(f'{label}="{value}"' for label, value in labels.items())
     return f"{name}{{{inner}}}"

@@ -1,4 +1,4 @@
-"""Outcome: which reports of a batch were counted and which were rejected, as the response and as stored bytes."""
+"""Outcome: the counted and the rejected reports of a batch, as a response and as stored bytes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hushtally.client_sdk.canonical_json import canonical_json
 from hushtally.client_sdk.protocol.report import Reason
 
 _ACCEPTED = 0
-# the stored code of each reason; a code is never given to another reason, because databases contain it
+# the stored code of each reason; never reuse a code for another reason, because databases contain it
 _CODES = {
     Reason.UNKNOWN_QUESTION: 1,
     Reason.COHORT_MISMATCH: 2,
@@ -24,9 +24,9 @@ _REASONS = {code: reason for reason, code in _CODES.items()}
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a collector answered to a batch.
+    """The answer of a collector to a batch.
 
-    reports: the number of reports in the batch; rejected: the index and the reason of each rejected report, ascending
+    reports: the number of reports in the batch. rejected: the index and the reason of each rejected report, ascending
     by index.
     """
 
@@ -47,7 +47,10 @@ class Outcome:
         return canonical_json({"accepted": self.accepted, "rejected": rejected})
 
     def pack(self) -> bytes:
-        """Return the outcome as bytes: one code per report, compressed, because a sender chooses what is rejected."""
+        """Return the outcome as bytes: one code per report, compressed.
+
+        Compression limits what a sender of many rejected reports can make the collector store.
+        """
         codes = bytearray(self.reports)
         for index, reason in self.rejected:
             codes[index] = _CODES[reason]
@@ -55,7 +58,7 @@ class Outcome:
 
     @classmethod
     def unpack(cls, packed: bytes) -> Outcome:
-        """Return the outcome that `pack` returned the bytes of."""
+        """Return the outcome from the bytes that `pack` returned."""
         codes = zlib.decompress(packed)
         rejected = tuple((index, _REASONS[code]) for index, code in enumerate(codes) if code != _ACCEPTED)
         return cls(len(codes), rejected)

@@ -1,4 +1,4 @@
-"""ProblemLog: logs a problem once when it appears, and once more when it is resolved."""
+"""ProblemLog: logs a problem once when it appears, and again when it is resolved."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ _log = logging.getLogger("hushtally.collector")
 
 
 class ProblemLog:
-    """The problems of one kind that the last attempt had."""
+    """The problems of one kind in the last attempt."""
 
     def __init__(self) -> None:
         self._known: set[str] = set()
 
     def update(self, problems: Collection[str]) -> None:
-        """Logs the problems that are new and the problems that are resolved.
+        """Log the new problems and the resolved problems.
 
-        problems: those of the newest attempt; empty if the attempt succeeded.
+        problems: the problems of the newest attempt; empty if the attempt succeeded.
         """
         found = set(problems)
         for problem in sorted(found - self._known):

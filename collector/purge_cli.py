@@ -1,4 +1,4 @@
-"""`hushtally purge`: erases expired counts in a database that no collector uses any more."""
+"""`hushtally purge`: erases expired counts in a database that no collector uses anymore."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from hushtally.output.streams import print_text
 def purge(database: Path) -> None:
     """Erase the counts whose retention has ended.
 
-    A collector does this at its start and on every day. After you stop collecting, run this command daily until it
+    A collector does this when it starts and once a day. After you stop collecting, run this command daily until it
     reports for every survey that nothing is left.
     """
-    with suppress(PermissionError):  # the store refuses a path that may not be examined
+    with suppress(PermissionError):  # the store refuses a path that this process may not examine
         if not database.exists():
             raise StoreError(f"{database}: this database does not exist")
     with progress_bar(f"Opening {database}", None):
@@ -47,7 +47,7 @@ def purge(database: Path) -> None:
 
 
 def _clear(store: SqliteStore, database: Path) -> list[str]:
-    """Remove the copies of erased counts from the file and its log; returns why copies may be left."""
+    """Remove the copies of erased counts from the file and its log; return why copies may be left."""
     try:
         with progress_bar("Removing copies of erased counts", None):
             if store.checkpoint():

@@ -1,4 +1,4 @@
-"""Refusal: a request is refused as a whole, with problem details as in RFC 9457."""
+"""Refusal: the refusal of a whole request, with problem details as in RFC 9457."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class Refusal(HushtallyError):
     """A request is refused as a whole; none of its reports is counted."""
 
     def __init__(self, kind: Refused, detail: str, *, retry_after: int | None = None) -> None:
-        """retry_after: seconds after which the same request may succeed; None if the request can never succeed."""
+        """retry_after: seconds after which the same request may succeed; None if it can never succeed."""
         super().__init__(detail)
         self.kind = kind
         self.detail = detail

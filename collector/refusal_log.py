@@ -1,4 +1,4 @@
-"""RefusalLog: counts what was refused, with one line per reason and minute, and never what a sender wrote."""
+"""RefusalLog: logs the number of refusals, with at most one line per reason and minute, and nothing that was sent."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections import Counter
 from threading import Lock
 from time import monotonic
 
-INTERVAL = 60.0  # seconds, at least, between two lines about one reason
+INTERVAL = 60.0  # the minimum number of seconds between two lines about one reason
 
 _log = logging.getLogger("hushtally.collector")
 
 
 class RefusalLog:
-    """The number of refusals by reason since the last line about it. The methods are thread-safe.
+    """The number of refusals by reason since the last line about the reason. The methods are thread-safe.
 
     The first refusal is logged at once, so that an operator notices a broken release of an app.
     """
@@ -24,13 +24,13 @@ class RefusalLog:
         self._logged: dict[str, float] = {}
 
     def count(self, reason: str) -> None:
-        """Count a refusal; log it if the last line about the reason is a minute old. reason: from a closed list."""
+        """Count a refusal, and log it if the last line about the reason is a minute old. reason: from a closed list."""
         with self._lock:
             self._since[reason] += 1
         self._flush(reason)
 
     def flush(self) -> None:
-        """Log the refusals that were counted after the last line about their reason, a minute after it."""
+        """Log the refusals that are not logged yet, if the last line about their reason is a minute old."""
         for reason in list(self._since):
             self._flush(reason)
 

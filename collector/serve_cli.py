@@ -34,7 +34,7 @@ from hushtally.output.streams import print_text
     default=32,
     show_default=True,
     type=click.IntRange(1, 1_000),
-    help="How many requests are processed at the same time.",
+    help="The number of requests that are processed at the same time.",
 )
 def serve(files: tuple[Path, ...], host: str, port: int, database: Path, threads: int) -> None:
     """Collect reports for the surveys in one or more files.
@@ -45,7 +45,7 @@ def serve(files: tuple[Path, ...], host: str, port: int, database: Path, threads
     counted exactly once. For TLS, put a proxy in front of the collector.
     """
     surveys = _load(files)
-    # listen first: a second collector that is started by mistake must not touch the database
+    # listen before opening the database, so that a second collector started by mistake does not touch it
     with listen(host, port) as listening:
         place = f"{'' if database.exists() else 'the new database '}{database.absolute()}"
         with progress_bar(f"Opening {database}", None):
@@ -74,8 +74,8 @@ def _load(files: Sequence[Path]) -> list[Survey]:
         first, _ = surveys.setdefault(survey.name, (file, survey))
         if first is not file:
             mistakes.append(
-                f"{file}: contains {survey.name}, and so does {first}: serve one of the two files, or change the"
-                " version in one of them"
+                f"{file}: contains {survey.name}, which {first} also contains; serve only one of the files, or change"
+                " the version in one of them"
             )
     if mistakes:
         raise SurveyError("\n".join(mistakes))

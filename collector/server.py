@@ -1,4 +1,4 @@
-"""The embedded HTTP server: waitress with limits on connections, and a shutdown that finishes requests in progress."""
+"""The embedded HTTP server: waitress with connection limits and a graceful shutdown."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from hushtally.collector.unexpected import Unexpected
 
 try:
     import resource
-except ImportError:  # Windows has no such limit
+except ImportError:  # Windows has no limit on open files
     resource = None  # type: ignore[assignment]
 
 GRACE_PERIOD = 10.0  # seconds that requests in progress may take after the signal
-POLL_INTERVAL = 1.0  # seconds, at most, between checks for a signal and for too many connections
+POLL_INTERVAL = 1.0  # the maximum number of seconds between checks for a signal and for too many connections
 IDLE_TIMEOUT = 15  # seconds after which an idle connection is closed, to make room for other connections
-FIRST_REQUEST = 1.0  # seconds that a new connection has for its first request when the server stops
-MEMORY_PATHS = ("/healthz", "/metrics")  # answered from memory, also while all threads wait for the database
+FIRST_REQUEST = 1.0  # seconds that a new connection has for its first request while the server stops
+MEMORY_PATHS = ("/healthz", "/metrics")  # answered from memory, even while all other threads wait for the database
 MEMORY_THREADS = 2
 INVALID_HTTP = "invalid HTTP"
 MAX_CONNECTIONS = 900  # below the usual limit of 1,024 open files
 MIN_CONNECTIONS = 32
-RESERVED_FILES = 64  # open files for everything else: the database, its log, SQLite's temporary files, the threads
+RESERVED_FILES = 64  # open files for other uses: the database, its log, SQLite's temporary files, the threads
 OVERFLOW_MEMORY = 60.0  # seconds without too many connections after which the problem counts as resolved
 
 
@@ -47,7 +47,7 @@ class ServerError(HushtallyError):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Returns a socket that listens on host:port (port 0: any free port). Raises ServerError if it cannot."""
+    """Return a socket that listens on host:port (port 0: any free port). Raises ServerError if this fails."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family, backlog=1024)
@@ -61,16 +61,16 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def address(listening: socket.socket) -> str:
-    """Returns the URL of a listening socket."""
+    """Return the URL of a listening socket."""
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def connection_limit() -> int:
-    """Returns how many connections may be open, from MIN_CONNECTIONS to MAX_CONNECTIONS.
+    """Return the number of connections that may be open, from MIN_CONNECTIONS to MAX_CONNECTIONS.
 
-    Increases this process's limit on open files if necessary. Raises ServerError if the limit stays too low: when the
-    limit is reached, accepting a connection fails, and the server would retry without a pause.
+    Increases this process's limit on open files if necessary. Raises ServerError if the limit is still too low. At the
+    limit, accepting a connection would fail, and the server would retry without a pause.
     """
     if resource is None:
         return MAX_CONNECTIONS
@@ -99,8 +99,8 @@ class Server:
         self._metrics: Metrics = app.extensions["hushtally_metrics"]
         self._refusal_log: RefusalLog = app.extensions["hushtally_refusals"]
         self._unexpected = Unexpected()
-        # waitress logs a warning when requests queue for a thread, which is normal here, and when connections reach the
-        # limit, which _log_overflow logs; its errors quote what a sender wrote
+        # waitress warns when requests queue for a thread, which is normal here, and when connections reach the limit,
+        # which _log_overflow logs; its errors quote what a sender wrote, so `Unexpected` replaces them
         waitress_log = logging.getLogger("waitress")
         waitress_log.handlers, waitress_log.propagate = [self._unexpected], False
         waitress_log.setLevel(logging.ERROR)
@@ -130,9 +130,9 @@ class Server:
         self._server.count_invalid = self._count_invalid
 
     def run(self, ready: Callable[[], None]) -> None:
-        """Serves until a signal arrives, and returns when all requests are finished. Call this in the main thread.
+        """Serve until a signal arrives, and return when all requests are finished. Call this in the main thread.
 
-        ready: called when the server accepts connections and a signal would stop it cleanly.
+        ready: called when the server accepts connections and a signal stops it cleanly.
         """
         with self._signals():
             ready()
@@ -180,7 +180,7 @@ class Server:
             self._server.handle_accept()
 
     def _close_idle(self) -> bool:
-        """Close the connections without a request. Return whether other connections are left."""
+        """Close the connections that have no request. Return whether other connections are left."""
         for connection in list(self._server.active_channels.values()):
             idle = not connection.requests and connection.request is None and not connection.total_outbufs_len
             is_new = not connection.has_request and time() < connection.creation_time + FIRST_REQUEST
@@ -206,7 +206,7 @@ class Server:
 
 
 def _is_readable(connection: socket.socket) -> bool:
-    """Whether bytes arrived on a connection, or a connection on a listening socket."""
+    """Return whether bytes have arrived on a connection, or a new connection on a listening socket."""
     with selectors.DefaultSelector() as selector:
         selector.register(connection, selectors.EVENT_READ)
         return bool(selector.select(0))

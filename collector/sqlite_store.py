@@ -50,7 +50,7 @@ _log = logging.getLogger("hushtally.collector")
 
 MIN_FREE_BYTES = 2**23  # enough for any batch: one page of the log and one page of the file per report
 
-# ignores a cell that exists already; two different cells with the same key still violate the primary key
+# ignores a cell that already exists; two different cells with the same key still violate the primary key
 _ADD_CELL = f"{CELLS.insert} ON CONFLICT (survey, version, question, cohort, epoch) DO NOTHING"
 _ADD_COUNT = f"{COUNTS.insert} ON CONFLICT (cell, symbol) DO UPDATE SET count = count + excluded.count"
 # also returns surveys that have counts but no stored definition, so that the purge reports them
@@ -77,21 +77,21 @@ class SqliteStore:
 
     A closed store leaves a single file. A program that reads this file creates no other file beside it.
 
-    timeout: seconds to wait for another program's transaction. The constructor raises StoreError, and leaves the file
-    unchanged, if the file is not a collector's database, was written by a newer version, is locked or cannot be opened.
-    Methods that write, and `close`, raise StoreError if the file is no longer at `path`.
+    timeout: seconds to wait for a transaction of another program. The constructor raises StoreError, and leaves the
+    file unchanged, if the file is not a collector's database, was written by a newer version, is locked or cannot be
+    opened. `close` and the methods that write raise StoreError if the file is no longer at `path`.
     """
 
     def __init__(self, path: str | Path, *, timeout: float = 5.0) -> None:
         self.path = Path(path).resolve()  # SQLite puts the log beside the file itself, not beside a link to the file
         self._timeout = timeout
         self._lock = threading.RLock()
-        self._log_ids: LogIds | None = None  # known in WAL mode
-        self._log_rescued = False  # the log was gone and is saved, but the database is not open again yet
+        self._log_ids: LogIds | None = None  # None if not in WAL mode
+        self._log_rescued = False  # whether a deleted log is saved, but the database is not open again yet
         with _opening:
             self._file_id = file_id(self.path)
             # skip the checks if a store in this process has the file open: the checks open and close the file, which
-            # would drop the locks that SQLite holds on it
+            # would release the locks that SQLite holds on the file
             if self._file_id is None or all(store._file_id != self._file_id for store in _open_stores):
                 self._require_collector(*header_ids(self.path))
                 require_writable(self.path)
@@ -124,7 +124,7 @@ class SqliteStore:
             self._log_ids = log_ids(self.path)
 
     def _enable_wal(self, connection: sqlite3.Connection) -> None:
-        """Switches to WAL mode; retries while another process does the same, because SQLite does not wait then."""
+        """Switch to WAL mode; retry while another process does the same, because SQLite itself does not wait."""
         deadline = monotonic() + self._timeout
         while True:
             try:
@@ -138,7 +138,7 @@ class SqliteStore:
     def _migrate(self) -> None:
         application = self._pragma("application_id")
         version = self._pragma("user_version")
-        # ask SQLite again: the newest header can be in the write-ahead log instead of the file
+        # check again with SQLite, because the newest header can be in the write-ahead log instead of the file
         self._require_collector(application or COLLECTOR, version)
         if version == COLLECTOR_SCHEMA:
             return
@@ -153,22 +153,22 @@ class SqliteStore:
             raise StoreError(f"{self.path} {problem}")
 
     def _require_same_file(self) -> None:
-        # SQLite does not notice that a file was deleted, and continues to write to it
+        # SQLite does not detect that a file was deleted, and continues to write to it
         if file_id(self.path) != self._file_id:
             raise StoreError(
-                f"database {self.path} was deleted, moved or replaced while the collector was running; its counts are"
-                " gone with it, and nothing is counted until the file is back or the collector is restarted"
+                f"database {self.path} was deleted, moved or replaced while the collector was running; nothing is"
+                " counted until you put the file back, or restart the collector without the old counts"
             )
 
     def _rescue_log(self) -> None:
-        """If a file of the write-ahead log was deleted or replaced, move its contents to the database.
+        """Move the contents of the write-ahead log to the database if a file of the log was deleted or replaced.
 
-        SQLite does not notice, and continues to write to the deleted file, which is gone when the process ends.
+        SQLite does not detect this, and continues to write to the deleted file, which is lost when the process ends.
         """
         known = self._log_ids
         if known is None or (log_ids(self.path) == known and not self._log_rescued):
             return
-        self._require_same_file()  # a new database must not be created in its place
+        self._require_same_file()  # otherwise reopening would create a new database
         gone = f"database {self.path}: its log (-wal or -shm) was deleted or replaced while the collector was running"
         if log_has_content(self.path, known):
             raise StoreError(f"{gone}, and another program writes to a new log; restart the collector")
@@ -176,7 +176,7 @@ class SqliteStore:
             if not self._log_rescued:
                 if not self._empty_log():
                     raise StoreError("another program is reading the database")
-                self._database.close()  # before the next line, because SQLite would share the deleted files
+                self._database.close()  # before a new connection, which would share the deleted files
                 self._log_rescued = True
             self._log_ids = None
             self._connect()
@@ -251,7 +251,7 @@ class SqliteStore:
         needed = min(MIN_FREE_BYTES, disk.total // 10)
         if disk.free < needed:
             raise StoreError(f"database {self.path}: fewer than {needed:,} bytes are free on its disk")
-        # writes the value that is already stored, because only a write shows that the disk accepts writes
+        # write the stored value again, because only a write shows that the disk accepts writes
         self._database.conn.execute(f"PRAGMA user_version = {COLLECTOR_SCHEMA}")
 
     def _write(self, counts: dict[Cell, Counter[int]], batches: list[tuple[bytes, bytes, str]]) -> None:
@@ -267,9 +267,9 @@ class SqliteStore:
         connection.executemany(BATCHES.insert, sorted(batches))
 
     def purge(self, today: date) -> list[Erasure]:
-        """See Store. SQLite overwrites deleted rows; a checkpoint removes copies in the log and on other pages."""
+        """See Store. SQLite overwrites deleted rows. A checkpoint removes copies in the log and on other pages."""
         with self._transaction():
-            # keep each row one day longer: a batch that was admitted before midnight may be written or retried after it
+            # keep each row one day longer, because a batch admitted before midnight may be written or retried later
             yesterday = today - timedelta(days=1)
             self._database.conn.execute("DELETE FROM batches WHERE expires < ?", (yesterday.isoformat(),))
             surveys = self._database.conn.execute(_ALL_SURVEYS).fetchall()
@@ -298,7 +298,7 @@ class SqliteStore:
         """See Store. Empties the write-ahead log, and rebuilds the file if a rebuild is due."""
         with self._without_waiting():
             self._rescue_log()
-            # empty the log first: a rebuild writes to the log, so rebuilds would grow it while another program reads
+            # empty the log first: rebuilds write to the log, so it would grow while another program reads
             if not self._empty_log():
                 return False
             with self._errors("the file cannot be rebuilt: "):
@@ -328,7 +328,7 @@ class SqliteStore:
                     _open_stores.discard(self)
 
     def _leave_one_file(self) -> None:
-        # SQLite refuses to leave WAL mode while another program has the file open; the last collector to close succeeds
+        # SQLite cannot leave WAL mode while another program has the file open; the last collector to close succeeds
         with suppress(sqlite3.Error):
             self._database.conn.execute("PRAGMA busy_timeout = 0")
             if self._vacuum.pending:
@@ -339,7 +339,7 @@ class SqliteStore:
 
     @contextmanager
     def _without_waiting(self) -> Iterator[None]:
-        # with the timeout, a long read by another program would delay the writer
+        # no timeout, because a long read by another program would delay the writer
         with self._errors():
             self._database.conn.execute("PRAGMA busy_timeout = 0")
             try:
@@ -351,7 +351,7 @@ class SqliteStore:
     def _transaction(self) -> Iterator[None]:
         with self._errors():
             self._rescue_log()
-            # IMMEDIATE: another process waits here, so neither process reads rows that the other is about to change
+            # IMMEDIATE: another process waits here, so it cannot read rows that this process is about to change
             self._database.conn.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -365,7 +365,7 @@ class SqliteStore:
 
     @contextmanager
     def _errors(self, action: str = "") -> Iterator[None]:
-        """Holds the lock, and raises SQLite's errors as StoreError. action: what failed, ending in a colon."""
+        """Hold the lock, and raise errors of SQLite as StoreError. action: what failed, with a colon at the end."""
         with self._lock:
             try:
                 yield
@@ -374,7 +374,7 @@ class SqliteStore:
 
 
 def _parse_survey(definition: str) -> Survey | None:
-    """Returns the stored survey; None if its definition is damaged or not supported by this version."""
+    """Return the stored survey; None if its definition is damaged or not supported by this version."""
     try:
         return Survey.from_resolved(json.loads(definition))
     except (SurveyError, TypeError, ValueError):
@@ -382,10 +382,10 @@ def _parse_survey(definition: str) -> Survey | None:
 
 
 def _erasure_days(definition: str | None, epochs: set[str]) -> dict[str, date]:
-    """Returns the day of erasure of each epoch.
+    """Return the day of erasure of each epoch.
 
-    Reads only the retention from the definition, so that counts can be erased even if the rest of the definition cannot
-    be read. Reads nothing if there are no epochs.
+    Reads only the retention from the definition, so that counts can be erased even if the other fields cannot be read.
+    Reads nothing if there are no epochs.
     """
     if not epochs:
         return {}

@@ -1,4 +1,4 @@
-"""Startup warnings: what an operator should know about the surveys when a collector starts."""
+"""Startup warnings: surveys that have ended, and running surveys that are not served."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hushtally.client_sdk.survey import Survey
 
 
 def require_distinct(surveys: Collection[Survey]) -> None:
-    """Raises SurveyError if a survey is given twice."""
+    """Raise SurveyError if a survey is given twice."""
     seen = set()
     for survey in surveys:
         if survey.name in seen:
@@ -19,14 +19,14 @@ def require_distinct(surveys: Collection[Survey]) -> None:
 
 
 def accepts_reports(survey: Survey, today: date) -> bool:
-    """Whether reports of the survey are accepted today or on a later day."""
+    """Return whether reports of the survey are accepted today or on a later day."""
     return today <= _last_day(survey)
 
 
 def startup_warnings(served: Collection[Survey], stored: Collection[Survey], today: date) -> list[str]:
-    """One line for every served survey that has ended, and for every running survey that is not served.
+    """Return one line for every served survey that has ended, and for every running survey that is not served.
 
-    stored: all surveys in the database. A survey need not be served for its expired counts to be erased.
+    stored: all surveys in the database. The expired counts of a survey are erased even if it is not served.
     """
     ended = [_ended(survey) for survey in served if not accepts_reports(survey, today)]
     names = {survey.name for survey in served}

@@ -1,4 +1,4 @@
-"""The store: counts of symbols by cell, and the batches that must be counted exactly once."""
+"""The store: counts of symbols by cell, and the ids of the batches that were counted."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from hushtally.collector.admission import Admission
 
 
 class StoreError(HushtallyError):
-    """The database cannot be used or is gone, or an operation failed and changed nothing."""
+    """The database cannot be used or no longer exists, or an operation failed and changed nothing."""
 
 
 def describe_failure(error: Exception) -> str:
-    """A line for the log: the message of a StoreError, of any other error only its type.
+    """Return a line for the log: the message of a StoreError, or only the type of any other error.
 
-    The message of an unexpected error might quote a report.
+    The message of another error might quote a report.
     """
     return str(error) if isinstance(error, StoreError) else type(error).__name__
 
 
 class Counted(NamedTuple):
-    """The response to a batch, and whether the batch is new, so that its reports were counted now."""
+    """The response to a batch. new: whether the batch was counted by this call, not before."""
 
     response: str
     new: bool
@@ -33,10 +33,11 @@ class Counted(NamedTuple):
 
 @dataclass(frozen=True)
 class Erasure:
-    """What a purge did to the counts of one survey.
+    """The result of a purge for one survey.
 
-    survey: the name of the survey; epochs: the epochs whose counts were erased, ascending; due: the day of the next
-    erasure, None if no counts are left; problem: why no counts of the survey could be erased, None after a success.
+    survey: the name of the survey. epochs: the epochs whose counts were erased, ascending. due: the day of the next
+    erasure; None if no counts are left. problem: why the counts of the survey could not be erased; None after a
+    success.
     """
 
     survey: str
@@ -45,7 +46,7 @@ class Erasure:
     problem: str | None = None
 
     def __str__(self) -> str:
-        """One line that documents the erasure."""
+        """Return one line for the log that documents the erasure."""
         if self.problem is not None:
             return self.problem
         after = "nothing is left" if self.due is None else f"the next erasure is due on {self.due}"
@@ -57,38 +58,38 @@ class Erasure:
 
 
 class Store(Protocol):
-    """Stores counts. It has no place for the sender of a report, the time, the order of arrival or the batch."""
+    """Stores counts. It cannot store the sender of a report, its batch, or the time or order of arrival."""
 
     def register(self, surveys: Sequence[Survey]) -> None:
-        """Stores all of the surveys or none.
+        """Store all surveys or none.
 
-        Raises StoreError, with the differences, if the store has one of the surveys with another digest.
+        Raises StoreError, with the differences, if the store contains one of the surveys with another digest.
         """
 
     def surveys(self) -> list[Survey]:
-        """Every registered survey whose definition can still be read, by id and version."""
+        """Return every registered survey whose definition can be read, ordered by id and version."""
 
     def add(self, admissions: Sequence[Admission]) -> list[Counted]:
-        """Counts the new batches durably, all or none, and returns the outcome of every batch.
+        """Count all new batches durably, or none, and return the response to every batch.
 
         A batch that was counted before, or that is earlier in the list, is not counted again: it gets its first
         response. An empty list tests whether a batch could be counted now. Raises StoreError if nothing was counted, or
-        if the database is gone with the counts.
+        if the database no longer exists and its counts are lost.
         """
 
     def purge(self, today: date) -> list[Erasure]:
-        """Erases the counts whose retention has ended, and the ids of batches that can no longer be accepted.
+        """Erase the counts whose retention has ended, and the ids of batches that can no longer be accepted.
 
-        Returns the outcome for every survey that was ever registered or counted, by id and version. A survey that
-        cannot be purged does not prevent the others. Raises StoreError if the store cannot be used.
+        Returns the result for every survey that was ever registered or counted, ordered by id and version. If one
+        survey cannot be purged, the other surveys are still purged. Raises StoreError if the store cannot be used.
         """
 
     def checkpoint(self) -> bool:
-        """Removes from the disk in which order batches arrived, and copies of erased counts.
+        """Remove the order of arrival and copies of erased counts from the disk.
 
-        Call it every few seconds; the store may postpone work that is not yet worth its cost. Returns False if another
-        program is reading, and then nothing was done. Raises StoreError, with what is left, if it fails.
+        Call this every few seconds. The store may postpone work that is not yet worth its cost. Returns False, and does
+        nothing, if another program is reading. Raises StoreError, with the reason, if the checkpoint fails.
         """
 
     def close(self) -> None:
-        """Closes the database; after closing, raises StoreError if the counts are no longer in the database."""
+        """Close the database. Raises StoreError after closing if the counts are no longer in the database."""

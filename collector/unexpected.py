@@ -1,4 +1,4 @@
-"""Unexpected errors of the server, logged without their messages, because a message might quote a request."""
+"""Unexpected errors of the server. They are logged without their messages, because a message might quote a request."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import traceback
 from time import monotonic
 from types import TracebackType
 
-INTERVAL = 60.0  # seconds, at least, between two lines
+INTERVAL = 60.0  # the minimum number of seconds between two lines
 
 _log = logging.getLogger("hushtally.collector")
 
 
 class Unexpected(logging.Handler):
-    """Logs the type and the place of an error, at most once a minute. Also a handler that replaces other log lines."""
+    """Logs the type and the traceback of an error, at most once a minute.
+
+    As the handler of another logger, it logs the error of a line instead of the line itself.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -27,6 +30,6 @@ class Unexpected(logging.Handler):
             _log.error("unexpected %s\n%s", kind.__name__ if kind else "error", lines)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log the error of another logger's line instead of the line."""
+        """Log the error of a line from another logger instead of the line itself."""
         kind, _, place = record.exc_info or (None, None, None)
         self.log(kind, place)

@@ -1,6 +1,6 @@
 """Vacuum: rebuilds the database file.
 
-SQLite places new rows on a page in the order of their arrival. After a rebuild they lie in the order of their keys.
+SQLite places new rows on a page in the order of their arrival. After a rebuild, rows are in the order of their keys.
 """
 
 from __future__ import annotations
@@ -8,17 +8,17 @@ from __future__ import annotations
 import sqlite3
 from time import monotonic
 
-BYTES_PER_CHANGE = 64  # bytes, about, that the change of one row writes
-WRITTEN_SHARE = 8  # a rebuild is due when an eighth of the file was written
+BYTES_PER_CHANGE = 64  # the approximate number of bytes that a change of one row writes
+WRITTEN_SHARE = 8  # a rebuild is due after an eighth of the file was written
 SMALL_FILE = 2**20  # bytes; a file up to this size is rebuilt after any change, because that takes only milliseconds
-INTERVAL = 3_600.0  # seconds after which a rebuild is due for fewer changes
+INTERVAL = 3_600.0  # seconds after which any change makes a rebuild due
 RETRY = 300.0  # seconds between attempts after a failure, because a failed attempt can take longer than counting
 
 
 class Vacuum:
-    """Decides when the file of a connection is rebuilt, and rebuilds it.
+    """Decides when to rebuild the file of a connection, and rebuilds it.
 
-    The first rebuild of a connection is always due, because earlier changes are not known.
+    The first rebuild of a connection is always due, because earlier changes are unknown.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -34,7 +34,7 @@ class Vacuum:
 
     @property
     def due(self) -> bool:
-        """Whether a rebuild is due; for RETRY seconds after a failure, raises the same sqlite3.Error again."""
+        """Whether a rebuild is due. For RETRY seconds after a failure, raises the same sqlite3.Error again."""
         if not self.pending:
             return False
         if self._failed is not None and monotonic() < self._failed[0] + RETRY:
@@ -48,7 +48,10 @@ class Vacuum:
         return bytes_now <= SMALL_FILE or WRITTEN_SHARE * BYTES_PER_CHANGE * changes >= bytes_now
 
     def run(self) -> bool:
-        """Rebuilds the file; False if another program is writing. A sqlite3.Error leaves the file unchanged."""
+        """Rebuild the file. Returns False if another program is using the file.
+
+        Raises sqlite3.Error if the rebuild fails; the file is then unchanged.
+        """
         changes = self._connection.total_changes
         try:
             self._connection.execute("VACUUM")

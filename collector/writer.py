@@ -17,13 +17,13 @@ from hushtally.collector.problem_log import ProblemLog
 from hushtally.collector.refusal import Refusal
 from hushtally.collector.store import Store, StoreError, describe_failure
 
-MAX_WAITING = 1_000  # batches in memory; while so many wait, further batches are refused
+MAX_WAITING = 1_000  # batches in memory; further batches are refused
 MAX_IN_GROUP = 1_000  # batches in one transaction
 COMMIT_TIMEOUT = 30.0  # seconds that a request waits for its transaction
 RETRY_AFTER = 5  # seconds after which a sender may retry
 IDLE_WAKEUP = 10.0  # seconds without a batch after which the store is checked and housekeeping runs
-CHECK_INTERVAL = 1.0  # seconds, at least, between two checks of the store that `problem` asks for
-STALLED = 10.0  # seconds in one operation of the store after which the collector is not healthy
+CHECK_INTERVAL = 1.0  # the minimum number of seconds between two checks of the store that `problem` requests
+STALLED = 10.0  # seconds for one operation of the store; the collector is unhealthy if it takes longer
 
 _FORKED = (
     "this process was forked from the collector and cannot count batches: run the collector with `hushtally serve`"
@@ -50,7 +50,7 @@ class Writer:
     def __init__(
         self, store: Store, housekeeping: Housekeeping, metrics: Metrics, *, max_waiting: int = MAX_WAITING
     ) -> None:
-        """Purges the store once, and starts the thread. max_waiting: the largest number of batches in memory."""
+        """Purge the store once, and start the thread. max_waiting: the maximum number of batches in memory."""
         self._store = store
         self._housekeeping = housekeeping
         self._metrics = metrics
@@ -70,7 +70,7 @@ class Writer:
         self._thread.start()
 
     def add(self, admission: Admission) -> str:
-        """Counts a batch and returns the response when the batch is durable.
+        """Count a batch, and return the response when the batch is durable.
 
         Raises Refusal (unavailable) if the batch was not counted.
         """
@@ -93,10 +93,10 @@ class Writer:
 
     @property
     def problem(self) -> str | None:
-        """Why no batch can be counted now; None if batches can be counted. It never waits.
+        """The reason why no batch can be counted now; None if batches can be counted. Reading it never blocks.
 
-        This is the result of the last transaction, or of the last check of the store. If it is older than
-        CHECK_INTERVAL, the writer is asked to check the store for the next call.
+        The reason comes from the last transaction or from the last check of the store. If it is older than
+        CHECK_INTERVAL, the writer checks the store again, for the next call.
         """
         if os.getpid() != self._process:
             return _FORKED
@@ -111,7 +111,7 @@ class Writer:
         return self._store_problem
 
     def close(self) -> None:
-        """Counts the waiting batches and closes the store. Later batches are refused.
+        """Count the waiting batches, and close the store. Later batches are refused.
 
         Raises StoreError if the counts are no longer in the store.
         """
@@ -137,7 +137,7 @@ class Writer:
                 self._close_error = error
 
     def _next_group(self) -> list[_Waiting] | None:
-        """Returns the waiting batches in order, or no batch after a while; None if the writer is closing."""
+        """Return the waiting batches in order, an empty list after IDLE_WAKEUP seconds, or None to close the writer."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._check_wanted or self._closing, IDLE_WAKEUP)
             if self._closing and not self._waiting:
@@ -146,7 +146,7 @@ class Writer:
             return [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_IN_GROUP))]
 
     def _write(self, group: list[_Waiting]) -> None:
-        """Counts a group of batches; if it is empty, checks whether a batch could be counted."""
+        """Count a group of batches. An empty group checks whether a batch could be counted."""
         problem_log = self._batch_problems if group else self._check_problems
         try:
             counted = self._store.add([waiting.admission for waiting in group])

@@ -1,8 +1,8 @@
 """An asyncio app that one customer uses over a socket. Counting never blocks its event loop.
 
 The device is the computer that the app runs on, the customer's own. Purchases are stored there, in asyncio-shop.db.
-Everyone who can connect is that one customer. A service for many customers separates them with `device=`, as kiosk.py
-does.
+Everyone who can connect acts as that one customer. A service for many customers separates them with `device=`, as in
+kiosk.py.
 
     hushtally survey new shopping-habits.toml --starts today --defaults
     hushtally serve shopping-habits.toml &
@@ -23,7 +23,7 @@ COMMANDS = "commands: agree, withdraw, privacy, bye, buy AMOUNT CATEGORY"
 
 
 async def execute(words: list[str], client: AsyncClient) -> str:
-    """Execute one command; returns the reply."""
+    """Execute one command, and return the reply."""
     match words:
         case ["buy", amount, category]:
             await client.record("purchase", amount=float(amount), category=category)
@@ -52,7 +52,7 @@ async def main(port: int) -> None:
                 writer.write((await execute(line.decode().split(), client) + "\n").encode())
             writer.close()
 
-        client.start()  # a background thread sends what is due
+        client.start()  # a background thread sends the reports that are due
         server = await asyncio.start_server(talk, "127.0.0.1", port)
         print(f"listening on port {server.sockets[0].getsockname()[1]}", flush=True)
         await server.serve_forever()

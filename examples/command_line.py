@@ -1,6 +1,6 @@
 """A command-line tool. It runs for a moment and must never make its user wait.
 
-The device is the customer's own computer. Purchases are stored in one file there, and nobody else needs to be trusted.
+The device is the customer's own computer. It stores the purchases in one file. The customer need not trust anyone else.
 
     hushtally survey new shopping-habits.toml --starts today --defaults
     export SHOP_STATE=trial.db    # only for this trial; the default is ~/.shop/hushtally.db
@@ -27,7 +27,7 @@ STATE = os.environ.get("SHOP_STATE", "~/.shop/hushtally.db")
 
 
 def describe(status: Status) -> str:
-    """Describe the status. The SDK raises no error if it cannot count, so the tool must tell its user."""
+    """Describe the status. The SDK raises no error if it cannot count, so the tool must inform its user."""
     [survey] = status.surveys
     if survey.silent:
         return f"Not counting: {survey.silent}."

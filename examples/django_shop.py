@@ -1,6 +1,6 @@
 """A web shop (Django) in one file. Every session is a device of its own, and all devices are in one state file.
 
-The device is the shop's server, as in web_shop.py, whose first lines say whom that protects.
+The device is the shop's server, as in web_shop.py. The first lines of web_shop.py explain what this protects.
 
     pip install '.[collector]' django    # in a checkout
     hushtally survey new shopping-habits.toml --starts today --defaults
@@ -8,8 +8,8 @@ The device is the shop's server, as in web_shop.py, whose first lines say whom t
     python examples/django_shop.py runserver --noreload 8000 &
     watch -n 900 python examples/django_shop.py tick
 
-In your project, move the parts to their places: DeviceMiddleware to a module that MIDDLEWARE names, `tick` to a
-management command that cron runs, and the list of those who agreed to a model.
+In your project, move DeviceMiddleware to a module that MIDDLEWARE names, `tick` to a management command that cron runs,
+and the list of customers who agreed to a model.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def open_client(key: str) -> Client:
 
 
 class DeviceMiddleware:
-    """Opens the customer's client for the time of a request, as `request.client`."""
+    """Opens the customer's client as `request.client` for the duration of a request."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

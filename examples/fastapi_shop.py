@@ -1,6 +1,6 @@
 """A web shop (FastAPI). Every cookie is a device of its own, and all devices are in one state file.
 
-The device is the shop's server, as in web_shop.py, whose first lines say whom that protects.
+The device is the shop's server, as in web_shop.py. The first lines of web_shop.py explain what this protects.
 
     pip install '.[collector]' fastapi uvicorn    # in a checkout
     hushtally survey new shopping-habits.toml --starts today --defaults
@@ -70,7 +70,7 @@ app = FastAPI(lifespan=lifespan)
 
 
 def customer_key(response: Response, shop_key: Annotated[str | None, Cookie()] = None) -> str:
-    """Return the key in the customer's cookie; a new customer gets a new key."""
+    """Return the key from the customer's cookie. A new customer gets a new key."""
     key = shop_key if shop_key and KEY.fullmatch(shop_key) else secrets.token_hex(16)
     response.set_cookie("shop_key", key, max_age=366 * 86_400, httponly=True, samesite="lax")
     return key
@@ -80,7 +80,7 @@ Key = Annotated[str, Depends(customer_key)]
 
 
 def customer_client(key: Key) -> Iterator[Client]:
-    """Open the customer's client for the time of a request."""
+    """Open the customer's client for the duration of a request."""
     with open_client(key) as client:
         yield client
 

@@ -1,16 +1,16 @@
 """A kiosk: many customers, each identified by a card, in one state file.
 
 The device is the kiosk. It stores each customer's purchases in plain form on its disk, in kiosk.db, until the survey no
-longer needs them. This suits a machine that its customers trust anyway: a checkout, or a gateway in front of many
-machines. It protects customers from everyone behind the kiosk: the network, the collector and the analyst. It does not
-protect them from anyone who can read that disk.
+longer needs them. Use this on a machine that its customers trust anyway: a checkout, or a gateway in front of many
+machines. Randomization protects customers from everyone behind the kiosk: the network, the collector and the analyst.
+It does not protect them from anyone who can read that disk.
 
     hushtally survey new shopping-habits.toml --starts today --defaults
     hushtally serve shopping-habits.toml &
     printf '%s\n' '4711 agree' '4711 buy 24.90 books' '4712 buy 3.50 music' | python examples/kiosk.py
 
-Each line is a card and what its owner does. At the end of the input, which is the end of the day, the kiosk ticks every
-card that it ever saw. So an answer is sent at a time that does not depend on who visits when.
+Each line is the number of a card and an action of its owner. At the end of the input, which is the end of the day, the
+kiosk ticks every card that was ever used. So the time of sending does not depend on when a customer visits.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DEVICE_NOTE = (
 
 
 def open_client(card: str) -> Client:
-    """Return the client of one card."""
+    """Return the client for one card."""
     return Client(SURVEY, collector=COLLECTOR, state="kiosk.db", device=card, cohort={"platform": "web"})
 
 
@@ -40,7 +40,7 @@ def privacy_page(client: Client) -> str:
 
 
 def serve(card: str, words: list[str]) -> None:
-    """Do what the owner of a card asks for."""
+    """Execute the command of the owner of a card."""
     with open_client(card) as client:
         match words:
             case ["agree"]:

@@ -1,4 +1,4 @@
-"""Reports that arrive today: thousands of invented customers agree, buy and answer. Their clocks are moved forward.
+"""Reports that arrive today: thousands of invented customers agree, buy and answer. The program advances their clocks.
 
     hushtally survey new shopping-habits.toml --starts today --weeks 3 --defaults
     hushtally serve shopping-habits.toml &
@@ -8,8 +8,8 @@
 In a survey of three weeks, every device answers every week. With 26 weeks, a device answers in one week of nine, and
 this program invents nine times as many customers.
 
-The purchases are invented. Everything else is the SDK as it ships. Each customer's state is only in memory, so every
-run has new customers.
+Only the purchases are invented; the program uses the real SDK. Each customer's state is only in memory, so every run
+has new customers.
 """
 
 import os
@@ -38,8 +38,8 @@ for number in range(customers):
             sys.exit(f"The client does not count: {silent}.")
         for _ in range(PURCHASES[number % 10]):
             client.record("purchase", amount=24.90, category="books")
-        client.tick()  # makes the answer if one is due this week; it is sent at a random moment of the week
-        clock.advance(days=7)  # now that moment is in the past for the client; the collector uses its own clock
+        client.tick()  # creates the answer if it is due this week; its sending time is a random moment of the week
+        clock.advance(days=7)  # for the client, that moment is now past; the collector uses its own clock
         if not client.flush():
             sys.exit(f"The batch was not delivered: {client.status().delivery}. Is `hushtally serve` running?")
         delivered += client.status().counters.get("delivered", 0)

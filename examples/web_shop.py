@@ -1,10 +1,10 @@
 """A web shop (Flask). Every session is a device of its own, and all devices are in one state file.
 
 The device is the shop's server. It stores each customer's purchases in plain form, in shop.db, until the survey no
-longer needs them. This suits a shop that counts for someone else, or whose analysts need counts and no purchases. It
-protects customers from everyone behind that server: the network, the collector and the analyst. It does not protect
-them from the shop, or from anyone who breaks into its server. For that, the customer's own computer must be the device,
-as in command_line.py.
+longer needs them. Use this in a shop that counts for someone else, or whose analysts need only counts, not purchases.
+Randomization protects customers from everyone behind that server: the network, the collector and the analyst. It does
+not protect them from the shop, or from anyone who breaks into its server. For that protection, the customer's own
+computer must be the device, as in command_line.py.
 
     pip install '.[collector]'    # in a checkout
     hushtally survey new shopping-habits.toml --starts today --defaults
@@ -12,10 +12,10 @@ as in command_line.py.
     flask --app examples/web_shop.py run &
     watch -n 900 flask --app examples/web_shop.py tick
 
-The key in the session's cookie separates the devices on this server and never leaves it. A timer (here `watch`,
-elsewhere cron) ticks every device whose customer agreed, whoever visits. If a visit ticked the device, the time of its
-answer would reveal visits, and customers who seldom visit would be missing from the estimates. Set SHOP_SECRET so that
-sessions survive a restart: a customer whose session is lost has no button to withdraw consent.
+The key in the session's cookie separates the devices on this server and never leaves the server. A timer (here `watch`,
+in production cron) ticks every device whose customer agreed, even without a visit. If a visit ticked the device, the
+time of its answer would reveal the visit, and customers who seldom visit would be missing from the estimates. Set
+SHOP_SECRET so that sessions survive a restart. A customer whose session is lost has no button to withdraw consent.
 """
 
 from __future__ import annotations

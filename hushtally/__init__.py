@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hushtally.client_sdk.state.consent import Receipt
     from hushtally.client_sdk.survey import Survey
 
-# A checkout without symbolic links (git with core.symlinks=false) has the parts beside this folder, not inside it.
+# In a checkout without symbolic links (git with core.symlinks=false), the parts are beside this folder, not inside it.
 if not os.path.isdir(f"{__path__[0]}/client_sdk"):  # noqa: PTH112  (pathlib would slow down every import)
     __path__.append(os.path.dirname(__path__[0]))  # noqa: PTH120
 

@@ -33,7 +33,7 @@ COMMANDS = {
 }
 
 INTERRUPTED = 128 + signal.SIGINT
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # only a write fails with these
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # errors that only a write can cause
 
 
 class Commands(click.Group):
@@ -71,9 +71,9 @@ class Commands(click.Group):
 
 @contextmanager
 def _one_line_errors() -> Iterator[None]:
-    """Turn failures that a user can cause or fix into "Error: ..." and exit status 1.
+    """Print failures that a user can cause or fix as "Error: ..." lines, with exit status 1.
 
-    Ctrl-C is one line and exit status 130, as in a shell.
+    Ctrl-C prints one line, with exit status 130, as in a shell.
     """
     try:
         yield
@@ -98,7 +98,7 @@ def _printable(message: str) -> str:
 
 
 def _unavailable(command: str, extra: str, package: str) -> click.Command:
-    """A substitute for a command whose extra is not installed; it explains how to install the extra."""
+    """Create a substitute for a command whose extra is not installed. It explains how to install the extra."""
 
     @click.command(command, short_help=f"(needs the extra: pip install 'hushtally[{extra}]')", add_help_option=False)
     @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)

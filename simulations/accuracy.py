@@ -1,4 +1,4 @@
-"""The accuracy to expect from a number of reports, calculated with the same intervals that estimates use."""
+"""The expected accuracy for a number of reports, calculated with the same intervals that estimates use."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ SHARE_PRECISION = 1e-7  # of `detectable_share`
 
 
 def half_widths(channel: Channel, shares: Floats, n: int, confidence: float = CONFIDENCE) -> Floats:
-    """Half the length of the two-sided interval of each share, if its support count equals the expected count.
+    """Return half the length of the two-sided interval of each share, for the expected support count.
 
     shares: float array in [0, 1]; n >= 1 reports. Returns an array of the same shape. The intervals are not clipped to
-    [0, 1]. The mean half-width of real intervals is at most 1% larger and at most 8% smaller (4% from 60 reports on).
+    [0, 1]. The mean half-width of real intervals is at most 1% larger and at most 8% smaller (4% from 60 reports).
     """
     low, high = share_interval(channel, n * channel.observed(shares), n, confidence)
     return (high - low) / 2
 
 
 def half_width(channel: Channel, share: float, n: int, confidence: float = CONFIDENCE) -> float:
-    """Half the length of the interval of one share; see `half_widths`."""
+    """Return half the length of the interval of one share; see `half_widths`."""
     return float(half_widths(channel, np.array([share]), n, confidence)[0])
 
 
 def reports_for_half_width(channel: Channel, share: float, target: float, confidence: float = CONFIDENCE) -> int:
-    """The smallest number of reports for which the half-width is at most `target`; ArgumentError unless target > 0."""
+    """Return the smallest number of reports with a half-width of at most `target`. ArgumentError unless target > 0."""
     if target <= 0:
         raise ArgumentError("target", f"must be above 0, got {target:g}")
     z = float(ndtri((1 + confidence) / 2))
@@ -44,7 +44,7 @@ def reports_for_half_width(channel: Channel, share: float, target: float, confid
 
 
 def detection_count(channel: Channel, n: int, confidence: float) -> int:
-    """The smallest support count among n reports for which the interval lies above zero; n + 1 if there is none."""
+    """Return the smallest support count of n reports whose interval lies above zero; n + 1 if there is none."""
     return _smallest(
         math.floor(n * channel.q),
         n + 1,
@@ -53,7 +53,7 @@ def detection_count(channel: Channel, n: int, confidence: float) -> int:
 
 
 def _smallest(low: int, high: int, accepts: Callable[[int], bool]) -> int:
-    """The smallest number in (low, high] that `accepts` accepts, by bisection; `high` is not tested."""
+    """Return the smallest number in (low, high] that `accepts` accepts, by bisection; `high` is not tested."""
     while low + 1 < high:
         middle = (low + high) // 2
         if accepts(middle):
@@ -64,16 +64,16 @@ def _smallest(low: int, high: int, accepts: Callable[[int], bool]) -> int:
 
 
 def power(channel: Channel, share: float, n: int, confidence: float = ONE_SIDED) -> float:
-    """The exact probability that the interval of `share`, from n reports, lies above zero.
+    """Return the exact probability that the interval of `share`, from n reports, lies above zero.
 
-    confidence: of the two-sided interval. With the default, its lower end is the end of a one-sided 95% interval.
+    confidence: of the two-sided interval. By default, its lower end is the lower end of a one-sided 95% interval.
     """
     count = detection_count(channel, n, confidence)
     return 0.0 if count > n else float(bdtrc(count - 1, n, float(channel.observed(share))))
 
 
 def detectable_share(channel: Channel, n: int, min_power: float = POWER, confidence: float = ONE_SIDED) -> float | None:
-    """The smallest share that n reports distinguish from zero with at least `min_power`; None if there is none.
+    """Return the smallest share that n reports distinguish from zero with at least `min_power`; None if there is none.
 
     The result is exact to 1e-7, because the power increases with the share.
     """
@@ -91,5 +91,5 @@ def detectable_share(channel: Channel, n: int, min_power: float = POWER, confide
 
 
 def plain_equivalent(channel: Channel, share: float, n: int) -> float:
-    """The number of answers without randomization that estimate a share as precisely as n reports."""
+    """Return the number of answers without randomization that estimate a share as precisely as n reports."""
     return float(share * (1 - share) / channel.variance(share, n))

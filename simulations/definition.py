@@ -1,4 +1,4 @@
-"""The definition of a survey, as its author wrote it."""
+"""The definition of a survey as its author wrote it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hushtally.simulations.errors import SimulationError
 
 @dataclass(frozen=True)
 class Definition:
-    """The fields that a survey file states, without defaults.
+    """The fields that a survey file sets, without defaults.
 
     Values that depend on epsilon are not stored, so `at` can create the same survey with another epsilon. Questions
     that set their own epsilon keep it.
@@ -26,14 +26,14 @@ class Definition:
 
     @classmethod
     def parse(cls, text: str) -> Definition:
-        """Read the definition from a TOML string; SurveyError if it is not a valid survey."""
+        """Read the definition from a TOML string. Raises SurveyError if it is not a valid survey."""
         definition = cls(read_toml(text))
         definition.survey  # noqa: B018 - reports a mistake here, where the caller knows the file
         return definition
 
     @classmethod
     def load(cls, path: str | Path) -> Definition:
-        """Read the definition from a file; SurveyError, with the path in every line, if it is not a valid survey."""
+        """Read the definition from a file. Raises SurveyError, with the path in every line, if it is not valid."""
         return read_file(path, cls.parse)
 
     @cached_property
@@ -42,10 +42,10 @@ class Definition:
         return Survey.from_resolved(self.table)
 
     def at(self, epsilon: float, **privacy: object) -> Survey:
-        """The survey with another epsilon and other fields of its privacy table; None removes a field.
+        """Return the survey with another epsilon and other fields in its privacy table. None removes a field.
 
         Permanent memory keeps its epsilon_permanent, because it is a promise to customers. Raises SimulationError if
-        epsilon is above it, and SurveyError if a question does not allow the epsilon.
+        epsilon is above epsilon_permanent, and SurveyError if a question does not allow the epsilon.
         """
         table = {**self.table["privacy"], "epsilon": epsilon, **privacy}
         questions = self.table["questions"]

@@ -13,15 +13,15 @@ from hushtally.client_sdk.mechanisms import Affine, Design, Direct, Mechanism, P
 from hushtally.client_sdk.testing import SeededRandomness
 from hushtally.simulations.errors import SimulationError
 
-MAX_DENSE_SYMBOLS = 2**22  # up to here, one array holds the count of every symbol
-BATCH_SIZE = 2**20  # reports in one array, if they are drawn one by one
-MAX_SINGLE_REPORTS = 2 * 10**7  # drawn one by one, for designs with more symbols than MAX_DENSE_SYMBOLS
-MAX_PERTURBED_REPORTS = 200_000  # drawn with `perturb`, for mechanisms without a faster exact method
+MAX_DENSE_SYMBOLS = 2**22  # with at most this many symbols, one array contains the count of every symbol
+BATCH_SIZE = 2**20  # reports in one array if reports are drawn one by one
+MAX_SINGLE_REPORTS = 2 * 10**7  # reports drawn one by one, for designs with more symbols than MAX_DENSE_SYMBOLS
+MAX_PERTURBED_REPORTS = 200_000  # reports drawn with `perturb`, for mechanisms without a faster exact method
 MAX_SUBSET_ENTRIES = 2 * 10**7  # members of all subsets of a subset design together
 
 
 def draw_support_counts(mechanism: Mechanism, true_counts: Integers, random: np.random.Generator) -> Integers:
-    """How many reports support each value, if true_counts[v] devices with the value v each send one report.
+    """Draw the number of reports that support each value, if true_counts[v] devices with value v send one report each.
 
     true_counts: int array of shape (domain,). Returns an int array of the same shape with the exact joint distribution
     of one epoch. Designs draw the count of every symbol. Unary encodings draw value by value, because their bits are
@@ -37,7 +37,7 @@ def draw_support_counts(mechanism: Mechanism, true_counts: Integers, random: np.
 
 
 def draw_tally(mechanism: Mechanism, true_counts: Integers, random: np.random.Generator) -> Tally:
-    """The count of every symbol, if true_counts[v] devices with the value v each send one report.
+    """Draw the count of every symbol, if true_counts[v] devices with value v send one report each.
 
     The distribution is exact. Raises SimulationError if the draw would take too much time or memory.
     """
@@ -56,7 +56,7 @@ def draw_tally(mechanism: Mechanism, true_counts: Integers, random: np.random.Ge
 
 
 def draw_symbols(mechanism: Mechanism, values: Integers, random: np.random.Generator) -> Integers:
-    """One report of a design for each of the values; int array of symbols in the same order."""
+    """Draw one report of a design for each value. Returns an int array of symbols in the same order."""
     assert isinstance(mechanism, Design)
     informative = random.random(values.size) < _informative_rate(mechanism, mechanism)
     symbols = random.integers(mechanism.symbols, size=values.size)
@@ -65,7 +65,7 @@ def draw_symbols(mechanism: Mechanism, values: Integers, random: np.random.Gener
 
 
 def _informative_rate(mechanism: Mechanism, design: Design) -> float:
-    """The probability that a report is drawn from the symbols that support its value, rather than from all symbols."""
+    """Return the probability that a report is drawn from the symbols that support its value, not from all symbols."""
     baseline_rate = float(design.baseline_rate)
     return (float(mechanism.channel.p) - baseline_rate) / (1 - baseline_rate)
 
@@ -75,7 +75,8 @@ def _draw_design_tally(
 ) -> Tally:
     """Draw blank reports uniformly from all symbols and the others uniformly from the supporting symbols.
 
-    Values with fewer reports than supporting symbols are drawn report by report, other values as multinomial counts.
+    Values with fewer reports than supporting symbols are drawn report by report. Other values are drawn as multinomial
+    counts.
     """
     informative = random.binomial(true_counts, _informative_rate(mechanism, design))
     blanks = int(true_counts.sum() - informative.sum())
@@ -100,7 +101,7 @@ def _draw_design_tally(
 
 
 def _batches(counts: Integers) -> Iterator[Integers]:
-    """Every value v repeated counts[v] times, in arrays of about BATCH_SIZE."""
+    """Yield every value v repeated counts[v] times, in arrays of about BATCH_SIZE."""
     ends = np.cumsum(counts)
     begin = 0
     while begin < counts.size:
@@ -111,19 +112,19 @@ def _batches(counts: Integers) -> Iterator[Integers]:
 
 
 def _draw_uniform_counts(n: int, bins: int, random: np.random.Generator) -> Integers:
-    """How many of n uniform draws fall into each bin."""
+    """Draw how many of n uniform draws fall into each bin."""
     if n < bins:
         return np.bincount(random.integers(bins, size=n), minlength=bins)
     return random.multinomial(n, np.full(bins, 1 / bins))
 
 
 def _draw_supporting_symbols(design: Design, values: Integers, random: np.random.Generator) -> Integers:
-    """For each value, one of the symbols that support it, drawn uniformly."""
+    """Draw uniformly, for each value, one of the symbols that support it."""
     return _supporting_symbols(design, values, random.integers(design.symbols_per_value, size=values.size))
 
 
 def _supporting_symbols(design: Design, values: Integers, index: Integers) -> Integers:
-    """The symbol with the given index among the symbols that support each value; 0 <= index < symbols_per_value."""
+    """Return the symbol at `index` among the symbols that support each value; 0 <= index < symbols_per_value."""
     if isinstance(design, Direct):
         return values
     if isinstance(design, Affine):
@@ -137,7 +138,7 @@ def _supporting_symbols(design: Design, values: Integers, index: Integers) -> In
 
 @lru_cache(maxsize=4)
 def _subsets_containing(design: Subset) -> Integers:
-    """The ranks of the w-subsets that contain each value; int array of shape (domain, C(domain - 1, w - 1))."""
+    """Return the ranks of the w-subsets that contain each value: int array of shape (domain, C(domain - 1, w - 1))."""
     if design.symbols * design.w > MAX_SUBSET_ENTRIES:
         raise SimulationError(
             f'subset with {design.symbols:,} symbols is too large to simulate; set mechanism = "auto" instead'
@@ -148,7 +149,7 @@ def _subsets_containing(design: Subset) -> Integers:
 
 
 def _orthogonal_points(design: Projective, values: Integers, index: Integers) -> Integers:
-    """The points orthogonal to the values: the index gives all coordinates but the pivot, which follows from them."""
+    """Return points orthogonal to the values. The index gives all coordinates except the pivot, which follows."""
     r, t = design.r, design.t
     value, pivot = vectors(values, r, t)
     free, _ = vectors(index, r, t - 1)
@@ -162,7 +163,7 @@ def _orthogonal_points(design: Projective, values: Integers, index: Integers) ->
 
 
 def _point_indexes(vectors: Integers, r: int, t: int) -> Integers:
-    """The indexes of the projective points that the columns represent; the columns may be scaled by any factor."""
+    """Return the indexes of the projective points that the columns represent. Any multiple of a column is allowed."""
     pivot = (vectors != 0).argmax(axis=0)
     inverses = np.array([0, *(pow(number, -1, r) for number in range(1, r))])
     scale = inverses[np.take_along_axis(vectors, pivot[None, :], axis=0)[0]]

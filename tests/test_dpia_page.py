@@ -85,7 +85,7 @@ def test_the_reference_has_the_other_keys() -> None:
 
 
 def test_the_reference_has_every_risk_that_people_rate() -> None:
-    stated = {id.strip("`") for id, _ in table(CARD, "| risk | what it is |")}
+    stated = {id.strip("`") for id, _ in table(CARD, "| risk | meaning |")}
     assert stated == {risk.id for risk in rated_by_people(Survey.parse(SURVEY))} | {"changes"}
 
 

@@ -1,1 +1,1 @@
-"""What every command writes: text, rows for a program, files and progress."""
+"""The output of every command: text, rows for a program, files and progress."""

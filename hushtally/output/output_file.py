@@ -1,4 +1,4 @@
-"""Output files: each is written beside its target and renamed, so that a failure leaves the old file."""
+"""Output files. A file is written beside its target and then renamed, so that a failure keeps the old file."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from hushtally.client_sdk.errors import HushtallyError
 
 
 class OutputFileError(HushtallyError):
-    """A file cannot be written; the old file, if there is one, is unchanged."""
+    """A file cannot be written. The old file, if there is one, is unchanged."""
 
 
 def write_file(path: Path, content: str | bytes) -> None:
-    """Write a file as a whole or not at all; a string is written in UTF-8, with surrogates escaped.
+    """Write a file as a whole or not at all. A string is written in UTF-8, with surrogates escaped.
 
-    An existing file is replaced and keeps its permissions. A symbolic link stays a link. What is not a regular file,
-    such as a pipe, is written to directly. Raises OutputFileError.
+    An existing file is replaced and keeps its permissions. A symbolic link stays a link. A target that is not a regular
+    file, such as a pipe, is written directly. Raises OutputFileError.
     """
     data = _encoded(content)
     target = Path(os.path.realpath(path))
@@ -78,7 +78,7 @@ def require_writable_file(path: Path) -> None:
 
 
 def require_writable_folder(path: Path) -> None:
-    """Raise OutputFileError unless files can be created in the folder, or the folder itself can be created."""
+    """Raise OutputFileError unless the folder, or a file in the folder, can be created."""
     _require_room(path, [path, *path.absolute().parents])
 
 
@@ -89,7 +89,7 @@ def create_folder(path: Path) -> None:
 
 
 def _require_room(path: Path, folders: Sequence[Path]) -> None:
-    """Raise OutputFileError, with the path, unless a file can be created in the first of the folders that exists."""
+    """Raise OutputFileError, with the path, unless a file can be created in the first existing folder of the list."""
     for folder in folders:
         try:
             return tempfile.TemporaryFile(dir=folder).close()
@@ -108,15 +108,15 @@ def _status(target: Path) -> os.stat_result | None:
 
 
 def _write_beside(target: Path, data: bytes, old: os.stat_result | None) -> Path:
-    """Write a new file in the folder of the target. old: the file whose owner and permissions it gets, if any."""
-    beside = target.with_name(f".hushtally-{secrets.token_hex(8)}")  # also fits beside a name of the longest length
+    """Write a new file in the folder of the target. old: the file whose owner and permissions the new file gets."""
+    beside = target.with_name(f".hushtally-{secrets.token_hex(8)}")  # short, even if the target has the longest name
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if old is None else 0o600)
     _fill(beside, descriptor, data, old)
     return beside
 
 
 def _fill(path: Path, descriptor: int, data: bytes, old: os.stat_result | None = None) -> None:
-    """Write a file that was just created, to the disk; delete it after any failure."""
+    """Write a newly created file to the disk; delete the file after any failure."""
     try:
         with open(descriptor, "wb") as file:
             file.write(data)

@@ -1,15 +1,15 @@
-"""Printable text: escapes what could change a terminal, or what an output cannot encode."""
+"""Printable text: escapes characters that could control a terminal or that an output cannot encode."""
 
 from __future__ import annotations
 
-SIGNS = {"±": "+/-", "≤": "<=", "≥": ">=", "·": "-", "…": "..."}  # our own signs, where the encoding lacks them
+SIGNS = {"±": "+/-", "≤": "<=", "≥": ">=", "·": "-", "…": "..."}  # replacements if the encoding lacks our own signs
 
 
 def printable(text: str, encoding: str = "utf-8", *, line_breaks: bool = False) -> str:
-    """The text with an escape, like \\x1b or \\u202e, in place of every character that is not printable.
+    """Return the text with an escape, like \\x1b or \\u202e, for every character that is not printable.
 
-    These are control characters, invisible characters, and bytes of a file name that are not UTF-8. A character that
-    the encoding lacks is escaped too. line_breaks: keep line breaks; a name has none.
+    Control characters, invisible characters, and bytes of a file name that are not UTF-8 are not printable. A character
+    that the encoding lacks is also escaped. line_breaks: keep line breaks; a name must not contain any.
     """
     if text.isprintable() and _encodable(text, encoding):
         return text

@@ -15,13 +15,13 @@ from typing import TextIO
 from hushtally.output.printable import printable
 from hushtally.output.streams import encoding_of
 
-BAR_DELAY = 0.5  # seconds until a bar appears, because a short part needs none
-REDRAW = 0.1  # seconds
-FIRST_LINE = 2.0  # seconds without output until a line; the pause then doubles with each line
-LONGEST_PAUSE = 60.0  # seconds
+BAR_DELAY = 0.5  # seconds until a bar appears; a short part needs no bar
+REDRAW = 0.1  # seconds between two updates of a bar
+FIRST_LINE = 2.0  # seconds without output until the first line; the pause doubles with each line
+LONGEST_PAUSE = 60.0  # seconds between two lines, at most
 BAR_WIDTH = 24
 
-# takes a description and the number of steps (None if unknown); the block calls the function that it gets after a step
+# takes a description and the number of steps (None if unknown); the `with` block calls the yielded function per step
 ProgressBar = Callable[[str, int | None], AbstractContextManager[Callable[[], object]]]
 
 
@@ -33,11 +33,11 @@ def no_progress(description: str, steps: int | None) -> Iterator[Callable[[], ob
 
 @contextmanager
 def progress_bar(description: str, steps: int | None) -> Iterator[Callable[[], object]]:
-    """Show the progress of one part of a command; the block calls the yielded function after a step, from any thread.
+    """Show the progress of one part of a command. The block calls the yielded function after each step, in any thread.
 
-    steps: the number of calls; None if unknown, which shows the elapsed time. A terminal gets a bar, which disappears
-    after the block. Otherwise a line appears whenever the command was silent for some time. The environment variable
-    HUSHTALLY_NO_PROGRESS switches both off.
+    steps: the number of calls; None if unknown, which shows the elapsed time. A terminal shows a bar, which disappears
+    after the block. Otherwise a line appears whenever the command has been silent for some time. The environment
+    variable HUSHTALLY_NO_PROGRESS turns off both.
     """
     stderr, part = sys.stderr, _Part(description, steps)
     if stderr is None or os.environ.get("HUSHTALLY_NO_PROGRESS", "0") not in ("", "0"):
@@ -55,12 +55,12 @@ def progress_bar(description: str, steps: int | None) -> Iterator[Callable[[], o
 
 
 class _Part:
-    """How far one part of a command has come."""
+    """The progress of one part of a command."""
 
     def __init__(self, description: str, steps: int | None) -> None:
         self.description = description
         self._steps = steps
-        self._counter = count(1)  # threads can share it
+        self._counter = count(1)  # thread-safe
         self._completed = 0
         self._began = monotonic()
 
@@ -70,11 +70,11 @@ class _Part:
 
     @property
     def share(self) -> float | None:
-        """The share of the steps that are completed, from 0 to 1; None if the number of steps is unknown."""
+        """The share of completed steps, from 0 to 1; None if the number of steps is unknown."""
         return min(self._completed / self._steps, 1.0) if self._steps else None
 
     def time(self) -> str:
-        """The time that is left, if it can be estimated, and otherwise the time that has passed."""
+        """Return the remaining time in words if it can be estimated; otherwise the elapsed time."""
         elapsed = monotonic() - self._began
         if self.share:
             return f"about {_duration(elapsed * (1 - self.share) / self.share)} left"
@@ -82,27 +82,27 @@ class _Part:
 
 
 class _Silence:
-    """How long the command has printed no progress, over all its parts: many short parts take as long as a long one."""
+    """The time since the command last printed progress, over all parts, because many short parts take long together."""
 
     def __init__(self) -> None:
         self._pause, self._due, self._ended = FIRST_LINE, 0.0, float("-inf")
 
     def begin(self) -> None:
-        """A part begins; after a long time without any part, the time starts anew."""
+        """Begin a part. After a long time without any part, the time starts anew."""
         if monotonic() - self._ended > FIRST_LINE:
             self._pause = FIRST_LINE
             self._due = monotonic() + FIRST_LINE
 
     def end(self) -> None:
-        """A part ends."""
+        """End a part."""
         self._ended = monotonic()
 
     def remaining(self) -> float:
-        """Seconds until a line is due."""
+        """Return the seconds until a line is due."""
         return max(self._due - monotonic(), 0.0)
 
-    def broken(self) -> None:
-        """A line was printed."""
+    def restart(self) -> None:
+        """Restart the time after a line was printed, with a pause that is twice as long."""
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
         self._due = monotonic() + self._pause
 
@@ -117,7 +117,7 @@ def _print_lines(part: _Part, stderr: TextIO, done: threading.Event) -> None:
             percentage = "" if part.share is None else f"{part.share:.0%}, "
             stderr.write(printable(f"{part.description}: {percentage}{part.time()}", encoding_of(stderr)) + "\n")
             stderr.flush()
-            _silence.broken()
+            _silence.restart()
     _silence.end()
 
 
@@ -135,7 +135,7 @@ def _draw_bar(part: _Part, stderr: TextIO, done: threading.Event) -> None:
 
 
 def _bar(part: _Part, encoding: str) -> str:
-    """One line that fits the terminal, also if each character of the description takes two columns."""
+    """Return one line that fits the terminal, even if each character of the description takes two columns."""
     state = part.time()
     if part.share is not None:
         filled = round(part.share * BAR_WIDTH)
@@ -148,7 +148,7 @@ def _bar(part: _Part, encoding: str) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """A duration in words, like "22 s", "3 min 20 s" or "2 h 5 min"."""
+    """Format a duration, like "22 s", "3 min 20 s" or "2 h 5 min"."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -1,4 +1,4 @@
-"""The output streams of the command: text for people, and UTF-8 for programs."""
+"""The output streams of the command: printable text for people, and UTF-8 for programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hushtally.output.printable import printable
 
 
 def prepare_streams() -> None:
-    """Prepare stdout, stderr and the log, so that no character can make a command fail or change the terminal."""
+    """Prepare stdout, stderr and the log, so that no character can make a command fail or control the terminal."""
     if sys.stdout is None:  # the caller closed it
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
@@ -30,9 +30,9 @@ def prepare_streams() -> None:
 
 
 def print_text(text: str, *, err: bool = False) -> None:
-    """Print a line, or several, for people; characters that are not printable are escaped.
+    """Print one or more lines for people. Characters that are not printable are escaped.
 
-    err: print on stderr. A command does not fail if stderr cannot be written.
+    err: print on stderr. A command does not fail if it cannot write to stderr.
     """
     if not err:
         _write(sys.stdout, text)
@@ -42,14 +42,14 @@ def print_text(text: str, *, err: bool = False) -> None:
 
 
 def print_data(text: str) -> None:
-    """Print JSON or CSV: always in UTF-8, and unchanged except for surrogates, which are escaped as in JSON."""
+    """Print JSON or CSV, always in UTF-8. The data is unchanged, but surrogates are escaped as in JSON."""
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
     sys.stdout.buffer.flush()
 
 
 def encoding_of(stream: TextIO | None) -> str:
-    """The encoding of a text stream; UTF-8 if it has none."""
+    """Return the encoding of a text stream; UTF-8 if it has none."""
     return getattr(stream, "encoding", None) or "utf-8"
 
 
@@ -69,7 +69,7 @@ class _Stderr(io.FileIO):
 
 
 class _PrintableFormatter(logging.Formatter):
-    """A line of the log on stderr."""
+    """Formats a line of the log for stderr, and escapes characters that are not printable."""
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record), line_breaks=True)

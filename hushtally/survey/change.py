@@ -1,4 +1,4 @@
-"""One change between two surveys, and its effect on what is revealed of a customer."""
+"""One change between two surveys, and its effect on a customer's privacy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Effect(StrEnum):
-    """What a change means for the customer."""
+    """The effect of a change on the customer's privacy."""
 
     MORE = "reveals more"
     LESS = "reveals less"
@@ -20,7 +20,7 @@ class Effect(StrEnum):
 MEANING = {
     Effect.MORE: "an observer can learn more about a customer, or can learn it for longer, or from fewer reports",
     Effect.LESS: "an observer can learn less about a customer",
-    Effect.PRIVACY: "something different is asked, stored or told to the customer; judge yourself if it reveals more",
+    Effect.PRIVACY: "something different is asked, stored or explained to the customer; check whether it reveals more",
 }
 
 
@@ -38,6 +38,6 @@ class Change:
 
 
 def compare_values(what: str, old: object, new: object, effect: Effect = Effect.PRIVACY) -> Iterator[Change]:
-    """The change from `old` to `new`, if they differ."""
+    """Yield the change from `old` to `new` if they differ."""
     if old != new:
         yield Change(what, str(old), str(new), effect)

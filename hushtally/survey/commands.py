@@ -20,7 +20,7 @@ from hushtally.survey.card.review import card_status, card_warnings
 from hushtally.survey.diff import diff
 from hushtally.survey.new import new
 
-NARROWEST = 50  # columns; wide enough for every heading
+NARROWEST = 50  # columns, enough for every heading
 
 
 @click.group()
@@ -42,8 +42,8 @@ def check(file: str) -> None:
     its place in the file, and exits with 1. Warnings are about settings that are allowed but unwise. They do not change
     the exit status.
 
-    If the survey has a context file (habits.card.toml for habits.toml), its mistakes are listed, too. A warning says
-    that the review of the card is overdue.
+    If the survey has a context file (habits.card.toml for habits.toml), the command also lists the mistakes in it, and
+    warns about an overdue review of the card.
     """
     found, today = Survey.load(file), utc_today()
     context, context_file = find_context(file, found), context_path(Path(file))

@@ -22,7 +22,7 @@ class Difference:
     """The comparison of two surveys.
 
     old, new: id and version. changes: every change. needs_consent: whether the digests differ. reveals_more: whether
-    any change reveals more. consent: whether the consent to the old survey is still valid, in words. together: what a
+    any change reveals more. consent: whether consent to the old survey is still valid, in words. together: what a
     device that answers both surveys can reveal, in words.
     """
 
@@ -35,12 +35,12 @@ class Difference:
     together: str
 
     def as_dict(self) -> dict[str, object]:
-        """The comparison as JSON-ready data."""
+        """Return the comparison as a dictionary for JSON."""
         return asdict(self)
 
 
 def compare(old: Survey, new: Survey) -> Difference:
-    """Compare two surveys, and decide if the consent to `old` is still valid for `new`."""
+    """Compare two surveys, and decide whether consent to `old` is still valid for `new`."""
     changes = tuple(_changes(old, new))
     if not changes and old.digest != new.digest:
         places = (line.partition(": ")[0] for line in differences(old.resolved, new.resolved))
@@ -73,7 +73,7 @@ def _consent(old: Survey, new: Survey, reveals_more: bool) -> str:
 
 
 def _together(old: Survey, new: Survey) -> str:
-    """What a device that answers both surveys can reveal: their lifetime epsilons add up."""
+    """Describe what a device that answers both surveys can reveal: the lifetime epsilons add up."""
     if old.digest == new.digest:
         return ""
     first, second = old.lifetime_epsilon, new.lifetime_epsilon
@@ -163,7 +163,7 @@ def _signals(survey: Survey) -> dict[str, str]:
 def _compare_members(
     kind: str, old: Mapping[str, str], new: Mapping[str, str], more: Collection[str] = ()
 ) -> Iterator[Change]:
-    """The members that were added, removed or changed; a changed member in `more` reveals more."""
+    """Yield the members that were added, removed or changed. A changed member in `more` reveals more."""
     for name in {**old, **new}:
         if name not in new:
             yield Change(f"{kind} {name}", old[name], "removed", Effect.LESS)
@@ -177,7 +177,7 @@ def _compare_members(
 def _compare_amounts(
     what: str, old: float, new: float, shown: Callable[[float], str] = lambda value: f"{value:g}"
 ) -> Iterator[Change]:
-    """The change of a number, if a larger number reveals more."""
+    """Yield the change of a number for which a larger number reveals more."""
     if old != new:
         yield Change(what, shown(old), shown(new), Effect.MORE if new > old else Effect.LESS)
 
@@ -187,7 +187,7 @@ def _or_none(value: float) -> str:
 
 
 def report(difference: Difference) -> str:
-    """The comparison as text for a terminal."""
+    """Return the comparison as text for a terminal."""
     changes = sorted(difference.changes, key=lambda change: list(Effect).index(change.effect))
     if not changes:
         return difference.consent
@@ -207,14 +207,14 @@ def report(difference: Difference) -> str:
 @click.option("--format", "shape", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if the change needs new consent.")
 def diff(old: str, new: str, shape: str, exit_code: bool) -> None:
-    """List what changed from OLD to NEW, and if new consent is needed.
+    """List what changed from OLD to NEW, and whether new consent is needed.
 
     OLD and NEW are survey files. Customers agree to one digest. Every change of a field changes the digest and needs
     new consent, even a change of the version or of a title. Comments, spaces and the order of fields are not part of
     the digest.
 
-    With --exit-code, the command exits with 1 if new consent is needed or if a file is invalid. It ignores that an app
-    with keep_consent=True does not ask again.
+    With --exit-code, the command exits with 1 if new consent is needed or if a file is invalid. The result is the same
+    for an app with keep_consent=True, which does not ask again.
     """
     difference = compare(Survey.load(old), Survey.load(new))
     if shape == "json":

@@ -12,7 +12,7 @@ REST = "the rest"
 
 
 def compare_forms(what: str, old: Form, new: Form) -> Iterator[Change]:
-    """Every change in the segments of a question; `what` names the question."""
+    """Yield every change in the segments of a question. what: the name of the question."""
     match old, new:
         case Conditions(), Conditions():
             yield from _compare_conditions(what, old, new)
@@ -24,7 +24,7 @@ def compare_forms(what: str, old: Form, new: Form) -> Iterator[Change]:
             yield from compare_values(f"{what}, edges", _edges(old), _edges(new))
             yield from compare_values(f"{what}, otherwise", old.otherwise, new.otherwise)
         case _:
-            # two crosses differ only in this; changes of their parts are listed with the parts
+            # two crosses differ only in their parts; changes inside a part are listed with the part
             yield from compare_values(what, _describe_form(old), _describe_form(new))
 
 
@@ -48,7 +48,7 @@ def _rules(form: Conditions) -> dict[str, str]:
 
 
 def _renamed_segments(old: dict[str, str], new: dict[str, str]) -> dict[str, str]:
-    """Old name -> new name of the segments that were renamed but kept their rule."""
+    """Return the new name by old name of the segments that were renamed but kept their rule."""
     added = {rule: segment for segment, rule in new.items() if segment not in old}
     return {segment: added[rule] for segment, rule in old.items() if segment not in new and rule in added}
 
@@ -63,7 +63,7 @@ def _compare_categories(what: str, old: tuple[str, ...], new: tuple[str, ...]) -
 
 
 def _compare_order(what: str, old: list[str], new: list[str]) -> Iterator[Change]:
-    """The change of order among the segments that both versions have."""
+    """Yield the change in the order of the segments that both versions have."""
     common = set(old) & set(new)
     old_order, new_order = ([segment for segment in order if segment in common] for order in (old, new))
     yield from compare_values(f"{what}, order of the segments", ", ".join(old_order), ", ".join(new_order))

@@ -1,4 +1,4 @@
-"""`hushtally survey new`: asks what a new survey needs, and writes it from a template."""
+"""`hushtally survey new`: asks for the settings of a new survey, and writes the survey from a template."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from hushtally.output.output_file import require_new_file, require_no_folder, wr
 from hushtally.output.streams import print_text
 from hushtally.survey.template import LIFETIME_CEILING, NAMES, Answers, Template
 
-LOWEST_EPSILON = 0.5  # below, an estimate from the min_reports of a template says too little
+LOWEST_EPSILON = 0.5  # with a smaller epsilon, an estimate from a template's min_reports is too inaccurate
 MOST_WEEKS = 52
-LATEST_START = timedelta(weeks=52)  # from this week; a later start is a typing error
+LATEST_START = timedelta(weeks=52)  # from this week; a later start is probably a typing error
 SURE = {epsilon: format_belief(belief_bound(PRIOR, epsilon)) for epsilon in (1, 2, 3)}
 FILE_NAME, REMEDY = "survey.toml", "use --force to replace it"  # for messages
 
@@ -34,7 +34,7 @@ class Monday(click.ParamType[date]):
     name = "day"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        """The Monday. Fails unless it is in the current week or in the next 52."""
+        """Return the Monday. Fails unless it is in the current week or in the next 52 weeks."""
         if isinstance(value, date):
             return value
         first = EpochLength.WEEK.start(utc_today())
@@ -51,13 +51,13 @@ class Monday(click.ParamType[date]):
 
 
 class Epsilon(click.FloatRange):
-    """The epsilon of one report, as far as a template is useful with it."""
+    """The epsilon of one report, within the range for which a template is useful."""
 
     def __init__(self) -> None:
         super().__init__(LOWEST_EPSILON, LIFETIME_CEILING)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The number. Fails if it is outside the range, or not a number, which no comparison finds."""
+        """Return the number. Fails if it is outside the range or NaN, which the comparisons of FloatRange accept."""
         number: float = super().convert(value, param, ctx)
         if math.isnan(number):
             self.fail(f"must be a number from {self.min:g} to {self.max:g}, got {value}", param, ctx)
@@ -70,7 +70,7 @@ class Values(click.ParamType[tuple[str, ...]]):
     name = "values"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        """The values, without the spaces around them."""
+        """Return the values, without the spaces around them."""
         return value if isinstance(value, tuple) else tuple(part.strip() for part in value.split(","))
 
 
@@ -136,7 +136,7 @@ def new(file: Path, name: str | None, defaults: bool, force: bool, **given: Any)
 
 
 def _ask_template(option: click.Parameter) -> str:
-    """Ask for a template until one of them is named."""
+    """Ask for the name of a template until it is valid."""
     print_text("Which template is closest to your business?", err=True)
     for name in NAMES:
         print_text(f"  {name:<6} {Template.load(name).defaults(utc_today()).title}", err=True)
@@ -161,7 +161,7 @@ def _ask(template: Template, answers: Answers, option: click.Parameter) -> Answe
 
 
 def _checked(template: Template, answers: Answers, option: click.Parameter, value: Any) -> Answers:
-    """The answers with one more; BadParameter if a survey may not contain it."""
+    """Return the answers with one more answer. Raises BadParameter if the answer is not valid in a survey."""
     assert option.name is not None
     changed = replace(answers, **{option.name: value})
     try:
@@ -172,7 +172,7 @@ def _checked(template: Template, answers: Answers, option: click.Parameter, valu
 
 
 def _result(file: Path, template: Template, survey: Survey) -> str:
-    """What was written, what an observer can conclude, what the app records, and what comes next."""
+    """Describe the written file, what an observer can conclude, what the app records, and the next steps."""
     lifetime, quoted = survey.lifetime_epsilon, shlex.quote(str(file))
     lines = [
         f"wrote {file}: {survey.name}, from {survey.starts} to {survey.ends}",

@@ -1,4 +1,4 @@
-"""The templates of `survey new`: whole surveys, one for each kind of business, that an author's answers change."""
+"""The templates of `survey new`: one complete survey for each kind of business, which an author's answers change."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COMMENT = " " * COMMENT_COLUMN + "# "
 
 @dataclass(frozen=True)
 class Answers:
-    """The settings of a new survey that depend on its author.
+    """The settings of a new survey that its author chooses.
 
     starts: a Monday. weeks: 1 or more. epsilon: of one report, above 0 and at most LIFETIME_CEILING. cohort: the values
     of the template's cohort.
@@ -60,7 +60,7 @@ class Template:
     @classmethod
     @cache
     def load(cls, name: str) -> Template:
-        """The template with this name, one of NAMES."""
+        """Load the template with this name, one of NAMES."""
         return cls(name, files("hushtally.survey").joinpath(f"templates/{name}.toml").read_text(encoding="utf-8"))
 
     @property
@@ -75,7 +75,7 @@ class Template:
         return re.findall(r"^# +(client\.record\(.*)$", self.text, re.MULTILINE)
 
     def defaults(self, starts: date) -> Answers:
-        """The answers that the template contains, for a survey that starts on `starts`."""
+        """Return the template's own answers for a survey that starts on `starts`."""
         survey = Survey.parse(self.text)
         return Answers(
             id=survey.id,
@@ -89,7 +89,7 @@ class Template:
         )
 
     def fill(self, answers: Answers) -> str:
-        """The survey file with these answers, in TOML. Raises SurveyError if an answer is not valid in a survey."""
+        """Return the survey file with these answers, in TOML. Raises SurveyError if an answer is not valid."""
         values = {
             "id": _string(answers.id),
             "title": _string(answers.title),
@@ -108,18 +108,18 @@ class Template:
 
 
 def example(today: date) -> str:
-    """The survey of the template `shop`, in TOML, for a survey that starts in the week of `today`."""
+    """Return the survey of the template `shop` in TOML, with a start in the week of `today`."""
     template = Template.load("shop")
     return template.fill(template.defaults(EpochLength.WEEK.start(today)))
 
 
 def _string(value: str) -> str:
-    """A TOML string. JSON escapes the same characters, except DEL."""
+    """Return a value as a TOML string. JSON escapes the same characters, except DEL."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _set(text: str, key: str, value: str) -> str:
-    """The text with another value at the first line of a key; a comment stays in its column."""
+    """Return the text with another value in the first line of a key. A comment stays in its column."""
 
     def line(found: re.Match[str]) -> str:
         assignment, comment = f"{key} = {value}", found[1]
@@ -129,7 +129,7 @@ def _set(text: str, key: str, value: str) -> str:
 
 
 def _comment_privacy(text: str, survey: Survey) -> str:
-    """The text with comments in [privacy] that say what an observer can conclude, and what accuracy costs."""
+    """Return the text with comments in [privacy] about the conclusions of an observer and the cost of accuracy."""
     privacy, lifetime = survey.privacy, survey.lifetime_epsilon
     one, all_reports = (describe_belief(belief_bound(PRIOR, epsilon)) for epsilon in (privacy.epsilon, lifetime))
     every = f"in one week of {privacy.answers_every}" if privacy.answers_every > 1 else "every week"

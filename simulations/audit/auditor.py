@@ -1,4 +1,4 @@
-"""Audits: whether the shipped code keeps the epsilon that a survey claims for each question."""
+"""Audits: checks that the shipped code keeps the epsilon that a survey claims for each question."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ RANDOM_BRANCHES = 2**15  # random branches per question, shared among its values
 MIN_BRANCHES, MAX_BRANCHES = 8, 512  # random branches per value
 DRAWS = 2**15  # real draws per question, shared among its values
 MIN_DRAWS = 24  # real draws per value
-CONFIDENCE = 0.95  # of the lower bound that is shown
-FALSE_ALARM = 1e-6  # the chance that one kind of test calls a correct question broken
+CONFIDENCE = 0.95  # of the printed lower bound
+FALSE_ALARM = 1e-6  # the probability that one kind of test reports a correct question as broken
 ANSWERS = 8  # reports of one device per copy of a question, with fresh memory
 
 
@@ -49,8 +49,8 @@ def audit(
     """Audit every question of a survey, the client that answers them, and the random source.
 
     trials: reports of the shipped client per value, at least 1,000. seed: seeds simulated randomness for these reports;
-    None uses the client's own source. branches: how many branches of the mechanisms' code run for exact rows, at
-    least 1; more branches prove more segments. progress: shows the progress of each part. Raises ArgumentError for a
+    None uses the client's own source. branches: the number of branches of the mechanisms' code to run for exact rows,
+    at least 1; more branches prove more segments. progress: shows the progress of each part. Raises ArgumentError for a
     number outside its range, and SimulationError if the client does not answer.
     """
     if trials < 1_000:
@@ -65,7 +65,7 @@ def audit(
 
 @dataclass
 class _Auditor:
-    """The settings of an audit; sizes: every n for which a mechanism drew a number below n."""
+    """The settings of an audit. sizes: every n for which a mechanism drew a number below n."""
 
     survey: Survey
     trials: int
@@ -90,7 +90,7 @@ class _Auditor:
         yield self._client(question)
 
     def _report_bound(self, question: Question, expected: Mechanism | None) -> Finding:
-        """Audit what one report reveals: by exact rows and random branches, then by real draws."""
+        """Audit what one report reveals, with exact rows and random branches, then with real draws."""
         mechanism, breaches = question.mechanism, _above(question.mechanism.epsilon, question.epsilon)
         fresh = not isinstance(mechanism, PermanentMechanism)
         theory = theory_of(expected) if fresh else None
@@ -112,7 +112,7 @@ class _Auditor:
     def _permanent_bound(
         self, question: Question, mechanism: PermanentMechanism, expected: Mechanism | None
     ) -> Finding:
-        """Audit all reports of one answer: they reveal at most the permanent symbol, because `repeat` sees only it."""
+        """Audit all reports of one answer. They reveal at most the permanent symbol, the only input of `repeat`."""
         claimed = question.epsilon_permanent or 0.0
         breaches = _above(logarithm(mechanism.permanent_ratio), claimed)
         rows, each, found = self._exact(question.id, mechanism, theory_of(expected), mechanism.draw, permanent=True)
@@ -141,7 +141,7 @@ class _Auditor:
         return rows, each if theory is not None else 0, breaches
 
     def _recorded(self, draw: Draw) -> Draw:
-        """The same draw, which also records in `sizes` what it drew, for the test of the random source."""
+        """Return the same draw, which also stores its ranges in `sizes`, for the test of the random source."""
 
         def recorded(value: int, branch: Randomness) -> int:
             symbol = draw(value, branch)
@@ -169,7 +169,7 @@ class _Auditor:
         mechanism = question.mechanism
         epsilon = exact_epsilon(rows) if len(rows) > 1 else None
         if len(rows) > 1 and epsilon is None:
-            breaches = ["a symbol can rule a segment out, so epsilon is infinite", *breaches]
+            breaches = ["a symbol is impossible for one segment but not for another, so epsilon is infinite", *breaches]
         elif epsilon is not None and epsilon > claimed:
             breaches = [f"epsilon is {epsilon:.12g}, more than the {claimed:g} claimed", *breaches]
         complete = len(rows) == mechanism.domain
@@ -198,7 +198,7 @@ class _Auditor:
         )
 
     def _real_draws(self, mechanism: Mechanism) -> list[str]:
-        """Draw every value with real randomness; count how often reports support it and how often a symbol repeats."""
+        """Draw every value with real randomness. Test how often reports support it and how often a symbol repeats."""
         source = self._source() or SystemRandomness()
         each = max(DRAWS // mechanism.domain, MIN_DRAWS)
         p = float(mechanism.channel.p)
@@ -252,8 +252,8 @@ class _Auditor:
             trials=found[0].trials,
             event=found[0].name,
             power=(
-                f"for {wiring.values:,} of {mechanism.domain:,} segments every call was followed: the client sent what"
-                f" the mechanism returned{memory}"
+                f"for {wiring.values:,} of {mechanism.domain:,} segments, every call was followed: the client sent the"
+                f" symbol that the mechanism returned{memory}"
             )
             if not wiring.breaches
             else None,
@@ -278,7 +278,7 @@ class _Auditor:
         )
 
     def random_source(self) -> Finding:
-        """Audit the random source of devices: its draws exactly, its words by statistics."""
+        """Audit the random source of devices: its draws exactly, its words with statistics."""
         source = SystemRandomness()
         with self.progress("testing the random source", None):
             breaches = wrong_draws(source, self.sizes, self._random) or wrong_words(source)
@@ -294,40 +294,36 @@ class _Auditor:
             power=(
                 f"draws for the {len(self.sizes):,} ranges of these mechanisms, and at word boundaries, follow the"
                 f" protocol exactly; {WORDS:,} real words were tested: a bit that is 1 in 52% of them would pass with"
-                " a chance below 1 in 1,000"
+                " a probability below 1 in 1,000"
             ),
             breaches=tuple(breaches),
         )
 
 
 def _power(branches: int, repeats: int) -> str | None:
-    """What random branches would have found, in words; None if none were run."""
+    """Return in words what random branches would have found; None if no branches were run."""
     parts = []
     if branches:
         parts.append(
             f"{branches:,} random branches of every segment had exactly the probability that this epsilon requires; a"
-            f" segment in which {found_share(branches):.2%} of the branches are wrong would pass with a chance of 1 in"
-            " 10^6"
+            f" segment in which {found_share(branches):.2%} of the branches are wrong would pass with a probability of"
+            " 1 in 10^6"
         )
     if repeats:
         parts.append(
-            f"{repeats:,} random branches that repeat a permanent answer had exactly the probability required; if"
-            f" {found_share(repeats):.2%} of them were wrong, this would be missed with a chance of 1 in 10^6"
+            f"{repeats:,} random branches that repeat a permanent answer had exactly the required probability; if"
+            f" {found_share(repeats):.2%} of them were wrong, the audit would miss this with a probability of 1 in 10^6"
         )
     return "; ".join(parts) or None
 
 
 def _above(epsilon: float, claimed: float) -> list[str]:
-    """A breach if the epsilon of a mechanism is larger than claimed."""
-    return (
-        [f"the mechanism is made for epsilon {epsilon:.12g}, more than the {claimed:g} claimed"]
-        if epsilon > claimed
-        else []
-    )
+    """Return a breach if the epsilon of a mechanism is larger than claimed."""
+    return [f"the mechanism has epsilon {epsilon:.12g}, more than the {claimed:g} claimed"] if epsilon > claimed else []
 
 
 def _unlikely(count: int, trials: int, rate: float) -> float:
-    """The two-sided p-value of a binomial count: twice the smaller tail."""
+    """Return the two-sided p-value of a binomial count: twice the smaller tail."""
     return float(2 * min(bdtr(count, trials, rate), bdtrc(count - 1, trials, rate)))
 
 
@@ -339,7 +335,7 @@ def _stray_symbols(mechanism: Mechanism, sent: Mapping[int, Integers]) -> list[s
 
 
 def _strange_rates(mechanism: Mechanism, sent: Mapping[int, Integers]) -> list[str]:
-    """Support rates that contradict the channel, by an exact binomial test of each rate."""
+    """Return the first support rate that contradicts the channel, by an exact binomial test of each rate."""
     if isinstance(mechanism, Rappor):
         return []
     for truth, one in sent.items():

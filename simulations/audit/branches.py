@@ -1,7 +1,7 @@
 """Random branches of every value: each must have exactly the probability that theory gives its symbol.
 
-An exact row needs as many runs as there are symbols. If this takes too long for every value, a few random branches of
-each value still find most mistakes, because the probability of a branch is exact, not estimated.
+An exact row needs as many runs as there are symbols. If exact rows of all values take too long, a few random branches
+of each value still find most mistakes, because the probability of a branch is exact, not estimated.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from hushtally.client_sdk.randomness import Randomness
 from hushtally.simulations.audit.rows import Draw
 from hushtally.simulations.audit.theory import Theory, bit_probability
 
-MISSED = 1e-6  # the chance of missing the share of wrong branches that `found_share` returns
+MISSED = 1e-6  # the probability of missing the share of wrong branches that `found_share` returns
 
 
 class RandomBranch(Randomness):
-    """Takes each alternative with equal chance; records the exact probability of the path, and every n drawn below."""
+    """Takes each alternative with equal probability. Records the path's exact probability and every n drawn below."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
@@ -51,7 +51,7 @@ class RandomBranch(Randomness):
 
 
 def found_share(branches: int) -> float:
-    """The share of wrong branches that this many random branches miss with the probability `MISSED`."""
+    """Return the share of wrong branches that this many random branches miss with the probability `MISSED`."""
     return float(1 - MISSED ** (1 / branches))
 
 
@@ -65,7 +65,7 @@ def wrong_branches(
 ) -> list[str]:
     """Run `branches` random branches of every value; return the first wrong branch as a breach.
 
-    progress is called once per value. Raises MechanismError if the code takes random words directly.
+    progress: called once per value. Raises MechanismError if the code takes random words directly.
     """
     for value in range(mechanism.domain):
         for _ in range(branches):
@@ -94,8 +94,8 @@ def wrong_repeats(
 ) -> list[str]:
     """Run random branches of `repeat` for random permanent symbols; return the first wrong branch as a breach.
 
-    expected: the mechanism that the survey claims. With probability gamma, a report must be the permanent symbol;
-    otherwise it must be a blank. In RAPPOR, every bit of a report must be drawn anew.
+    expected: the mechanism that the survey claims. With probability gamma, a report must be the permanent symbol.
+    Otherwise it must be a blank. In RAPPOR, every bit of a report must be drawn anew.
     """
     for _ in range(branches):
         permanent = random.randrange(mechanism.symbols)
@@ -124,7 +124,10 @@ def _right_repeat(expected: PermanentMechanism, permanent: int, symbol: int, bra
 
 
 def _blank_probability(once: BaselineMechanism, symbol: int) -> Fraction:
-    """The probability that a blank is this symbol: uniform for a design, one coin per bit for unary encoding."""
+    """Return the probability that a blank is this symbol: uniform for a design, one coin per bit for unary encoding.
+
+    A blank is a report that does not depend on the value.
+    """
     if not isinstance(once, Unary):
         return Fraction(1, once.symbols)
     one, chance = Fraction(*once.others), Fraction(1)

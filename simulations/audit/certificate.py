@@ -1,4 +1,4 @@
-"""Certificates: what an audit found about a survey."""
+"""Certificates: the results of an audit of a survey."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hushtally.simulations.audit.provenance import Provenance
 
 
 class Method(StrEnum):
-    """How a finding was reached."""
+    """The method that produced a finding."""
 
     ENUMERATION = "enumeration"  # every branch of the shipped code, for every segment
     BRANCHES = "branches"  # every branch for some segments, random branches for all segments
@@ -22,13 +22,13 @@ class Method(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What an audit found about one bound or one part of the code; the fields are the stable keys of JSON and CSV.
+    """The result of an audit for one bound or one part of the code. The fields are the stable keys of JSON and CSV.
 
     question: the id of the question; None if the finding is about the whole survey. bound: the bound or the part of the
-    code, like "one report". claimed: the epsilon that the survey claims; None if it claims none. values: how many of
-    the `segments` were covered. epsilon: the exact epsilon of the segments that were enumerated. lower_bound: a lower
-    bound of epsilon at `confidence`, from `trials` reports per value, by `event`. power: what the tests would have
-    found, in words. breaches: every mistake found; empty if there is none.
+    code, like "one report". claimed: the epsilon that the survey claims; None if it claims none. values: the number of
+    `segments` that were tested. epsilon: the exact epsilon of the enumerated segments. lower_bound: a lower bound of
+    epsilon with `confidence`, from `trials` reports per value, by `event`. power: what the tests would have found, in
+    words. breaches: every mistake found; empty if there is none.
     """
 
     question: str | None
@@ -67,7 +67,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Certificate:
-    """The findings about the survey with this digest; source: where the randomness of the audited client came from."""
+    """The findings about the survey with this digest. source: the source of the audited client's randomness."""
 
     survey: str
     version: int
@@ -80,7 +80,7 @@ class Certificate:
 
     @classmethod
     def of(cls, survey: Survey, source: str, findings: Sequence[Finding]) -> Certificate:
-        """The certificate of the findings about a survey, with the provenance of the running code."""
+        """Create the certificate of the findings about a survey, with the provenance of the running code."""
         return cls(
             survey.id,
             survey.version,
@@ -98,7 +98,7 @@ class Certificate:
         return all(finding.holds for finding in self.findings)
 
     def as_dict(self) -> dict[str, object]:
-        """The certificate as JSON-ready data."""
+        """Return the certificate as a dictionary for JSON."""
         findings = [asdict(one) | {"holds": one.holds, "verdict": one.verdict} for one in self.findings]
         provenance = asdict(self.provenance) | {"made": self.provenance.made.isoformat()}
         return {**vars(self), "provenance": provenance, "holds": self.holds, "findings": findings}

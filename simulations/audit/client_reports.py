@@ -1,4 +1,4 @@
-"""Runs of the shipped client through its public API, which record its calls of the mechanism and its reports."""
+"""Runs of the shipped client through its public API. A run records the calls of the mechanism and the reports."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from hushtally.client_sdk.testing import ScriptedClock
 from hushtally.simulations.errors import SimulationError
 from hushtally.simulations.requirements import require_clients_enabled
 
-COPIES = 64  # of the question, all answered by one device
-NAMES_AT_ONCE = 2**18  # segment names that all copies together may hold in memory
+COPIES = 64  # copies of the question, all answered by one device
+NAMES_AT_ONCE = 2**18  # segment names of all copies together in memory
 DAYS = 360
 STARTS = date(2026, 1, 1)
 PATIENCE = 3_600.0  # seconds that a tick may take; long, so that an audit passes on a busy machine
 MAX_CHANGES = 100  # the most changes of permanent answers that a survey may allow
-REVISITED = 3  # answers that a device gives again at the end
+REVISITED = 3  # answers that a device repeats at the end
 
 Source = Callable[[], Randomness | None]  # returns the next device's randomness; None: the client's default
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a mechanism by the client: `perturb` and `draw` take a value, `repeat` a permanent symbol."""
+    """One call of a mechanism by the client. `perturb` and `draw` take a value; `repeat` takes a permanent symbol."""
 
     name: str
     given: int
@@ -48,7 +48,7 @@ class Call:
 
 
 def observed(mechanism: Mechanism, calls: list[Call]) -> Mechanism:
-    """The same mechanism, which also appends to `calls` every call that its own code does not make."""
+    """Return a copy of the mechanism that appends every call to `calls`, except the calls by its own code."""
     kind = type(mechanism)
     depth = 0
 
@@ -91,7 +91,7 @@ class _Sent:
 
 
 def copied(survey: Survey, question: Question, mechanisms: Sequence[Mechanism], changes: int | None = None) -> Survey:
-    """A survey of 360 days that asks one copy of the question per mechanism, every day.
+    """Return a survey of 360 days that asks one copy of the question per mechanism, every day.
 
     The app records the value of copy n in the field `value<n>` of the event `truth`.
     """
@@ -119,7 +119,7 @@ def _live(
     randomness: Randomness | None,
     progress: Callable[[], object],
 ) -> list[list[int]]:
-    """Run one device; return its symbols for each copy, in order. days: the value of each copy on each day."""
+    """Run one device, and return its symbols for each copy, in order. days: the value of each copy on each day."""
     require_clients_enabled()
     sent, faults = _Sent(), list[Fault]()
     clock = ScriptedClock("2026-01-01T23:59:59")
@@ -147,7 +147,7 @@ def _live(
 
 
 def steps(sequences: int, length: int) -> int:
-    """How often `sample_reports` calls progress."""
+    """Return the number of times that `sample_reports` calls progress."""
     return math.ceil(sequences / COPIES) * length
 
 
@@ -160,11 +160,11 @@ def sample_reports(
     source: Source,
     progress: Callable[[], object] = lambda: None,
 ) -> Integers:
-    """The symbols that devices send about a question if their value never changes.
+    """Return the symbols that devices send about a question if their value never changes.
 
-    Returns `sequences` rows of `length` symbols; each row comes from one copy of the question on one device. source:
-    returns the randomness of the next device. progress is called `steps` times. Raises ArgumentError for a length
-    outside its range, and SimulationError if the client fails or does not send one report per question and day.
+    Returns `sequences` rows of `length` symbols. Each row comes from one copy of the question on one device. source:
+    returns the randomness of the next device. progress: called `steps` times. Raises ArgumentError for a length outside
+    its range, and SimulationError if the client fails or does not send one report per question and day.
     """
     if not 1 <= length <= DAYS:
         raise ArgumentError("length", f"must be at least 1 and at most {DAYS}, got {length}")
@@ -182,7 +182,7 @@ def _copies(question: Question) -> int:
 
 @dataclass(frozen=True)
 class Wiring:
-    """How the client used the mechanism. values: how many values were tried; breaches: at most one mistake."""
+    """How the client used the mechanism. values: the number of tested values. breaches: at most one mistake."""
 
     values: int
     breaches: list[str]
@@ -193,10 +193,10 @@ def check_wiring(
 ) -> Wiring:
     """Run one device through as many of the question's values as fit into a year, and follow every call.
 
-    Each report must be what the mechanism returned for the recorded value. The client must draw once per report, from
-    the system's source unless `source` returns another. With permanent memory it must draw each value once and repeat
-    that answer for later reports, also if the value returns after others. After `changes` changes, the last answer
-    must stay.
+    Each report must be the symbol that the mechanism returned for the recorded value. The client must draw once per
+    report, from the system's source unless `source` returns another source. With permanent memory, the client must draw
+    each value once and repeat that answer for later reports, even if other values came in between. After `changes`
+    changes, the client must keep the last answer.
     """
     mechanism, copies = question.mechanism, _copies(question)
     permanent = survey.permanent
@@ -214,7 +214,7 @@ def check_wiring(
 
 
 def _values(domain: int, places: int, order: Random) -> list[int]:
-    """As many values as there are places, in random order: the first and the last value, then as many others as fit."""
+    """Return one value per place in random order, among them the first and the last value."""
     found = [0, domain - 1, *order.sample(range(1, domain - 1), min(domain - 2, max(places - 2, 0)))]
     found += order.choices(range(domain), k=max(places - len(found), 0))
     order.shuffle(found)
@@ -222,14 +222,17 @@ def _values(domain: int, places: int, order: Random) -> list[int]:
 
 
 def _plan(values: Sequence[int], permanent: bool) -> list[int]:
-    """The value on each day: every value once. With permanent memory, every value twice, then the first few again."""
+    """Return the value of each day: every value once.
+
+    With permanent memory, every value comes twice, and the first few values come again at the end.
+    """
     if not permanent:
         return list(values)
     return [value for value in values for _ in range(2)] + [values[index % len(values)] for index in range(REVISITED)]
 
 
 def _limited(survey: Survey, question: Question, source: Source, progress: Callable[[], object]) -> list[str]:
-    """Check that the last answer stays after `changes` changes; return at most one breach."""
+    """Check that the client keeps the last answer after `changes` changes; return at most one breach."""
     changes, domain = survey.privacy.changes or 0, question.mechanism.domain
     plan = [index % domain for index in range(changes + 3) for _ in range(2)]
     calls: list[Call] = []
@@ -251,7 +254,7 @@ def _follow(
     for plan, made, symbols in zip(plans, calls, sent, strict=True):
         check = _follow_permanent(plan, made, symbols, changes) if permanent else _follow_fresh(plan, made, symbols)
         if check is None and system and not all(call.system for call in made):
-            check = "the client draws from another source than the operating system's random source"
+            check = "the client does not draw from the operating system's random source"
         if check:
             return [check]
     return []
@@ -264,12 +267,12 @@ def _follow_fresh(plan: Sequence[int], made: Sequence[Call], symbols: Sequence[i
         if call.given != value:
             return f"the client randomized segment {call.given} although the app recorded segment {value}"
         if call.returned != symbol:
-            return f"for segment {value} the client sent another symbol than the mechanism returned"
+            return f"the client sent a different symbol than the mechanism returned for segment {value}"
     return None
 
 
 def _follow_permanent(plan: Sequence[int], made: Sequence[Call], symbols: Sequence[int], changes: int) -> str | None:
-    """Compare the calls with those of a correct client: draw each new value once, repeat every remembered answer."""
+    """Compare the calls with a correct client, which draws each new value once and repeats every stored answer."""
     left, remembered, last = list(made), dict[int, int](), None
     for value, symbol in zip(plan, symbols, strict=True):
         if value not in remembered and len(remembered) <= changes:
@@ -283,18 +286,18 @@ def _follow_permanent(plan: Sequence[int], made: Sequence[Call], symbols: Sequen
         if call is None or call.name != "repeat":
             return f"the client drew again for segment {value} instead of repeating its permanent answer"
         if call.given != remembered[value]:
-            return f"the client did not repeat the permanent answer of segment {value}, but another one"
+            return f"the client repeated a different answer than the permanent answer of segment {value}"
         if call.returned != symbol:
-            return f"for segment {value} the client sent another symbol than the mechanism returned"
+            return f"the client sent a different symbol than the mechanism returned for segment {value}"
         last = value
-    return f"the client called the mechanism {len(left)} times more than it answered" if left else None
+    return f"the client called the mechanism {len(left)} times without an answer" if left else None
 
 
 def check_lifetime(survey: Survey, progress: Callable[[], object] = lambda: None) -> tuple[int, list[str]]:
-    """Run four devices through the whole survey; return the number of their reports, and at most one breach.
+    """Run four devices through the whole survey, and return the number of their reports and at most one breach.
 
-    Two devices have no events; two have events every day. No device may answer a question twice in an epoch, answer
-    more questions or in more epochs than the survey allows, or spend more than the lifetime epsilon.
+    Two devices have no events. Two devices have events every day. No device may answer a question twice in an epoch,
+    answer more questions or in more epochs than the survey allows, or spend more than the lifetime epsilon.
     """
     require_clients_enabled()
     reports, breaches = 0, list[str]()
@@ -321,7 +324,7 @@ class _Life(_Sent):
         return super().request(method, url, body, timeout, max_bytes)
 
     def breaches(self, survey: Survey) -> list[str]:
-        """The first limit of the survey that the device exceeded, as a breach."""
+        """Return as a breach the first limit of the survey that the device exceeded."""
         epochs = {epoch for _, epoch in self.seen}
         questions = {question for question, _ in self.seen}
         if len(set(self.seen)) < len(self.seen):
@@ -341,7 +344,7 @@ class _Life(_Sent):
 
 
 def _cost(survey: Survey, seen: Sequence[tuple[str, str]]) -> float:
-    """The epsilon of all reports of one device, by composition; with permanent memory, each answer counts once."""
+    """Return the epsilon of all reports of one device, by composition. Each permanent answer counts once."""
     each: Mapping[str, float] = {one.id: one.epsilon_permanent or one.epsilon for one in survey.questions}
     if survey.permanent:
         return survey.charges * sum(each[question] for question in {question for question, _ in seen})

@@ -37,9 +37,9 @@ def audit(file: str, trials: int, branches: int, seed: int | None, form: str) ->
     """Prove or test that every question of FILE keeps its epsilon.
 
     Prints a certificate, and exits with 1 if the audit finds a mistake. To prove a bound, the audit runs every branch
-    of the shipped code for every segment. If there are too many branches, it runs every branch for some segments and
-    random branches for all segments. It also tests the shipped client and the random source. A test can refute a bound,
-    but cannot prove it.
+    of the shipped code for every segment. If there are too many branches, the audit runs every branch for some segments
+    and random branches for all segments. It also tests the shipped client and the random source. A test can refute a
+    bound, but cannot prove it.
     """
     survey = Definition.load(file).survey
     certificate = audit_survey(survey, trials, seed, branches, progress_bar)

@@ -18,7 +18,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Distinguisher:
-    """An event, and how often it happens in `trials` reports of a value that makes it likely and of another value."""
+    """An event, and its counts among `trials` reports of a value that makes it likely and of another value."""
 
     name: str
     likely: int
@@ -26,7 +26,7 @@ class Distinguisher:
     trials: int
 
     def lower_bound(self, error: float) -> float:
-        """A lower bound of the log ratio of the two probabilities; it is wrong with probability at most `error`.
+        """Return a lower bound of the log ratio of the two probabilities. It is wrong with probability at most `error`.
 
         Each of the two rates has a Clopper-Pearson (1934) interval with half of the error.
         """
@@ -38,10 +38,10 @@ class Distinguisher:
 def distinguishers(
     mechanism: Mechanism, pair: tuple[int, int], symbols: Mapping[int, Integers]
 ) -> Iterator[Distinguisher]:
-    """Events that may distinguish the first value of the pair from the second, by the symbols sent for each value.
+    """Yield events that may distinguish the first value of the pair from the second. symbols: by value.
 
-    The first event is that the report supports only the first value. The next are the binary digits of the symbol,
-    then sets of symbols. A quarter of the reports selects the sets; the other reports are counted.
+    The first event is that the report supports only the first value. The next events are the binary digits of the
+    symbol, then sets of symbols. A quarter of the reports selects the sets. The other reports are counted.
     """
     likely, other = (symbols[value] for value in pair)
     yield _by_design(mechanism, pair, likely, other)
@@ -86,7 +86,7 @@ def _by_symbol_set(
 
 
 def supporting(mechanism: Mechanism, symbols: Integers, value: int) -> Mask:
-    """Whether each symbol supports a value; bool array of the same shape."""
+    """Return whether each symbol supports a value, as a bool array of the same shape."""
     distinct, inverse = np.unique(symbols, return_inverse=True)
     supports = np.array([mechanism.supports(symbol, value) for symbol in distinct.tolist()])
     return supports[inverse].reshape(symbols.shape)

@@ -32,7 +32,7 @@ class Provenance:
 
     @classmethod
     def here(cls) -> Self:
-        """The provenance of the running code, today."""
+        """Return the provenance of the running code, with today's date."""
         folder = resources.files("hushtally.client_sdk")
         commit, modified = "", False
         if isinstance(folder, Path):  # in an archive, there is no checkout
@@ -59,7 +59,7 @@ def _digest(folder: Traversable) -> str | None:
 
 
 def _sources(folder: Traversable, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Traversable]]:
-    """Every Python file below a folder, by the parts of its path."""
+    """Yield every Python file below a folder, with the parts of its path."""
     for entry in folder.iterdir():
         name = (*above, entry.name)
         if entry.is_dir():
@@ -69,7 +69,7 @@ def _sources(folder: Traversable, above: tuple[str, ...]) -> Iterator[tuple[tupl
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    """The output of git in the folder; empty if git is missing, fails, or the folder is not in a checkout."""
+    """Return the output of git in the folder; empty if git is missing, fails, or the folder is not in a checkout."""
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False, timeout=60

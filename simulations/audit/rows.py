@@ -1,4 +1,4 @@
-"""Exact rows: the probability of every symbol for one value, from running every branch of the shipped code."""
+"""Exact rows: the probability of every symbol for one value, calculated by running every branch of the shipped code."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ class TooManyBranches(Exception):
 def enumerate_rows(
     draw: Draw, domain: int, budget: int, order: Random, progress: Callable[[], object] = lambda: None
 ) -> dict[int, Row]:
-    """The exact rows of as many values as `budget` branches allow: the first, the last, then others in random order.
+    """Return the exact rows of as many values as `budget` branches allow, by value.
 
-    draw: a mechanism's `perturb` or `draw`. Returns the row of each value; empty if the first row needs more branches
-    than the budget. progress is called once per branch. Raises MechanismError if the code takes random words directly.
+    The first and the last value come first, then the other values in random order. The result is empty if the first row
+    needs more branches than the budget. draw: a mechanism's `perturb` or `draw`. progress: called once per branch.
+    Raises MechanismError if the code takes random words directly.
     """
     rows: dict[int, Row] = {}
     left = budget
@@ -67,7 +68,7 @@ def _values(domain: int, order: Random) -> Iterator[int]:
 
 
 def exact_epsilon(rows: Mapping[int, Row]) -> float | None:
-    """The largest log ratio of a symbol's probabilities for two of the values; None if it is infinite."""
+    """Return the largest log ratio of a symbol's probabilities for two values; None if it is infinite."""
     ratio = largest_ratio(rows.values())
     return logarithm(ratio) if isinstance(ratio, Fraction) else None
 
@@ -77,7 +78,7 @@ def row_breaches(
 ) -> list[str]:
     """Find mistakes in exact rows: symbols that do not exist, wrong probabilities, biased support rates.
 
-    Returns at most one breach of each kind. rates: whether to check support rates; only for rows of reports.
+    Returns at most one breach of each kind. rates: whether to check support rates, which only rows of reports have.
     """
     for value, row in rows.items():
         strays = [symbol for symbol in row if not 0 <= symbol < mechanism.symbols]
@@ -102,7 +103,7 @@ def _wrong_probability(theory: Theory, rows: Mapping[int, Row]) -> list[str]:
 
 
 def _wrong_rate(mechanism: Mechanism, rows: Mapping[int, Row]) -> list[str]:
-    """Support rates, counted as the aggregator counts them, that differ from the channel's p and q."""
+    """Return the first support rate that differs from p or q of the channel. The aggregator's own code counts them."""
     p, q = float(mechanism.exact_channel.p), float(mechanism.exact_channel.q)
     for value, row in rows.items():
         rates = support_rates(mechanism, row)
@@ -121,8 +122,9 @@ def _wrong_rate(mechanism: Mechanism, rows: Mapping[int, Row]) -> list[str]:
 
 
 def support_rates(mechanism: Mechanism, row: Row) -> np.ndarray[tuple[int], np.dtype[np.float64]] | None:
-    """How often a report of this row supports each value: float array of shape (domain,), or None if not computable.
+    """Return the rate at which a report of this row supports each value: a float array of shape (domain,).
 
+    Returns None if the row has more than MAX_LEVELS different probabilities, or if it cannot be counted.
     A row of a shipped mechanism has few different probabilities. The symbols of each probability form one tally.
     """
     levels: dict[Fraction, list[int]] = {}

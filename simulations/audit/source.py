@@ -1,7 +1,7 @@
-"""Tests of the random source: how it turns words into draws, exactly; the words themselves, by statistics.
+"""Tests of the random source: exact tests of the draws from given words, and statistical tests of the words.
 
-Every other part of an audit assumes that `below(n)` is uniform. These tests check it: each pattern of words must give
-the draw that the protocol defines. This finds biased, clamped, truncated and wrapped draws.
+Every other part of an audit assumes that `below(n)` is uniform. These tests check this: each pattern of words must give
+the draw that the protocol defines. They find biased, clamped, truncated and wrapped draws.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from scipy.special import bdtr, bdtrc
 
 from hushtally.client_sdk.randomness import Randomness
 
-ALL_PATTERNS = 2**12  # if a draw has at most this many bit patterns, all are tried
-RANDOM_PATTERNS = 64  # otherwise this many, and those at the boundaries
-SMALL = range(1, 258)  # every n that is always tried
-WORDS = 2**16  # real words that are tested
+ALL_PATTERNS = 2**12  # a draw with at most this many bit patterns is tested with all of them
+RANDOM_PATTERNS = 64  # other draws are tested with this many random patterns, and with the boundaries
+SMALL = range(1, 258)  # every n that is always tested
+WORDS = 2**16  # the number of real words to test
 FALSE_ALARM = 1e-9
 
 
 def scripted(source: Randomness, words: Iterable[int]) -> Randomness:
-    """A source that draws like `source`, but takes these words."""
+    """Return a source that draws like `source`, but uses the given words."""
     left = deque(words)
     kind = type(source)
     found: Randomness = object.__new__(type(kind.__name__, (kind,), {"word": lambda _: left.popleft()}))
@@ -31,9 +31,9 @@ def scripted(source: Randomness, words: Iterable[int]) -> Randomness:
 
 
 def wrong_draws(source: Randomness, sizes: Iterable[int], random: Random) -> list[str]:
-    """The first draw below n, or coin, that differs from the protocol, as a breach.
+    """Return as a breach the first draw below n, or the first coin, that differs from the protocol.
 
-    sizes: every n for which the audited mechanisms draw below n. Small n and word boundaries are tried as well.
+    sizes: every n for which the audited mechanisms draw below n. Small n and word boundaries are always tested.
     """
     boundaries = [2**power + more for power in (16, 31, 32, 53, 63, 64, 65, 128) for more in (-1, 0, 1)]
     for n in sorted({*SMALL, *boundaries, *sizes}):
@@ -44,7 +44,7 @@ def wrong_draws(source: Randomness, sizes: Iterable[int], random: Random) -> lis
 
 
 def _patterns(n: int, random: Random) -> Iterator[int]:
-    """Bit patterns of a draw below n: all of them, or those at the boundaries and random ones."""
+    """Yield bit patterns of a draw below n: all patterns, or the patterns at the boundaries and random patterns."""
     bits = (n - 1).bit_length()
     if 2**bits <= ALL_PATTERNS:
         yield from range(2**bits)
@@ -56,7 +56,7 @@ def _patterns(n: int, random: Random) -> Iterator[int]:
 
 
 def _words(pattern: int, bits: int, random: Random) -> list[int]:
-    """Words that start with the bits of the pattern; the other bits are random."""
+    """Return words that start with the bits of the pattern; the other bits are random."""
     count = -(-bits // 64)
     spare = 64 * count - bits
     joined = pattern << spare | random.getrandbits(spare or 1) % 2**spare
@@ -77,14 +77,14 @@ def _wrong_draw(source: Randomness, n: int, pattern: int, random: Random) -> str
     favourable = random.choice((expected, expected + 1))
     heads = scripted(source, words).coin(favourable, n)
     if heads != (expected < favourable):
-        return f"a coin with a chance of {favourable:,} in {n:,} gives the wrong side: chances are biased"
+        return f"a coin with the probability {favourable:,} in {n:,} gives the wrong side: coins are biased"
     return None
 
 
 def wrong_words(source: Randomness) -> list[str]:
-    """Test real words; return a breach for repeated words, or for a bit that is 1 or changes too often or too rarely.
+    """Test real words. Return a breach for repeated words, or for a bit that is 1 or changes too often or too rarely.
 
-    Uniform words fail the test with a chance of at most 1 in 10^8.
+    Uniform words fail the test with a probability of at most 1 in 10^8.
     """
     words = np.array([source.word() for _ in range(WORDS)], dtype=object)
     if any(not 0 <= word < 2**64 for word in words):

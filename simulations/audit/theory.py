@@ -1,7 +1,7 @@
-"""The probabilities that a mechanism must have, computed only from the survey's claims and public parameters.
+"""The required probabilities of a mechanism, calculated only from the survey's claims and public parameters.
 
-An audit compares the shipped code with these probabilities. They do not depend on the audited object, so the audit
-finds a mechanism that states a wrong epsilon.
+An audit compares the shipped code with these probabilities. They do not depend on the audited object. Therefore the
+audit finds a mechanism that states a wrong epsilon.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class Theory(ABC):
 
     @abstractmethod
     def probability(self, symbol: int, value: int) -> Fraction:
-        """The probability of a symbol if the true value is `value`."""
+        """Return the probability of a symbol if the true value is `value`."""
 
     @abstractmethod
     def branches(self, symbol: int, value: int) -> int:
-        """How many branches of the code lead to the symbol, all with the same probability."""
+        """Return the number of branches of the code that lead to the symbol, all with the same probability."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class RapporTheory(Theory):
 
 
 def bit_probability(rappor: Rappor, symbol: int, bits: int, if_set: Fraction, if_unset: Fraction) -> Fraction:
-    """The probability that the k bits of `bits`, each randomized on its own, become the bits of `symbol`."""
+    """Return the probability that the k bits of `bits`, randomized independently, become the bits of `symbol`."""
     chance = Fraction(1)
     for place in range(rappor.k):
         one = if_set if bits >> place & 1 else if_unset
@@ -93,7 +93,7 @@ def bit_probability(rappor: Rappor, symbol: int, bits: int, if_set: Fraction, if
 
 
 def reference(mechanism: Mechanism, epsilon: float, epsilon_permanent: float | None) -> Mechanism | None:
-    """The shipped mechanism with this name, built for the claimed epsilons; None if there is none."""
+    """Build the shipped mechanism with this name for the claimed epsilons; None if there is none."""
     try:
         if isinstance(mechanism, Rappor):
             one = mechanism
@@ -104,7 +104,7 @@ def reference(mechanism: Mechanism, epsilon: float, epsilon_permanent: float | N
 
 
 def theory_of(mechanism: Mechanism | None) -> Theory | None:
-    """The theory of one draw: of a report with fresh memory, of the permanent symbol with permanent memory."""
+    """Return the theory of one draw: a report with fresh memory, or the permanent symbol with permanent memory."""
     if isinstance(mechanism, Permanent):
         return theory_of(mechanism.permanent_draw)
     if isinstance(mechanism, Rappor):

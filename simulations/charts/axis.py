@@ -14,7 +14,7 @@ TICK_INTERVALS = 6  # about this many on a linear axis
 
 @dataclass(frozen=True)
 class Axis:
-    """A linear or logarithmic axis. percent: the numbers are shares; whole: ticks are whole numbers only."""
+    """A linear or logarithmic axis. percent: the values are shares. whole: the ticks are whole numbers only."""
 
     label: str
     low: float
@@ -27,7 +27,7 @@ class Axis:
     def over(
         cls, label: str, values: Sequence[float], *, log: bool = False, percent: bool = False, whole: bool = False
     ) -> Axis:
-        """An axis that contains all values, with a margin; a linear axis also contains zero."""
+        """Create an axis that contains all values, with a margin. A linear axis also contains zero."""
         if log:
             return cls(label, min(values, default=1.0) / 1.1, max(values, default=1.0) * 1.1, log, percent)
         low, high = min([0.0, *values]), max([0.0, *values])
@@ -36,7 +36,7 @@ class Axis:
         return cls(label, low, high if low < high else 1.0, log, percent, whole)
 
     def position(self, value: float) -> float:
-        """The position of a value: 0 at the low end, 1 at the high end."""
+        """Return the position of a value: 0 at the low end, 1 at the high end."""
         if self.log:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
@@ -65,7 +65,7 @@ class Axis:
         ]
 
     def text(self, value: float) -> str:
-        """The label of a value, like "5%", "20k" or "0.5"."""
+        """Return the label of a value, like "5%", "20k" or "0.5"."""
         if self.percent:
             return f"{100 * value:.4g}%"
         for unit, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):

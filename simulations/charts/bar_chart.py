@@ -1,4 +1,4 @@
-"""Bar charts: estimates with their intervals, one below the other, each with the true value."""
+"""Bar charts: a column of estimates, each with its interval and the true value."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WIDTH, MARGIN, ROW, GAP, TOP = 760, 12, 20, 14, 66
 RIGHT = 110  # room for the figures
 TITLE_SIZE, SIZE = 15, 13
 HALF_BAR = 3  # half the height of a bar
-NAME_WIDTH = (84, 300)  # smallest and largest room for the names, in pixels
+NAME_WIDTH = (84, 300)  # minimum and maximum width of the names, in pixels
 BLUE, BAR, RED = COLOURS[0], "#a9cde6", "#c8553d"
 
 
@@ -57,7 +57,7 @@ class Group:
 
 @dataclass(frozen=True)
 class BarChart:
-    """Groups of bars on one axis. key: what a dot and its bar mean; truth_key: what a red line means."""
+    """Groups of bars on one axis. key: the meaning of a dot and its bar. truth_key: the meaning of a red line."""
 
     title: str
     key: str
@@ -113,7 +113,7 @@ class BarChart:
         return MARGIN + 16 + min(max(longest, NAME_WIDTH[0]), NAME_WIDTH[1])
 
     def x(self, share: float) -> float:
-        """The horizontal position of a share in pixels."""
+        """Return the horizontal position of a share in pixels."""
         return self._left + self.axis.position(share) * (WIDTH - RIGHT - self._left)
 
     def _legend(self) -> list[Shape]:
@@ -150,7 +150,7 @@ class BarChart:
 
 
 def _box(left: float, right: float, middle: float) -> list[Shape]:
-    """A bar with an edge, because its colour alone is too pale on white."""
+    """Return a bar with an outline, because its colour alone is too pale on white."""
     top, bottom = middle - HALF_BAR, middle + HALF_BAR
     corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
     return [Polygon(corners, BAR), Polyline([*corners, corners[0]], BLUE)]

@@ -29,14 +29,14 @@ TITLE_SIZE, SIZE = 15, 12
 MAX_LINES = 8
 HALF_TRUTH = 8  # half the length of the stroke at a true value
 MAX_MARKERS = 12  # on one line
-MAX_NAME_LENGTH = 80  # of several names of one line, in characters
+MAX_NAME_LENGTH = 80  # characters for the joined names of one line
 
 
 @dataclass(frozen=True)
 class Line:
     """A named line through points, from left to right.
 
-    intervals: the low and the high end of an interval at every point, or empty; truths: the true value of y at every
+    intervals: the low and the high end of an interval at every point, or empty. truths: the true value of y at every
     point, or empty.
     """
 
@@ -48,7 +48,7 @@ class Line:
 
 @dataclass(frozen=True)
 class LineChart:
-    """Lines over two axes. limit: a value of y to compare with, and its name; key: the meaning of the markers."""
+    """Lines over two axes. limit: a value of y to compare with, and its name. key: the meaning of the markers."""
 
     title: str
     x: Axis
@@ -90,7 +90,7 @@ class LineChart:
 
 
 def merge_equal(lines: Sequence[Line]) -> list[Line]:
-    """Merge lines with the same points into one line with all their names, because one would hide the others."""
+    """Merge lines with the same points into one line with all names, because one line would hide the others."""
     names: dict[tuple[Point, ...], list[str]] = {}
     for line in lines:
         names.setdefault(tuple(line.points), []).append(line.name)
@@ -103,7 +103,7 @@ def _joined(names: Sequence[str]) -> str:
 
 
 def _pixel(chart: LineChart, x: float, y: float) -> Point:
-    """The pixel at which a point is drawn."""
+    """Return the pixel at which a point is drawn."""
     return (
         LEFT + chart.x.position(x) * (WIDTH - LEFT - RIGHT),
         TOP + (1 - min(max(chart.y.position(y), 0.0), 1.0)) * PLOT,
@@ -111,7 +111,7 @@ def _pixel(chart: LineChart, x: float, y: float) -> Point:
 
 
 def _frame(chart: LineChart) -> list[Shape]:
-    """The title, the labels and ticks of the axes, and the frame."""
+    """Return the title, the labels and ticks of the axes, and the frame."""
     shapes: list[Shape] = [
         Text((LEFT - 44, 20), truncated(chart.title, TITLE_SIZE, WIDTH - LEFT), size=TITLE_SIZE, bold=True),
         Text((LEFT - 44, 42), chart.y.label),
@@ -146,7 +146,7 @@ def _limit(chart: LineChart) -> list[Shape]:
 
 
 def _line(chart: LineChart, number: int) -> list[Shape]:
-    """The intervals, the true values, the points and the markers of one line."""
+    """Return the intervals, the true values, the points and the markers of one line."""
     line, colour, shift = chart.lines[number], COLOURS[number % len(COLOURS)], _shift(chart, number)
     pixels = [(x + shift, y) for x, y in (_pixel(chart, *point) for point in line.points)]
     shapes: list[Shape] = []
@@ -157,25 +157,25 @@ def _line(chart: LineChart, number: int) -> list[Shape]:
         half = min(HALF_TRUTH, max(_spacing(chart) / 2, 3.0))
         shapes.append(Polyline([(x - half, y), (x + half, y)], colour, 3))
     shapes.append(Polyline(pixels, colour, 1 if line.intervals else 2))
-    marked = list(dict(pixels).items())  # one marker for each x; the last one, where a step rises
-    # lines that run together show their markers at different points
+    marked = list(dict(pixels).items())  # one marker for each x; at a step, the marker is at its end
+    # overlapping lines show their markers at different points
     step = 1 if line.intervals else math.ceil(len(marked) / MAX_MARKERS)
     return [*shapes, *(Polygon(marker(number, pixel), colour) for pixel in marked[number % step :: step])]
 
 
 def _shift(chart: LineChart, number: int) -> float:
-    """How far a line with intervals moves to the right, so that the intervals of one x are side by side."""
+    """Return how many pixels a line moves to the right, so that the intervals of one x are side by side."""
     return (number - (len(chart.lines) - 1) / 2) * _spacing(chart) if chart.lines[number].intervals else 0.0
 
 
 def _spacing(chart: LineChart) -> float:
-    """The distance between the intervals of one x, in pixels."""
+    """Return the distance between the intervals of one x, in pixels."""
     room = (WIDTH - LEFT - RIGHT) / (chart.x.high - chart.x.low)
     return min(3.0 * HALF_TRUTH, 0.8 * room / len(chart.lines))
 
 
 def _name_room(columns: int) -> float:
-    """The room for the name of a line in a legend with so many columns, in pixels."""
+    """Return the width in pixels for the name of a line in a legend with this number of columns."""
     return (WIDTH - LEFT) / columns - 40
 
 

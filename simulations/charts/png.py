@@ -16,7 +16,7 @@ ANCHORS = {"start": "ls", "middle": "ms", "end": "rs"}
 
 
 def to_png(drawing: Drawing) -> bytes:
-    """The drawing as a PNG image of twice its size; SimulationError if Pillow is not installed."""
+    """Return the drawing as a PNG image of twice its size. Raises SimulationError if Pillow is not installed."""
     try:
         from PIL import Image, ImageDraw, ImageFont
     except ImportError:
@@ -42,7 +42,7 @@ def _scaled(points: Sequence[Point]) -> list[Point]:
 
 
 def _font(fonts: Any, size: int) -> Any:
-    """An installed font with the letters of many languages, or else the font of Pillow, which has few."""
+    """Return an installed font with the letters of many languages, or Pillow's own font, which has few letters."""
     for name in FONTS:
         with suppress(OSError):
             return fonts.truetype(name, size)

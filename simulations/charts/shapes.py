@@ -36,7 +36,7 @@ class Polygon:
 
 @dataclass(frozen=True)
 class Text:
-    """One line of text. anchor: which end of its baseline is at the point: "start", "middle" or "end"."""
+    """One line of text. anchor: the place of the point on the baseline: "start", "middle" or "end"."""
 
     at: Point
     text: str
@@ -65,7 +65,7 @@ class Drawing(Protocol):
 
 
 def text_width(text: str, size: int) -> float:
-    """An upper estimate of the width of a text in pixels; fonts differ."""
+    """Return an upper estimate of the width of a text in pixels. Fonts differ."""
     return size * sum(map(_ems, text))
 
 
@@ -76,7 +76,7 @@ def _ems(letter: str) -> float:
 
 
 def truncated(text: str, size: int, room: float) -> str:
-    """The text, cut with an ellipsis if it needs more than `room` pixels."""
+    """Return the text, cut with an ellipsis if it needs more than `room` pixels."""
     if text_width(text, size) <= room:
         return text
     end = next(end for end in range(len(text), -1, -1) if end == 0 or text_width(f"{text[:end]}…", size) <= room)
@@ -84,7 +84,7 @@ def truncated(text: str, size: int, room: float) -> str:
 
 
 def marker(number: int, at: Point, radius: float = 4.5) -> list[Point]:
-    """The corners of the marker of a line; its form identifies the line without colour."""
+    """Return the corners of the marker of a line. Its form identifies the line without colour."""
     corners, rotation = ((*MARKERS[number % len(MARKERS)], 0) if MARKERS[number % len(MARKERS)] else (ROUND, 0))[:2]
     angles = (2 * math.pi * corner / corners + math.radians(rotation) - math.pi / 2 for corner in range(corners))
     return [(at[0] + radius * math.cos(angle), at[1] + radius * math.sin(angle)) for angle in angles]

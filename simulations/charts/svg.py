@@ -10,7 +10,7 @@ FONT = "system-ui, -apple-system, 'Segoe UI', sans-serif"
 
 
 def to_svg(drawing: Drawing) -> str:
-    """The drawing as one SVG element with a title and a description."""
+    """Return the drawing as one SVG element with a title and a description."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {drawing.width} {drawing.height}"'
         f' width="{drawing.width}" height="{drawing.height}" role="img" font-family="{FONT}">\n'

@@ -13,12 +13,12 @@ NAME_WIDTH = 18  # columns for the name of a bar
 
 
 def to_text(chart: LineChart | BarChart, encoding: str = "utf-8") -> str:
-    """The chart as lines of text; characters of names that the encoding lacks are escaped."""
+    """Return the chart as lines of text. Characters of names that the encoding lacks are escaped."""
     return _line_chart(chart, encoding) if isinstance(chart, LineChart) else _bar_chart(chart, encoding)
 
 
 def _bar_chart(chart: BarChart, encoding: str) -> str:
-    """One line for each bar: = is the interval, o the estimate, | the true value."""
+    """Draw one line for each bar: = is the interval, o the estimate, | the true value."""
     lines = [chart.title, f"  =o=: {chart.key}; |: true value"]
     for group in chart.groups:
         lines.append(f"{group.name}  {group.subtitle}")
@@ -41,7 +41,7 @@ def _bar(chart: BarChart, bar: Bar, name: str) -> str:
 
 
 def _line_chart(chart: LineChart, encoding: str) -> str:
-    """A letter for each line, its capital for the true value, - for the limit."""
+    """Draw each line with a letter, its true values with the capital letter, and the limit with -."""
     labels = {_row(chart, tick): chart.y.text(tick) for tick in chart.y.ticks}
     lines = [chart.title, chart.y.label]
     lines += [f"{labels.get(number, ''):>8} |{''.join(cells).rstrip()}" for number, cells in enumerate(_plot(chart))]
@@ -55,7 +55,7 @@ def _line_chart(chart: LineChart, encoding: str) -> str:
 
 
 def _plot(chart: LineChart) -> list[list[str]]:
-    """The cells of the plot: the limit, then the true values over it, then the estimates over both."""
+    """Return the cells of the plot. True values cover the limit, and estimates cover both."""
     cells = [[" "] * COLUMNS for _ in range(ROWS)]
     if chart.limit is not None:
         cells[_row(chart, chart.limit[0])] = ["-"] * COLUMNS
@@ -69,7 +69,7 @@ def _plot(chart: LineChart) -> list[list[str]]:
 
 
 def _x_labels(chart: LineChart) -> str:
-    """The labels of the ticks of x that do not overlap an earlier label."""
+    """Return the labels of the x axis, without labels that would overlap an earlier label."""
     cells = [" "] * (COLUMNS + 8)
     for tick in chart.x.ticks:
         text, start = chart.x.text(tick), _column(chart, tick)

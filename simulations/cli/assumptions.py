@@ -1,4 +1,4 @@
-"""Options of tune and simulate that describe the customers: how many, their true shares, and how many take part."""
+"""Options of tune and simulate that describe the customers: their number, true shares and participation."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Assumptions:
     participation: float
 
     def population(self, survey: Survey) -> Population:
-        """The population of the survey; possible mistakes in its file are printed on stderr."""
+        """Return the population of the survey. Possible mistakes in its file are printed on stderr."""
         return Population.from_shape(self.like) if self.truth is None else load(self.truth, survey, self.like)
 
 
@@ -66,7 +66,7 @@ def load(path: Path, survey: Survey, default_shape: str = DEFAULT_SHAPE) -> Popu
 
 
 def assumption_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add these options to a command; it receives them as the argument `assumptions`."""
+    """Add these options to a command, which receives them as the argument `assumptions`."""
 
     @functools.wraps(command)
     def with_options(devices: int, truth: Path | None, like: str, participation: float, **others: Any) -> Any:

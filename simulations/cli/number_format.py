@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def margin(share: float) -> str:
-    """A margin of error in percentage points with two significant digits, like "±2.5 points"."""
+    """Format a margin of error in percentage points with two significant digits, like "±2.5 points"."""
     if share > 1:
         return "more than ±100 points"
     number = float(f"{100 * share:.2g}")
@@ -12,13 +12,13 @@ def margin(share: float) -> str:
 
 
 def plus_minus(half_width: float) -> str:
-    """A half-width in percentage points for a table, like "±2.51"."""
+    """Format a half-width in percentage points for a table, like "±2.51"."""
     if half_width > 1:
         return "over ±100"
     return f"±{100 * half_width:.2f}" if half_width < 0.1 else f"±{100 * half_width:.1f}"
 
 
 def round_up(number: int) -> int:
-    """A positive number rounded up to two significant digits."""
+    """Round a positive number up to two significant digits."""
     unit = int(10 ** max(len(str(number)) - 2, 0))
     return -(-number // unit) * unit

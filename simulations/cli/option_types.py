@@ -1,4 +1,4 @@
-"""Types of command-line options: numbers as people write them, shapes, and writable paths."""
+"""Types of command-line options: numbers in common notations, shapes, and writable paths."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class OutputFile(click.Path):
         super().__init__(dir_okay=False)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """See ParamType; OutputFileError if the file cannot be written."""
+        """See ParamType. Raises OutputFileError if the file cannot be written."""
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         require_writable_file(path)
         return path
@@ -112,7 +112,7 @@ class OutputFolder(click.Path):
         super().__init__(file_okay=False)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """See ParamType; OutputFileError if the folder cannot be written."""
+        """See ParamType. Raises OutputFileError if the folder cannot be written."""
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         require_writable_folder(path)
         return path

@@ -1,4 +1,4 @@
-"""An HTML page with a summary, facts, pictures and tables. The page loads nothing from elsewhere."""
+"""An HTML page with a summary, facts, pictures and tables. The page loads no other resources."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ caption { text-align: left; padding: .5rem 0; }
 
 @dataclass(frozen=True)
 class Page:
-    """The content of a page. facts: what was calculated, and how; legend: the meaning of the tables' columns."""
+    """The content of a page. facts: what was calculated, and how. legend: the meaning of the tables' columns."""
 
     title: str
     summary: str
@@ -76,7 +76,7 @@ class Page:
     tables: Sequence[TextTable]
 
     def html(self) -> str:
-        """The page as an HTML document."""
+        """Return the page as an HTML document."""
         charts = [Markup(to_svg(picture.chart)) for picture in self.pictures]
         template = Environment(autoescape=True).from_string(TEMPLATE)
         return template.render(vars(self) | {"pictures": charts, "text": Markup(' class="text"')})

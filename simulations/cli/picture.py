@@ -1,4 +1,4 @@
-"""Charts with a name, under which they are saved."""
+"""Charts with a file name."""
 
 from __future__ import annotations
 

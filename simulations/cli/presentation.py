@@ -63,7 +63,7 @@ class Presentation:
         return bool(self.output or self.pictures or self.draw)
 
     def write(self, page: Page) -> None:
-        """Write the page and the pictures to the files that the options name; call this before anything is printed."""
+        """Write the page and the pictures to the files that the options name. Call this before printing anything."""
         files: dict[Path, str | bytes] = {}
         if self.pictures:
             for picture in page.pictures:
@@ -81,7 +81,7 @@ class Presentation:
         print_data(to_json(rows) if self.form == "json" else to_csv(rows, type(rows[0])))
 
     def print_pictures(self, pictures: Sequence[Picture]) -> None:
-        """With --draw, print the pictures as text; on stderr if the rows for a program are on stdout."""
+        """Print the pictures as text if --draw is set; on stderr if stdout contains the rows for a program."""
         if self.draw:
             stream = sys.stdout if self.as_table else sys.stderr
             charts = [to_text(picture.chart, encoding_of(stream)) for picture in pictures]
@@ -89,7 +89,7 @@ class Presentation:
 
 
 def presentation_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add these options to a command; it receives them as the argument `presentation`."""
+    """Add these options to a command, which receives them as the argument `presentation`."""
 
     @functools.wraps(command)
     def with_options(form: str, output: Path | None, pictures: Path | None, draw: bool, **others: Any) -> Any:
@@ -101,7 +101,7 @@ def presentation_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def page_facts(survey: Survey, truth: str, assumptions: Assumptions) -> dict[str, str]:
-    """The survey and the assumptions of a page, and the command that creates the page again."""
+    """Return the facts of a page: the survey, the assumptions, and the command that creates the page again."""
     return {
         "survey": f"{survey.name}: {survey.title}",
         "survey digest": survey.digest,
@@ -113,7 +113,7 @@ def page_facts(survey: Survey, truth: str, assumptions: Assumptions) -> dict[str
 
 
 def _command_line() -> str:
-    """The current command line, without the options that do not change any figure."""
+    """Return the current command line, without the options that do not change any figure."""
     context = click.get_current_context()
     words = ["hushtally", context.info_name or ""]
     for parameter in context.command.params:

@@ -16,8 +16,8 @@ from hushtally.aggregator.terminal import cell, print_table, print_title, print_
 class TextTable:
     """A table with a title, a subtitle beside it, and a footnote below.
 
-    text_columns: the columns that hold text, which may be wrapped; all other columns hold figures. highlighted: the
-    index of the row to print in bold, or None.
+    text_columns: the columns that contain text, which may be wrapped; all other columns contain figures. highlighted:
+    the index of the row to print in bold, or None.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""A collector process on this machine that runs while a block runs."""
+"""A collector process on this machine for the duration of a `with` block."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class CollectorError(HushtallyError):
 
 @contextmanager
 def collector_process(survey: Path, database: Path, port: int = 0) -> Iterator[str]:
-    """Run a collector of the survey in its own process; yields its URL.
+    """Run a collector of the survey in its own process, and yield its URL.
 
     port: 0 uses any free port. The process ends with the block. Raises CollectorError, with the messages of the
     collector, if it does not start.
@@ -36,7 +36,7 @@ def collector_process(survey: Path, database: Path, port: int = 0) -> Iterator[s
         stderr=subprocess.PIPE,
         text=True,
         errors="backslashreplace",
-        start_new_session=True,  # Ctrl-C interrupts this process only, which then stops the collector cleanly
+        start_new_session=True,  # Ctrl-C interrupts only this process, which then stops the collector cleanly
     )
     try:
         assert process.stderr is not None
@@ -53,7 +53,7 @@ def collector_process(survey: Path, database: Path, port: int = 0) -> Iterator[s
 
 
 def _url(process: subprocess.Popen[str]) -> str:
-    """The URL that the collector prints when it is ready."""
+    """Return the URL that the collector prints when it is ready."""
     assert process.stderr is not None
     timer = threading.Timer(START_SECONDS, process.kill)
     timer.start()

@@ -86,7 +86,7 @@ def demo(epsilon: float, customers: int, seed: int, port: int, keep: Path | None
 
 @contextmanager
 def _folder(keep: Path | None) -> Iterator[Path]:
-    """The folder of the survey and the database: `keep`, or a temporary folder that is deleted after the block."""
+    """Yield the folder of the survey and the database: `keep`, or a temporary folder that is deleted afterwards."""
     if keep is None:
         with tempfile.TemporaryDirectory(prefix="hushtally-demo-") as folder:
             yield Path(folder)
@@ -98,7 +98,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 
 def _collect_reports(people: Sequence[Customer], survey: Survey, folder: Path, port: int, today: date) -> None:
-    """Replay the log against a collector; ClickException unless the report of every device arrives."""
+    """Replay the log against a collector. Raises ClickException unless the report of every device arrives."""
     devices = counted(len(people), "device")
     with ExitStack() as stack:
         states = stack.enter_context(tempfile.TemporaryDirectory(prefix="hushtally-devices-"))

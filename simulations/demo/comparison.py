@@ -34,7 +34,7 @@ class Comparison:
 
 
 def compare(survey: Survey, database: Path, customers: Sequence[Customer]) -> list[Comparison]:
-    """Compare every share with the truth: question by question, for all customers and then by month of acquisition."""
+    """Compare every estimate with the true share, by question: for all customers, then by month of acquisition."""
     with Database.open(database) as opened:
         tallies = opened.tallies(survey)
     groups = {month: [one for one in customers if one.acquired == month] for month in survey.cohorts[COHORT]}

@@ -11,7 +11,7 @@ from hushtally.simulations.demo.comparison import Comparison
 
 
 def demo_picture(comparisons: Sequence[Comparison], customers: int, epsilon: float) -> BarChart:
-    """The published shares of all customers, question by question."""
+    """Draw the published shares of all customers, by question."""
     shown = [one for one in comparisons if not one.row.cohort and one.row.published]
     groups = []
     for question, group in groupby(shown, key=lambda one: one.row.question):

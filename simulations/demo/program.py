@@ -1,4 +1,4 @@
-"""The running program as the words of a command: installed, as a module, in a zip archive or frozen."""
+"""The words of a command that starts the running program: installed, as a module, in a zip archive or frozen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def typed_words() -> list[str]:
-    """The words with which a person starts this program again."""
+    """Return the words that a person types to start this program again."""
     script = Path(sys.argv[0])
     if script.name == "__main__.py":
         return [sys.executable, "-m", "hushtally"]
@@ -21,10 +21,10 @@ def typed_words() -> list[str]:
 
 
 def process_words() -> list[str]:
-    """The words that start this program in another process, which needs `process_environment`."""
+    """Return the words that start this program in another process with `process_environment`."""
     return [sys.executable] if getattr(sys, "frozen", False) else [sys.executable, "-m", "hushtally"]
 
 
 def process_environment() -> Mapping[str, str]:
-    """The environment of such a process, which imports the same modules from the same places, such as an archive."""
+    """Return the environment in which another process imports the same modules from the same paths or archives."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

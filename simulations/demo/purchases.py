@@ -20,7 +20,7 @@ WEEK = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Customer:
-    """One customer of the log, with the day and the dollars of each purchase in order; one purchase per day."""
+    """One customer of the log. purchases: the day and the dollars of each purchase in order, one purchase per day."""
 
     id: str
     purchases: tuple[tuple[date, float], ...]
@@ -50,12 +50,12 @@ _CENTS = {0: "nothing", 2_000: "to-20", 5_000: "to-50", 10_000: "to-100", 25_000
 
 
 def _segment(number: int, names: dict[int | None, str]) -> str:
-    """The name of the first segment whose upper limit is at least `number`; a limit of None has no end."""
+    """Return the name of the first segment whose upper limit is at least `number`. None means no limit."""
     return next(name for limit, name in names.items() if limit is None or number <= limit)
 
 
 def load_customers(number: int | None = None, seed: int = 0) -> list[Customer]:
-    """All customers of the log, or a sample of the given number drawn with `seed`, in the order of their ids."""
+    """Return the customers of the log in the order of their ids: all, or a random sample of the given number."""
     packed = files("hushtally.simulations.demo").joinpath("data/cdnow_transactions.csv.gz").read_bytes()
     days: dict[str, dict[date, float]] = defaultdict(lambda: defaultdict(float))
     for row in csv.DictReader(io.StringIO(gzip.decompress(packed).decode())):
@@ -67,12 +67,12 @@ def load_customers(number: int | None = None, seed: int = 0) -> list[Customer]:
 
 
 def shift_to(today: date) -> timedelta:
-    """By how many whole weeks to move the log, so that it ends one to seven days before today."""
+    """Return the whole weeks by which to move the log, so that it ends one to seven days before today."""
     return (today - timedelta(days=1) - LOG_ENDS) // WEEK * WEEK
 
 
 def true_shares(customers: Iterable[Customer], question: str) -> dict[str, float]:
-    """The exact share of the customers in every segment that is not empty."""
+    """Return the exact share of the customers in every segment that is not empty."""
     found = Counter(customer.segments[question] for customer in customers)
     total = found.total()
     return {segment: count / total for segment, count in found.items()}

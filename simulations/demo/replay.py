@@ -25,9 +25,9 @@ def replay(
     today: date,
     progress: Callable[[], object] = lambda: None,
 ) -> int:
-    """Record every customer's purchases on their dates and send the answers; return how many reports arrived.
+    """Record every customer's purchases on their dates, send the answers, and return how many reports arrived.
 
-    The first SEPARATE_FILES devices have their own state files in `folder`; all others share one.
+    The first SEPARATE_FILES devices have their own state files in `folder`. All other devices share one file.
     """
 
     def replay_one(index: int) -> bool:

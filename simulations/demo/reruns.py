@@ -1,4 +1,4 @@
-"""Reruns of the demo: how the number of intervals that contain the true value varies from run to run."""
+"""Reruns of the demo, which show how the coverage varies from run to run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hushtally.simulations.demo.purchases import Customer
 from hushtally.simulations.sampling import draw_support_counts
 
 RUNS = 1_000
-ALL = ""  # the group of all customers, in place of a month
+ALL = ""  # the group of all customers, instead of a month
 
 Key = tuple[str, str]  # question id and month
 
@@ -34,7 +34,7 @@ class Reruns:
 
     @property
     def central_range(self) -> tuple[float, float]:
-        """The range of coverage that contains at least 90% of the runs, with at most 5% outside at each end."""
+        """The range of coverage of at least 90% of the runs. At most 5% of the runs are outside at each end."""
         cut = len(self.coverages) // 20
         return self.coverages[cut], self.coverages[-1 - cut]
 
@@ -48,8 +48,8 @@ def rerun(
 ) -> Reruns:
     """Simulate the demo again with the same customers and the same number of reports for each question and group.
 
-    Each run draws anew which customer answers which question, and all reports. Equal arguments give equal results.
-    progress is called once per run.
+    Each run draws anew which customer answers which question, and draws all reports anew. Equal arguments give equal
+    results. progress: called once per run.
     """
     random = np.random.default_rng(0)
     values = {
@@ -78,7 +78,7 @@ def _draw_counts(
     reports: dict[Key, int],
     random: np.random.Generator,
 ) -> dict[Key, Integers]:
-    """How many reports support each value, if every customer answers one question; by question and month."""
+    """Return how many reports support each value, by question and month, if every customer answers one question."""
     counts = {}
     for month, of_month in members.items():
         rest = random.permutation(of_month)
@@ -93,7 +93,7 @@ def _draw_counts(
 def _coverage(
     survey: Survey, counts: dict[Key, Integers], reports: dict[Key, int], truths: dict[Key, list[float]]
 ) -> float:
-    """The share of the intervals of one run that contain the true value."""
+    """Return the share of the intervals of one run that contain the true value."""
     covering = 0
     for (id, month), truth in truths.items():
         support = counts[id, month] if month else sum(counts[id, one] for one in survey.cohorts[COHORT])

@@ -15,7 +15,7 @@ SURVEY_FILE, DATABASE_FILE = "cdnow.toml", "hushtally.db"
 
 
 def write_survey(path: Path, epsilon: float, today: date) -> Survey:
-    """Write the survey file and read it back; the survey starts in the week in which the shifted log ends."""
+    """Write the survey file and read it back. The survey starts in the week in which the shifted log ends."""
     starts = EpochLength.WEEK.start(LOG_ENDS + shift_to(today))
     text = files("hushtally.simulations.demo").joinpath("data/cdnow.toml").read_text(encoding="utf-8")
     write_file(path, text.format(starts=starts, ends=starts + timedelta(days=13), epsilon=epsilon))

@@ -18,7 +18,7 @@ from hushtally.simulations.demo.comparison import Comparison
 
 
 def print_question(question: str, comparisons: Sequence[Comparison], console: Console) -> None:
-    """Print the table of a question; also draw the intervals if the terminal is wide enough."""
+    """Print the table of a question. Also draw the intervals if the terminal is wide enough."""
     if console.is_terminal:
         table = _table(question, comparisons, console, interval_plot([one.row for one in comparisons], console))
         if width(table, console) <= console.width:

@@ -1,4 +1,4 @@
-"""Event logs: what many devices did, and the segments that the survey's own rules put them in."""
+"""Event logs: the events of many devices, and the segments that follow from the survey's own rules."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from hushtally.client_sdk.survey.vocabulary import storable
 from hushtally.simulations.errors import SimulationError
 
 COLUMNS = ("device", "day", "event")  # all other columns are fields of the events
-MAX_WARNED_EVENTS = 5  # event names that no signal uses
+MAX_WARNED_EVENTS = 5  # unused event names to list in warnings
 
 
 @dataclass
 class EventLog:
     """A log that is read row by row and checked against the signals of a survey.
 
-    histories: the events of each device. unused: how often each event occurs that no signal uses. first_lines: the
-    line on which each event occurs first.
+    histories: the events of each device. unused: the number of occurrences of each event that no signal uses.
+    first_lines: the first line of each event.
     """
 
     signals: Mapping[str, Signal]
@@ -34,12 +34,12 @@ class EventLog:
 
     @classmethod
     def for_survey(cls, survey: Survey) -> EventLog:
-        """An empty log for the signals that the survey's questions use."""
+        """Create an empty log for the signals that the survey's questions use."""
         needed = {name for question in survey.questions for name in question.form.needs}
         return cls({name: signal for name, signal in survey.signals.items() if name in needed})
 
     def add(self, line: int, row: Mapping[str, str]) -> None:
-        """Add one row; SimulationError, with the line, for an invalid day or a string where a sum needs a number."""
+        """Add one row. Raises SimulationError, with the line, for an invalid day or a string that a sum would add."""
         try:
             day = date.fromisoformat(row["day"] or "")
         except ValueError:
@@ -88,7 +88,7 @@ class EventLog:
         return tuple(lines)
 
     def segment_counts(self, survey: Survey) -> dict[str, list[int]]:
-        """How many devices are in each segment of each question on the last day of the log, by question id."""
+        """Return the number of devices in each segment on the last day of the log, by question id."""
         last = max(event.day for history in self.histories.values() for event in history)
         counts = {question.id: [0] * len(question.segments) for question in survey.questions}
         for history in self.histories.values():
@@ -107,8 +107,8 @@ def read_event_log(
 ) -> EventLog:
     """Read a log with the columns device, day (like 2026-11-02), event and any fields of the events.
 
-    Fields that look like numbers are numbers. Every device counts, even if the survey uses none of its events.
-    progress is called once per row. Raises SimulationError; see EventLog.
+    Fields that look like numbers become numbers. Every device counts, even if the survey uses none of its events.
+    progress: called once per row. Raises SimulationError if the log is invalid or does not fit the survey.
     """
     log = EventLog.for_survey(survey)
     for line, row in enumerate(rows, 2):
@@ -119,7 +119,7 @@ def read_event_log(
 
 
 def _fields(row: Mapping[str, str]) -> dict[str, float | str]:
-    """The fields of an event; strings that look like numbers become numbers, which still match a category named "7"."""
+    """Return the fields of an event. Strings that look like numbers become numbers; 7 still matches a category "7"."""
     fields: dict[str, float | str] = {}
     for name, text in row.items():
         if name in COLUMNS or not isinstance(text, str) or not text:

@@ -24,7 +24,7 @@ MAX_DEVICES = 10**9
 class Population:
     """The true shares of all questions: known shares by question id, and a shape for every other question.
 
-    source: the file that states the known shares. warnings: possible mistakes in this file.
+    source: the file that contains the known shares. warnings: possible mistakes in this file.
     """
 
     shape: Shape
@@ -34,7 +34,7 @@ class Population:
 
     @classmethod
     def from_shape(cls, shape: str) -> Population:
-        """A population in which every question has the named shape; SimulationError if there is no such shape."""
+        """Create a population in which every question has the named shape. Raises SimulationError for another name."""
         return cls(Shape.parse(shape), {})
 
     @classmethod
@@ -45,11 +45,11 @@ class Population:
         default_shape: str = DEFAULT_SHAPE,
         progress: Callable[[], object] = lambda: None,
     ) -> Population:
-        """Read a population from a file; questions that the file does not mention have the default shape.
+        """Read a population from a file. Questions that the file does not mention have the default shape.
 
         The file is JSON like {"question": {"segment": share}}, a CSV with the columns question, segment and share, or
-        an event log: a CSV with the columns device, day, event and the fields of events. The survey's own rules turn
-        an event log into segments, as of its last day. progress is called once per row of an event log. Raises
+        an event log. An event log is a CSV with the columns device, day, event and the fields of events. The survey's
+        own rules turn an event log into segments on its last day. progress: called once per row of an event log. Raises
         SimulationError, which starts with the path, if the file is none of these or does not fit the survey.
         """
         shape = Shape.parse(default_shape)
@@ -67,12 +67,12 @@ class Population:
         return cls(shape, known, str(path), tuple(f"{path}: {warning}" for warning in warnings))
 
     def shares(self, question: Question) -> Floats:
-        """The share of each segment of a question, in the order of its segments; float array that sums to 1."""
+        """Return the shares of a question in the order of its segments: a float array that sums to 1."""
         known = self.known.get(question.id)
         return self.shape.shares(len(question.segments)) if known is None else known
 
     def description(self, survey: Survey) -> str:
-        """Where the shares of a survey's questions come from, and which crossed questions do not fit their parts."""
+        """Describe the source of a survey's shares, and name the crossed questions that do not fit their parts."""
         parts = [self.source_description(survey)]
         for question in survey.asked:
             if isinstance(question.form, Cross) and not {question.id, *question.form.questions} <= self.known.keys():
@@ -81,7 +81,7 @@ class Population:
         return "; ".join(parts)
 
     def source_description(self, survey: Survey) -> str:
-        """Where the shares of a survey's questions come from."""
+        """Describe the source of a survey's shares."""
         assumed = [question.id for question in survey.asked if question.id not in self.known]
         parts = [self.source] if self.known else []
         if assumed:
@@ -91,7 +91,7 @@ class Population:
 
 
 def _read(text: str, survey: Survey, progress: Callable[[], object]) -> tuple[Mapping[str, Floats], Sequence[str]]:
-    """The shares that a file states, and possible mistakes in it."""
+    """Return the shares from a file, and possible mistakes in the file."""
     if text.lstrip().startswith("{"):
         return shares_file.read_json(text, survey), ()
     rows = csv.DictReader(io.StringIO(text))

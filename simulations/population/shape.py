@@ -27,7 +27,7 @@ class Shape:
 
     @classmethod
     def parse(cls, text: str) -> Shape:
-        """Read a shape from a string like "zipf:1.1"; SimulationError if it is not a shape."""
+        """Read a shape from a string like "zipf:1.1". Raises SimulationError if it is not a shape."""
         name, colon, rest = text.partition(":")
         if name not in SHAPES:
             raise SimulationError(f"{text!r} is not a shape ({SHAPE_NAMES})")
@@ -44,7 +44,7 @@ class Shape:
         return cls(name, parameter)
 
     def shares(self, segments: int) -> Floats:
-        """The share of each of the segments; float array of shape (segments,) that sums to 1."""
+        """Return the share of each segment: a float array of shape (segments,) that sums to 1."""
         ranks = np.arange(segments, dtype=np.float64)
         if self.name == "zipf":
             weights = (ranks + 1) ** -(self.parameter or 0.0)

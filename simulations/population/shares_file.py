@@ -1,4 +1,4 @@
-"""Files that state the share of customers in each segment."""
+"""Files that contain the share of customers in each segment."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from hushtally.client_sdk.survey import Survey
 from hushtally.simulations.errors import SimulationError
 
 COLUMNS = ("question", "segment", "share")
-TOLERANCE = 0.005  # how far the shares of a question may be from 1 in total, because of rounding
+TOLERANCE = 0.005  # the maximum difference of the sum of rounded shares from 1
 
 
 def read_json(text: str, survey: Survey) -> dict[str, Floats]:
-    """The shares by question id from JSON like {"question": {"segment": share}}.
+    """Read the shares by question id from JSON like {"question": {"segment": share}}.
 
-    Segments that are left out have share 0. The shares of each question are scaled to sum to exactly 1.
+    Segments that are left out have share 0. The shares of each question are scaled to sum to exactly 1. Raises
     SimulationError if the JSON is invalid, does not fit the survey, or has shares that do not sum to 1 within 0.005.
     """
     try:
@@ -34,7 +34,7 @@ def read_json(text: str, survey: Survey) -> dict[str, Floats]:
 
 
 def read_csv(rows: csv.DictReader[str], survey: Survey) -> dict[str, Floats]:
-    """The shares by question id from rows with the columns question, segment and share; see `read_json`."""
+    """Read the shares by question id from rows with the columns question, segment and share; see `read_json`."""
     stated: dict[str, dict[str, str]] = {}
     for line, row in enumerate(rows, 2):
         if missing := [name for name in COLUMNS if row[name] is None]:
@@ -49,7 +49,7 @@ def read_csv(rows: csv.DictReader[str], survey: Survey) -> dict[str, Floats]:
 
 
 def _shares(survey: Survey, id: str, stated: object) -> Floats:
-    """The stated shares of one question as an array in the order of its segments."""
+    """Return the stated shares of one question as an array in the order of its segments."""
     known = [question.id for question in survey.questions]
     if id not in known:
         raise SimulationError(f"{survey.name} has no question {id!r}{did_you_mean(id, known)}")

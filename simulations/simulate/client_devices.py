@@ -21,12 +21,12 @@ URL = "http://localhost"
 
 
 def signal_name(question: int) -> str:
-    """The name of the signal, and of the event's field, that states the segment of a question."""
+    """Return the name of the signal and of the event's field that contain the segment of a question."""
     return f"s{question}"
 
 
 class InProcessTransport:
-    """A transport to a collector in the same process, through its whole web application."""
+    """A transport to the complete web application of a collector in the same process."""
 
     def __init__(self, collector: FlaskClient) -> None:
         self._collector = collector
@@ -76,7 +76,7 @@ class ClientDevices:
         self._clients = [self._first_client() for _ in range(scenario.devices)]
 
     def answer(self, step: int) -> None:
-        """Begin an epoch: devices go, come, withdraw and change; then every client records its segments and answers."""
+        """Begin an epoch: replace, withdraw and change devices. Then let each client record its segments and answer."""
         if step:
             self._pass_time(step)
         for client, values in zip(self._clients, self._values.tolist(), strict=True):
@@ -86,7 +86,7 @@ class ClientDevices:
             self._progress()
 
     def send(self) -> None:
-        """End an epoch: every client sends its reports, whose random delay is over."""
+        """End an epoch: let every client send its reports, whose random delay is over."""
         for client in self._clients:
             if client is not None:
                 client.tick()
@@ -107,7 +107,7 @@ class ClientDevices:
         self._values[redrawn] = self._draw_values(step, int(redrawn.sum()))
 
     def _draw_values(self, step: int, devices: int) -> Integers:
-        """The segments of new devices, by number; int array of shape (devices, questions)."""
+        """Draw the numbers of the segments of new devices: an int array of shape (devices, questions)."""
         columns = [
             self._random.choice(len(question.segments), size=devices, p=self._scenario.drawn_shares(question, step))
             for question in self._survey.asked
@@ -119,7 +119,7 @@ class ClientDevices:
         return self._new_client()
 
     def _new_client(self) -> Client | None:
-        """A client whose owner agreed, or None if the owner does not take part."""
+        """Create a client with consent; None if the owner of the device does not take part."""
         if self._random.random() >= self._scenario.participation:
             return None
         self._created += 1

@@ -31,11 +31,11 @@ RAM_DISK_RESERVE, BYTES_PER_DEVICE = 10**8, 10**5
 def run(
     survey: Survey, scenario: Scenario, seed: tuple[int, ...], progress: Callable[[], object] = lambda: None
 ) -> dict[tuple[str, int], EpochCounts]:
-    """The counts of every question in every epoch, by question id and step; equal seeds give equal results.
+    """Return the counts of every question in every epoch, by question id and step. Equal seeds give equal results.
 
-    Every device is a Client with its own ledger, memory and outbox; all clients share one state file. Their randomness
-    follows from the seed. Reports go through the collector's web application into its database. The counts are read as
-    the aggregator reads them. progress is called `progress_steps` times. Raises ArgumentError for too many devices, and
+    Every device is a Client with its own ledger, memory and outbox. All clients share one state file. Their randomness
+    follows from the seed. Reports go through the collector's web application into its database. The aggregator's own
+    code reads the counts. progress: called `progress_steps` times. Raises ArgumentError for too many devices, and
     SimulationError if a client or the collector fails or if a report is not counted.
     """
     if scenario.devices > MAX_DEVICES:
@@ -67,12 +67,12 @@ def run(
 
 
 def progress_steps(scenario: Scenario) -> int:
-    """How often `run` reports progress: once per device, and twice per device and epoch."""
+    """Return the number of times that `run` calls progress: once per device, and twice per device and epoch."""
     return scenario.devices * (1 + 2 * scenario.epochs)
 
 
 def _preset_survey(survey: Survey) -> Survey:
-    """The survey with the same mechanisms, schedule and memory, but with preset answers."""
+    """Return a survey with preset answers, and with the same mechanisms, schedule and memory."""
     questions = tuple(preset_question(one, signal_name(number)) for number, one in enumerate(survey.asked))
     signals = {signal_name(number): preset_signal(signal_name(number)) for number in range(len(questions))}
     return replace(survey, questions=questions, signals=signals)
@@ -89,7 +89,7 @@ def _require_all_counted(devices: ClientDevices, transport: InProcessTransport, 
 
 
 def _folder(devices: int) -> str | None:
-    """A RAM disk if there is one with enough room, because the files need not survive; None for the default folder."""
+    """Return a RAM disk with enough space, because the files are temporary; None for the default folder."""
     needed = RAM_DISK_RESERVE + devices * BYTES_PER_DEVICE
     if RAM_DISK.is_dir() and os.access(RAM_DISK, os.W_OK) and shutil.disk_usage(RAM_DISK).free > needed:
         return str(RAM_DISK)
@@ -97,7 +97,7 @@ def _folder(devices: int) -> str | None:
 
 
 def _counts(survey: Survey, database: Path, label: str, today: date) -> dict[str, EpochCounts]:
-    """The counts of the epoch that ends today, by question id; the collector may delete them later."""
+    """Return the counts of the epoch that ends today, by question id, before the collector deletes them."""
     with Database.open(database) as opened:
         tallies = opened.tallies(survey, today)
     counts = {}

@@ -48,7 +48,7 @@ SHARE = Share(0, 1)
 )
 @click.option("--repetitions", type=Count(1), default=1, show_default=True, help="Number of independent runs.")
 @click.option(
-    "--epochs", type=Count(1), default=1, show_default=True, help="Number of epochs, from the first of the survey."
+    "--epochs", type=Count(1), default=1, show_default=True, help="Number of epochs, from the start of the survey."
 )
 @click.option(
     "--then",
@@ -133,7 +133,7 @@ def _note_ignored_memory() -> None:
 
 
 def _later_population(text: str, survey: Survey) -> Population:
-    """The population with the named shape or, if it is not a shape, from the file."""
+    """Return the population with the named shape, or from the file if the text does not name a shape."""
     if text.partition(":")[0] in SHAPES:
         return Population.from_shape(text)
     return load(Path(text), survey)

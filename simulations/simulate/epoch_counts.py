@@ -1,4 +1,4 @@
-"""The counts of one question in one epoch, from which estimates are made."""
+"""The counts of one question in one epoch, which estimates need."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from hushtally.client_sdk.mechanisms import Mechanism, Rappor
 
 
 class EpochCounts(NamedTuple):
-    """The number of reports, and how many of them support each value.
+    """The number of reports, and how many reports support each value.
 
-    support: int array of shape (domain,), or None for rappor, whose values share bits: it needs the whole tally.
+    support: int array of shape (domain,). For rappor, support is None: its values share bits, so it needs the whole
+    tally.
     """
 
     n: int
@@ -23,13 +24,16 @@ class EpochCounts(NamedTuple):
 
     @classmethod
     def of(cls, mechanism: Mechanism, tally: Tally) -> Self:
-        """The counts that estimates need from a tally."""
+        """Create the counts from a tally."""
         if isinstance(mechanism, Rappor):
             return cls(tally.n, None, tally)
         return cls(tally.n, support_counts(mechanism, tally))
 
     def estimate(self, mechanism: Mechanism, confidence: float) -> tuple[Floats, Interval, Booleans]:
-        """The estimated shares, their intervals, and whether each is distinguishable from zero; n >= 1."""
+        """Return the estimated shares, their intervals, and whether each share is distinguishable from zero.
+
+        The counts must contain at least one report.
+        """
         if self.support is None:
             assert self.tally is not None
             result = estimate(mechanism, self.tally, confidence)

@@ -22,8 +22,8 @@ Mask = NDArray[np.bool_]
 class PermanentMemory:
     """The permanent answers of all devices: one slot for the first answer and for each allowed change.
 
-    It follows the rules of the client: a value that was answered before reuses its permanent symbol; a new value takes
-    a free slot; if no slot is free, the last used slot is used again.
+    The rules are those of the client. A value that was answered before reuses its permanent symbol. A new value takes a
+    free slot. If no slot is free, the device repeats the answer in the last used slot.
     """
 
     def __init__(self, mechanism: Permanent, devices: int, changes: int) -> None:
@@ -40,7 +40,7 @@ class PermanentMemory:
         self._last_used[devices] = 0
 
     def answer(self, devices: Integers, values: Integers, random: np.random.Generator) -> Integers:
-        """The reports of the devices with these indexes and these values; int array of symbols."""
+        """Draw the reports of the devices with these indexes and values. Returns an int array of symbols."""
         self._answers += 1
         same = self._values[devices] == values[:, None]
         known = same.any(axis=1)
@@ -57,7 +57,7 @@ class PermanentMemory:
 
 
 def can_remember(question: Question, scenario: Scenario) -> bool:
-    """Whether the arrays can hold all devices, and the mechanism is a design with permanent memory."""
+    """Return whether the arrays can store all devices and the mechanism is a design with permanent memory."""
     mechanism = question.mechanism
     return (
         isinstance(mechanism, Permanent)
@@ -69,7 +69,7 @@ def can_remember(question: Question, scenario: Scenario) -> bool:
 def remembering_tallies(
     survey: Survey, question: Question, scenario: Scenario, random: np.random.Generator
 ) -> Iterator[Tally]:
-    """The tally of a question in every epoch; devices are replaced, withdraw, change and remember answers."""
+    """Yield the tally of a question for every epoch. Devices are replaced, withdraw, change and repeat answers."""
     mechanism, devices, privacy = question.mechanism, scenario.devices, survey.privacy
     assert isinstance(mechanism, Permanent)
     asked = scenario.participation * privacy.questions_per_device / len(survey.asked)

@@ -16,7 +16,7 @@ MAX_BARS = 30
 
 
 def simulation_pictures(outcomes: Sequence[Outcome]) -> list[Picture]:
-    """For each question, the estimates with their intervals and true values: bars for one epoch, lines for several."""
+    """Draw the estimates of each question with intervals and true values: bars for one epoch, lines for several."""
     groups = groupby((one for one in outcomes if one.estimate is not None), key=lambda one: one.question)
     pictures = []
     for question, group in groups:
@@ -27,7 +27,7 @@ def simulation_pictures(outcomes: Sequence[Outcome]) -> list[Picture]:
 
 
 def _bars(rows: Sequence[Outcome]) -> BarChart:
-    """All segments in their order, or only the largest if there are too many."""
+    """Draw all segments in their order, or only the largest if there are too many."""
     shown = rows if len(rows) <= MAX_BARS else sorted(rows, key=lambda row: -row.truth)[:MAX_BARS]
     bars = [Bar(row.segment, row.estimate or 0.0, *_interval(row), row.truth) for row in shown]
     subtitle = counted(round(rows[0].reports), "report") + " on average" * (rows[0].repetitions > 1)
@@ -37,7 +37,7 @@ def _bars(rows: Sequence[Outcome]) -> BarChart:
 
 
 def _lines(rows: Sequence[Outcome]) -> LineChart:
-    """The largest segments over the epochs."""
+    """Draw the largest segments over the epochs."""
     epochs = {epoch: number for number, epoch in enumerate(dict.fromkeys(row.epoch for row in rows), 1)}
     segments = sorted({row.segment: row.truth for row in rows}.items(), key=lambda item: -item[1])
     lines = []
@@ -58,7 +58,7 @@ def _title(rows: Sequence[Outcome], shown: int) -> str:
 
 
 def _key(row: Outcome) -> str:
-    """The meaning of a marker: one estimate, or the mean of several repetitions."""
+    """Return the meaning of a marker: one estimate, or the mean of several repetitions."""
     if row.repetitions == 1:
         return "estimate with its 95% interval"
     return f"mean of {row.repetitions:,} estimates, mean 95% interval"

@@ -1,4 +1,4 @@
-"""Scenarios: the number of devices, the segments of their owners, and the changes over time."""
+"""Scenarios: the number of devices, the segments of their owners, and changes over time."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from hushtally.simulations.population.population import MAX_DEVICES, Population
 class Scenario:
     """A fixed number of devices, with answers drawn from a population, over the first epochs of a survey.
 
-    participation: probability that the owner of a device agrees to take part. From one epoch to the next, in this
-    order: turnover is the probability that a new device replaces a device; withdrawal is the probability that the owner
-    of any other device withdraws consent for good; change is the probability that the answers of any other device are
+    participation: probability that the owner of a device agrees to take part. Three changes happen from one epoch to
+    the next, in this order. turnover: probability that a new device replaces a device. withdrawal: probability that the
+    owner of any other device withdraws consent for good. change: probability that the answers of any other device are
     drawn anew. Answers are drawn question by question from `population`. If `then` is given, the shares move from
     `population` to `then` in equal steps. Raises ArgumentError for a value outside its range.
     """
@@ -51,7 +51,7 @@ class Scenario:
             )
 
     def drawn_shares(self, question: Question, step: int) -> Floats:
-        """The shares from which new answers are drawn in an epoch; step 0 is the first epoch of the survey."""
+        """Return the shares from which new answers are drawn in an epoch. Step 0 is the first epoch of the survey."""
         shares = self.population.shares(question)
         if self.then is None:
             return shares
@@ -59,7 +59,7 @@ class Scenario:
         return (1 - progress) * shares + progress * self.then.shares(question)
 
     def true_shares(self, question: Question) -> list[Floats]:
-        """The expected share of devices in each segment, epoch by epoch; the intervals should contain these shares."""
+        """Return the expected share of devices in each segment, by epoch. The intervals should contain these shares."""
         renewed = 1 - (1 - self.turnover) * (1 - self.change)
         shares = [self.drawn_shares(question, 0)]
         for step in range(1, self.epochs):
@@ -68,7 +68,7 @@ class Scenario:
 
 
 def epoch_labels(survey: Survey, epochs: int) -> list[str]:
-    """The labels of the first epochs of a survey; ArgumentError if the survey has fewer epochs."""
+    """Return the labels of the first epochs of a survey. Raises ArgumentError if the survey has fewer epochs."""
     if epochs > survey.epochs:
         raise ArgumentError("epochs", f"must be at most {survey.epochs}, the epochs of {survey.name}; got {epochs}")
     day, labels = survey.starts, []

@@ -21,12 +21,12 @@ ENGINES = {"tallies": tally_engine.run, "clients": client_engine.run}
 
 @dataclass(frozen=True)
 class Outcome:
-    """One segment in one epoch, over all repetitions; the fields are the stable keys of JSON and CSV.
+    """One segment in one epoch, over all repetitions. The fields are the stable keys of JSON and CSV.
 
-    reports: mean number. truth: expected share. published: number of repetitions with enough reports; the following
-    figures are of these repetitions, and None if there is none. estimate: mean. low, high: interval of the first
-    repetition. error: root mean square error. half_width: mean. coverage: how often the interval contains the true
-    value. detected: how often the lower end of the one-sided interval is above zero.
+    reports: mean number. truth: expected share. published: number of repetitions with enough reports. The following
+    figures cover these repetitions only, and are None if there is none. estimate: mean. low, high: interval of the
+    first repetition. error: root mean square error. half_width: mean. coverage: share of repetitions whose interval
+    contains the true value. detected: share of repetitions whose one-sided interval is above zero.
     """
 
     survey: str
@@ -85,11 +85,11 @@ def simulate(
     confidence: float = CONFIDENCE,
     progress: Callable[[], object] = lambda: None,
 ) -> list[Outcome]:
-    """Run a scenario and compare the estimates with the true shares, by question and epoch in their order.
+    """Run a scenario, and compare the estimates with the true shares, by question and epoch.
 
     engine: "tallies" draws the counts of up to 10^9 devices from the mechanisms; "clients" runs the real client and
-    collector for up to 200,000 devices. Equal seeds give equal results. progress is called `progress_steps` times.
-    Raises ArgumentError for a value outside its range.
+    collector for up to 200,000 devices. Equal seeds give equal results. progress: called `progress_steps` times. Raises
+    ArgumentError for a value outside its range.
     """
     if engine not in ENGINES:
         raise ArgumentError("engine", f"must be one of {', '.join(ENGINES)}, got {engine!r}")
@@ -113,7 +113,7 @@ def simulate(
 
 
 def progress_steps(survey: Survey, scenario: Scenario, engine: str, repetitions: int) -> int:
-    """How often `simulate` reports progress."""
+    """Return the number of times that `simulate` calls progress."""
     if engine == "clients":
         return repetitions * client_engine.progress_steps(scenario)
     return repetitions * tally_engine.progress_steps(survey, scenario)

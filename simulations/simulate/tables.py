@@ -29,9 +29,9 @@ REPEATED_COLUMNS = ("mean", "error", "interval", "coverage", "detected")
 
 
 def outcome_tables(outcomes: Sequence[Outcome], max_segments: int | None = None) -> list[TextTable]:
-    """One table for each question and epoch, with the true shares and the estimates.
+    """Return one table for each question and epoch, with the true shares and the estimates.
 
-    max_segments: show only so many of the largest segments.
+    max_segments: show only this many of the largest segments; None shows all.
     """
     return [
         _table(question, epoch, list(group), max_segments)
@@ -63,7 +63,7 @@ def _cells(row: Outcome) -> list[str]:
 
 
 def coverage_summary(outcomes: Sequence[Outcome], confidence: float) -> str:
-    """How many intervals contain the true value and how many are expected to; why estimates can be negative."""
+    """Describe the coverage, the expected coverage, and why estimates can be negative."""
     covering = sum((row.coverage or 0) * row.published for row in outcomes)
     total = sum(row.published for row in outcomes)
     if not total:

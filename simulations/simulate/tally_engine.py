@@ -20,12 +20,12 @@ from hushtally.simulations.simulate.scenario import Scenario
 def run(
     survey: Survey, scenario: Scenario, seed: tuple[int, ...], progress: Callable[[], object] = lambda: None
 ) -> dict[tuple[str, int], EpochCounts]:
-    """The counts of every question in every epoch, by question id and step; equal seeds give equal results.
+    """Return the counts of every question in every epoch, by question id and step. Equal seeds give equal results.
 
     The joint distribution over the segments of one question is exact: the devices that answer, come, go, withdraw and
-    change are drawn as counts by value and phase. Up to a million devices with permanent memory are followed one by
-    one. The questions of one device are drawn independently, and so are the epochs of other devices with permanent
-    memory (see `ignores_permanent_memory`). progress is called `progress_steps` times.
+    change are drawn as counts by value and phase. Up to a million devices with permanent memory are simulated one by
+    one. The questions of one device are drawn independently. With more devices, the epochs of devices with permanent
+    memory are also drawn independently (see `ignores_permanent_memory`). progress: called `progress_steps` times.
     """
     counts = {}
     for number, question in enumerate(survey.asked):
@@ -37,12 +37,12 @@ def run(
 
 
 def progress_steps(survey: Survey, scenario: Scenario) -> int:
-    """How often `run` reports progress: once per question and epoch."""
+    """Return the number of times that `run` calls progress: once per question and epoch."""
     return len(survey.asked) * scenario.epochs
 
 
 def ignores_permanent_memory(survey: Survey, scenario: Scenario) -> bool:
-    """Whether the survey has permanent memory that this engine cannot follow from epoch to epoch."""
+    """Return whether the survey has permanent memory that this engine cannot simulate from epoch to epoch."""
     return survey.permanent and scenario.epochs > 1 and not all(can_remember(one, scenario) for one in survey.asked)
 
 
@@ -64,7 +64,7 @@ def _run_question(
 def _answering_devices(
     survey: Survey, question: Question, scenario: Scenario, random: np.random.Generator
 ) -> Iterator[Integers]:
-    """For every epoch, how many devices of each value answer the question; int arrays of shape (segments,)."""
+    """Yield for every epoch the number of devices of each value that answer: int arrays of shape (segments,)."""
     every = survey.privacy.answers_every
     asked = scenario.participation * survey.privacy.questions_per_device / len(survey.asked)
     present = _new_devices(scenario.devices, asked, every, scenario.drawn_shares(question, 0), random)
@@ -82,7 +82,7 @@ def _answering_devices(
 
 
 def _new_devices(devices: int, asked: float, every: int, shares: Floats, random: np.random.Generator) -> Integers:
-    """How many new devices answer the question, by phase and value; int array of shape (every, segments)."""
+    """Draw the number of new devices that answer, by phase and value: an int array of shape (every, segments)."""
     phases = random.multinomial(random.binomial(devices, asked), np.full(every, 1 / every))
     counts: Integers = random.multinomial(phases, shares)
     return counts

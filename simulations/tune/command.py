@@ -114,7 +114,7 @@ def _print(reason: str, tables: list[TextTable], truth: str) -> None:
 
 
 def _write(file: str, tuning: Tuning, survey: Survey) -> None:
-    """Set the recommended epsilon in the survey file; ClickException if there is none."""
+    """Set the recommended epsilon in the survey file. Raises ClickException if there is none."""
     epsilon = tuning.recommended
     if epsilon is None:
         raise click.ClickException(f"{file} is unchanged, because no epsilon is recommended. {tuning.reason}")

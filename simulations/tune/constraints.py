@@ -17,12 +17,12 @@ WHOLE_SURVEY = "over the whole survey"
 
 @dataclass(frozen=True)
 class Constraints:
-    """The devices that a survey has, and the accuracy and privacy that it must reach.
+    """The available devices of a survey, and its required accuracy and privacy.
 
-    participation: share of the devices that take part. target: largest half-width of the interval of any segment in
-    one epoch, as a share. epochs: how many epochs, from the first, the lifetime epsilon covers; None means all.
-    ceiling: largest lifetime epsilon of a device; by default the largest that `hushtally survey check` does not warn
-    about. Raises ArgumentError for a value outside its range.
+    participation: share of the devices that take part. target: largest half-width of the interval of any segment in one
+    epoch, as a share. epochs: the number of epochs, from the first, that the lifetime epsilon covers; None means all.
+    ceiling: largest lifetime epsilon of a device. The default is the largest value without a warning from `hushtally
+    survey check`. Raises ArgumentError for a value outside its range.
     """
 
     devices: int
@@ -45,7 +45,7 @@ class Constraints:
             raise ArgumentError("confidence", f"must be above 0.5 and below 1, got {self.confidence:g}")
 
     def reports(self, survey: Survey) -> int:
-        """The expected number of reports per question and epoch; ArgumentError if it is below one half."""
+        """Return the expected number of reports per question and epoch. Raises ArgumentError if it rounds to 0."""
         reports = round(self.devices * self.participation * reports_per_device(survey))
         if not reports:
             raise ArgumentError(
@@ -56,17 +56,17 @@ class Constraints:
         return reports
 
     def period(self, survey: Survey) -> str:
-        """The time that the lifetime epsilon covers: "over the whole survey", or like "in 4 weeks"."""
+        """Return the period that the lifetime epsilon covers, like "over the whole survey" or "in 4 weeks"."""
         if self.epochs is None or self.epochs >= survey.epochs:
             return WHOLE_SURVEY
         return f"in {counted(self.epochs, survey.epoch)}"
 
     def devices_for(self, survey: Survey, reports: int) -> int:
-        """The number of devices that send so many reports per question and epoch."""
+        """Return the number of devices that send this number of reports per question and epoch."""
         return math.ceil(reports / (self.participation * reports_per_device(survey)))
 
 
 def reports_per_device(survey: Survey) -> float:
-    """The mean number of reports that a participating device sends per question and epoch."""
+    """Return the mean number of reports that a participating device sends per question and epoch."""
     privacy = survey.privacy
     return privacy.questions_per_device / len(survey.asked) / privacy.answers_every

@@ -1,4 +1,4 @@
-"""Forecasts: the accuracy of one question, and the epsilon that a device reveals, before any report has arrived."""
+"""Forecasts: the accuracy of one question and the epsilon that a device reveals, before any report arrives."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from hushtally.simulations.tune.lifetime import lifetime_epsilon, protection
 
 @dataclass(frozen=True)
 class Forecast:
-    """The forecast of one question under one version of a survey; the fields are the stable keys of JSON and CSV.
+    """The forecast of one question of one survey. The fields are the stable keys of JSON and CSV.
 
-    epsilon: of the survey's privacy table; question_epsilon: of the question, which may differ. reports: expected per
-    epoch. half_widths: of the interval of each segment, as shares; half_width: the largest of them. detectable_share:
-    the smallest share that is distinguishable from zero with power 0.8 by a one-sided interval; None if there is none.
-    power_displayed, power_simultaneous: the power of the two-sided and of the simultaneous interval at that share.
-    devices_for_target: number of devices with which half_width meets the target and the question is published.
+    epsilon: of the survey's privacy table. question_epsilon: of the question, which may differ. reports: expected
+    number per epoch. half_widths: of the interval of each segment, as shares. half_width: the largest half-width.
+    detectable_share: the smallest share that a one-sided interval distinguishes from zero with power 0.8; None if there
+    is none. power_displayed, power_simultaneous: the power of the two-sided and of the simultaneous interval at that
+    share. devices_for_target: number of devices that meet the target and the minimum number of reports.
     plain_equivalent: number of answers without randomization that are equally precise. lifetime_epsilon: of one device
-    and all its questions. belief_one_report, belief_lifetime: how sure an observer who was 10% sure of a segment can
-    be after one report and after all reports, in [0, 1].
+    and all its questions. belief_one_report, belief_lifetime: how sure an observer who was 10% sure of a segment can be
+    after one report and after all reports, in [0, 1].
     """
 
     survey: str
@@ -66,9 +66,9 @@ class Forecast:
 
 
 def forecast(survey: Survey, question: Question, constraints: Constraints, population: Population) -> Forecast:
-    """Forecast the accuracy of a question with the devices of the constraints.
+    """Forecast the accuracy of a question for the devices in the constraints.
 
-    Raises SimulationError for rappor: its values share bits, so its accuracy has no formula and must be simulated.
+    Raises SimulationError for rappor. Its values share bits, so its accuracy has no formula and must be simulated.
     """
     if isinstance(question.mechanism, Rappor):
         raise SimulationError(

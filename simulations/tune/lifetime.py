@@ -9,9 +9,9 @@ from hushtally.client_sdk.survey import Survey
 
 
 def lifetime_epsilon(survey: Survey, epochs: int | None = None) -> float:
-    """The epsilon of all reports of a device together in the first `epochs` of a survey; None means all epochs.
+    """Return the epsilon of all reports of a device together in the first `epochs` of a survey. None means all epochs.
 
-    With permanent memory, each answer can use one of the allowed changes, until none is left.
+    With permanent memory, each answer can use one allowed change until none is left.
     """
     if epochs is None:
         return survey.lifetime_epsilon
@@ -19,7 +19,7 @@ def lifetime_epsilon(survey: Survey, epochs: int | None = None) -> float:
 
 
 def protection(survey: Survey, epochs: int | None = None) -> str:
-    """What the lifetime epsilon protects in the first `epochs` of a survey, and what it does not."""
+    """Describe what the lifetime epsilon protects in the first `epochs` of a survey, and what it does not protect."""
     if survey.permanent:
         return (
             f"the answers, with up to {counted(survey.privacy.changes or 0, 'change')}; not whether or when an answer"
@@ -30,5 +30,5 @@ def protection(survey: Survey, epochs: int | None = None) -> str:
 
 
 def _answers(survey: Survey, epochs: int | None) -> int:
-    """The number of answers of a device in the first `epochs`; None means all epochs."""
+    """Return the number of answers of a device in the first `epochs`. None means all epochs."""
     return survey.answers if epochs is None else min(math.ceil(epochs / survey.privacy.answers_every), survey.answers)

@@ -1,4 +1,4 @@
-"""Pictures of a tuning."""
+"""Pictures of the results of tune."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from hushtally.simulations.tune.constraints import Constraints
 from hushtally.simulations.tune.lifetime import lifetime_epsilon
 from hushtally.simulations.tune.tuning import Tuning
 
-MAX_EPSILONS = 5  # of the picture of detectable shares
+MAX_EPSILONS = 5  # lines in the picture of detectable shares
 
 
 def tuning_pictures(definition: Definition, constraints: Constraints, tuning: Tuning) -> list[Picture]:
-    """The margin of error by epsilon, the detectable share by devices, and the lifetime epsilon over time."""
+    """Draw the margin of error by epsilon, the detectable share by devices, and the lifetime epsilon over time."""
     return [
         Picture("error", _margin_of_error(constraints, tuning)),
         Picture("detectable", _detectable_shares(definition, constraints, tuning)),
@@ -52,7 +52,7 @@ def _margin_of_error(constraints: Constraints, tuning: Tuning) -> LineChart:
 
 
 def _detectable_shares(definition: Definition, constraints: Constraints, tuning: Tuning) -> LineChart:
-    """For the least accurate question, at up to five epsilons of the grid."""
+    """Draw the detectable share of the least accurate question, at up to five epsilons of the grid."""
     grid = list(tuning.forecasts)
     indexes = dict.fromkeys(np.linspace(0, len(grid) - 1, MAX_EPSILONS).round().tolist())
     devices = [constraints.devices * 10 ** (step / 4) for step in range(-4, 7)]
@@ -84,7 +84,7 @@ def _detectable_points(survey: Survey, id: str, constraints: Constraints, device
 
 
 def _lifetime_epsilons(definition: Definition, constraints: Constraints, tuning: Tuning) -> LineChart:
-    """For the compared kinds of memory, with the ceiling."""
+    """Draw the lifetime epsilon of the compared kinds of memory, with the ceiling."""
     survey = definition.survey
     epochs = range(1, min(constraints.epochs or survey.epochs, survey.epochs) + 1)
     lines = []
@@ -104,7 +104,7 @@ def _lifetime_epsilons(definition: Definition, constraints: Constraints, tuning:
 
 
 def _memory_name(survey: Survey, *, assumed: bool) -> str:
-    """The kind of memory and how often a device answers, like "fresh, one week in 4"."""
+    """Describe the kind of memory and how often a device answers, like "fresh, one week in 4"."""
     privacy, epoch = survey.privacy, survey.epoch.value
     often = f"every {epoch}" if privacy.answers_every == 1 else f"one {epoch} in {privacy.answers_every}"
     if not survey.permanent:

@@ -1,4 +1,4 @@
-"""Recommendations: the epsilon to use, with the reasons in words."""
+"""Recommendations: the recommended epsilon, with the reasons in words."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hushtally.simulations.tune.suggestions import Suggestion
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The choice among the evaluated epsilons; surveys, forecasts: by epsilon, in ascending order."""
+    """The choice among the evaluated epsilons. surveys, forecasts: by epsilon, in ascending order."""
 
     surveys: Mapping[float, Survey]
     forecasts: Mapping[float, Sequence[Forecast]]
@@ -51,7 +51,7 @@ class Recommendation:
         return next((epsilon for epsilon in self.accurate if epsilon in self.allowed), None)
 
     def reason_for_best(self) -> str:
-        """Why the best epsilon is recommended: its accuracy, and what a device reveals."""
+        """Explain why the best epsilon is recommended: its accuracy, and what a device reveals."""
         epsilon = self.best
         assert epsilon is not None
         survey, rows = self.surveys[epsilon], self.forecasts[epsilon]
@@ -76,7 +76,7 @@ class Recommendation:
         return " ".join(sentences)
 
     def reason_against_all(self, own: float, suggestions: Sequence[Suggestion]) -> str:
-        """Why no epsilon meets the constraints, and which changes would help; suggestions: for the epsilon `own`."""
+        """Explain why no epsilon meets the constraints, and which suggestions for the epsilon `own` would help."""
         reason = self._too_inaccurate(own, suggestions) if self.allowed else self._too_revealing()
         if self.accurate:
             epsilon = self.accurate[0]
@@ -85,7 +85,7 @@ class Recommendation:
         return reason
 
     def _too_revealing(self) -> str:
-        """The reason if no evaluated epsilon is within the ceiling."""
+        """Explain that no evaluated epsilon is within the ceiling."""
         smallest, survey = next(iter(self.surveys.items()))
         within = f"is within the ceiling of {self.constraints.ceiling:g} {self.constraints.period(survey)}"
         revealed = f"up to {self.forecasts[smallest][0].lifetime_epsilon:g}"
@@ -98,7 +98,7 @@ class Recommendation:
         return f"{reason} To reveal less, {' or '.join(ways)}." if ways else reason
 
     def _too_inaccurate(self, own: float, suggestions: Sequence[Suggestion]) -> str:
-        """The reason if the largest epsilon within the ceiling misses the target, followed by the suggestions."""
+        """Explain that the largest epsilon within the ceiling misses the target, and add the suggestions."""
         largest, constraints = self.allowed[-1], self.constraints
         worst = max(self.forecasts[largest], key=lambda row: (not row.published, row.half_width))
         reached = f"the interval of {worst.question} is {margin(worst.half_width)}"
@@ -117,7 +117,7 @@ class Recommendation:
 
 
 def _suggested(suggestions: Sequence[Suggestion]) -> str:
-    """The suggestions that work with the current devices, then the others with the number of devices they need."""
+    """List the suggestions that work with the current devices, then the suggestions that need more devices."""
     enough = [one for one in suggestions if one.enough]
     single = [str(one) for one in enough if len(one.changes) == 1]
     pairs = [str(one) for one in enough if len(one.changes) == 2]

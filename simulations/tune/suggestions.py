@@ -1,4 +1,4 @@
-"""Suggestions: changes with which a survey would meet a target that it misses now."""
+"""Suggestions: changes to a survey that misses its target, so that it meets the target."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ LONGER = {EpochLength.DAY: (EpochLength.WEEK, 7), EpochLength.WEEK: (EpochLength
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Up to two changes of a survey. devices: how many meet the target then; enough: whether there are that many.
+    """Up to two changes of a survey. Without changes, the suggestion is to use more devices.
 
-    Without changes, the suggestion is to use more devices.
+    devices: the number of devices that meets the target after the changes. enough: whether this many are available.
     """
 
     changes: tuple[str, ...]
@@ -68,7 +68,7 @@ class Suggestions:
     population: Population
 
     def at(self, epsilon: float) -> list[Suggestion]:
-        """More devices, then each single change; if none is enough, also the first pair of changes that is enough."""
+        """Suggest more devices, then each single change. If none is enough, add the first pair that is enough."""
         variant = self._variant(self.definition.at(epsilon))
         changes = (self._longer_epochs, self._fewer_questions, self._fewer_segments)
         single = [(text, other, rank) for rank, change in enumerate(changes, 1) for text, other in change(variant)]
@@ -99,7 +99,7 @@ class Suggestions:
         return max(reports_for_half_width(channel, widest, constraints.target, constraints.confidence), min_reports)
 
     def _longer_epochs(self, variant: _Variant) -> Iterator[tuple[str, _Variant]]:
-        """Use longer epochs: skip fewer of them if devices skip epochs now, otherwise answer with a larger epsilon."""
+        """Use longer epochs. Devices then skip fewer epochs or, if they skip none, answer with a larger epsilon."""
         survey = variant.survey
         if survey.epoch not in LONGER:
             return

@@ -27,7 +27,7 @@ def write_epsilon(path: str | Path, epsilon: float) -> Survey:
 
 
 def _edited(path: Path, epsilon: float) -> str:
-    """The content of the file with the new epsilon; a comment on its line stays in its column."""
+    """Return the content of the file with the new epsilon. A comment on the same line stays in its column."""
     try:
         import tomlkit
     except ImportError:

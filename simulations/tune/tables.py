@@ -1,4 +1,4 @@
-"""Tables of a tuning."""
+"""Tables of the results of tune."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ LEGEND = {
     "power": "how often the displayed interval, which is two-sided, lies above zero at this share",
     "plain": "number of answers without randomization that are equally accurate",
     "lifetime": "epsilon of all reports of one device together, over the whole survey or the period shown",
-    "every": "a device answers once in so many epochs (answers_every)",
+    "every": "a device answers once in this many epochs (answers_every)",
     "one report, all reports": f"how sure an observer, who was {PRIOR:.0%} sure of something, can be after seeing them",
 }
 
 
 def tuning_tables(tuning: Tuning) -> list[TextTable]:
-    """An overview of the epsilons, one table for each question, and a comparison of the kinds of memory."""
+    """Return tables: an overview of the epsilons, one table for each question, and a comparison of kinds of memory."""
     first = next(iter(tuning.forecasts.values()))
     tables = [_overview(tuning)]
     for index, row in enumerate(first):

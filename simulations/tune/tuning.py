@@ -1,4 +1,4 @@
-"""Tuning: forecasts at several epsilons, and the epsilon to use."""
+"""Tuning: forecasts for several epsilons, and the recommended epsilon."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from hushtally.simulations.tune.suggestions import Suggestion, Suggestions
 
 GRID = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
 EVERY = (1, 2, 4, 8, 13, 26)  # values of answers_every to compare
-CHANGES = 3  # of permanent memory, if the survey has fresh memory
+CHANGES = 3  # assumed changes of permanent memory, if the survey has fresh memory
 
 
 @dataclass(frozen=True)
 class Tuning:
     """The forecasts of a survey by epsilon, and the recommended epsilon.
 
-    forecasts: one for each question, at every possible epsilon of the grid, in ascending order. alternatives: the same
-    at one epsilon, with other kinds of memory and other values of answers_every; compared: these surveys. recommended:
-    the epsilon to use, None if none meets the constraints. suggestions: changes that would meet them; empty if an
-    epsilon is recommended. reason: the recommendation in words. period: the time that the lifetime epsilon covers, in
-    words. skipped: why an epsilon of the grid is not possible.
+    forecasts: one for each question, at every possible epsilon of the grid, in ascending order. alternatives: forecasts
+    at one epsilon, with other kinds of memory and other values of answers_every. compared: the surveys of the
+    alternatives. recommended: the epsilon to use; None if no epsilon meets the constraints. suggestions: changes that
+    would meet the constraints; empty if an epsilon is recommended. reason: the recommendation in words. period: the
+    time that the lifetime epsilon covers, in words. skipped: for each impossible epsilon of the grid, the reason.
     """
 
     forecasts: Mapping[float, Sequence[Forecast]]
@@ -58,7 +58,7 @@ def tune(
 ) -> Tuning:
     """Forecast a survey at every epsilon of the grid, and recommend the smallest that meets the constraints.
 
-    Questions that set their own epsilon keep it. progress: shows how far each part has come. Raises SimulationError if
+    Questions that set their own epsilon keep it. progress: shows the progress of each part. Raises SimulationError if
     no epsilon of the grid is possible, and ArgumentError if fewer than one report is expected per question and epoch.
     """
     surveys, skipped = _surveys(definition, grid)
@@ -84,7 +84,7 @@ def tune(
 
 
 def _surveys(definition: Definition, grid: Iterable[float]) -> tuple[dict[float, Survey], dict[float, str]]:
-    """The survey at every possible epsilon of the grid, and why the other epsilons are not possible."""
+    """Return the survey at every possible epsilon of the grid, and the reasons why other epsilons are not possible."""
     surveys, skipped = {}, {}
     for epsilon in sorted(set(grid)):
         try:
@@ -105,7 +105,7 @@ def _forecasts(survey: Survey, constraints: Constraints, population: Population)
 def _alternatives(
     definition: Definition, epsilon: float, constraints: Constraints, population: Population, progress: ProgressBar
 ) -> tuple[list[list[Forecast]], list[Survey]]:
-    """Forecasts with fresh memory and several values of answers_every, and with permanent memory."""
+    """Forecast the survey with fresh memory and several values of answers_every, and with permanent memory."""
     privacy = definition.survey.privacy
     epsilon_permanent = privacy.epsilon_permanent or min(2 * epsilon, 8.0)
     changes = CHANGES if privacy.changes is None else privacy.changes
@@ -121,6 +121,6 @@ def _alternatives(
                 found.append(_forecasts(survey, constraints, population))
                 compared.append(survey)
             except (SurveyError, ArgumentError, SimulationError):
-                pass  # a mechanism has no permanent memory, or less than one report is expected
+                pass  # a mechanism has no permanent memory, or fewer than one report is expected
             advance()
     return found, compared

@@ -205,8 +205,8 @@ def test_nothing_is_counted_without_the_database(
         assert (status, problem["type"]) == (503, "urn:hushtally:unavailable")
     code, printed = process.stop()
     why = (
-        f"database {path} was deleted, moved or replaced while the collector was running; its counts are gone with it,"
-        " and nothing is counted until the file is back or the collector is restarted"
+        f"database {path} was deleted, moved or replaced while the collector was running; nothing is counted until you"
+        " put the file back, or restart the collector without the old counts"
     )
     assert code == 1
     assert printed == (

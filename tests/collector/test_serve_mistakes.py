@@ -51,8 +51,8 @@ def test_two_files_of_one_survey_are_refused(tmp_path: Path, file: Path) -> None
     result = run(file, copy, file, "--database", tmp_path / "counts.db")
     assert result.exit_code == 1
     assert result.stderr == "".join(
-        f"Error: {other}: contains habits v1, and so does {file}: serve one of the two files, or change the version in"
-        " one of them\n"
+        f"Error: {other}: contains habits v1, which {file} also contains; serve only one of the files, or change the"
+        " version in one of them\n"
         for other in (copy, file)
     )
     assert not (tmp_path / "counts.db").exists()

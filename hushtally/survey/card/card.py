@@ -28,7 +28,7 @@ from hushtally.survey.card.risk_section import risk_section
 
 
 def card(survey: Survey, context: Context) -> Document:
-    """The card of a survey."""
+    """Create the card of a survey."""
     return Document(
         f"Data protection impact assessment: {survey.title}",
         tuple(_opening(survey, context)),
@@ -50,7 +50,10 @@ def card(survey: Survey, context: Context) -> Document:
 
 
 def asked_table(group: Group, context: Context) -> Table:
-    """The questions of a group with their answers. A question that depends on another answer may be left out."""
+    """Return the questions of a group with their answers.
+
+    A question that depends on another answer is left out if it does not apply and has no answer.
+    """
     asked = set(context.asked())
     rows = [
         (field.title, context.answer(field)) for field in group.fields if field in asked or field.key in context.answers

@@ -1,4 +1,4 @@
-"""The context of a survey: what a card needs to know and the survey cannot say, as people answered it."""
+"""The context of a survey: people's answers to the questions of a card that the survey cannot answer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Answer = str | date | bool | float | NotApplicable
 
 @dataclass(frozen=True)
 class HumanRating:
-    """The rating of a risk by people. The texts are empty for a risk that the card describes itself."""
+    """The rating of a risk by people. risk and measures are empty if the card itself describes the risk."""
 
     before: Rating
     after: Rating
@@ -36,7 +36,7 @@ class HumanRating:
 
 @dataclass(frozen=True)
 class Approval:
-    """A signature that was given: its day, and the digest of the card that was signed."""
+    """A signature: its date, and the digest of the signed card."""
 
     on: date
     digest: str
@@ -44,10 +44,10 @@ class Approval:
 
 @dataclass(frozen=True)
 class Context:
-    """The answers of a context file. Without a file, nothing is answered.
+    """The answers of a context file. Without a file, no question is answered.
 
-    answers: by the key of the question. ratings: by the id of the risk. other_risks: risks that only people know of.
-    review_on: None if the survey's last day decides. approval: None until the card is signed.
+    answers: by the key of the question. ratings: by the id of the risk. other_risks: risks that people added.
+    review_on: the date of the next review; None for the survey's last day. approval: None until the card is signed.
     """
 
     answers: Mapping[str, Answer] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Context:
     approval: Approval | None = None
 
     def answer(self, question: Field) -> str:
-        """The answer in words. An open question is "NOT ANSWERED", with what to write."""
+        """Return the answer in words. For an open question, return "NOT ANSWERED" and what to write."""
         match self.answers.get(question.key):
             case None:
                 return f"NOT ANSWERED: {question.ask}"
@@ -71,7 +71,7 @@ class Context:
                 return str(value)
 
     def asked(self) -> Iterator[Field]:
-        """The questions that have to be answered: all, except those that depend on another answer."""
+        """Yield the questions that require an answer. Some questions depend on another answer."""
         for question in all_fields():
             if question.needed_if is None:
                 yield question
@@ -82,22 +82,22 @@ class Context:
 
     @property
     def device(self) -> Device | None:
-        """Whose machine the device is; None if this is not answered."""
+        """The kind of device; None if this question is not answered."""
         word = self.answers.get("device")
         return Device(word) if isinstance(word, str) else None
 
     @property
     def ceiling(self) -> float | None:
-        """The app's ceiling for the lifetime epsilon; None if there is none or if this is not answered."""
+        """The app's ceiling for the lifetime epsilon; None if there is none or if this question is not answered."""
         value = self.answers.get("max_lifetime_epsilon")
         return value if isinstance(value, float) else None
 
     def review_due(self, survey: Survey) -> date:
-        """The day on which the assessment has to be reviewed: `review_on`, or else the survey's last day."""
+        """Return the date of the next review: `review_on`, or the survey's last day by default."""
         return self.review_on or survey.ends
 
     def digest(self, survey: Survey) -> str:
-        """SHA-256 over the survey and all answers except the approval: what a signature is given for."""
+        """Return the SHA-256 of the content that people sign: the survey and all answers except the approval."""
         content = {
             "survey": survey.digest,
             "answers": {key: _plain(answer) for key, answer in self.answers.items()},
@@ -109,7 +109,7 @@ class Context:
 
 
 def context_path(survey: Path) -> Path:
-    """Where the context file of a survey file is: beside it, such as `habits.card.toml` for `habits.toml`."""
+    """Return the path of the context file beside a survey file, such as `habits.card.toml` for `habits.toml`."""
     return survey.with_suffix(".card.toml")
 
 

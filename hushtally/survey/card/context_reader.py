@@ -18,12 +18,12 @@ from hushtally.survey.card.field import Field, Kind, all_fields
 from hushtally.survey.card.rating import Level, Rating
 from hushtally.survey.card.risk import rated_by_people
 
-MAX_TEXT = 10_000  # characters of an answer
+MAX_TEXT = 10_000  # characters in an answer
 MAX_PARAGRAPHS = 100
 MAX_OTHER_RISKS = 50
-LARGEST_CEILING = 1_000.0  # as an app's max_lifetime_epsilon
+LARGEST_CEILING = 1_000.0  # the same limit as for an app's max_lifetime_epsilon
 WORDS = tuple(level.word for level in Level)
-# what people write to get past a question
+# texts that people write to skip a question
 PLACEHOLDERS = {
     "",
     "-",
@@ -45,7 +45,7 @@ REASON = '{ not_applicable = "the reason" }'
 
 
 def find_context(survey_file: str | Path, survey: Survey) -> Context | None:
-    """The context in the file beside a survey file; None if there is no such file. SurveyError as `load_context`."""
+    """Read the context file beside a survey file; None if it does not exist. Raises SurveyError; see `load_context`."""
     path = context_path(Path(survey_file))
     return load_context(path, survey) if path.exists() else None
 
@@ -56,7 +56,7 @@ def load_context(path: str | Path, survey: Survey) -> Context:
 
 
 class ContextReader:
-    """Reads the definition of a context. `read` returns the context, or raises SurveyError with all problems."""
+    """Reads the definition of a context."""
 
     def __init__(self, definition: Mapping[str, Any], survey: Survey) -> None:
         problem = structure_problem(definition)
@@ -67,7 +67,7 @@ class ContextReader:
         self.top = Fields(dict(definition), "", self.problems)
 
     def read(self) -> Context:
-        """Return the context. Raises SurveyError with every mistake, or with the first hundred."""
+        """Return the context. Raises SurveyError with every mistake, up to a hundred."""
         try:
             context = self._context()
         except TooManyProblems:
@@ -132,9 +132,9 @@ class ContextReader:
         return None if reason is None else NotApplicable(reason)
 
     def _text(self, table: Fields, key: str, value: object, alternative: str = "") -> str | None:
-        """The paragraphs of an answer, one a line. A blank line in a string begins a new paragraph.
+        """Return the paragraphs of an answer, one per line. A blank line in a string begins a new paragraph.
 
-        alternative: what else the field may contain, for the messages.
+        alternative: another allowed kind of answer, for the messages.
         """
         parts = [part for part in (value if isinstance(value, list) else [value]) if isinstance(part, str)]
         if (isinstance(value, list) and len(parts) != len(value)) or not 0 < len(parts) <= MAX_PARAGRAPHS:
@@ -166,7 +166,7 @@ class ContextReader:
         return tuple(rated for row in rows if (rated := self._rated(row, described=True)))
 
     def _rated(self, table: Fields, described: bool = False) -> HumanRating | None:
-        """A rating; described: the table also says what the risk is, and what limits it."""
+        """Return a rating. described: whether the table also contains the risk and its measures in words."""
         reason = self._required_text(table, "reason")
         risk = self._required_text(table, "risk") if described else ""
         measures = self._required_text(table, "measures") if described else ""
@@ -204,11 +204,11 @@ class ContextReader:
 
 
 def _given(table: Fields, key: str) -> bool:
-    """Whether the table has this optional field, which is known from now on."""
+    """Return whether the table has this optional field, and mark the field as known."""
     table.take(key, None)
     return table.has(key)
 
 
 def _asked(field: Field) -> str:
-    """What to write into a field."""
+    """Return the description of what to write in a field."""
     return field.ask + ("" if field.required else f", or {REASON}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A paragraph of plain text. strong: it is emphasized as a whole."""
+    """A paragraph of plain text. strong: whether the paragraph is emphasized."""
 
     text: str
     strong: bool = False
@@ -16,14 +16,14 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Items:
-    """A list of plain texts, one an item."""
+    """A list of items in plain text."""
 
     items: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of plain texts. The first cell of a row is its heading. A line break in a cell begins a new paragraph."""
+    """A table of plain text. The first cell of a row is its heading. A line break in a cell begins a new paragraph."""
 
     caption: str
     header: tuple[str, ...]
@@ -32,7 +32,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Signatures:
-    """Lines for signatures. people: who signs, and as what."""
+    """Lines for signatures. people: the role and the name of each person who signs."""
 
     people: Sequence[tuple[str, str]]
 

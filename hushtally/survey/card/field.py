@@ -10,7 +10,7 @@ from hushtally.survey.card.rating import Level
 
 
 class Kind(Enum):
-    """What an answer looks like in the context file. Each question that is not required may be "not applicable"."""
+    """The form of an answer in the context file. A question that is not required may be "not applicable"."""
 
     TEXT = "a string, or a list of strings"
     DAY = "a date"
@@ -20,7 +20,7 @@ class Kind(Enum):
 
 
 class Device(StrEnum):
-    """Whose machine stores the recorded events."""
+    """The machine that stores the recorded events, by its owner."""
 
     CUSTOMER = "customer"
     KIOSK = "kiosk"
@@ -28,7 +28,7 @@ class Device(StrEnum):
 
 
 class Decision(StrEnum):
-    """How an assessment can end."""
+    """The possible decisions at the end of an assessment."""
 
     APPROVED = "approved"
     CONDITIONAL = "approved with conditions"
@@ -48,9 +48,9 @@ class Followed(StrEnum):
 class Field:
     """One question of a card.
 
-    key: its name in the context file; title: its name in the card; ask: what to write. choices: the words that a CHOICE
-    allows. required: "not applicable" is no answer. needed_if: the key of a choice, and the words for which this
-    question has to be answered; None if it always has to be.
+    key: its name in the context file. title: its name in the card. ask: what to write. choices: the words that a CHOICE
+    allows. required: whether "not applicable" is not allowed. needed_if: the key of a choice, and the words for which
+    this question needs an answer; None if it always needs an answer.
     """
 
     key: str
@@ -211,7 +211,7 @@ NECESSITY = Group(
         Field(
             "function_creep",
             "Use for other purposes",
-            "what prevents that results or recorded events are later used for another purpose",
+            "what prevents the later use of results or recorded events for another purpose",
             required=True,
         ),
     ),
@@ -264,7 +264,7 @@ MEASURES = Group(
             "encryption, access control, backups, updates and training that protect the collector and the results",
             required=True,
         ),
-        Field("actions", "Action plan", "additional measures: what, who, until when, and how far each one is"),
+        Field("actions", "Action plan", "additional measures: task, person, deadline and progress of each"),
     ),
 )
 SEVERITY = Group(
@@ -354,5 +354,5 @@ GROUPS = (
 
 
 def all_fields() -> Iterator[Field]:
-    """The fields of all groups, in the order of the card."""
+    """Return the fields of all groups, in the order of the card."""
     return (field for group in GROUPS for field in group.fields)

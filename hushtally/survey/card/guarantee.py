@@ -1,4 +1,4 @@
-"""The section of a card about the mechanisms, and about what an observer can conclude."""
+"""The section of a card about the mechanisms and the conclusions of an observer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hushtally.survey.card.document import Items, Paragraph, Section, Table
 
 
 def guarantee_section(survey: Survey) -> Section:
-    """How answers are randomized, and what follows."""
+    """Describe how answers are randomized, and what an observer can conclude."""
     rows = [
         (
             question.id,

@@ -10,7 +10,7 @@ from hushtally.survey.card.document import Document
 
 
 def to_html(document: Document) -> str:
-    """The document as a page in HTML."""
+    """Return the document as an HTML page."""
     template = files("hushtally.survey.card").joinpath("page.html").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     return environment.from_string(template).render(document=document, kind=lambda block: type(block).__name__)

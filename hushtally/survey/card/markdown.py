@@ -13,7 +13,7 @@ BLANK = "\\_" * 30
 
 
 def to_markdown(document: Document) -> str:
-    """The document in Markdown."""
+    """Return the document as Markdown."""
     parts = [f"# {_escape(document.title)}", *map(_block, document.opening)]
     for number, section in enumerate(document.sections, 1):
         parts += [f"## {number}. {_escape(section.heading)}", *map(_block, section.blocks)]
@@ -44,11 +44,11 @@ def _rows(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def _line(text: str) -> str:
-    """The text as a line of its own."""
+    """Return the text as a separate line, without markup at its beginning."""
     escaped = _escape(text)
     return BEGINNING.sub(lambda found: found[0] + "\\" if found[0].isdigit() else f"\\{found[0]}", escaped)
 
 
 def _escape(text: str) -> str:
-    """The text on one line, with the characters escaped that Markdown could interpret as markup."""
+    """Return the text on one line. Characters that Markdown could interpret as markup are escaped."""
     return MARKUP.sub(lambda found: f"\\{found[0]}", " ".join(text.split()))

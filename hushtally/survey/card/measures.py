@@ -10,14 +10,14 @@ from hushtally.client_sdk.survey import Survey
 
 
 class Measure(NamedTuple):
-    """A measure in words, and where it is demonstrated: tests in the repository of hushtally, and commands."""
+    """A measure in words. demonstrated: tests in the repository of hushtally, and commands."""
 
     measure: str
     demonstrated: tuple[str, ...]
 
 
 def enforced_measures(survey: Survey) -> list[Measure]:
-    """The measures that hold for this survey without anybody's discipline."""
+    """Return the measures that the software itself enforces for this survey."""
     return [*_on_the_device(survey), *_at_the_collector(survey)]
 
 
@@ -38,7 +38,7 @@ def _on_the_device(survey: Survey) -> list[Measure]:
             ("tests/client_sdk/state/test_ledger.py", "tests/client_sdk/device/test_attack_averaging.py"),
         ),
         Measure(
-            "With a restored, copied or damaged state file the device stays silent.",
+            "With a restored, copied or damaged state file, the device stays silent.",
             ("tests/client_sdk/state/test_copies.py", "tests/client_sdk/device/test_attack_restores.py"),
         ),
         Measure(
@@ -65,8 +65,8 @@ def _at_the_collector(survey: Survey) -> list[Measure]:
     epoch = survey.epoch
     return [
         Measure(
-            f"The collector stores how often each symbol came, by question, {epoch} and cohorts (plain text). Of each"
-            " batch it stores the random id, the reply, and the day on which it deletes both: when reports of the"
+            f"The collector stores how often each symbol arrived, by question, {epoch} and cohorts (plain text). For"
+            " each batch it stores the random id, the reply, and the day on which it deletes both: when reports of the"
             f" {epoch} are no longer accepted (after one to two {epoch}s). It stores no network address, no user agent"
             " and no time of arrival.",
             ("tests/collector/test_serve.py", "tests/collector/test_store.py"),

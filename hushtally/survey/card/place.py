@@ -1,4 +1,4 @@
-"""Where the device is, and what follows for the people whose events it stores."""
+"""The owner of the device, and the consequences for the people whose events the device stores."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hushtally.survey.card.field import Device
 
 
 def describe_device(device: Device | None) -> str:
-    """Whose machine the device is, and whom the randomization does not protect from."""
+    """Describe the owner of the device, and the people from whom randomization does not protect customers."""
     match device:
         case Device.CUSTOMER:
             return (
@@ -30,7 +30,7 @@ def describe_device(device: Device | None) -> str:
 
 
 def storage(device: Device | None) -> str:
-    """The place where the recorded events are, such as "the customer's device"."""
+    """Return the name of the place that stores the recorded events, such as "the customer's device"."""
     match device:
         case Device.CUSTOMER:
             return "the customer's device"
@@ -42,7 +42,7 @@ def storage(device: Device | None) -> str:
 
 
 def access_to_events(device: Device | None) -> str:
-    """How a person gets access to the recorded events, and how they are erased."""
+    """Describe how a person gets access to the recorded events, and how the events are erased."""
     erase = "A withdrawal in the app erases them."
     match device:
         case Device.CUSTOMER:

@@ -13,7 +13,7 @@ from hushtally.survey.card.place import describe_device, storage
 
 
 def data_section(survey: Survey, context: Context) -> Section:
-    """What is stored where and how long, what is computed, and what is sent."""
+    """Describe what is stored, where and how long, what is computed, and what is sent."""
     rows = [(field.title, context.answer(field)) for field in DEVICE.fields]
     signals = [(name, describe_signal(signal)) for name, signal in survey.signals.items()]
     cohorts = [(name, ", ".join(values)) for name, values in survey.cohorts.items()]
@@ -36,7 +36,7 @@ def data_section(survey: Survey, context: Context) -> Section:
 
 
 def questions_section(survey: Survey) -> Section:
-    """Every question in full."""
+    """Describe every question in full."""
     rows = [
         (
             f"{question.name}, asked only in combination" if question.only_crossed else question.name,
@@ -62,7 +62,7 @@ def _storage(survey: Survey, context: Context) -> list[tuple[str, str, str]]:
         ),
         (
             "The collector's database",
-            f"how often each symbol came, by question, {epoch} and cohorts",
+            f"how often each symbol arrived, by question, {epoch} and cohorts",
             f"reports of a {epoch} are accepted until the next {epoch} ends; counts are deleted"
             f" {counted(survey.retention_days, 'day')} later, the last of them on {last}",
         ),

@@ -1,4 +1,4 @@
-"""The rating of a risk: its likelihood, its severity, and the score that follows from both."""
+"""The rating of a risk: its likelihood, its severity, and its score."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PRIOR_AUTHORITY = "consult the supervisory authority (GDPR art. 36)"
 
 
 class Level(IntEnum):
-    """How likely or how severe something is. The four levels are those of the CNIL's method."""
+    """The likelihood or the severity of a risk. The four levels come from the CNIL's method."""
 
     NEGLIGIBLE = 1
     LIMITED = 2
@@ -26,11 +26,11 @@ class Level(IntEnum):
 
     @classmethod
     def named(cls, word: str) -> Level:
-        """The level with this word."""
+        """Return the level with this word."""
         return cls[word.upper()]
 
 
-# the largest belief of an observer for which a disclosure has this likelihood; above the last it is the maximum
+# for each likelihood of a disclosure, the largest belief of an observer; above the last belief it is MAXIMUM
 LIKELIHOODS = ((0.25, Level.NEGLIGIBLE), (0.5, Level.LIMITED), (0.9, Level.SIGNIFICANT))
 
 
@@ -47,7 +47,7 @@ class Rating(NamedTuple):
 
     @property
     def high(self) -> bool:
-        """Whether the risk is high: with this rating after the measures, the authority must be consulted."""
+        """Whether the risk is high. If it is still high after the measures, the authority must be consulted."""
         return self.score >= HIGH
 
     def __str__(self) -> str:
@@ -59,12 +59,12 @@ class Rating(NamedTuple):
 
 
 def disclosure_likelihood(epsilon: float) -> Level:
-    """The likelihood that an observer of reports worth `epsilon` concludes a true answer; from the bound on belief."""
+    """Return the likelihood that an observer infers a true answer from reports with this epsilon."""
     belief = belief_bound(PRIOR, epsilon)
     return next((level for largest, level in LIKELIHOODS if belief <= largest), Level.MAXIMUM)
 
 
 def disclosure_formula(epsilon: float) -> str:
-    """The bound on belief with the numbers of this epsilon, such as `0.1 / (0.1 + 0.9 × e^−1) = 24%`."""
+    """Return the bound on belief with the numbers of this epsilon, such as `0.1 / (0.1 + 0.9 × e^−1) = 24%`."""
     bound = format_belief(belief_bound(PRIOR, epsilon))
     return f"{PRIOR:g} / ({PRIOR:g} + {1 - PRIOR:g} × e^−{epsilon:g}) = {bound}"

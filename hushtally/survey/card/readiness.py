@@ -1,4 +1,4 @@
-"""Whether a card can be signed: the open questions, and the statements that contradict each other."""
+"""The readiness of a card for signature: its open questions and contradictions."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from hushtally.survey.card.risk import rated_by_people, rated_risks, residual_hi
 
 @dataclass(frozen=True)
 class Readiness:
-    """How far a card is.
+    """The readiness of a card for signature.
 
-    unanswered: the keys of the open questions. fields: the number of all questions. contradictions: what must be
-    resolved before anyone signs. approval: a recorded signature for exactly this content.
+    unanswered: the keys of the open questions. fields: the number of all questions. contradictions: statements to
+    resolve before anyone signs. approval: a recorded signature for exactly this content; None if there is none.
     """
 
     unanswered: tuple[str, ...]
@@ -27,7 +27,7 @@ class Readiness:
 
     @classmethod
     def of(cls, survey: Survey, context: Context) -> Readiness:
-        """The readiness of the card of this survey with these answers."""
+        """Return the readiness of the card of this survey with these answers."""
         keys = [field.key for field in context.asked()]
         ratings = [risk.id for risk in rated_by_people(survey)]
         unanswered = [key for key in keys if key not in context.answers]
@@ -39,7 +39,7 @@ class Readiness:
 
     @property
     def ready(self) -> bool:
-        """Whether nothing is open."""
+        """Whether no question is open and no statement contradicts another."""
         return not self.unanswered and not self.contradictions
 
     def __str__(self) -> str:
@@ -64,7 +64,7 @@ def _contradictions(survey: Survey, context: Context) -> list[str]:
         )
     if context.approval and context.approval.digest != context.digest(survey):
         found.append(
-            f"the approval of {context.approval.on} is for another content: the survey or an answer changed since"
+            f"the approval of {context.approval.on} is for other content: the survey or an answer changed since"
             " then; sign again"
         )
     return found

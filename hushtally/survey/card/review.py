@@ -1,4 +1,4 @@
-"""What `survey check` says about the card of a survey: how far it is, and when it has to be reviewed."""
+"""The messages of `survey check` about the card of a survey: its readiness and its review."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from hushtally.survey.card.readiness import Readiness
 
 
 def card_warnings(survey: Survey, context: Context, today: date) -> list[str]:
-    """One line, beginning with its place, for a review that is overdue and for an approval of other content."""
+    """Return one line for an overdue review, and one line for an approval of other content.
+
+    Each line begins with its place in the context file.
+    """
     lines = []
     due, approval = context.review_due(survey), context.approval
     if due < today:
@@ -26,7 +29,7 @@ def card_warnings(survey: Survey, context: Context, today: date) -> list[str]:
 
 
 def card_status(survey: Survey, context: Context, today: date) -> list[str]:
-    """How far the card is, its digest once it is complete, and when the review is due unless that day is over."""
+    """Return lines about the card: its readiness, its digest if it is complete, and the date of a future review."""
     due, readiness = context.review_due(survey), Readiness.of(survey, context)
     lines = [str(readiness)]
     if readiness.ready:

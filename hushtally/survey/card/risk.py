@@ -1,4 +1,4 @@
-"""The risks of a survey: the size of each risk, what limits it, and where its rating comes from."""
+"""The risks of a survey: the size of each risk, the measures that limit it, and the source of its rating."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hushtally.survey.card.rating import Level, Rating, disclosure_formula, disc
 
 @dataclass(frozen=True)
 class Computed:
-    """The likelihoods before and after the measures that follow from the survey, and how."""
+    """The likelihoods before and after the measures, computed from the survey. source: the calculation in words."""
 
     before: Level
     after: Level
@@ -27,7 +27,7 @@ class Computed:
 
 @dataclass(frozen=True)
 class Risk:
-    """One risk in words: what can happen, its size, and what limits it. computed: None if people rate the risk."""
+    """One risk in words: what can happen, its size, and its measures. computed: None if people rate the risk."""
 
     id: str
     risk: str
@@ -38,7 +38,7 @@ class Risk:
 
 @dataclass(frozen=True)
 class RatedRisk:
-    """A risk with its ratings before and after the measures, None while a question is open."""
+    """A risk with its ratings before and after the measures. A rating is None while a question is open."""
 
     risk: Risk
     before: Rating | None
@@ -47,7 +47,7 @@ class RatedRisk:
 
 
 def rated_risks(survey: Survey, context: Context) -> list[RatedRisk]:
-    """Every risk of the card with its ratings: those that hushtally describes, then those that people added."""
+    """Return every risk of the card with its ratings: the risks from `risks`, then the risks that people added."""
     own = [
         RatedRisk(
             Risk(f"other_risks[{index}]", rated.risk, "", rated.measures), rated.before, rated.after, rated.reason
@@ -58,17 +58,17 @@ def rated_risks(survey: Survey, context: Context) -> list[RatedRisk]:
 
 
 def rated_by_people(survey: Survey) -> list[Risk]:
-    """The risks whose likelihood does not follow from the survey: the context file rates them."""
+    """Return the risks that the context file rates, because their likelihood does not follow from the survey."""
     return [risk for risk in risks(survey, Context()) if risk.computed is None]
 
 
 def risks(survey: Survey, context: Context) -> list[Risk]:
-    """All risks of the survey that hushtally can describe."""
+    """Return all risks of the survey that hushtally can describe."""
     return [*_learning(survey, context), *_linking(survey), *_others(survey, context)]
 
 
 def describe_lifetime_epsilon(survey: Survey) -> str:
-    """The lifetime epsilon, and what it does not bound."""
+    """Describe the lifetime epsilon, and what it does not bound."""
     scope = " for what was answered; whether and when an answer changed is not bounded"
     return f"epsilon {survey.lifetime_epsilon:g}{scope if reveals_changes(survey) else ''}"
 
@@ -88,7 +88,7 @@ def _rated(risk: Risk, context: Context) -> RatedRisk:
 
 
 def _learning(survey: Survey, context: Context) -> list[Risk]:
-    """The risks from reports that are known to come from one device or person."""
+    """Return the risks from reports that are known to come from one device or person."""
     lifetime, delivery = survey.lifetime_epsilon, survey.delivery_epsilon
     return [
         Risk(
@@ -122,7 +122,7 @@ def _learning(survey: Survey, context: Context) -> list[Risk]:
 
 
 def _bounded(epsilon: float) -> Computed:
-    """Without randomization an observer reads the answer; with it, the bound on belief decides."""
+    """Compute likelihoods: the maximum before randomization, and the bound on belief after it."""
     return Computed(Level.MAXIMUM, disclosure_likelihood(epsilon), f"Computed: {disclosure_formula(epsilon)}")
 
 
@@ -131,7 +131,7 @@ def _ceiling(context: Context) -> str:
 
 
 def _linking(survey: Survey) -> list[Risk]:
-    """The risks that someone links the reports of a device or detects that a device takes part."""
+    """Return the risks that someone links the reports of a device, or detects that a device takes part."""
     groups = device_groups(survey)
     nobody = Computed(Level.NEGLIGIBLE, Level.NEGLIGIBLE, "Computed: nothing about a customer is sent unrandomized")
     found = [
@@ -153,7 +153,7 @@ def _linking(survey: Survey) -> list[Risk]:
         ),
         Risk(
             "participation",
-            "The network shows that a device takes part, and how long its requests are",
+            "The network shows that a device takes part, and the length of its requests",
             "every device that agreed; the length depends on question, cohort and the digits of the symbol",
             "the number and schedule of requests are random and do not depend on recorded data, except that a request"
             " that is due waits until the app runs. TLS does not hide the length: it can show question and cohort if"
@@ -172,7 +172,7 @@ def _linking(survey: Survey) -> list[Risk]:
 
 
 def _others(survey: Survey, context: Context) -> list[Risk]:
-    """The risks of access to a device, of forged or lost data, and of another use."""
+    """Return the risks of access to a device, of forged or lost data, and of use for another purpose."""
     worst = max(survey.asked, key=_forgery)
     return [
         Risk(
@@ -214,7 +214,7 @@ _EVENTS = {
 
 
 def residual_high(rated: Sequence[RatedRisk]) -> list[RatedRisk]:
-    """The risks that are still high after the measures."""
+    """Return the risks that are still high after the measures."""
     return [one for one in rated if one.after and one.after.high]
 
 
@@ -223,6 +223,6 @@ def _belief(epsilon: float) -> str:
 
 
 def _forgery(question: Question) -> float:
-    """The largest shift of an estimate, as a multiple of the share of reports that are forged."""
+    """Return the largest shift of an estimate, as a multiple of the share of forged reports."""
     channel = question.mechanism.channel
     return float(max(1 - channel.q, channel.q) / channel.gain)

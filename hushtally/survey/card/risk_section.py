@@ -1,4 +1,4 @@
-"""The section of a card about the risks: the method, the ratings with their arithmetic, and what follows."""
+"""The section of a card about the risks: the method, the ratings with their arithmetic, and the conclusion."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hushtally.survey.card.risk import RatedRisk, rated_risks, residual_high
 
 
 def risk_section(survey: Survey, context: Context) -> Section:
-    """Every risk with its size, its measures, and its ratings before and after them."""
+    """Describe every risk with its size, its measures, and its ratings before and after the measures."""
     rated = rated_risks(survey, context)
     severity = [(field.title, context.answer(field)) for field in SEVERITY.fields]
     described = [

@@ -1,4 +1,4 @@
-"""The starter of a context file: every question as a comment, for people to answer."""
+"""The starter of a context file: a file with every question as a comment, for people to answer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EMPTY = {
 
 
 def starter(survey: Survey, survey_file: str) -> str:
-    """A context file in TOML that answers nothing yet. It parses, and every line of an answer is a comment."""
+    """Return a valid context file in TOML without answers. Every line for an answer is a comment."""
     parts = [
         _comment(
             f"The context of the survey in {one_line(survey_file)}: what its privacy card needs and the survey does"

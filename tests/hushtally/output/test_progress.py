@@ -102,7 +102,7 @@ def test_the_pause_between_lines_doubles_up_to_a_minute() -> None:
     silence = progress._Silence()
     pauses = []
     for _ in range(20):
-        silence.broken()
+        silence.restart()
         pauses.append(silence._pause)
     assert pauses[:3] == [0.02, 0.04, 0.08]
     assert pauses[-1] == progress.LONGEST_PAUSE == 60

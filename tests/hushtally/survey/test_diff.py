@@ -289,7 +289,7 @@ def test_explain_as_json(tmp_path):
         (("min_reports = 500", "min_reports = 600"), "reveals less: an observer can learn less about a customer."),
         (
             ('purpose = "We count', 'purpose = "We sell'),
-            "affects privacy: something different is asked, stored or told to the customer;",
+            "affects privacy: something different is asked, stored or explained to the customer;",
         ),
     ],
 )

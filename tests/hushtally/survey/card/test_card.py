@@ -101,9 +101,10 @@ def test_the_card_has_the_parts_of_an_assessment() -> None:
         "No estimate is published from fewer than 500 reports.",
         "Review due on | 2027-05-02, and before the survey is renewed or changed in any way",
         "in an app with keep_consent=True, consent to one version covers every later version",
-        "The collector stores how often each symbol came, by question, week and cohorts (plain text). Of each batch it"
-        " stores the random id, the reply, and the day on which it deletes both: when reports of the week are no longer"
-        " accepted (after one to two weeks). It stores no network address, no user agent and no time of arrival.",
+        "The collector stores how often each symbol arrived, by question, week and cohorts (plain text). For each batch"
+        " it stores the random id, the reply, and the day on which it deletes both: when reports of the week are no"
+        " longer accepted (after one to two weeks). It stores no network address, no user agent and no time of"
+        " arrival.",
         "so the operator cannot find a person's reports (GDPR art. 11)",
         "hushtally decides nothing about a single person",
         "an observer who was 10% sure of a segment is at most 46% sure | epsilon 2; the device enforces it",

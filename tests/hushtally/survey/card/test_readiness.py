@@ -99,14 +99,14 @@ def test_an_approval_is_for_one_content(survey: Survey, change: dict[str, Any]) 
     readiness = Readiness.of(survey, read(survey, table | change))
     assert readiness.approval is None
     assert not readiness.ready
-    assert any("is for another content" in one for one in readiness.contradictions)
+    assert any("is for other content" in one for one in readiness.contradictions)
 
 
 def test_an_approval_is_for_one_survey(survey: Survey) -> None:
     changed = Survey.parse(SURVEY.replace("epsilon = 1.0", "epsilon = 1.1"))
     context = read(changed, approved(survey, answers(survey)))
     assert str(Readiness.of(changed, context)) == (
-        "all 62 fields are answered, but the approval of 2026-10-30 is for another content: the survey or an answer"
+        "all 62 fields are answered, but the approval of 2026-10-30 is for other content: the survey or an answer"
         " changed since then; sign again: not ready to sign"
     )
 
