@@ -71,6 +71,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
     error_task_class = ProblemTask
     began = 0.0  # when the unfinished request began
     has_request = False  # whether a byte of any request arrived
+    is_closed = False
 
     def readable(self) -> bool:
         """Whether to read from the socket now: not while complete requests take too much memory."""
@@ -93,17 +94,16 @@ class Connection(HTTPChannel):  # type: ignore[misc]
     def del_channel(self, map: Any = None) -> None:
         """Forget the connection when it is closed."""
         super().del_channel(map)
-        self.server.memory.forget(self)
+        self.is_closed = True
+        self.server.memory.update(self)
 
     @property
-    def unfinished(self) -> int:
-        """The bytes of the request that has not arrived completely."""
-        return _size(self.request)
+    def held(self) -> tuple[int, int]:
+        """The bytes of the request that has not arrived completely, and of the requests that have no response yet.
 
-    @property
-    def waiting(self) -> int:
-        """The bytes of the complete requests that have no response yet."""
-        return sum(map(_size, list(self.requests)))
+        A closed connection holds nothing, although a thread may still work on its request.
+        """
+        return (0, 0) if self.is_closed else (_size(self.request), sum(map(_size, list(self.requests))))
 
     def handle_error(self) -> None:
         """Log an unexpected error without its message, which might quote a request, and close the connection."""
@@ -131,11 +131,12 @@ class Memory:
 
     def update(self, connection: Connection) -> None:
         """Count what the connection holds now."""
-        self._set(connection, (connection.unfinished, connection.waiting))
-
-    def forget(self, connection: Connection) -> None:
-        """Count a closed connection no more."""
-        self._set(connection, (0, 0))
+        with self._lock:  # also around `held`: of two threads, the later one must not store an earlier state
+            before, held = self._held.pop(connection, (0, 0)), connection.held
+            if any(held):
+                self._held[connection] = held
+            self._unfinished += held[0] - before[0]
+            self._waiting += held[1] - before[1]
 
     def excess(self) -> list[Connection]:
         """Return the connections to close, those whose unfinished request began first, to stay within the limit.
@@ -153,11 +154,3 @@ class Memory:
                         found.append(connection)
                         left -= self._held[connection][0]
         return found
-
-    def _set(self, connection: Connection, held: tuple[int, int]) -> None:
-        with self._lock:
-            before = self._held.pop(connection, (0, 0))
-            if any(held):
-                self._held[connection] = held
-            self._unfinished += held[0] - before[0]
-            self._waiting += held[1] - before[1]
