@@ -12,7 +12,7 @@ from threading import Lock
 from typing import Any
 
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
-from waitress.parser import HTTPRequestParser  # type: ignore[import-untyped]
+from waitress.parser import HTTPRequestParser, ParsingError  # type: ignore[import-untyped]
 from waitress.task import ErrorTask  # type: ignore[import-untyped]
 from waitress.utilities import BadRequest, RequestEntityTooLarge  # type: ignore[import-untyped]
 
@@ -32,21 +32,25 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
             taken: int = super().received(data)
         except Exception:  # waitress raises an error that quotes the head, for example for brackets in a URI
             taken = len(data)
-            self._refuse("the head of the request cannot be read")
-        if isinstance(self.error, RequestEntityTooLarge):  # type: ignore[has-type]
+            self.error, self.completed = BadRequest("the head of the request cannot be read"), True
+        if isinstance(self.error, RequestEntityTooLarge):
             self.error = None
             self.headers["CONNECTION"] = "close"
             self.headers["CONTENT_LENGTH"] = str(MAX_READ)  # a chunked body was cut; the application must not judge it
-        elif self.error is None and self.headers_finished and not self.empty and self._host_is_invalid():
-            self._refuse("a request needs exactly one Host")
+        if self.completed:
+            self.expect_continue = False  # waitress would wait for more, although the request needs an answer now
         return taken
 
-    def _host_is_invalid(self) -> bool:
+    def parse_header(self, header_plus: bytes) -> None:
+        """Read the head of the request. Raises ParsingError if it is invalid."""
+        super().parse_header(header_plus)
         host = self.headers.get("HOST")  # RFC 9112, section 3.2; waitress joins repeated fields with a comma
-        return "," in host if host is not None else self.version == "1.1"
-
-    def _refuse(self, detail: str) -> None:
-        self.error, self.completed, self.expect_continue = BadRequest(detail), True, False
+        if "," in host if host is not None else self.version == "1.1":
+            raise ParsingError("a request needs exactly one Host")
+        if (
+            self.chunked and "CONTENT_LENGTH" in self.headers
+        ):  # section 6.1: a proxy may read another body than waitress
+            raise ParsingError("a request needs either Content-Length or Transfer-Encoding, not both")
 
 
 class ProblemTask(ErrorTask):  # type: ignore[misc]
@@ -56,7 +60,8 @@ class ProblemTask(ErrorTask):  # type: ignore[misc]
         """Send the response, and close the connection."""
         error = self.request.error
         self.channel.server.count_invalid()
-        body = json.dumps({"type": "about:blank", "title": error.reason, "status": error.code, "detail": error.body})
+        detail = error.body.partition(' "')[0]  # waitress quotes a line of the head after this
+        body = json.dumps({"type": "about:blank", "title": error.reason, "status": error.code, "detail": detail})
         self.status = f"{error.code} {error.reason}"
         self.response_headers.append(("Content-Type", "application/problem+json"))
         self.set_close_on_finish()
