@@ -6,6 +6,8 @@ Whatever a sender writes, the answer is a problem document, and no log line cont
 from __future__ import annotations
 
 import json
+import selectors
+import socket
 import sys
 import time
 from threading import Lock
@@ -70,7 +72,7 @@ class ProblemTask(ErrorTask):  # type: ignore[misc]
 
 
 class Connection(HTTPChannel):  # type: ignore[misc]
-    """One connection. Its `server` has the attributes `memory`, `unexpected` and `count_invalid`; see Server."""
+    """One connection. Its `server` has `memory`, `unexpected`, `count_invalid` and `stopping`; see Server."""
 
     parser_class = Parser
     error_task_class = ProblemTask
@@ -93,8 +95,14 @@ class Connection(HTTPChannel):  # type: ignore[misc]
 
     def service(self) -> None:
         """Answer one complete request, in a thread of the pool."""
+        if self.server.stopping.is_set() and self._has_one_request:  # a busy proxy would keep it until the deadline
+            self.requests[0].headers["CONNECTION"] = "close"
         super().service()
         self.server.memory.update(self)
+
+    @property
+    def _has_one_request(self) -> bool:
+        return len(self.requests) == 1 and self.request is None and not is_readable(self.socket)
 
     def del_channel(self, map: Any = None) -> None:
         """Forget the connection when it is closed."""
@@ -115,6 +123,16 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         kind, _, place = sys.exc_info()
         self.server.unexpected.log(kind, place)
         self.handle_close()
+
+
+def is_readable(connection: socket.socket) -> bool:
+    """Return whether bytes arrived on a connection, or a connection on a listening socket."""
+    with selectors.DefaultSelector() as selector:
+        try:
+            selector.register(connection, selectors.EVENT_READ)
+        except (OSError, ValueError):  # another thread closed it
+            return False
+        return bool(selector.select(0))
 
 
 def _size(request: HTTPRequestParser | None) -> int:

@@ -201,6 +201,22 @@ def test_a_request_that_arrived_before_the_signal_is_answered(start: Start, live
     process.popen.communicate(timeout=DEADLINE)
 
 
+def test_a_busy_connection_is_told_to_close_after_its_last_request(start: Start, live: Any) -> None:
+    """Otherwise a proxy would send requests until the deadline, and the last ones would get no answer."""
+    process = start()
+    body = live.batch(live.report()).encode()
+    request = b"POST /v1/reports HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+    with closing(socket.create_connection(("127.0.0.1", process.port), DEADLINE)) as connection:
+        process.popen.send_signal(19)  # SIGSTOP
+        connection.sendall(request * 40)  # more than the server reads at once
+        process.popen.send_signal(15)
+        process.popen.send_signal(18)
+        answers = b"".join(iter(lambda: _receive(connection), b""))
+    assert answers.count(b"HTTP/1.1 200 ") == 40
+    assert answers.count(b"Connection: close") == 1
+    assert process.popen.wait(DEADLINE) == 0
+
+
 def mutated(source: random.Random, request: bytes) -> bytes:
     """The request with a few random changes, each with the canary in or near it."""
     changed = bytearray(request)
