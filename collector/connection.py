@@ -6,13 +6,15 @@ Every answer to invalid bytes is a problem document. No log line contains anythi
 from __future__ import annotations
 
 import json
+import selectors
+import socket
 import sys
 import time
 from threading import Lock
 from typing import Any
 
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
-from waitress.parser import HTTPRequestParser  # type: ignore[import-untyped]
+from waitress.parser import HTTPRequestParser, ParsingError  # type: ignore[import-untyped]
 from waitress.task import ErrorTask  # type: ignore[import-untyped]
 from waitress.utilities import BadRequest, RequestEntityTooLarge  # type: ignore[import-untyped]
 
@@ -32,21 +34,25 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
             taken: int = super().received(data)
         except Exception:  # for example, brackets in a URI; the error of waitress quotes the head of the request
             taken = len(data)
-            self._refuse("the head of the request cannot be read")
-        if isinstance(self.error, RequestEntityTooLarge):  # type: ignore[has-type]
+            self.error, self.completed = BadRequest("the head of the request cannot be read"), True
+        if isinstance(self.error, RequestEntityTooLarge):
             self.error = None
             self.headers["CONNECTION"] = "close"
-            self.headers["CONTENT_LENGTH"] = str(MAX_READ)  # the application then refuses a chunked body that was cut
-        elif self.error is None and self.headers_finished and not self.empty and self._host_is_invalid():
-            self._refuse("a request needs exactly one Host")
+            self.headers["CONTENT_LENGTH"] = str(MAX_READ)  # a chunked body was cut; the application must not judge it
+        if self.completed:
+            self.expect_continue = False  # waitress would wait for more, although the request needs an answer now
         return taken
 
-    def _host_is_invalid(self) -> bool:
+    def parse_header(self, header_plus: bytes) -> None:
+        """Read the head of the request. Raises ParsingError if it is invalid."""
+        super().parse_header(header_plus)
         host = self.headers.get("HOST")  # RFC 9112, section 3.2; waitress joins repeated fields with a comma
-        return "," in host if host is not None else self.version == "1.1"
-
-    def _refuse(self, detail: str) -> None:
-        self.error, self.completed, self.expect_continue = BadRequest(detail), True, False
+        if "," in host if host is not None else self.version == "1.1":
+            raise ParsingError("a request needs exactly one Host")
+        if (
+            self.chunked and "CONTENT_LENGTH" in self.headers
+        ):  # section 6.1: a proxy may read another body than waitress
+            raise ParsingError("a request needs either Content-Length or Transfer-Encoding, not both")
 
 
 class ProblemTask(ErrorTask):  # type: ignore[misc]
@@ -56,7 +62,8 @@ class ProblemTask(ErrorTask):  # type: ignore[misc]
         """Send the response, and close the connection."""
         error = self.request.error
         self.channel.server.count_invalid()
-        body = json.dumps({"type": "about:blank", "title": error.reason, "status": error.code, "detail": error.body})
+        detail = error.body.partition(' "')[0]  # waitress quotes a line of the head after this
+        body = json.dumps({"type": "about:blank", "title": error.reason, "status": error.code, "detail": detail})
         self.status = f"{error.code} {error.reason}"
         self.response_headers.append(("Content-Type", "application/problem+json"))
         self.set_close_on_finish()
@@ -65,12 +72,13 @@ class ProblemTask(ErrorTask):  # type: ignore[misc]
 
 
 class Connection(HTTPChannel):  # type: ignore[misc]
-    """One connection. Its `server` needs the attributes `memory`, `unexpected` and `count_invalid`; see Server."""
+    """One connection. Its `server` has `memory`, `unexpected`, `count_invalid` and `stopping`; see Server."""
 
     parser_class = Parser
     error_task_class = ProblemTask
     began = 0.0  # when the unfinished request began
     has_request = False  # whether a byte of any request arrived
+    is_closed = False
 
     def readable(self) -> bool:
         """Return whether to read from the socket now. False while complete requests take too much memory."""
@@ -87,29 +95,44 @@ class Connection(HTTPChannel):  # type: ignore[misc]
 
     def service(self) -> None:
         """Answer one complete request, in a thread of the pool."""
+        if self.server.stopping.is_set() and self._has_one_request:  # a busy proxy would keep it until the deadline
+            self.requests[0].headers["CONNECTION"] = "close"
         super().service()
         self.server.memory.update(self)
+
+    @property
+    def _has_one_request(self) -> bool:
+        return len(self.requests) == 1 and self.request is None and not is_readable(self.socket)
 
     def del_channel(self, map: Any = None) -> None:
         """Forget the connection when it is closed."""
         super().del_channel(map)
-        self.server.memory.forget(self)
+        self.is_closed = True
+        self.server.memory.update(self)
 
     @property
-    def unfinished(self) -> int:
-        """The number of bytes of the incomplete request; 0 if there is none."""
-        return _size(self.request)
+    def held(self) -> tuple[int, int]:
+        """The bytes of the request that has not arrived completely, and of the requests that have no response yet.
 
-    @property
-    def waiting(self) -> int:
-        """The number of bytes of the complete requests that have no response yet."""
-        return sum(map(_size, list(self.requests)))
+        A closed connection holds nothing, although a thread may still work on its request.
+        """
+        return (0, 0) if self.is_closed else (_size(self.request), sum(map(_size, list(self.requests))))
 
     def handle_error(self) -> None:
         """Log an unexpected error without its message, which might quote a request, and close the connection."""
         kind, _, place = sys.exc_info()
         self.server.unexpected.log(kind, place)
         self.handle_close()
+
+
+def is_readable(connection: socket.socket) -> bool:
+    """Return whether bytes arrived on a connection, or a connection on a listening socket."""
+    with selectors.DefaultSelector() as selector:
+        try:
+            selector.register(connection, selectors.EVENT_READ)
+        except (OSError, ValueError):  # another thread closed it
+            return False
+        return bool(selector.select(0))
 
 
 def _size(request: HTTPRequestParser | None) -> int:
@@ -130,12 +153,13 @@ class Memory:
         return self._waiting > MAX_WAITING
 
     def update(self, connection: Connection) -> None:
-        """Store how many bytes the connection holds now."""
-        self._set(connection, (connection.unfinished, connection.waiting))
-
-    def forget(self, connection: Connection) -> None:
-        """Stop counting a closed connection."""
-        self._set(connection, (0, 0))
+        """Count what the connection holds now."""
+        with self._lock:  # also around `held`: of two threads, the later one must not store an earlier state
+            before, held = self._held.pop(connection, (0, 0)), connection.held
+            if any(held):
+                self._held[connection] = held
+            self._unfinished += held[0] - before[0]
+            self._waiting += held[1] - before[1]
 
     def excess(self) -> list[Connection]:
         """Return the connections to close to stay within the limit, the oldest unfinished requests first.
@@ -154,11 +178,3 @@ class Memory:
                         found.append(connection)
                         left -= self._held[connection][0]
         return found
-
-    def _set(self, connection: Connection, held: tuple[int, int]) -> None:
-        with self._lock:
-            before = self._held.pop(connection, (0, 0))
-            if any(held):
-                self._held[connection] = held
-            self._unfinished += held[0] - before[0]
-            self._waiting += held[1] - before[1]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import selectors
 import signal
 import socket
 import threading
@@ -18,7 +17,7 @@ from waitress import create_server, wasyncore  # type: ignore[import-untyped]
 from waitress.task import ThreadedTaskDispatcher  # type: ignore[import-untyped]
 
 from hushtally.client_sdk.errors import HushtallyError
-from hushtally.collector.connection import MAX_READ, Connection, Memory
+from hushtally.collector.connection import MAX_READ, Connection, Memory, is_readable
 from hushtally.collector.metrics import Metrics
 from hushtally.collector.problem_log import ProblemLog
 from hushtally.collector.refusal_log import RefusalLog
@@ -127,6 +126,7 @@ class Server:
         self._server.add_task = self._add_task
         self._server.memory = self._memory = Memory()
         self._server.unexpected = self._unexpected
+        self._server.stopping = self._stopping
         self._server.count_invalid = self._count_invalid
 
     def run(self, ready: Callable[[], None]) -> None:
@@ -176,7 +176,7 @@ class Server:
 
     def _accept_waiting(self) -> None:
         """Accept the connections that arrived before the signal."""
-        while _is_readable(self._server.socket) and len(self._server.active_channels) < self._connection_limit:
+        while is_readable(self._server.socket) and len(self._server.active_channels) < self._connection_limit:
             self._server.handle_accept()
 
     def _close_idle(self) -> bool:
@@ -184,7 +184,7 @@ class Server:
         for connection in list(self._server.active_channels.values()):
             idle = not connection.requests and connection.request is None and not connection.total_outbufs_len
             is_new = not connection.has_request and time() < connection.creation_time + FIRST_REQUEST
-            if idle and not is_new and not _is_readable(connection.socket):
+            if idle and not is_new and not is_readable(connection.socket):
                 connection.handle_close()
         return bool(self._server.active_channels)
 
@@ -203,13 +203,6 @@ class Server:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def _is_readable(connection: socket.socket) -> bool:
-    """Return whether bytes have arrived on a connection, or a new connection on a listening socket."""
-    with selectors.DefaultSelector() as selector:
-        selector.register(connection, selectors.EVENT_READ)
-        return bool(selector.select(0))
 
 
 def _stop_signals() -> list[signal.Signals]:

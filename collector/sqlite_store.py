@@ -174,9 +174,8 @@ class SqliteStore:
             raise StoreError(f"{gone}, and another program writes to a new log; restart the collector")
         try:
             if not self._log_rescued:
-                if not self._empty_log():
-                    raise StoreError("another program is reading the database")
-                self._database.close()  # before a new connection, which would share the deleted files
+                self._leave_wal_mode()
+                self._database.close()  # before the next line, because SQLite would share the deleted files
                 self._log_rescued = True
             self._log_ids = None
             self._connect()
@@ -186,6 +185,18 @@ class SqliteStore:
             raise StoreError(f"{gone}, and its contents cannot be saved yet: {error}") from None
         self._log_rescued = False
         _log.warning("%s; its contents were saved in the database, and nothing was lost", gone)
+
+    def _leave_wal_mode(self) -> None:
+        """Moves the contents of the log to the database, if no other program has the database open.
+
+        A program that still used the deleted log would overwrite the database with old pages.
+        """
+        try:
+            self._database.conn.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            raise StoreError("another program has the database open; end it") from None
 
     def _pragma(self, name: str) -> int:
         (value,) = self._database.conn.execute(f"PRAGMA {name}").fetchone()

@@ -88,8 +88,9 @@ def _one_line_errors() -> Iterator[None]:
         subject = error.filename or ("the output cannot be written" if error.errno in DISK_FULL else "")
         reason = error.strerror or str(error)
         raise click.ClickException(_printable(f"{subject}: {reason}" if subject else reason)) from None
-    except KeyboardInterrupt:
-        print_text("Interrupted.", err=True)
+    except (KeyboardInterrupt, click.Abort) as error:
+        at_prompt = isinstance(error, click.Abort)  # the cursor is behind the prompt
+        print_text("\nInterrupted." if at_prompt else "Interrupted.", err=True)
         raise click.exceptions.Exit(INTERRUPTED) from None
 
 

@@ -58,6 +58,15 @@ INVALID = {
     "no Host": b"GET /" + CANARY + b" HTTP/1.1\r\n",
     "two Hosts": b"GET /" + CANARY + b" HTTP/1.1\r\nHost: a\r\nHost: " + CANARY + b"\r\n",
     "a field without a colon": b"GET / HTTP/1.1\r\n" + HOST + CANARY + b"\r\n",
+    "a bare CR": b"GET / HTTP/1.1\r\n" + HOST + b"X: a\r" + CANARY + b"\r\n",
+    "a first line that continues": b"GET / HTTP/1.1\r\n " + CANARY + b"\r\n" + HOST,
+    "two Content-Lengths": b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\n" * 2 + b"X: " + CANARY + b"\r\n",
+    "an Expect and an invalid Content-Length": (
+        b"POST /" + CANARY + b" HTTP/1.1\r\n" + HOST + b"Expect: 100-continue\r\nContent-Length: x\r\n"
+    ),
+    "two lengths of a body": (
+        b"POST /" + CANARY + b" HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n"
+    ),
     "another transfer coding": b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: " + CANARY + b"\r\n",
     "a head without end": b"GET /" + CANARY * 50_000 + b" HTTP/1.1\r\n" + HOST,
     "a bad chunk": b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n" + CANARY + b"\r\n",
@@ -82,6 +91,20 @@ def test_invalid_http_is_answered_counted_and_not_quoted(head: bytes, start: Sta
 
 def test_http_1_0_needs_no_host(start: Start) -> None:
     assert exchange(start(), b"GET /healthz HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.0 200")
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /healthz HTTP/1.1\r\n", b"200"),
+        (b"POST /v1/reports HTTP/1.1\r\n" + JSON + b"Content-Length: %d\r\n" % MAX_READ, b"413"),
+    ],
+)
+def test_a_request_that_need_not_continue_is_answered_at_once(head: bytes, status: bytes, start: Start) -> None:
+    """It has no body, or one that is refused: its sender waits for a response, not for permission to send the body."""
+    with closing(socket.create_connection(("127.0.0.1", start().port), DEADLINE)) as connection:
+        connection.sendall(head + HOST + b"Expect: 100-continue\r\n\r\n")
+        assert connection.recv(65_536).split(b" ")[1] == status
 
 
 PATHS = ["/v1//reports", "//evil.example/v1", "/v1/reports//", "/v1/surveys//", "/%2f%2fevil.example", "/v1/./reports"]
@@ -176,6 +199,22 @@ def test_a_request_that_arrived_before_the_signal_is_answered(start: Start, live
         answers = [connection.recv(65_536) for connection in connections]
     assert [answer.split(b" ")[1] for answer in answers] == [b"200"] * 20
     process.popen.communicate(timeout=DEADLINE)
+
+
+def test_a_busy_connection_is_told_to_close_after_its_last_request(start: Start, live: Any) -> None:
+    """Otherwise a proxy would send requests until the deadline, and the last ones would get no answer."""
+    process = start()
+    body = live.batch(live.report()).encode()
+    request = b"POST /v1/reports HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+    with closing(socket.create_connection(("127.0.0.1", process.port), DEADLINE)) as connection:
+        process.popen.send_signal(19)  # SIGSTOP
+        connection.sendall(request * 40)  # more than the server reads at once
+        process.popen.send_signal(15)
+        process.popen.send_signal(18)
+        answers = b"".join(iter(lambda: _receive(connection), b""))
+    assert answers.count(b"HTTP/1.1 200 ") == 40
+    assert answers.count(b"Connection: close") == 1
+    assert process.popen.wait(DEADLINE) == 0
 
 
 def mutated(source: random.Random, request: bytes) -> bytes:

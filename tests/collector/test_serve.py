@@ -356,6 +356,27 @@ def test_two_collectors_on_one_database_count_each_batch_exactly_once(start: Sta
     assert tally(tmp_path / "counts.db") == Counter(range(60))
 
 
+@pytest.mark.parametrize("gone", ["-wal", "-shm"])
+def test_two_collectors_whose_log_is_deleted_wait_until_one_of_them_ends(
+    gone: str, start: Start, live: Any, tmp_path: Path
+) -> None:
+    """Two logs of one database would overwrite each other's pages. Refused batches are sent again."""
+    processes = [start(), start()]
+    for process in processes:
+        post(process, live.batch(live.report("affinity", 1)))
+    (tmp_path / f"counts.db{gone}").unlink()
+    for process in processes:
+        assert process.request("POST", "/v1/reports", live.batch(live.report("affinity", 2)).encode())[0] == 503
+    code, printed = processes[0].stop()
+    assert code == 1
+    assert "its contents cannot be saved yet: another program has the database open; end it" in printed
+    post(processes[1], live.batch(live.report("affinity", 3)))
+    code, printed = processes[1].stop()
+    assert code == 0
+    assert "nothing was lost" in printed
+    assert tally(tmp_path / "counts.db") == Counter({1: 2, 3: 1})
+
+
 def test_nothing_about_the_sender_is_stored_or_logged(start: Start, live: Any, tmp_path: Path) -> None:
     """No file and no log line contains the address, a header, the query or the body of a refused request."""
     process = start()

@@ -14,6 +14,7 @@ import pytest
 from hushtally.client_sdk.survey import Survey
 from hushtally.collector import server as module
 from hushtally.collector.app import create_app
+from hushtally.collector.connection import Connection
 from hushtally.collector.server import MAX_READ, Server, ServerError, connection_limit, listen
 
 Start = Callable[..., Any]
@@ -130,3 +131,28 @@ def test_too_many_connections_are_logged_once(
     app.extensions["hushtally"].close()
     line = "new connections are waiting: all 192 connections are in use"
     assert [record.getMessage() for record in caplog.records] == [f"{line} (logged once)", f"resolved: {line}"]
+
+
+def test_a_connection_that_closes_while_its_request_is_answered_holds_no_memory(survey: Survey, tmp_path: Path) -> None:
+    """The thread that answers ends after the connection was forgotten; otherwise such senders would fill the memory."""
+    app = create_app([survey], tmp_path / "counts.db", clock=lambda: survey.starts)
+    ours, theirs = socket.socketpair()
+    with listen("127.0.0.1", 0) as listening, theirs:
+        server = Server(app, listening, 1)
+        connection = Connection(server._server, ours, ("", 0), server._server.adj, map={})
+
+        def disconnect(_environ: Any, start_response: Callable[..., Any]) -> list[bytes]:
+            connection.handle_close()
+            start_response("200 OK", [])
+            return [b""]
+
+        server._server.application = disconnect
+        server._server.add_task = lambda _: None
+        request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n" + b" " * 9
+        connection.received(request * 2 + request[:-1])
+        memory = server._memory
+        assert all(connection.held)
+        connection.service()
+        assert (memory._held, memory._unfinished, memory._waiting) == ({}, 0, 0)
+        server._drain()
+    app.extensions["hushtally"].close()

@@ -329,7 +329,7 @@ def test_a_deleted_log_is_saved_when_the_reader_has_gone(
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM counts").fetchall()
         path.with_name("counts.db-wal").unlink()
-        with pytest.raises(StoreError, match="cannot be saved yet: another program is reading the database"):
+        with pytest.raises(StoreError, match="cannot be saved yet: another program has the database open; end it"):
             store.add([admitted(2)])
     store.add([admitted(2)])
     assert total(store) == {1: 1, 2: 1}

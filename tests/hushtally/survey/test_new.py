@@ -305,10 +305,15 @@ def test_enter_accepts_every_default(tmp_path: Path) -> None:
     assert (tmp_path / "asked.toml").read_text() == (tmp_path / "silent.toml").read_text()
 
 
-def test_ctrl_c_leaves_nothing_behind(terminal: Terminal, tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", ["\x03", "\x04"], ids=["Ctrl-C", "Ctrl-D"])
+def test_ctrl_c_at_a_question_leaves_nothing_behind(key: str, terminal: Terminal, tmp_path: Path) -> None:
+    """As everywhere, it prints one line, and the exit status is 130. The end of the input does the same."""
     terminal.answer("Template [shop]: ", "")
     terminal.read_until("Id [shopping-habits]: ")
-    os.kill(terminal.process.pid, signal.SIGINT)
-    assert "Aborted!" in terminal.read_until("")
-    assert terminal.process.wait(60) == 1
+    if key == "\x03":
+        os.kill(terminal.process.pid, signal.SIGINT)  # the terminal of the test is not the process's own
+    else:
+        os.write(terminal.master, key.encode())
+    assert terminal.read_until("").splitlines()[-1] == "Interrupted."
+    assert terminal.process.wait(60) == 130
     assert list(tmp_path.iterdir()) == []
