@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import click
 
-from hushtally.aggregator.click_command import Command
 from hushtally.aggregator.database import Database
 from hushtally.aggregator.errors import DatabaseError
-from hushtally.aggregator.estimate import CONFIDENCE_RANGE, POPULATIONS
-from hushtally.aggregator.intervals import Population
+from hushtally.aggregator.estimate_command import EstimateCommand
+from hushtally.aggregator.row import Row
 from hushtally.aggregator.rows import to_csv, to_json
-from hushtally.aggregator.summary import Row, summarize
+from hushtally.aggregator.selection import Selection
+from hushtally.aggregator.selection_options import selection_options
+from hushtally.aggregator.summary import summarize_selection
 from hushtally.aggregator.tables import print_tables
 from hushtally.aggregator.terminal import console
 from hushtally.client_sdk.error_text import shown
@@ -24,61 +26,25 @@ from hushtally.client_sdk.survey import Survey
 VERSION = re.compile(r"[0-9]{1,18}")
 
 
-@click.command("estimate", cls=Command)
-@click.argument("survey")
-@click.option("--question", "questions", multiple=True, metavar="ID", help="Only this question. Repeatable.")
-@click.option(
-    "--epoch", "epochs", multiple=True, metavar="EPOCH", help="Only this epoch, for example 2026-W48. Repeatable."
-)
-@click.option(
-    "--by", multiple=True, metavar="COHORT", help="Separate estimates for each value of a cohort. Repeatable."
-)
-@click.option(
-    "--confidence",
-    type=click.FloatRange(*CONFIDENCE_RANGE),
-    default=0.95,
-    show_default=True,
-    help="How often an interval contains the true share.",
-)
-@click.option(
-    "--population",
-    type=click.Choice(POPULATIONS),
-    default="customers",
-    show_default=True,
-    help="Whose shares: those of all customers, or of the respondents only.",
-)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json", "csv"]),
-    default="table",
-    show_default=True,
-    help="The format of the output.",
-)
-@click.option(
-    "--database",
-    metavar="FILE",
-    envvar="HUSHTALLY_DATABASE",
-    default="./hushtally.db",
-    show_default=True,
-    show_envvar=True,
-    type=click.Path(path_type=Path),
-    help="The collector's database.",
-)
-def estimate(
-    survey: str,
-    questions: tuple[str, ...],
-    epochs: tuple[str, ...],
-    by: tuple[str, ...],
-    confidence: float,
-    population: Population,
-    form: str,
-    database: Path,
-) -> None:
+@click.command("estimate", cls=EstimateCommand)
+@selection_options
+def estimate(database: Path, survey: str, form: str, **selected: Any) -> None:
     """Estimate the share of customers in every segment, with confidence intervals.
 
     SURVEY is a survey file, or the id (or id@version) of a survey in the database. An id without a version selects the
     newest version.
+
+    Another statistic follows SURVEY, for example `estimate SURVEY rate --outcome yes`.
+    """
+    selection = read_selection(database, survey, **selected)
+    print_rows(summarize_selection(selection), selection, form)
+
+
+def read_selection(database: Path, survey: str, **selected: Any) -> Selection:
+    """The selection of a command's options, read from the database; says on stderr what it cannot show.
+
+    selected: the arguments of Selection besides the survey and the tallies; an empty sequence of questions or epochs
+    selects all of them.
     """
     _require_own_log(database)
     with Database.open(database) as opened:
@@ -86,21 +52,14 @@ def estimate(
         if survey == found.id:
             _report_other_versions(found, opened)
         tallies = opened.tallies(found)
-    rows = summarize(
-        found,
-        tallies,
-        by=by,
-        confidence=confidence,
-        population=population,
-        questions=questions or None,
-        epochs=(epochs or None) if tallies else None,
-    )
-    if not rows:
+    if not tallies:
         click.echo(
             f"{database} has no reports of {found.name}: none were collected yet, or their retention has ended",
             err=True,
         )
-    _print_rows(rows, found, form)
+    for name in ("questions", "epochs"):
+        selected[name] = selected[name] or None
+    return Selection(found, tallies, **(selected if tallies else selected | {"epochs": None}))
 
 
 def _require_own_log(database: Path) -> None:
@@ -148,10 +107,11 @@ def _report_other_versions(newest: Survey, database: Database) -> None:
                 )
 
 
-def _print_rows(rows: list[Row], survey: Survey, form: str) -> None:
+def print_rows(rows: list[Row], selection: Selection, form: str) -> None:
+    """Prints rows in the requested form."""
     if form == "json":
         click.echo(to_json(rows), nl=False)
     elif form == "csv":
         click.echo(to_csv(rows), nl=False)
     else:
-        print_tables(rows, survey, console())
+        print_tables(rows, selection.survey, console())

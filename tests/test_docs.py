@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from hushtally import Client, Survey
-from hushtally.aggregator.summary import Row
+from hushtally.aggregator.row import Row
 from hushtally.cli import COMMANDS as CLI
 from hushtally.client_sdk.mechanisms import NAMES
 from hushtally.client_sdk.protocol.refused import Refused

@@ -9,8 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from hushtally.aggregator.row import Row
 from hushtally.aggregator.share_format import interval_plot, percent, span
-from hushtally.aggregator.summary import Row
 from hushtally.aggregator.terminal import print_table, width
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.simulations.demo.comparison import Comparison

@@ -1,0 +1,89 @@
+"""Tables of statistics other than shares: one table for every question, epoch and group of customers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from hushtally.aggregator.row import Row
+from hushtally.aggregator.share_format import percent
+from hushtally.aggregator.terminal import print_table, print_title, print_words
+from hushtally.client_sdk.explain.wording import counted
+
+FORMATS: dict[str, Callable[[float | None], str]] = {}  # of the kinds that are not percentages
+LEGENDS = {
+    "linear": "A weighted sum of shares. One is 100%.",
+}
+SIMULTANEOUS = "simultaneous: contains all true figures of a table at once with this confidence."
+
+
+def print_statistics(rows: Iterable[Row], console: Console) -> None:
+    """Prints one table for every question, epoch and group, and the meaning of the figures below the last table."""
+    kinds: dict[str, Row] = {}
+    for _, group in groupby(rows, key=lambda row: (row.question, row.epoch, dict(row.cohort))):
+        figures = list(group)
+        kinds |= {row.kind: row for row in figures if row.published}
+        _print_group(figures, console)
+    for kind, row in kinds.items():
+        print_words(LEGENDS[kind], console, "dim")
+        whose = "all customers" if row.population == "customers" else "the respondents only"
+        print_words(
+            f"{_interval_heading(row)}: contains the true figure of {whose} with this confidence.", console, "dim"
+        )
+    if any(row.simultaneous_low is not None for row in kinds.values()):
+        print_words(SIMULTANEOUS, console, "dim")
+
+
+def _interval_heading(row: Row) -> str:
+    return f"{row.confidence * 100:.6g}% interval"
+
+
+def _print_group(rows: Sequence[Row], console: Console) -> None:
+    first = rows[0]
+    group = ", ".join(f"{name}={value}" for name, value in first.cohort.items())
+    epoch = first.epoch if first.complete else f"{first.epoch} (open)"
+    details = [epoch, *([group] if group else []), counted(first.reports, "report")]
+    print_title(first.question, "  ".join(details), console)
+    if any(row.published for row in rows):
+        print_table(_table(rows), console)
+    else:
+        print_words(f"  not published: {first.reason}", console)
+    console.print()
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    first = next(row for row in rows if row.published)
+    simultaneous = any(row.simultaneous_low is not None for row in rows)
+    remarks = any(_remark(row) for row in rows)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("segment", no_wrap=True)
+    for heading in (first.kind, _interval_heading(first), *(["simultaneous"] if simultaneous else [])):
+        table.add_column(heading, justify="right", no_wrap=True)
+    if remarks:
+        table.add_column("", no_wrap=True)
+    for row in rows:
+        cells = [escape(row.segment), _figure(row, row.estimate), _span(row, row.low, row.high)]
+        if simultaneous:
+            cells.append(_span(row, row.simultaneous_low, row.simultaneous_high))
+        if remarks:
+            cells.append(escape(_remark(row)))
+        table.add_row(*cells)
+    return table
+
+
+def _figure(row: Row, value: float | None) -> str:
+    return FORMATS.get(row.kind, percent)(value)
+
+
+def _span(row: Row, low: float | None, high: float | None) -> str:
+    return "-" if low is None or high is None else f"{_figure(row, low)} to {_figure(row, high)}"
+
+
+def _remark(row: Row) -> str:
+    """What a reader must know about one row."""
+    return row.reason or ""

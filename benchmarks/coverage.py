@@ -1,0 +1,157 @@
+"""How often the intervals of every statistic contain the truth, on tables whose truth is known exactly.
+
+    python benchmarks/coverage.py                       # every statistic; about half an hour on two cores
+    python benchmarks/coverage.py rate trend            # these
+    python benchmarks/coverage.py --repetitions 20      # seconds; checks that the benchmark runs
+
+Tables: the customers of the demo's purchase log (CDNOW), and Zipf shares over 16 segments. Every cell is one table,
+one of four epsilons, one of three numbers of reports, and one memory; each is drawn `--repetitions` times with a fixed
+seed. The results are written to benchmarks/results/coverage.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hushtally.aggregator.statistics.linear import linear
+from hushtally.client_sdk.mechanisms import Mechanism, build
+from hushtally.simulations.demo.purchases import load_customers, true_shares
+from hushtally.simulations.sampling import draw_tally
+
+RESULTS = Path(__file__).parent / "results" / "coverage.json"
+EPSILONS = (0.5, 1.0, 2.0, 4.0)
+REPORTS = (500, 5_000, 50_000)
+MEMORIES = ("fresh", "permanent")
+FREQUENCIES = ("1", "2", "3-4", "5-9", "10-or-more")
+
+
+@dataclass(frozen=True)
+class World:
+    """One cell of the benchmark. truth: the true shares; rows, columns: the shape of a crossed table, or None."""
+
+    table: str
+    truth: np.ndarray
+    shape: tuple[int, int] | None
+    epsilon: float
+    n: int
+    memory: str
+    mechanism: Mechanism
+    random: np.random.Generator
+
+    def tally(self):
+        """The reports of n customers drawn from the table."""
+        return draw_tally(self.mechanism, self.random.multinomial(self.n, self.truth), self.random)
+
+
+def tables() -> dict[str, tuple[np.ndarray, tuple[int, int] | None]]:
+    """Every table: its true shares, and the shape of a cross."""
+    customers = load_customers()
+    found = {}
+    spend = true_shares(customers, "spend")
+    found["CDNOW spend"] = (np.array(list(spend.values())), None)
+    joint = true_shares(customers, "early_frequency_x_came_back")
+    cells = [joint.get(f"{times} & {late}", 0.0) for times in FREQUENCIES for late in ("yes", "no")]
+    found["CDNOW frequency x came back"] = (np.array(cells), (5, 2))
+    zipf = 1 / np.arange(1, 17)
+    found["Zipf 16"] = (zipf / zipf.sum(), None)
+    return found
+
+
+def worlds(statistic: str) -> Iterator[World]:
+    """All cells, each with its own fixed seed."""
+    for name, (truth, shape) in tables().items():
+        for memory in MEMORIES:
+            for epsilon in EPSILONS:
+                permanent = 2 * epsilon if memory == "permanent" else None
+                mechanism = build("auto", {}, truth.size, epsilon, permanent)
+                for n in REPORTS:
+                    seed = zlib.crc32(f"{statistic} {name} {memory} {epsilon} {n}".encode())
+                    yield World(name, truth, shape, epsilon, n, memory, mechanism, np.random.default_rng(seed))
+
+
+Measure = Callable[[World], dict[str, np.ndarray] | None]  # which intervals of one draw contain the truth, by name
+
+
+def covers(interval, truth) -> np.ndarray:
+    """Whether each interval contains its truth."""
+    return np.atleast_1d((interval[0] <= truth) & (truth <= interval[1]))
+
+
+def measure_linear(world: World):
+    """Differences of neighbouring segments, and cumulative sums of segments."""
+    d = world.truth.size
+    differences = np.eye(d)[:-1] - np.eye(d)[1:]
+    sums = np.tril(np.ones((d, d)))[: d - 1]
+    tally = world.tally()
+    found = {}
+    for name, weights in (("difference", differences), ("sum", sums)):
+        interval = linear(world.mechanism, tally, weights).confidence_interval(0.95)
+        found[name] = covers(interval, weights @ world.truth)
+    return found
+
+
+STATISTICS: dict[str, Measure] = {
+    "linear": measure_linear,
+}
+
+
+def run(statistic: str, repetitions: int) -> list[dict]:
+    """One row for every cell and name: the mean coverage, and the least and the largest of one figure."""
+    rows = []
+    for world in worlds(statistic):
+        draws: dict[str, list[np.ndarray]] = {}
+        for _ in range(repetitions):
+            for name, inside in (STATISTICS[statistic](world) or {}).items():
+                draws.setdefault(name, []).append(inside.astype(float))
+        for name, inside in draws.items():
+            each = np.nanmean(np.array(inside), axis=0)
+            rows.append(
+                {
+                    "statistic": statistic,
+                    "name": name,
+                    "table": world.table,
+                    "memory": world.memory,
+                    "epsilon": world.epsilon,
+                    "n": world.n,
+                    "repetitions": len(inside),
+                    "mean": round(float(np.nanmean(each)), 4),
+                    "least": round(float(np.nanmin(each)), 4),
+                    "most": round(float(np.nanmax(each)), 4),
+                }
+            )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("statistics", nargs="*", choices=[*STATISTICS, []], metavar="STATISTIC")
+    parser.add_argument("--repetitions", type=int, default=400)
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    stored = json.loads(arguments.output.read_text()) if arguments.output.exists() else []
+    for statistic in arguments.statistics or STATISTICS:
+        begin = time.perf_counter()
+        rows = run(statistic, arguments.repetitions)
+        stored = [row for row in stored if row["statistic"] != statistic] + rows
+        arguments.output.write_text("[\n" + ",\n".join(map(json.dumps, stored)) + "\n]\n")
+        for name in dict.fromkeys(row["name"] for row in rows):
+            cells = [row for row in rows if row["name"] == name]
+            means = [row["mean"] for row in cells]
+            least = min(row["least"] for row in cells)
+            print(
+                f"{statistic:12} {name:24} {len(cells):3} cells  mean {np.mean(means):.4f}"
+                f"  cells {min(means):.3f} to {max(means):.3f}  least figure {least:.3f}"
+                f"  ({time.perf_counter() - begin:.0f} s)"
+            )
+
+
+if __name__ == "__main__":
+    main()
