@@ -11,6 +11,7 @@ from hushtally.aggregator.click_command import Command
 
 # statistic -> what it estimates; each has a module of its name in aggregator/verbs, which is imported when it is called
 STATISTICS = {
+    "rate": "the rate of an outcome inside each segment; differences and ratios of rates",
     "linear": "any weighted sum of the shares of a question",
 }
 

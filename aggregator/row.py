@@ -18,7 +18,8 @@ class Row:
     the share is distinguishable from zero, because the lower end of the one-sided interval of the same confidence is
     above zero. With rappor, low..high has this confidence for the segments with `detected` too, but not for the
     segments with low > 0. complete: no more reports of the epoch are accepted. A row with published = False has the
-    number of reports and a reason, but no shares.
+    number of reports and a reason, but no shares. outcome: of a rate, like returned=yes. versus: what the segment is
+    compared with. quality: "good", or "weak" for a rate inside a segment of few customers.
     """
 
     survey: str
@@ -42,3 +43,6 @@ class Row:
     population: Population = "customers"
     detected: bool | None = None
     complete: bool = False
+    outcome: str | None = None
+    versus: str | None = None
+    quality: str | None = None

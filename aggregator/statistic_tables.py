@@ -15,8 +15,16 @@ from hushtally.aggregator.share_format import percent
 from hushtally.aggregator.terminal import print_table, print_title, print_words
 from hushtally.client_sdk.explain.wording import counted
 
-FORMATS: dict[str, Callable[[float | None], str]] = {}  # of the kinds that are not percentages
+
+def _times(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}x"
+
+
+FORMATS: dict[str, Callable[[float | None], str]] = {"ratio": _times}  # of the kinds that are not percentages
 LEGENDS = {
+    "rate": "The share of the customers in the segment who have the outcome.",
+    "difference": "A difference in percentage points.",
+    "ratio": "How many times as large the first figure is as the second.",
     "linear": "A weighted sum of shares. One is 100%.",
 }
 SIMULTANEOUS = "simultaneous: contains all true figures of a table at once with this confidence."
@@ -25,7 +33,7 @@ SIMULTANEOUS = "simultaneous: contains all true figures of a table at once with 
 def print_statistics(rows: Iterable[Row], console: Console) -> None:
     """Prints one table for every question, epoch and group, and the meaning of the figures below the last table."""
     kinds: dict[str, Row] = {}
-    for _, group in groupby(rows, key=lambda row: (row.question, row.epoch, dict(row.cohort))):
+    for _, group in groupby(rows, key=lambda row: (row.question, row.epoch, dict(row.cohort), row.outcome, row.versus)):
         figures = list(group)
         kinds |= {row.kind: row for row in figures if row.published}
         _print_group(figures, console)
@@ -47,10 +55,14 @@ def _print_group(rows: Sequence[Row], console: Console) -> None:
     first = rows[0]
     group = ", ".join(f"{name}={value}" for name, value in first.cohort.items())
     epoch = first.epoch if first.complete else f"{first.epoch} (open)"
-    details = [epoch, *([group] if group else []), counted(first.reports, "report")]
+    about = [part for part in (first.outcome, f"compared with {first.versus}" if first.versus else None) if part]
+    details = [*about, epoch, *([group] if group else []), counted(first.reports, "report")]
     print_title(first.question, "  ".join(details), console)
     if any(row.published for row in rows):
         print_table(_table(rows), console)
+        for row in rows:
+            if not row.published:
+                print_words(f"  {row.segment}: {row.reason}", console)
     else:
         print_words(f"  not published: {first.reason}", console)
     console.print()
@@ -86,4 +98,4 @@ def _span(row: Row, low: float | None, high: float | None) -> str:
 
 def _remark(row: Row) -> str:
     """What a reader must know about one row."""
-    return row.reason or ""
+    return "weak" if row.quality == "weak" else ""

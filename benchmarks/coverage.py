@@ -16,12 +16,14 @@ import json
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from hushtally.aggregator.statistics.linear import linear
+from hushtally.aggregator.statistics.rate import RateComparison, rates
 from hushtally.client_sdk.mechanisms import Mechanism, build
 from hushtally.simulations.demo.purchases import load_customers, true_shares
 from hushtally.simulations.sampling import draw_tally
@@ -98,8 +100,42 @@ def measure_linear(world: World):
     return found
 
 
+def measure_rate(world: World):
+    """Rates, differences and ratios of neighbouring segments; only where the true share is 4 standard errors or more.
+
+    "published" counts only what is published, because the estimated share is 4 standard errors or more.
+    """
+    if world.shape is None:
+        return None
+    segments, outcomes = world.shape
+    cells = np.arange(world.truth.size).reshape(segments, outcomes)
+    yes, no = cells[:, :1].tolist(), cells[:, 1:].tolist()
+    truth = world.truth.reshape(segments, outcomes)
+    rate, share = truth[:, 0] / truth.sum(axis=1), truth.sum(axis=1)
+    found = rates(world.mechanism, world.tally(), yes, no)
+    every = replace(found, total=found.total)
+    object.__setattr__(every, "signal_to_noise", np.full(segments, 99.0))  # the interval without the gate
+    clear = share / (found.total / found.signal_to_noise) >= 4
+    inside = covers(every.confidence_interval(), rate)
+    result = {
+        "rate, true SNR >= 4": np.where(clear, inside, np.nan),
+        "rate, published": np.where(found.estimable, inside, np.nan),
+        "published and wrong": np.where(found.estimable, ~inside, 0.0),
+    }
+    differences, ratios = [], []
+    for first, second in pairwise(range(segments)):
+        both = RateComparison(every, first, every, second)
+        visible = clear[first] and clear[second]
+        low, high = both.difference_interval()
+        differences.append(low <= rate[first] - rate[second] <= high if visible else np.nan)
+        low, high = both.ratio_interval()
+        ratios.append(low <= rate[first] / rate[second] <= high if visible else np.nan)
+    return result | {"difference": np.array(differences, float), "ratio": np.array(ratios, float)}
+
+
 STATISTICS: dict[str, Measure] = {
     "linear": measure_linear,
+    "rate": measure_rate,
 }
 
 
@@ -112,7 +148,11 @@ def run(statistic: str, repetitions: int) -> list[dict]:
             for name, inside in (STATISTICS[statistic](world) or {}).items():
                 draws.setdefault(name, []).append(inside.astype(float))
         for name, inside in draws.items():
-            each = np.nanmean(np.array(inside), axis=0)
+            figures = np.array(inside)
+            often = np.isfinite(figures).mean(axis=0) >= 0.25  # what is rarely shown has no measurable coverage
+            if not often.any():
+                continue
+            each = np.nanmean(figures[:, often], axis=0)
             rows.append(
                 {
                     "statistic": statistic,
@@ -122,9 +162,9 @@ def run(statistic: str, repetitions: int) -> list[dict]:
                     "epsilon": world.epsilon,
                     "n": world.n,
                     "repetitions": len(inside),
-                    "mean": round(float(np.nanmean(each)), 4),
-                    "least": round(float(np.nanmin(each)), 4),
-                    "most": round(float(np.nanmax(each)), 4),
+                    "mean": round(float(each.mean()), 4),
+                    "least": round(float(each.min()), 4),
+                    "most": round(float(each.max()), 4),
                 }
             )
     return rows

@@ -5,15 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from hushtally.aggregator.estimate_command import STATISTICS
 from hushtally.cli import main
+from hushtally.client_sdk.protocol.cell import Cell
+from hushtally.client_sdk.survey import Survey
+from hushtally.simulations.sampling import draw_tally
 
 OPTIONS: dict[str, tuple[str, ...]] = {
+    "rate": ("--outcome", "returned=yes"),
     "linear": ("--question", "affinity", "--weight", "books=1", "--weight", "music=-0.5"),
 }
 
@@ -84,6 +93,12 @@ def test_a_statistic_needs_a_survey(database: Path, name: str) -> None:
         (("linear", "--question", "affinity", "--weight", "boks=1"), "must name a segment of affinity, got 'boks'"),
         (("linear", "--question", "affinity", "--weight", "books"), "must be a segment and a number, like heavy=1"),
         (("linear", "--question", "affinity", "--weight", "books=inf"), "must be a segment and a number, like heavy=1"),
+        (("rate", "--outcome", "affinity=books"), "must be a crossed question and its segment, like returned=yes"),
+        (("rate", "--outcome", "returned=yse"), "must be a segment of returned, got 'yse'; did you mean 'yes'?"),
+        (("rate", "--outcome", "returned=yes", "--outcome", "frequency=once"), "must be segments of one question, got"),
+        (("rate", "--outcome", "returned=yes", "--within", "freq"), "must be a question that is crossed with returned"),
+        (("rate", "--outcome", "returned=yes", "--versus", "nobody"), "must be a segment of a question that is"),
+        (("rate", "--outcome", "returned=yes", "--ratio"), "'--ratio': needs --versus"),
         (("linear", "--question", "affinity"), "Missing option '--weight'"),
         (("linear", "--epoch", "2026-W46:2026-W50", "--weight", "books=1"), "must name one question"),
         (("linear", "--epoch", "2026-W45:soon", "--weight", "books=1"), "must be a range of epochs: the label"),
@@ -101,3 +116,56 @@ def test_a_range_selects_all_epochs_in_it(database: Path) -> None:
         options = [option for name in names for option in ("--epoch", name)]
         rows = json.loads(run(database, "shop", *options, "--format", "json").stdout)
         assert [row["epoch"] for row in rows if row["segment"] == "none"] == ["2026-W45", "2026-W46"]
+
+
+@pytest.fixture
+def crossed(survey: Survey, write_database: Callable[..., Path], tmp_path: Path) -> Path:
+    """One epoch of 20,000 reports at epsilon 1: 30% of `none`, 40% of `once` and 50% of the few `heavy` returned."""
+    question = survey.question("both")
+    held = (20_000 * np.array([0.15, 0.35, 0.16, 0.24, 0.05, 0.05])).astype(int)
+    cell = Cell.of(survey.id, survey.version, question.id, {"platform": "web", "plan": "free"}, "2026-W45")
+    tally = draw_tally(question.mechanism, held, np.random.default_rng(1))
+    return write_database(tmp_path / "crossed.db", survey, {cell: tally})
+
+
+def test_a_rate_is_printed_for_every_segment_of_every_crossed_question(crossed: Path) -> None:
+    rows = json.loads(run(crossed, "shop", "rate", "--outcome", "returned=yes", "--format", "json").stdout)
+    assert [(row["segment"], row["kind"], row["outcome"], row["quality"]) for row in rows] == [
+        ("none", "rate", "returned=yes", "good"),
+        ("once", "rate", "returned=yes", "good"),
+        ("heavy", "rate", "returned=yes", "good"),
+    ]
+    for row, rate in zip(rows, (0.3, 0.4, 0.5), strict=True):
+        assert row["simultaneous_low"] < row["low"] < row["estimate"] < row["high"] < row["simultaneous_high"]
+        assert abs(row["estimate"] - rate) < 4 * row["standard_error"]
+    table = run(crossed, "shop", "rate", "--outcome", "returned=yes").stdout
+    assert table.startswith("both  returned=yes  2026-W45")
+    both = ("rate", "--outcome", "returned=yes", "--outcome", "returned=no", "--format", "json")
+    assert run(crossed, "shop", *both).exit_code == 1
+    buyers = ("--outcome", "frequency=once", "--outcome", "frequency=heavy")
+    within = run(crossed, "shop", "rate", *buyers, "--format", "json")
+    assert [row["segment"] for row in json.loads(within.stdout)] == ["yes", "no"]
+    assert json.loads(within.stdout)[0]["outcome"] == "frequency=once or frequency=heavy"
+
+
+def test_a_rate_inside_a_segment_of_too_few_customers_is_not_printed(crossed: Path, survey: Survey) -> None:
+    with closing(sqlite3.connect(crossed)) as connection, connection:
+        connection.execute("UPDATE counts SET count = count / 12 + 1")
+    rows = json.loads(run(crossed, "shop", "rate", "--outcome", "returned=yes", "--format", "json").stdout)
+    assert [row["quality"] for row in rows] == ["good", "good", None]
+    assert rows[2]["estimate"] is None
+    reason = r"too few customers to estimate a rate: its share is [123]\.\d standard errors, and 4 are needed"
+    assert re.fullmatch(reason, rows[2]["reason"])
+    assert rows[2]["reason"] in run(crossed, "shop", "rate", "--outcome", "returned=yes").stdout
+
+
+@pytest.mark.parametrize(("options", "kind", "neutral"), [((), "difference", 0), (("--ratio",), "ratio", 1)])
+def test_rates_are_compared_with_one_segment(crossed: Path, options: tuple[str, ...], kind: str, neutral: int) -> None:
+    arguments = ("shop", "rate", "--outcome", "returned=yes", "--versus", "none", *options)
+    rows = json.loads(run(crossed, *arguments, "--format", "json").stdout)
+    assert [(row["segment"], row["versus"], row["kind"]) for row in rows] == [
+        ("once", "none", kind),
+        ("heavy", "none", kind),
+    ]
+    assert all(row["low"] > neutral and row["detected"] for row in rows)
+    assert "compared with none" in run(crossed, *arguments).stdout
