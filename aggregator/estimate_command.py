@@ -12,6 +12,8 @@ from hushtally.aggregator.click_command import Command
 # statistic -> what it estimates; each has a module of its name in aggregator/verbs, which is imported when it is called
 STATISTICS = {
     "rate": "the rate of an outcome inside each segment; differences and ratios of rates",
+    "change": "how the shares differ between two epochs or ranges of epochs",
+    "trend": "the slope of the shares over epochs, and whether they changed at all",
     "linear": "any weighted sum of the shares of a question",
 }
 

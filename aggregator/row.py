@@ -19,7 +19,8 @@ class Row:
     above zero. With rappor, low..high has this confidence for the segments with `detected` too, but not for the
     segments with low > 0. complete: no more reports of the epoch are accepted. A row with published = False has the
     number of reports and a reason, but no shares. outcome: of a rate, like returned=yes. versus: what the segment is
-    compared with. quality: "good", or "weak" for a rate inside a segment of few customers.
+    compared with. quality: "good", or "weak" for a rate inside a segment of few customers. p_value: of a trend, the
+    probability of estimates that differ as much if the share never changed.
     """
 
     survey: str
@@ -46,3 +47,4 @@ class Row:
     outcome: str | None = None
     versus: str | None = None
     quality: str | None = None
+    p_value: float | None = None

@@ -20,11 +20,19 @@ def _times(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}x"
 
 
-FORMATS: dict[str, Callable[[float | None], str]] = {"ratio": _times}  # of the kinds that are not percentages
+def _points(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.2%}"
+
+
+FORMATS: dict[str, Callable[[float | None], str]] = {
+    "ratio": _times,
+    "trend": _points,
+}  # of the kinds that are not percentages
 LEGENDS = {
     "rate": "The share of the customers in the segment who have the outcome.",
     "difference": "A difference in percentage points.",
     "ratio": "How many times as large the first figure is as the second.",
+    "trend": "The slope of the best line, in percentage points an epoch.",
     "linear": "A weighted sum of shares. One is 100%.",
 }
 SIMULTANEOUS = "simultaneous: contains all true figures of a table at once with this confidence."
@@ -43,6 +51,8 @@ def print_statistics(rows: Iterable[Row], console: Console) -> None:
         print_words(
             f"{_interval_heading(row)}: contains the true figure of {whose} with this confidence.", console, "dim"
         )
+    if any(row.p_value is not None for row in kinds.values()):
+        print_words("p: the probability of such different estimates if the share never changed.", console, "dim")
     if any(row.simultaneous_low is not None for row in kinds.values()):
         print_words(SIMULTANEOUS, console, "dim")
 
@@ -98,4 +108,6 @@ def _span(row: Row, low: float | None, high: float | None) -> str:
 
 def _remark(row: Row) -> str:
     """What a reader must know about one row."""
+    if row.p_value is not None:
+        return f"p = {row.p_value:.3f}"
     return "weak" if row.quality == "weak" else ""

@@ -17,16 +17,21 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from hushtally.aggregator.statistics.epoch_shares import EpochShares
 from hushtally.aggregator.statistics.linear import linear
 from hushtally.aggregator.statistics.rate import RateComparison, rates
-from hushtally.client_sdk.mechanisms import Mechanism, build
+from hushtally.aggregator.statistics.trend import Trend
+from hushtally.aggregator.tally import Tally
+from hushtally.client_sdk.mechanisms import Mechanism, Permanent, build
 from hushtally.simulations.demo.purchases import load_customers, true_shares
-from hushtally.simulations.sampling import draw_tally
+from hushtally.simulations.sampling import draw_symbols, draw_tally
+from hushtally.simulations.simulate.permanent_memory import PermanentMemory
 
 RESULTS = Path(__file__).parent / "results" / "coverage.json"
 EPSILONS = (0.5, 1.0, 2.0, 4.0)
@@ -133,19 +138,111 @@ def measure_rate(world: World):
     return result | {"difference": np.array(differences, float), "ratio": np.array(ratios, float)}
 
 
-STATISTICS: dict[str, Measure] = {
-    "linear": measure_linear,
-    "rate": measure_rate,
+@dataclass(frozen=True)
+class Weeks:
+    """One cell of the benchmark over 12 weeks of the purchase log. values: the segment of every customer in each week.
+
+    A panel of n customers answers in every `answers_every`-th week. The table names the number of panels.
+    """
+
+    table: str
+    values: np.ndarray
+    epsilon: float
+    n: int
+    memory: str
+    mechanism: Mechanism
+    answers_every: int
+    random: np.random.Generator
+
+    @property
+    def truth(self) -> np.ndarray:
+        """The true shares of all customers; shape (weeks, segments)."""
+        return np.array([np.bincount(week, minlength=4) / week.size for week in self.values.T])
+
+    def tallies(self) -> dict[int, Tally]:
+        """The reports of every week; the customers of a panel are drawn once."""
+        panels = self.random.integers(len(self.values), size=(self.answers_every, self.n))
+        memory, everyone = None, np.arange(self.n)
+        if isinstance(self.mechanism, Permanent):
+            memory = [PermanentMemory(self.mechanism, self.n, 3) for _ in range(self.answers_every)]
+        found = {}
+        for week in range(self.values.shape[1]):
+            panel = week % self.answers_every
+            held = self.values[panels[panel], week]
+            if memory:
+                symbols = memory[panel].answer(everyone, held, self.random)
+            else:
+                symbols = draw_symbols(self.mechanism, held, self.random)
+            found[week] = Tally.of(symbols)
+        return found
+
+
+def customer_weeks(first: int = 20, weeks: int = 12) -> np.ndarray:
+    """The purchases of every customer in the 12 weeks before each week, at most 3; shape (customers, weeks)."""
+    start = date(1997, 1, 1)
+    found = np.zeros((23_570, weeks), dtype=np.int64)
+    for row, customer in zip(found, load_customers(), strict=True):
+        days = np.array([(day - start).days for day, _ in customer.purchases])
+        for week in range(weeks):
+            end = 7 * (first + week)
+            row[week] = min(int(((days >= end - 84) & (days < end)).sum()), 3)
+    return found
+
+
+def weeks(statistic: str) -> Iterator[Weeks]:
+    """All cells over the weeks: four panels, one panel that answers weekly, and a crowd that never changes."""
+    values = customer_weeks()
+    unchanged = np.repeat(values[:, :1], values.shape[1], axis=1)
+    for name, each, every in (("4 panels", values, 4), ("1 panel", values, 1), ("unchanged, 4 panels", unchanged, 4)):
+        for memory in MEMORIES:
+            for epsilon in EPSILONS:
+                mechanism = build("auto", {}, 4, epsilon, 2 * epsilon if memory == "permanent" else None)
+                for n in REPORTS[:2]:
+                    seed = zlib.crc32(f"{statistic} {name} {memory} {epsilon} {n}".encode())
+                    random = np.random.default_rng(seed)
+                    yield Weeks(f"CDNOW weeks, {name}", each, epsilon, n, memory, mechanism, every, random)
+
+
+def measure_epochs(world: Weeks):
+    """Changes after one week, after four weeks and between two halves, the trend, and false alarms of the test."""
+    truth = world.truth
+    shares = EpochShares.of(world.mechanism, world.tallies(), world.answers_every)
+    count = len(truth)
+    found = {}
+    for name, first, last in (
+        ("change, neighbouring weeks", [4], [5]),
+        ("change, 4 weeks apart", [4], [8]),
+        ("change between halves", range(6), range(6, 12)),
+    ):
+        weights = np.zeros(count)
+        weights[list(last)], weights[list(first)] = 1 / len(last), -1 / len(first)
+        found[name] = covers(shares.interval(weights), weights @ truth)
+    trend = Trend(shares)
+    found["trend"] = covers(trend.confidence_interval(), trend.coefficients @ truth)
+    mean = np.full(count, 1 / count)
+    found["mean of 12 weeks"] = covers(shares.interval(mean), mean @ truth)
+    if "unchanged" in world.table:
+        quiet = 1 - 0.95 ** (1 / 4)
+        found["no false alarm of any segment"] = np.array([trend.p_value.min() >= quiet])
+        found["no false alarm of a segment"] = trend.p_value >= 0.05
+    return found
+
+
+STATISTICS: dict[str, tuple[Callable[[str], Iterator], Measure]] = {
+    "linear": (worlds, measure_linear),
+    "rate": (worlds, measure_rate),
+    "epochs": (weeks, measure_epochs),
 }
 
 
 def run(statistic: str, repetitions: int) -> list[dict]:
     """One row for every cell and name: the mean coverage, and the least and the largest of one figure."""
     rows = []
-    for world in worlds(statistic):
+    cells, measure = STATISTICS[statistic]
+    for world in cells(statistic):
         draws: dict[str, list[np.ndarray]] = {}
         for _ in range(repetitions):
-            for name, inside in (STATISTICS[statistic](world) or {}).items():
+            for name, inside in (measure(world) or {}).items():
                 draws.setdefault(name, []).append(inside.astype(float))
         for name, inside in draws.items():
             figures = np.array(inside)

@@ -23,6 +23,8 @@ from hushtally.simulations.sampling import draw_tally
 
 OPTIONS: dict[str, tuple[str, ...]] = {
     "rate": ("--outcome", "returned=yes"),
+    "change": ("--from", "2026-W45", "--to", "2026-W46", "--question", "both"),
+    "trend": ("--question", "both"),
     "linear": ("--question", "affinity", "--weight", "books=1", "--weight", "music=-0.5"),
 }
 
@@ -94,11 +96,14 @@ def test_a_statistic_needs_a_survey(database: Path, name: str) -> None:
         (("linear", "--question", "affinity", "--weight", "books"), "must be a segment and a number, like heavy=1"),
         (("linear", "--question", "affinity", "--weight", "books=inf"), "must be a segment and a number, like heavy=1"),
         (("rate", "--outcome", "affinity=books"), "must be a crossed question and its segment, like returned=yes"),
-        (("rate", "--outcome", "returned=yse"), "must be a segment of returned, got 'yse'; did you mean 'yes'?"),
+        (("rate", "--outcome", "returned=yess"), "must be a segment of returned, got 'yess'; did you mean 'yes'?"),
         (("rate", "--outcome", "returned=yes", "--outcome", "frequency=once"), "must be segments of one question, got"),
         (("rate", "--outcome", "returned=yes", "--within", "freq"), "must be a question that is crossed with returned"),
         (("rate", "--outcome", "returned=yes", "--versus", "nobody"), "must be a segment of a question that is"),
         (("rate", "--outcome", "returned=yes", "--ratio"), "'--ratio': needs --versus"),
+        (("change", "--from", "2026-W44", "--to", "2026-W46"), "'--from': must be an epoch with reports"),
+        (("change", "--from", "2026-W45", "--to", "2026-W45:2026-W46"), "must not share an epoch with --from"),
+        (("change", "--from", "2026-W45", "--to", "2026-W46", "--overlap", "9"), "needs memory = 'permanent' and two"),
         (("linear", "--question", "affinity"), "Missing option '--weight'"),
         (("linear", "--epoch", "2026-W46:2026-W50", "--weight", "books=1"), "must name one question"),
         (("linear", "--epoch", "2026-W45:soon", "--weight", "books=1"), "must be a range of epochs: the label"),
@@ -169,3 +174,34 @@ def test_rates_are_compared_with_one_segment(crossed: Path, options: tuple[str, 
     ]
     assert all(row["low"] > neutral and row["detected"] for row in rows)
     assert "compared with none" in run(crossed, *arguments).stdout
+
+
+def test_a_trend_needs_two_epochs(database: Path) -> None:
+    options = ("shop", "trend", "--epoch", "2026-W45", "--question", "frequency", "--format", "json")
+    rows = json.loads(run(database, *options).stdout)
+    assert [(row["segment"], row["reason"]) for row in rows] == [
+        (segment, "a trend needs at least two epochs with reports") for segment in ("none", "once", "heavy")
+    ]
+
+
+def test_a_change_needs_enough_reports_on_both_sides(database: Path) -> None:
+    """Epoch 2026-W46 has 400 reports; 500 are needed. Both epochs and the first are named."""
+    options = ("--question", "frequency", "--from", "2026-W45", "--to", "2026-W46", "--format", "json")
+    rows = json.loads(run(database, "shop", "change", *options).stdout)
+    assert {(row["epoch"], row["versus"], row["reason"]) for row in rows} == {
+        ("2026-W46", "2026-W45", "fewer than 500 reports: 400")
+    }
+
+
+def test_a_trend_and_a_change_have_figures_for_every_segment(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE counts SET count = count * 4")
+    options = ("--question", "frequency", "--format", "json")
+    trend = json.loads(run(database, "shop", "trend", *options).stdout)
+    change = json.loads(run(database, "shop", "change", "--from", "2026-W45", "--to", "2026-W46", *options).stdout)
+    for slope, difference in zip(trend, change, strict=True):
+        assert slope["epoch"] == "2026-W45:2026-W46"
+        assert (slope["kind"], difference["kind"]) == ("trend", "difference")
+        assert slope["estimate"] == difference["estimate"]
+        assert 0 <= slope["p_value"] <= 1
+        assert difference["simultaneous_low"] < difference["low"] < difference["high"] < difference["simultaneous_high"]
