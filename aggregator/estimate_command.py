@@ -14,6 +14,7 @@ STATISTICS = {
     "rate": "the rate of an outcome inside each segment; differences and ratios of rates",
     "change": "how the shares differ between two epochs or ranges of epochs",
     "trend": "the slope of the shares over epochs, and whether they changed at all",
+    "pool": "shares of several epochs together, or of groups of customers by their true sizes",
     "linear": "any weighted sum of the shares of a question",
 }
 

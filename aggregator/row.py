@@ -20,7 +20,8 @@ class Row:
     segments with low > 0. complete: no more reports of the epoch are accepted. A row with published = False has the
     number of reports and a reason, but no shares. outcome: of a rate, like returned=yes. versus: what the segment is
     compared with. quality: "good", or "weak" for a rate inside a segment of few customers. p_value: of a trend, the
-    probability of estimates that differ as much if the share never changed.
+    probability of estimates that differ as much if the share never changed. pooling: what groups and epochs
+    that are estimated together are weighted by, "reports" or "customers".
     """
 
     survey: str
@@ -48,3 +49,4 @@ class Row:
     versus: str | None = None
     quality: str | None = None
     p_value: float | None = None
+    pooling: str = "reports"

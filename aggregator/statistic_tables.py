@@ -29,6 +29,7 @@ FORMATS: dict[str, Callable[[float | None], str]] = {
     "trend": _points,
 }  # of the kinds that are not percentages
 LEGENDS = {
+    "share": "Shares, not cut to 0-100%.",
     "rate": "The share of the customers in the segment who have the outcome.",
     "difference": "A difference in percentage points.",
     "ratio": "How many times as large the first figure is as the second.",
@@ -65,7 +66,10 @@ def _print_group(rows: Sequence[Row], console: Console) -> None:
     first = rows[0]
     group = ", ".join(f"{name}={value}" for name, value in first.cohort.items())
     epoch = first.epoch if first.complete else f"{first.epoch} (open)"
-    about = [part for part in (first.outcome, f"compared with {first.versus}" if first.versus else None) if part]
+    weighted = "weighted by customers" if first.pooling == "customers" else None
+    about = [
+        part for part in (first.outcome, f"compared with {first.versus}" if first.versus else None, weighted) if part
+    ]
     details = [*about, epoch, *([group] if group else []), counted(first.reports, "report")]
     print_title(first.question, "  ".join(details), console)
     if any(row.published for row in rows):

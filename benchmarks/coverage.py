@@ -25,6 +25,7 @@ import numpy as np
 
 from hushtally.aggregator.statistics.epoch_shares import EpochShares
 from hushtally.aggregator.statistics.linear import linear
+from hushtally.aggregator.statistics.pooling import pool_groups
 from hushtally.aggregator.statistics.rate import RateComparison, rates
 from hushtally.aggregator.statistics.trend import Trend
 from hushtally.aggregator.tally import Tally
@@ -228,10 +229,26 @@ def measure_epochs(world: Weeks):
     return found
 
 
+def measure_pool(world: World):
+    """Three groups with different shares: 85, 13 and 2% of the reports, 40, 35 and 25% of the customers."""
+    if world.n < 5_000:
+        return None
+    truths = [np.roll(world.truth, shift) for shift in range(3)]
+    sizes = (np.array([0.85, 0.13, 0.02]) * world.n).astype(int)
+    tallies = [
+        draw_tally(world.mechanism, world.random.multinomial(size, truth), world.random)
+        for size, truth in zip(sizes, truths, strict=True)
+    ]
+    customers = np.array([0.4, 0.35, 0.25])
+    interval = pool_groups(world.mechanism, tallies, customers.tolist()).confidence_interval()
+    return {"weighted by customers": covers(interval, customers @ np.array(truths))}
+
+
 STATISTICS: dict[str, tuple[Callable[[str], Iterator], Measure]] = {
     "linear": (worlds, measure_linear),
     "rate": (worlds, measure_rate),
     "epochs": (weeks, measure_epochs),
+    "pool": (worlds, measure_pool),
 }
 
 

@@ -9,14 +9,13 @@ from functools import partial
 import click
 
 from hushtally.aggregator.errors import ArgumentError
-from hushtally.aggregator.intervals import Floats, simultaneous
 from hushtally.aggregator.publishing import published, require_enough
 from hushtally.aggregator.row import Row
 from hushtally.aggregator.selection import Selection, Series
 from hushtally.aggregator.statistic_command import statistic
-from hushtally.aggregator.statistics.change import Change, change
-from hushtally.aggregator.statistics.trend import Trend
+from hushtally.aggregator.statistics.change import change
 from hushtally.aggregator.tally import Tally
+from hushtally.aggregator.verbs.segment_rows import segment_rows
 
 
 def change_rows(selection: Selection, earlier: str, later: str, overlap: int = 0) -> list[Row]:
@@ -49,28 +48,6 @@ def _rows(series: Series, selection: Selection, ranges: Sequence[Sequence[str]],
         require_enough(Tally.merge(part.values()), selection.survey.min_reports)
     found = change(series.question, selection.survey, earlier, later, series.template.population, overlap)
     yield from segment_rows(series, found)
-
-
-def segment_rows(series: Series, found: Change | Trend, p_value: Floats | None = None) -> Iterator[Row]:
-    """The rows of a statistic that has one figure for every segment of a question."""
-    template, segments = series.template, series.question.segments
-    single = found.confidence_interval(template.confidence)
-    comparisons = 1 if series.question.mechanism.symbols == 2 else len(segments)
-    together = found.confidence_interval(simultaneous(template.confidence, comparisons))
-    for index, segment in enumerate(segments):
-        yield replace(
-            template,
-            segment=segment,
-            estimate=float(found.estimate[index]),
-            standard_error=float(found.standard_error[index]),
-            low=float(single.low[index]),
-            high=float(single.high[index]),
-            simultaneous_low=float(together.low[index]),
-            simultaneous_high=float(together.high[index]),
-            detected=bool(single.low[index] > 0 or single.high[index] < 0),
-            published=True,
-            p_value=None if p_value is None else float(p_value[index]),
-        )
 
 
 @statistic("change")

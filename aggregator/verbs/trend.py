@@ -11,7 +11,7 @@ from hushtally.aggregator.row import Row
 from hushtally.aggregator.selection import Selection, Series
 from hushtally.aggregator.statistic_command import statistic
 from hushtally.aggregator.statistics.trend import trend
-from hushtally.aggregator.verbs.change import segment_rows
+from hushtally.aggregator.verbs.segment_rows import segment_rows
 from hushtally.client_sdk.survey import Survey
 
 

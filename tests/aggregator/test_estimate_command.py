@@ -24,7 +24,7 @@ from hushtally.client_sdk.survey import Survey
 KEYS = [
     "survey", "version", "question", "epoch", "cohort", "segment", "kind", "reports", "estimate", "standard_error",
     "low", "high", "simultaneous_low", "simultaneous_high", "consistent", "published", "reason",
-    "confidence", "population", "detected", "complete", "outcome", "versus", "quality", "p_value",
+    "confidence", "population", "detected", "complete", "outcome", "versus", "quality", "p_value", "pooling",
 ]  # fmt: skip
 
 

@@ -21,10 +21,12 @@ from hushtally.client_sdk.protocol.cell import Cell
 from hushtally.client_sdk.survey import Survey
 from hushtally.simulations.sampling import draw_tally
 
+FREE_AND_PAID = ("--customers", "plan=free=300", "--customers", "plan=paid=100")
 OPTIONS: dict[str, tuple[str, ...]] = {
     "rate": ("--outcome", "returned=yes"),
     "change": ("--from", "2026-W45", "--to", "2026-W46", "--question", "both"),
     "trend": ("--question", "both"),
+    "pool": ("--question", "both"),
     "linear": ("--question", "affinity", "--weight", "books=1", "--weight", "music=-0.5"),
 }
 
@@ -104,6 +106,13 @@ def test_a_statistic_needs_a_survey(database: Path, name: str) -> None:
         (("change", "--from", "2026-W44", "--to", "2026-W46"), "'--from': must be an epoch with reports"),
         (("change", "--from", "2026-W45", "--to", "2026-W45:2026-W46"), "must not share an epoch with --from"),
         (("change", "--from", "2026-W45", "--to", "2026-W46", "--overlap", "9"), "needs memory = 'permanent' and two"),
+        (("pool", "--customers", "plan=free"), "'--customers': must be like platform=web=40000, got 'plan=free'"),
+        (("pool", "--customers", "plan=free=-1"), "must be like platform=web=40000, got 'plan=free=-1'"),
+        (("pool", "--customers", "plan=free=1", "--customers", "platform=web=1"), "must name one cohort, got plan"),
+        (("pool", "--customers", "plna=free=1"), "must name a cohort that is not in --by, got 'plna'; did you mean"),
+        (("pool", "--customers", "plan=free=1", "--by", "plan"), "must name a cohort that is not in --by, got 'plan'"),
+        (("pool", "--customers", "plan=fre=1"), "must be given for every value of plan, but 'free' has none"),
+        (("pool", *FREE_AND_PAID, "--customers", "plan=fre=1"), "must name a value of plan, got 'fre'; did you mean"),
         (("linear", "--question", "affinity"), "Missing option '--weight'"),
         (("linear", "--epoch", "2026-W46:2026-W50", "--weight", "books=1"), "must name one question"),
         (("linear", "--epoch", "2026-W45:soon", "--weight", "books=1"), "must be a range of epochs: the label"),
@@ -205,3 +214,30 @@ def test_a_trend_and_a_change_have_figures_for_every_segment(database: Path) -> 
         assert slope["estimate"] == difference["estimate"]
         assert 0 <= slope["p_value"] <= 1
         assert difference["simultaneous_low"] < difference["low"] < difference["high"] < difference["simultaneous_high"]
+
+
+def test_groups_are_pooled_by_their_customers_in_every_epoch(database: Path) -> None:
+    """Rows state what they are weighted by. A group with customers needs reports."""
+    options = ("shop", "pool", *FREE_AND_PAID, "--question", "frequency", "--epoch", "2026-W45", "--format", "json")
+    rows = json.loads(run(database, *options).stdout)
+    alone = json.loads(run(database, "shop", *options[6:], "--by", "plan").stdout)
+    for segment in range(3):
+        expected = 0.75 * alone[segment]["estimate"] + 0.25 * alone[3 + segment]["estimate"]
+        assert rows[segment]["estimate"] == pytest.approx(expected)
+        assert (rows[segment]["pooling"], rows[segment]["kind"], rows[segment]["reports"]) == (
+            "customers",
+            "share",
+            2200,
+        )
+        assert alone[segment]["pooling"] == "reports"
+    assert "weighted by customers" in run(database, *options[:-2]).stdout
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("DELETE FROM counts WHERE cell IN (SELECT cell FROM cells WHERE cohort LIKE '%paid%')")
+    assert json.loads(run(database, *options).stdout)[0]["reason"] == "no reports of paid, which has customers"
+    free = ("shop", "pool", "--customers", "plan=free=1", "--customers", "plan=paid=0", *options[6:])
+    assert json.loads(run(database, *free).stdout)[0]["estimate"] == pytest.approx(alone[0]["estimate"])
+
+
+def test_epochs_are_pooled_by_their_reports(database: Path) -> None:
+    rows = json.loads(run(database, "shop", "pool", "--question", "frequency", "--format", "json").stdout)
+    assert {(row["epoch"], row["reports"], row["pooling"]) for row in rows} == {("2026-W45:2026-W46", 2600, "reports")}
