@@ -15,6 +15,7 @@ STATISTICS = {
     "change": "how the shares differ between two epochs or ranges of epochs",
     "trend": "the slope of the shares over epochs, and whether they changed at all",
     "pool": "shares of several epochs together, or of groups of customers by their true sizes",
+    "rank": "the rank of each segment, the largest, the top k, and which segments differ",
     "linear": "any weighted sum of the shares of a question",
 }
 

@@ -24,18 +24,22 @@ def _points(value: float | None) -> str:
     return "-" if value is None else f"{value:+.2%}"
 
 
-FORMATS: dict[str, Callable[[float | None], str]] = {
-    "ratio": _times,
-    "trend": _points,
-}  # of the kinds that are not percentages
+def _rank(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"
+
+
+# of the kinds that are not percentages
+FORMATS: dict[str, Callable[[float | None], str]] = {"ratio": _times, "trend": _points, "rank": _rank}
 LEGENDS = {
     "share": "Shares, not cut to 0-100%.",
     "rate": "The share of the customers in the segment who have the outcome.",
     "difference": "A difference in percentage points.",
     "ratio": "How many times as large the first figure is as the second.",
     "trend": "The slope of the best line, in percentage points an epoch.",
+    "rank": "Ranks, 1 for the largest. All intervals of a table contain the true ranks at once.",
     "linear": "A weighted sum of shares. One is 100%.",
 }
+TOPS = {"yes": "surely {}", "maybe": "maybe {}", "no": ""}  # what a table says of a rank
 SIMULTANEOUS = "simultaneous: contains all true figures of a table at once with this confidence."
 
 
@@ -114,4 +118,6 @@ def _remark(row: Row) -> str:
     """What a reader must know about one row."""
     if row.p_value is not None:
         return f"p = {row.p_value:.3f}"
+    if row.top is not None:
+        return TOPS[row.top].format(row.outcome)
     return "weak" if row.quality == "weak" else ""

@@ -23,9 +23,11 @@ from pathlib import Path
 
 import numpy as np
 
+from hushtally.aggregator.estimate import estimate
 from hushtally.aggregator.statistics.epoch_shares import EpochShares
 from hushtally.aggregator.statistics.linear import linear
 from hushtally.aggregator.statistics.pooling import pool_groups
+from hushtally.aggregator.statistics.ranking import ranking
 from hushtally.aggregator.statistics.rate import RateComparison, rates
 from hushtally.aggregator.statistics.trend import Trend
 from hushtally.aggregator.tally import Tally
@@ -244,10 +246,39 @@ def measure_pool(world: World):
     return {"weighted by customers": covers(interval, customers @ np.array(truths))}
 
 
+def measure_rank(world: World):
+    """All ranks at once, all differences at once, the set with the largest, and the top 3; and the size of that set.
+
+    "size of ..." is the share of segments in the set that contains the largest, and by intervals that do not touch.
+    """
+    tally, truth = world.tally(), world.truth
+    found = ranking(world.mechanism, tally)
+    low, high = found.confidence_interval()
+    above = (truth[:, None] < truth).sum(axis=1)
+    ties = (truth[:, None] == truth).sum(axis=1)
+    largest = found.may_be_largest()
+    below, over = found.difference_interval()
+    differences = truth[:, None] - truth
+    surely, possibly = found.top(3)
+    true_top = above < 3
+    together = estimate(world.mechanism, tally)
+    touching = together.simultaneous_high >= together.simultaneous_low.max()
+    return {
+        "all ranks": np.array([((low <= above + ties) & (above + 1 <= high)).all()]),
+        "all differences": np.array([((below <= differences) & (differences <= over)).all()]),
+        "the largest": np.array([largest[truth.argmax()]]),
+        "top 3 surely": np.array([not (surely & ~true_top).any()]),
+        "top 3 maybe": np.array([possibly[true_top].all()]),
+        "size of the set": np.array([largest.mean()]),
+        "size by touching intervals": np.array([touching.mean()]),
+    }
+
+
 STATISTICS: dict[str, tuple[Callable[[str], Iterator], Measure]] = {
     "linear": (worlds, measure_linear),
     "rate": (worlds, measure_rate),
     "epochs": (weeks, measure_epochs),
+    "rank": (worlds, measure_rank),
     "pool": (worlds, measure_pool),
 }
 

@@ -17,8 +17,10 @@ from hushtally.aggregator.regression import JointRegression, regress
 from hushtally.aggregator.support import support_counts
 from hushtally.aggregator.support_matrix import moments
 from hushtally.aggregator.tally import Integers, Tally
-from hushtally.client_sdk.mechanisms import Mechanism, Rappor
+from hushtally.client_sdk.mechanisms import Design, Mechanism, Permanent, Rappor
 from hushtally.client_sdk.survey.questions import Question
+
+LARGEST_EXACT = 256  # values; the covariance of all pairs of a longer domain is modelled, because its moments take long
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,3 +88,37 @@ class ShareTable:
     def standard_errors(self, weights: Floats) -> Floats:
         """The standard error of each of m weighted sums; shape (m,)."""
         return np.sqrt(np.maximum(np.diag(self.covariance(weights)), 0))
+
+    def difference_variances(self) -> Floats:
+        """The variance of the difference of each two shares; shape (domain, domain)."""
+        domain = self.mechanism.domain
+        if isinstance(self.mechanism, Design | Permanent) and domain > LARGEST_EXACT:
+            covariance = self._modelled_covariance(self.mechanism)
+        else:
+            covariance = self.covariance(np.eye(domain))
+        variance = np.diag(covariance)
+        return np.maximum(variance[:, None] + variance - 2 * covariance, 0)
+
+    def _modelled_covariance(self, mechanism: Design | Permanent) -> Floats:
+        """The covariance of all shares, with modelled instead of observed rates at which values are supported together.
+
+        In a block design, a report supports two given values with one probability if one of them is true, and with
+        another on average over the other points. A uniformly drawn truth makes all symbols equally likely.
+        """
+        design = mechanism.single_report if isinstance(mechanism, Permanent) else mechanism
+        assert isinstance(design, Design)
+        channel = self.mechanism.channel
+        per_pair = design.symbols_per_pair / design.symbols_per_value
+        per_value = design.symbols_per_value / design.symbols
+        points = (1 - per_pair) / (per_value - per_pair)
+        of_holder = float(channel.p) * per_pair
+        of_other = (points * per_pair * per_value - 2 * of_holder) / (points - 2)
+        possible = np.clip(self.shares, 0, 1)
+        both = possible[:, None] + possible
+        rate = channel.observed(possible)
+        support = of_holder * both + of_other * (1 - both) - np.outer(rate, rate)
+        np.fill_diagonal(support, rate * (1 - rate))
+        covariance = np.asarray(channel.covariance(support, self.n))
+        if self.population == "customers":
+            return covariance
+        return covariance - (np.diag(possible) - np.outer(possible, possible)) / self.n

@@ -27,6 +27,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "change": ("--from", "2026-W45", "--to", "2026-W46", "--question", "both"),
     "trend": ("--question", "both"),
     "pool": ("--question", "both"),
+    "rank": ("--question", "affinity"),
     "linear": ("--question", "affinity", "--weight", "books=1", "--weight", "music=-0.5"),
 }
 
@@ -113,6 +114,8 @@ def test_a_statistic_needs_a_survey(database: Path, name: str) -> None:
         (("pool", "--customers", "plan=free=1", "--by", "plan"), "must name a cohort that is not in --by, got 'plan'"),
         (("pool", "--customers", "plan=fre=1"), "must be given for every value of plan, but 'free' has none"),
         (("pool", *FREE_AND_PAID, "--customers", "plan=fre=1"), "must name a value of plan, got 'fre'; did you mean"),
+        (("rank", "--top", "4"), "'--top': must be at most 3, the number of segments of frequency, got 4"),
+        (("rank", "--top", "0"), "0 is not in the range x>=1"),
         (("linear", "--question", "affinity"), "Missing option '--weight'"),
         (("linear", "--epoch", "2026-W46:2026-W50", "--weight", "books=1"), "must name one question"),
         (("linear", "--epoch", "2026-W45:soon", "--weight", "books=1"), "must be a range of epochs: the label"),
@@ -241,3 +244,23 @@ def test_groups_are_pooled_by_their_customers_in_every_epoch(database: Path) -> 
 def test_epochs_are_pooled_by_their_reports(database: Path) -> None:
     rows = json.loads(run(database, "shop", "pool", "--question", "frequency", "--format", "json").stdout)
     assert {(row["epoch"], row["reports"], row["pooling"]) for row in rows} == {("2026-W45:2026-W46", 2600, "reports")}
+
+
+def test_ranks_say_which_segments_are_among_the_largest(crossed: Path) -> None:
+    """The cells of the cross have 35, 24, 16, 15, 5 and 5% of the customers, in another order."""
+    for k, top in ((1, ["no", "yes", "no", "no", "no", "no"]), (2, ["no", "yes", "no", "yes", "no", "no"])):
+        rows = json.loads(run(crossed, "shop", "rank", "--top", str(k), "--format", "json").stdout)
+        assert [row["top"] for row in rows] == top
+        assert {row["outcome"] for row in rows} == {"the largest" if k == 1 else "top 2"}
+        assert all(row["low"] <= row["estimate"] <= row["high"] and row["kind"] == "rank" for row in rows)
+    assert "surely top 2" in run(crossed, "shop", "rank", "--top", "2").stdout
+
+
+def test_pairs_have_an_interval_for_all_differences_at_once(crossed: Path) -> None:
+    rows = json.loads(run(crossed, "shop", "rank", "--pairs", "--format", "json").stdout)
+    assert len(rows) == 6 * 5
+    for row in rows:
+        [back] = [other for other in rows if (other["segment"], other["versus"]) == (row["versus"], row["segment"])]
+        assert back["estimate"] == -row["estimate"]
+        assert row["simultaneous_low"] < row["low"] < row["estimate"] < row["high"] < row["simultaneous_high"]
+        assert row["kind"] == "difference"
