@@ -16,6 +16,7 @@ STATISTICS = {
     "trend": "the slope of the shares over epochs, and whether they changed at all",
     "pool": "shares of several epochs together, or of groups of customers by their true sizes",
     "rank": "the rank of each segment, the largest, the top k, and which segments differ",
+    "lift": "how much more often two segments occur together than by chance, and clusters",
     "linear": "any weighted sum of the shares of a question",
 }
 

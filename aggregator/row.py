@@ -22,7 +22,8 @@ class Row:
     returned=yes. versus: what the segment is compared with. quality: "good", or "weak" for a rate inside a segment of
     few customers. p_value: of a trend, the probability of estimates that differ as much if the share never changed.
     pooling: what groups and epochs that are estimated together are weighted by, "reports" or "customers". top: whether
-    a segment is among the largest, "yes", "maybe" or "no".
+    a segment is among the largest, "yes", "maybe" or "no". cluster: of a lift, the number of a group of segments that
+    occur together.
     """
 
     survey: str
@@ -52,3 +53,4 @@ class Row:
     p_value: float | None = None
     pooling: str = "reports"
     top: str | None = None
+    cluster: int | None = None

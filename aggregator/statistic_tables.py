@@ -29,7 +29,7 @@ def _rank(value: float | None) -> str:
 
 
 # of the kinds that are not percentages
-FORMATS: dict[str, Callable[[float | None], str]] = {"ratio": _times, "trend": _points, "rank": _rank}
+FORMATS: dict[str, Callable[[float | None], str]] = {"ratio": _times, "trend": _points, "rank": _rank, "lift": _times}
 LEGENDS = {
     "share": "Shares, not cut to 0-100%.",
     "rate": "The share of the customers in the segment who have the outcome.",
@@ -37,6 +37,7 @@ LEGENDS = {
     "ratio": "How many times as large the first figure is as the second.",
     "trend": "The slope of the best line, in percentage points an epoch.",
     "rank": "Ranks, 1 for the largest. All intervals of a table contain the true ranks at once.",
+    "lift": "How many times as often two segments occur together as if they were independent.",
     "linear": "A weighted sum of shares. One is 100%.",
 }
 TOPS = {"yes": "surely {}", "maybe": "maybe {}", "no": ""}  # what a table says of a rank
@@ -120,4 +121,6 @@ def _remark(row: Row) -> str:
         return f"p = {row.p_value:.3f}"
     if row.top is not None:
         return TOPS[row.top].format(row.outcome)
+    if row.cluster is not None:
+        return f"cluster {row.cluster}"
     return "weak" if row.quality == "weak" else ""

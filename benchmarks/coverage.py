@@ -25,6 +25,7 @@ import numpy as np
 
 from hushtally.aggregator.estimate import estimate
 from hushtally.aggregator.statistics.epoch_shares import EpochShares
+from hushtally.aggregator.statistics.lift import lifts
 from hushtally.aggregator.statistics.linear import linear
 from hushtally.aggregator.statistics.pooling import pool_groups
 from hushtally.aggregator.statistics.ranking import ranking
@@ -246,6 +247,24 @@ def measure_pool(world: World):
     return {"weighted by customers": covers(interval, customers @ np.array(truths))}
 
 
+def measure_lift(world: World):
+    """Lifts of every cell whose margins are truly 4 standard errors or more, and of those that are published."""
+    if world.shape is None:
+        return None
+    truth = world.truth.reshape(world.shape)
+    expected = np.outer(truth.sum(axis=1), truth.sum(axis=0))
+    cells = np.arange(world.truth.size).reshape(*world.shape, 1).tolist()
+    found = lifts(world.mechanism, world.tally(), cells)
+    sizes = [truth.sum(axis=1)[:, None], truth.sum(axis=0)[None, :]]
+    clear = np.logical_and(*(size >= 4 * found.covariance[..., k, k] ** 0.5 for k, size in enumerate(sizes, 1)))
+    inside = covers(found.confidence_interval(), truth / expected).reshape(world.shape)
+    shown = np.isfinite(found.confidence_interval().low)
+    return {
+        "lift, true SNR >= 4": np.where(clear & shown, inside, np.nan).ravel(),
+        "lift, published": np.where(shown, inside, np.nan).ravel(),
+    }
+
+
 def measure_rank(world: World):
     """All ranks at once, all differences at once, the set with the largest, and the top 3; and the size of that set.
 
@@ -278,6 +297,7 @@ STATISTICS: dict[str, tuple[Callable[[str], Iterator], Measure]] = {
     "linear": (worlds, measure_linear),
     "rate": (worlds, measure_rate),
     "epochs": (weeks, measure_epochs),
+    "lift": (worlds, measure_lift),
     "rank": (worlds, measure_rank),
     "pool": (worlds, measure_pool),
 }

@@ -25,7 +25,7 @@ KEYS = [
     "survey", "version", "question", "epoch", "cohort", "segment", "kind", "reports", "estimate", "standard_error",
     "low", "high", "simultaneous_low", "simultaneous_high", "consistent", "published", "reason",
     "confidence", "population", "detected", "complete", "outcome", "versus", "quality", "p_value", "pooling",
-    "top",
+    "top", "cluster",
 ]  # fmt: skip
 
 

@@ -28,6 +28,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "trend": ("--question", "both"),
     "pool": ("--question", "both"),
     "rank": ("--question", "affinity"),
+    "lift": (),
     "linear": ("--question", "affinity", "--weight", "books=1", "--weight", "music=-0.5"),
 }
 
@@ -116,6 +117,7 @@ def test_a_statistic_needs_a_survey(database: Path, name: str) -> None:
         (("pool", *FREE_AND_PAID, "--customers", "plan=fre=1"), "must name a value of plan, got 'fre'; did you mean"),
         (("rank", "--top", "4"), "'--top': must be at most 3, the number of segments of frequency, got 4"),
         (("rank", "--top", "0"), "0 is not in the range x>=1"),
+        (("lift", "--question", "affinity"), "'--question': must name a question with cross"),
         (("linear", "--question", "affinity"), "Missing option '--weight'"),
         (("linear", "--epoch", "2026-W46:2026-W50", "--weight", "books=1"), "must name one question"),
         (("linear", "--epoch", "2026-W45:soon", "--weight", "books=1"), "must be a range of epochs: the label"),
@@ -264,3 +266,23 @@ def test_pairs_have_an_interval_for_all_differences_at_once(crossed: Path) -> No
         assert back["estimate"] == -row["estimate"]
         assert row["simultaneous_low"] < row["low"] < row["estimate"] < row["high"] < row["simultaneous_high"]
         assert row["kind"] == "difference"
+
+
+def test_lifts_have_clusters_or_a_reason(crossed: Path) -> None:
+    """Customers in `none` did not return more often than others; an eighth of the reports do not show it."""
+    rows = json.loads(run(crossed, "shop", "lift", "--format", "json").stdout)
+    assert [row["segment"] for row in rows] == [
+        f"{frequency} & {returned}" for frequency in ("none", "once", "heavy") for returned in ("yes", "no")
+    ]
+    assert {row["outcome"] for row in rows} == {"frequency x returned"}
+    assert [row["cluster"] for row in rows] == [None, 1, None, None, None, None]
+    table = run(crossed, "shop", "lift").stdout
+    assert re.search(r"^none & no  .*  cluster 1$", table, re.MULTILINE)
+    with closing(sqlite3.connect(crossed)) as connection, connection:
+        connection.execute("UPDATE counts SET count = count / 12 + 1")
+    rows = json.loads(run(crossed, "shop", "lift", "--format", "json").stdout)
+    assert {row["cluster"] for row in rows} == {None}
+    assert re.fullmatch(
+        r"too few customers to estimate a lift: the share of one segment is [123]\.\d standard errors, and 4 are .*",
+        rows[4]["reason"],
+    )
