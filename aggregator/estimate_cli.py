@@ -16,9 +16,11 @@ from hushtally.aggregator.row import Row
 from hushtally.aggregator.rows import to_csv, to_json
 from hushtally.aggregator.selection import Selection
 from hushtally.aggregator.selection_options import selection_options
+from hushtally.aggregator.statistic_tables import print_statistic_tables
 from hushtally.aggregator.summary import summarize_selection
 from hushtally.aggregator.tables import print_tables
 from hushtally.aggregator.terminal import console
+from hushtally.aggregator.verbs.smooth import smooth_rows
 from hushtally.client_sdk.error_text import shown
 from hushtally.client_sdk.stale_log import stale_log
 from hushtally.client_sdk.survey import Survey
@@ -28,7 +30,13 @@ VERSION = re.compile(r"[0-9]{1,18}")
 
 @click.command("estimate", cls=EstimateCommand)
 @selection_options
-def estimate(database: Path, survey: str, form: str, **selected: Any) -> None:
+@click.option(
+    "--smooth",
+    type=click.FloatRange(0, 100, max_open=True),
+    metavar="POINTS",
+    help="Smooth over epochs. You declare that no share moves by more than this many percentage points an epoch.",
+)
+def estimate(database: Path, survey: str, form: str, smooth: float | None, **selected: Any) -> None:
     """Estimate the share of customers in every segment, with confidence intervals.
 
     SURVEY is a survey file, or the id (or id@version) of a survey in the database. An id without a version selects the
@@ -37,7 +45,10 @@ def estimate(database: Path, survey: str, form: str, **selected: Any) -> None:
     Another statistic follows SURVEY, for example `estimate SURVEY rate --outcome yes`.
     """
     selection = read_selection(database, survey, **selected)
-    print_rows(summarize_selection(selection), selection, form)
+    if smooth is None:
+        print_rows(summarize_selection(selection), selection, form)
+    else:
+        print_statistics(smooth_rows(selection, smooth / 100), selection, form)
 
 
 def read_selection(database: Path, survey: str, **selected: Any) -> Selection:
@@ -105,6 +116,14 @@ def _report_other_versions(newest: Survey, database: Database) -> None:
                     f"showing {newest.name}; v{version} has reports of {which}: use {id}@{version} to read them",
                     err=True,
                 )
+
+
+def print_statistics(rows: list[Row], selection: Selection, form: str) -> None:
+    """Prints rows in the requested form; the table is that of statistics other than plain shares."""
+    if form == "table":
+        print_statistic_tables(rows, console())
+    else:
+        print_rows(rows, selection, form)
 
 
 def print_rows(rows: list[Row], selection: Selection, form: str) -> None:

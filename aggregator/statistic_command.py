@@ -8,11 +8,9 @@ from typing import Any
 import click
 
 from hushtally.aggregator.click_command import Command
-from hushtally.aggregator.estimate_cli import print_rows, read_selection
+from hushtally.aggregator.estimate_cli import print_statistics, read_selection
 from hushtally.aggregator.row import Row
 from hushtally.aggregator.selection_options import selection_options
-from hushtally.aggregator.statistic_tables import print_statistics
-from hushtally.aggregator.terminal import console
 
 
 class StatisticCommand(Command):
@@ -32,11 +30,7 @@ def statistic(name: str) -> Callable[[Callable[..., list[Row]]], click.Command]:
         def run(form: str, **options: Any) -> None:
             arguments = {name: options.pop(name) for name in own}
             selection = read_selection(**options)
-            rows = function(selection, **arguments)
-            if form == "table":
-                print_statistics(rows, console())
-            else:
-                print_rows(rows, selection, form)
+            print_statistics(function(selection, **arguments), selection, form)
 
         run.__doc__ = function.__doc__
         run.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]

@@ -41,22 +41,24 @@ LEGENDS = {
     "linear": "A weighted sum of shares. One is 100%.",
 }
 TOPS = {"yes": "surely {}", "maybe": "maybe {}", "no": ""}  # what a table says of a rank
+REFUTED = "refuted: the share moved by more than you declared, so its figures are those of the epoch alone."
 SIMULTANEOUS = "simultaneous: contains all true figures of a table at once with this confidence."
 
 
-def print_statistics(rows: Iterable[Row], console: Console) -> None:
+def print_statistic_tables(rows: Iterable[Row], console: Console) -> None:
     """Prints one table for every question, epoch and group, and the meaning of the figures below the last table."""
-    kinds: dict[str, Row] = {}
-    for _, group in groupby(rows, key=lambda row: (row.question, row.epoch, dict(row.cohort), row.outcome, row.versus)):
-        figures = list(group)
-        kinds |= {row.kind: row for row in figures if row.published}
-        _print_group(figures, console)
+    seen = list(rows)
+    kinds = {row.kind: row for row in seen if row.published}
+    for _, group in groupby(seen, key=lambda row: (row.question, row.epoch, dict(row.cohort), row.outcome, row.versus)):
+        _print_group(list(group), console)
     for kind, row in kinds.items():
         print_words(LEGENDS[kind], console, "dim")
         whose = "all customers" if row.population == "customers" else "the respondents only"
         print_words(
             f"{_interval_heading(row)}: contains the true figure of {whose} with this confidence.", console, "dim"
         )
+    if any(row.quality == "refuted" for row in seen):
+        print_words(REFUTED, console, "dim")
     if any(row.p_value is not None for row in kinds.values()):
         print_words("p: the probability of such different estimates if the share never changed.", console, "dim")
     if any(row.simultaneous_low is not None for row in kinds.values()):
@@ -123,4 +125,4 @@ def _remark(row: Row) -> str:
         return TOPS[row.top].format(row.outcome)
     if row.cluster is not None:
         return f"cluster {row.cluster}"
-    return "weak" if row.quality == "weak" else ""
+    return row.quality if row.quality in ("weak", "refuted") else ""

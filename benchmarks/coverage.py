@@ -30,6 +30,7 @@ from hushtally.aggregator.statistics.linear import linear
 from hushtally.aggregator.statistics.pooling import pool_groups
 from hushtally.aggregator.statistics.ranking import ranking
 from hushtally.aggregator.statistics.rate import RateComparison, rates
+from hushtally.aggregator.statistics.smoothing import Smoothed, refutes
 from hushtally.aggregator.statistics.trend import Trend
 from hushtally.aggregator.tally import Tally
 from hushtally.client_sdk.mechanisms import Mechanism, Permanent, build
@@ -293,12 +294,28 @@ def measure_rank(world: World):
     }
 
 
+def measure_smooth(world: Weeks):
+    """Smoothed shares in the last week and in the sixth, with the largest true change as the declaration."""
+    truth = world.truth
+    most = float(np.abs(np.diff(truth, axis=0)).max())
+    shares = EpochShares.of(world.mechanism, world.tallies(), world.answers_every)
+    refuted = refutes(shares, most)
+    found = {"not refuted": ~refuted}
+    for name, target in (("last week", 11), ("sixth week", 5)):
+        low, high = Smoothed(shares, target, most, refuted).confidence_interval()
+        alone = shares.interval(np.eye(12)[target])
+        found[name] = covers((low, high), truth[target])
+        found[f"{name}, length / epoch alone"] = (high - low) / (alone.high - alone.low)
+    return found
+
+
 STATISTICS: dict[str, tuple[Callable[[str], Iterator], Measure]] = {
     "linear": (worlds, measure_linear),
     "rate": (worlds, measure_rate),
     "epochs": (weeks, measure_epochs),
     "lift": (worlds, measure_lift),
     "rank": (worlds, measure_rank),
+    "smooth": (weeks, measure_smooth),
     "pool": (worlds, measure_pool),
 }
 

@@ -129,6 +129,12 @@ def test_every_row_has_its_confidence_and_population(database: Path) -> None:
         (("shop", "--epoch", "2026-W44"), 2, "'--epoch': must be an epoch with reports, got '2026-W44'; did you"),
         (("shop", "--by", "platfrom"), 2, "'--by': must be a cohort of shop v1, got 'platfrom'; did you mean"),
         (("shop", "--confidence", "1"), 2, "1.0 is not in the range 0.5<=x<=0.9999"),
+        (("shop", "--smooth", "100"), 2, "100.0 is not in the range 0<=x<100"),
+        (
+            ("shop", "--smooth", "1", "--population", "respondents"),
+            2,
+            "'--smooth': needs --population customers",
+        ),
         (("shop", "--format", "xml"), 2, "'xml' is not one of 'table', 'json', 'csv'"),
         ((), 2, "Missing argument 'SURVEY'"),
     ],
@@ -289,3 +295,25 @@ def test_a_backup_beside_the_log_of_a_crash_is_refused(database: Path, tmp_path:
         )
     crashed.unlink()
     assert rows(run(copy / database.name, "shop", "--format", "json")) == before
+
+
+def test_smoothed_shares_have_shorter_intervals_and_are_marked(database: Path) -> None:
+    """All epochs help, also those that are not selected. A declaration that the data refute is named in the table."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE counts SET count = count * 4")
+    options = ("shop", "--question", "frequency", "--epoch", "2026-W46", "--format", "json")
+    alone, smoothed = rows(run(database, *options)), rows(run(database, *options, "--smooth", "0.1"))
+    for single, found in zip(alone, smoothed, strict=True):
+        assert (found["kind"], found["quality"], found["epoch"]) == ("share", "smoothed", "2026-W46")
+        assert found["high"] - found["low"] < 0.8 * (single["high"] - single["low"])  # type: ignore[operator]
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(
+            "UPDATE counts SET count = count * 3 / 2 WHERE symbol = 0 AND cell IN"
+            " (SELECT cell FROM cells WHERE epoch = '2026-W46' AND question = 'frequency')"
+        )
+    [first, *_] = rows(run(database, *options, "--smooth", "0.1"))
+    assert first["quality"] == "refuted"
+    assert first["low"] == pytest.approx(rows(run(database, *options))[0]["low"])
+    table = run(database, *options[:-2], "--smooth", "0.1").stdout
+    assert re.search(r"^none .* refuted$", table, re.MULTILINE)
+    assert "refuted: the share moved by more than you declared, so its figures are those of the epoch alone." in table
