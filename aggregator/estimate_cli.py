@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from hushtally.aggregator.database import Database
-from hushtally.aggregator.errors import DatabaseError
+from hushtally.aggregator.errors import ArgumentError, DatabaseError
 from hushtally.aggregator.estimate_command import EstimateCommand
 from hushtally.aggregator.row import Row
 from hushtally.aggregator.rows import to_csv, to_json
@@ -20,6 +20,7 @@ from hushtally.aggregator.statistic_tables import print_statistic_tables
 from hushtally.aggregator.summary import summarize_selection
 from hushtally.aggregator.tables import print_tables
 from hushtally.aggregator.terminal import console
+from hushtally.aggregator.verbs.always_valid import always_valid_rows
 from hushtally.aggregator.verbs.smooth import smooth_rows
 from hushtally.client_sdk.error_text import shown
 from hushtally.client_sdk.stale_log import stale_log
@@ -36,7 +37,12 @@ VERSION = re.compile(r"[0-9]{1,18}")
     metavar="POINTS",
     help="Smooth over epochs. You declare that no share moves by more than this many percentage points an epoch.",
 )
-def estimate(database: Path, survey: str, form: str, smooth: float | None, **selected: Any) -> None:
+@click.option(
+    "--always-valid",
+    is_flag=True,
+    help="Intervals that hold however often you look at an open epoch. They are about twice as long.",
+)
+def estimate(database: Path, survey: str, form: str, smooth: float | None, always_valid: bool, **selected: Any) -> None:
     """Estimate the share of customers in every segment, with confidence intervals.
 
     SURVEY is a survey file, or the id (or id@version) of a survey in the database. An id without a version selects the
@@ -45,10 +51,14 @@ def estimate(database: Path, survey: str, form: str, smooth: float | None, **sel
     Another statistic follows SURVEY, for example `estimate SURVEY rate --outcome yes`.
     """
     selection = read_selection(database, survey, **selected)
-    if smooth is None:
-        print_rows(summarize_selection(selection), selection, form)
-    else:
+    if smooth is not None and always_valid:
+        raise ArgumentError("always-valid", "cannot be combined with --smooth")
+    if smooth is not None:
         print_statistics(smooth_rows(selection, smooth / 100), selection, form)
+    elif always_valid:
+        print_statistics(always_valid_rows(selection), selection, form)
+    else:
+        print_rows(summarize_selection(selection), selection, form)
 
 
 def read_selection(database: Path, survey: str, **selected: Any) -> Selection:

@@ -38,10 +38,12 @@ LEGENDS = {
     "trend": "The slope of the best line, in percentage points an epoch.",
     "rank": "Ranks, 1 for the largest. All intervals of a table contain the true ranks at once.",
     "lift": "How many times as often two segments occur together as if they were independent.",
+    "membership": "How sure anyone can be that a customer is in the segment, and the range after one report of theirs.",
     "linear": "A weighted sum of shares. One is 100%.",
 }
 TOPS = {"yes": "surely {}", "maybe": "maybe {}", "no": ""}  # what a table says of a rank
 REFUTED = "refuted: the share moved by more than you declared, so its figures are those of the epoch alone."
+ALWAYS_VALID = "The intervals hold however often you look at an open epoch. They are about twice as long as others."
 SIMULTANEOUS = "simultaneous: contains all true figures of a table at once with this confidence."
 
 
@@ -53,12 +55,16 @@ def print_statistic_tables(rows: Iterable[Row], console: Console) -> None:
         _print_group(list(group), console)
     for kind, row in kinds.items():
         print_words(LEGENDS[kind], console, "dim")
+        if kind == "membership":
+            continue
         whose = "all customers" if row.population == "customers" else "the respondents only"
         print_words(
             f"{_interval_heading(row)}: contains the true figure of {whose} with this confidence.", console, "dim"
         )
     if any(row.quality == "refuted" for row in seen):
         print_words(REFUTED, console, "dim")
+    if any(row.quality == "always-valid" for row in seen):
+        print_words(ALWAYS_VALID, console, "dim")
     if any(row.p_value is not None for row in kinds.values()):
         print_words("p: the probability of such different estimates if the share never changed.", console, "dim")
     if any(row.simultaneous_low is not None for row in kinds.values()):

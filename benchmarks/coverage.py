@@ -30,6 +30,7 @@ from hushtally.aggregator.statistics.linear import linear
 from hushtally.aggregator.statistics.pooling import pool_groups
 from hushtally.aggregator.statistics.ranking import ranking
 from hushtally.aggregator.statistics.rate import RateComparison, rates
+from hushtally.aggregator.statistics.sequence import confidence_sequence
 from hushtally.aggregator.statistics.smoothing import Smoothed, refutes
 from hushtally.aggregator.statistics.trend import Trend
 from hushtally.aggregator.tally import Tally
@@ -309,6 +310,24 @@ def measure_smooth(world: Weeks):
     return found
 
 
+def measure_looks(world: World):
+    """Whether all intervals of 14 days contain the truth: single ones, and those of the confidence sequence."""
+    tally, days = Tally.of({}), 14
+    single, sequence = np.ones(world.truth.size, bool), np.ones(world.truth.size, bool)
+    for _ in range(days):
+        held = world.random.multinomial(world.n // days, world.truth)
+        tally = tally + draw_tally(world.mechanism, held, world.random)
+        found = estimate(world.mechanism, tally)
+        single &= covers((found.low, found.high), world.truth)
+        always = confidence_sequence(world.mechanism, tally).confidence_interval()
+        sequence &= covers(always, world.truth)
+    return {
+        "single, on all of 14 days": single,
+        "always valid, on all of 14 days": sequence,
+        "length / single at the end": (always.high - always.low) / (found.high - found.low),
+    }
+
+
 STATISTICS: dict[str, tuple[Callable[[str], Iterator], Measure]] = {
     "linear": (worlds, measure_linear),
     "rate": (worlds, measure_rate),
@@ -316,6 +335,7 @@ STATISTICS: dict[str, tuple[Callable[[str], Iterator], Measure]] = {
     "lift": (worlds, measure_lift),
     "rank": (worlds, measure_rank),
     "smooth": (weeks, measure_smooth),
+    "looks": (worlds, measure_looks),
     "pool": (worlds, measure_pool),
 }
 

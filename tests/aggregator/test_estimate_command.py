@@ -135,6 +135,12 @@ def test_every_row_has_its_confidence_and_population(database: Path) -> None:
             2,
             "'--smooth': needs --population customers",
         ),
+        (("shop", "--always-valid", "--smooth", "1"), 2, "'--always-valid': cannot be combined with --smooth"),
+        (
+            ("shop", "--always-valid", "--population", "respondents"),
+            2,
+            "'--always-valid': needs --population",
+        ),
         (("shop", "--format", "xml"), 2, "'xml' is not one of 'table', 'json', 'csv'"),
         ((), 2, "Missing argument 'SURVEY'"),
     ],
@@ -317,3 +323,13 @@ def test_smoothed_shares_have_shorter_intervals_and_are_marked(database: Path) -
     table = run(database, *options[:-2], "--smooth", "0.1").stdout
     assert re.search(r"^none .* refuted$", table, re.MULTILINE)
     assert "refuted: the share moved by more than you declared, so its figures are those of the epoch alone." in table
+
+
+def test_always_valid_intervals_are_longer_and_marked(database: Path) -> None:
+    options = ("shop", "--question", "frequency", "--epoch", "2026-W45")
+    plain, valid = (rows(run(database, *options, "--format", "json", *more)) for more in ((), ("--always-valid",)))
+    for single, found in zip(plain, valid, strict=True):
+        assert found["low"] < single["low"] < single["high"] < found["high"]  # type: ignore[operator]
+        assert (found["kind"], found["quality"], found["estimate"]) == ("share", "always-valid", single["estimate"])
+    assert "The intervals hold however often you look" in run(database, *options, "--always-valid").stdout
+    assert "about twice as long" in " ".join(CliRunner().invoke(main, ["estimate", "--help"]).stdout.split())

@@ -29,6 +29,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "pool": ("--question", "both"),
     "rank": ("--question", "affinity"),
     "lift": (),
+    "membership": ("--question", "affinity"),
     "linear": ("--question", "affinity", "--weight", "books=1", "--weight", "music=-0.5"),
 }
 
