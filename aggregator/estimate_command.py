@@ -17,6 +17,8 @@ STATISTICS = {
     "pool": "shares of several epochs together, or of groups of customers by their true sizes",
     "rank": "the rank of each segment, the largest, the top k, and which segments differ",
     "lift": "how much more often two segments occur together than by chance, and clusters",
+    "mean": "bounds of the mean of a number",
+    "quantile": "quantiles of a number, such as the median",
     "membership": "what a single report can say about the customer who sent it",
     "linear": "any weighted sum of the shares of a question",
 }

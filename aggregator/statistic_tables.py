@@ -28,8 +28,19 @@ def _rank(value: float | None) -> str:
     return "-" if value is None else f"{value:.0f}"
 
 
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.2f}"
+
+
 # of the kinds that are not percentages
-FORMATS: dict[str, Callable[[float | None], str]] = {"ratio": _times, "trend": _points, "rank": _rank, "lift": _times}
+FORMATS: dict[str, Callable[[float | None], str]] = {
+    "ratio": _times,
+    "trend": _points,
+    "rank": _rank,
+    "lift": _times,
+    "mean": _number,
+    "quantile": _number,
+}
 LEGENDS = {
     "share": "Shares, not cut to 0-100%.",
     "rate": "The share of the customers in the segment who have the outcome.",
@@ -38,6 +49,8 @@ LEGENDS = {
     "trend": "The slope of the best line, in percentage points an epoch.",
     "rank": "Ranks, 1 for the largest. All intervals of a table contain the true ranks at once.",
     "lift": "How many times as often two segments occur together as if they were independent.",
+    "mean": "Between the least and the largest mean that the ranges allow. There is no single estimate.",
+    "quantile": "From an edge to an edge. There is no single estimate.",
     "membership": "How sure anyone can be that a customer is in the segment, and the range after one report of theirs.",
     "linear": "A weighted sum of shares. One is 100%.",
 }
@@ -83,6 +96,8 @@ def _print_group(rows: Sequence[Row], console: Console) -> None:
     about = [
         part for part in (first.outcome, f"compared with {first.versus}" if first.versus else None, weighted) if part
     ]
+    kind = first.kind if first.published and first.estimate is None else ""
+    about = [kind, *about] if kind else about
     details = [*about, epoch, *([group] if group else []), counted(first.reports, "report")]
     print_title(first.question, "  ".join(details), console)
     if any(row.published for row in rows):
@@ -101,12 +116,15 @@ def _table(rows: Sequence[Row]) -> Table:
     remarks = any(_remark(row) for row in rows)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("segment", no_wrap=True)
-    for heading in (first.kind, _interval_heading(first), *(["simultaneous"] if simultaneous else [])):
+    estimated = first.estimate is not None
+    headings = [*([first.kind] if estimated else []), _interval_heading(first), *(["simultaneous"] * simultaneous)]
+    for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     if remarks:
         table.add_column("", no_wrap=True)
     for row in rows:
-        cells = [escape(row.segment), _figure(row, row.estimate), _span(row, row.low, row.high)]
+        figures = [_figure(row, row.estimate)] if estimated else []
+        cells = [escape(row.segment), *figures, _span(row, row.low, row.high)]
         if simultaneous:
             cells.append(_span(row, row.simultaneous_low, row.simultaneous_high))
         if remarks:

@@ -27,6 +27,7 @@ from hushtally.aggregator.estimate import estimate
 from hushtally.aggregator.statistics.epoch_shares import EpochShares
 from hushtally.aggregator.statistics.lift import lifts
 from hushtally.aggregator.statistics.linear import linear
+from hushtally.aggregator.statistics.number import Ranges, mean, quantile
 from hushtally.aggregator.statistics.pooling import pool_groups
 from hushtally.aggregator.statistics.ranking import ranking
 from hushtally.aggregator.statistics.rate import RateComparison, rates
@@ -328,6 +329,24 @@ def measure_looks(world: World):
     }
 
 
+def measure_number(world: World):
+    """The mean and two quantiles of lognormal numbers that are asked in as many ranges as the table has segments.
+
+    The table gives only the number of ranges; the numbers are drawn with a fixed seed and end at 1,000.
+    """
+    count = world.truth.size
+    edges = np.concatenate([[0.0], np.geomspace(10, 1_000, count)])
+    numbers = np.random.default_rng(0).lognormal(3.6, 1.2, 100_000).clip(0, 1_000)
+    shares = np.histogram(numbers, edges)[0] / numbers.size
+    tally = draw_tally(world.mechanism, world.random.multinomial(world.n, shares), world.random)
+    ranges = Ranges(list(range(count)), edges[:-1], edges[1:])
+    found = {"mean": covers(mean(world.mechanism, tally, ranges).confidence_interval(), numbers.mean())}
+    for at in (0.5, 0.9):
+        interval = quantile(world.mechanism, tally, ranges, at).confidence_interval()
+        found[f"quantile {at}"] = covers(interval, np.quantile(numbers, at))
+    return found
+
+
 STATISTICS: dict[str, tuple[Callable[[str], Iterator], Measure]] = {
     "linear": (worlds, measure_linear),
     "rate": (worlds, measure_rate),
@@ -335,6 +354,7 @@ STATISTICS: dict[str, tuple[Callable[[str], Iterator], Measure]] = {
     "lift": (worlds, measure_lift),
     "rank": (worlds, measure_rank),
     "smooth": (weeks, measure_smooth),
+    "number": (worlds, measure_number),
     "looks": (worlds, measure_looks),
     "pool": (worlds, measure_pool),
 }

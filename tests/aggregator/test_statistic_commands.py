@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hushtally.aggregator.estimate_command import STATISTICS
+from hushtally.aggregator.tally import Tally
 from hushtally.cli import main
 from hushtally.client_sdk.protocol.cell import Cell
 from hushtally.client_sdk.survey import Survey
@@ -30,8 +31,25 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "rank": ("--question", "affinity"),
     "lift": (),
     "membership": ("--question", "affinity"),
+    "mean": ("--cap", "500"),
+    "quantile": ("--cap", "500"),
     "linear": ("--question", "affinity", "--weight", "books=1", "--weight", "music=-0.5"),
 }
+
+
+@pytest.fixture
+def database(tmp_path: Path, write_database: Callable[..., Path], survey_text: str) -> Path:
+    """The survey of all tests here has a question with a number, too. One of two epochs has enough reports."""
+    number = '[[questions]]\nid = "basket"\nnumber = "orders"\nedges = [0, 20, 50]\notherwise = "none"\n'
+    survey = Survey.parse(survey_text + number)
+    random = np.random.default_rng(7)
+    tallies = {}
+    for index, cohort in enumerate(survey.all_cohorts()):
+        for question in survey.asked:
+            for epoch, reports in (("2026-W46", 100), ("2026-W45", 400 + 100 * index)):
+                cell = Cell.of(survey.id, survey.version, question.id, cohort, epoch)
+                tallies[cell] = Tally.of(random.integers(0, question.mechanism.symbols, reports))
+    return write_database(tmp_path / "hushtally.db", survey, tallies)
 
 
 def run(database: Path, *arguments: str) -> Result:
@@ -63,7 +81,8 @@ def test_every_statistic_prints_a_table_json_and_csv(database: Path, name: str) 
     assert [line["segment"] for line in lines] == [row["segment"] for row in rows]
     assert rows
     for row in rows:
-        assert row["published"] == (row["estimate"] is not None) == (row["reason"] is None)
+        assert row["published"] == (row["low"] is not None) == (row["reason"] is None)
+        assert row["estimate"] is None or row["published"]
         assert row["kind"]
     table = run(database, *options)
     assert table.exit_code == 0
@@ -96,7 +115,7 @@ def test_a_statistic_needs_a_survey(database: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("linear", "--weight", "books=1"), "'--question': must name one question, got 3"),
+        (("linear", "--weight", "books=1"), "'--question': must name one question, got 4"),
         (("linear", "--question", "affinity", "--weight", "boks=1"), "must name a segment of affinity, got 'boks'"),
         (("linear", "--question", "affinity", "--weight", "books"), "must be a segment and a number, like heavy=1"),
         (("linear", "--question", "affinity", "--weight", "books=inf"), "must be a segment and a number, like heavy=1"),
@@ -119,6 +138,12 @@ def test_a_statistic_needs_a_survey(database: Path, name: str) -> None:
         (("rank", "--top", "4"), "'--top': must be at most 3, the number of segments of frequency, got 4"),
         (("rank", "--top", "0"), "0 is not in the range x>=1"),
         (("lift", "--question", "affinity"), "'--question': must name a question with cross"),
+        (("mean", "--cap", "50"), "'--cap': must be above the last edge of basket, 50, got 50"),
+        (("mean", "--cap", "90", "--otherwise", "1"), "'--otherwise': must be at most the first edge of basket, 0"),
+        (("mean", "--cap", "90", "--question", "both"), "must name a question with number and edges; the selected"),
+        (("mean",), "Missing option '--cap'"),
+        (("quantile", "--at", "1", "--cap", "90"), "1.0 is not in the range 0<x<1"),
+        (("quantile", "--cap", "90", "--question", "both"), "must name a question with number and edges; the selected"),
         (("linear", "--question", "affinity"), "Missing option '--weight'"),
         (("linear", "--epoch", "2026-W46:2026-W50", "--weight", "books=1"), "must name one question"),
         (("linear", "--epoch", "2026-W45:soon", "--weight", "books=1"), "must be a range of epochs: the label"),
@@ -135,7 +160,7 @@ def test_a_range_selects_all_epochs_in_it(database: Path) -> None:
     for names in (("2026-W45:2026-W46",), ("2026-W45", "2026-W40:2026-W46")):
         options = [option for name in names for option in ("--epoch", name)]
         rows = json.loads(run(database, "shop", *options, "--format", "json").stdout)
-        assert [row["epoch"] for row in rows if row["segment"] == "none"] == ["2026-W45", "2026-W46"]
+        assert [row["epoch"] for row in rows if row["segment"] == "once"] == ["2026-W45", "2026-W46"]
 
 
 @pytest.fixture
@@ -287,3 +312,22 @@ def test_lifts_have_clusters_or_a_reason(crossed: Path) -> None:
         r"too few customers to estimate a lift: the share of one segment is [123]\.\d standard errors, and 4 are .*",
         rows[4]["reason"],
     )
+
+
+def test_a_number_has_an_interval_and_no_estimate(database: Path) -> None:
+    """The ranges determine only bounds. The row names the number, and the quantile."""
+    options = ("--cap", "500", "--epoch", "2026-W45", "--format", "json")
+    [row] = json.loads(run(database, "shop", "mean", *options).stdout)
+    assert (row["kind"], row["segment"], row["question"], row["estimate"]) == ("mean", "orders", "basket", None)
+    assert 0 < row["low"] < row["high"] < 500
+    [zero] = json.loads(run(database, "shop", "mean", *options, "--otherwise", "0").stdout)
+    assert zero["high"] < row["high"]
+    rows = json.loads(run(database, "shop", "quantile", *options, "--at", "0.25", "--at", "0.5").stdout)
+    assert [(row["kind"], row["segment"], row["outcome"]) for row in rows] == [
+        ("quantile", "0.25", "orders"),
+        ("quantile", "0.5", "orders"),
+    ]
+    assert {row[end] for row in rows for end in ("low", "high")} <= {0, 20, 50, 500}
+    table = run(database, "shop", "mean", *options[:-2]).stdout
+    assert re.search(r"^segment +95% interval$", table, re.MULTILINE)
+    assert "There is no single estimate." in table

@@ -21,8 +21,8 @@ DAYS = 14
 @pytest.mark.parametrize("memory", ["fresh", "permanent"])
 def test_single_intervals_fail_on_some_day(memory: str) -> None:
     """Rejected: looking at the 95% interval on each of 14 days. 120 surveys of 140 reports a day: it misses the share
-    on some day in more than 15 of 100 surveys, and the sequence in 5 at most, with an interval of about twice the length
-    at the end."""
+    on some day in more than 15 of 100 surveys, and the sequence in 5 at most, with an interval of about twice the
+    length at the end."""
     mechanism = build("auto", {}, 4, 1.0, 2.0 if memory == "permanent" else None)
     random, truth = np.random.default_rng(3), np.array([0.4, 0.3, 0.2, 0.1])
     wrong = {"single": 0, "sequence": 0}
