@@ -106,17 +106,18 @@ class EpochShares:
             return self.variance(self.pooled)
         return self.pooled * (1 - self.pooled) if self.population == "customers" else np.zeros(self.pooled.shape)
 
-    def recurrence(self, coefficients: Floats) -> float:
+    def recurrence(self, coefficients: Floats) -> Floats:
         """How much of the recurring variance is added, at most, because devices answer again; 0 if none does.
 
-        By the inequality of Cauchy and Schwarz within each panel, whatever the customers do. coefficients: shape (E,).
+        By the inequality of Cauchy and Schwarz within each panel, whatever the customers do. coefficients: shape
+        (..., E); returns shape (...).
         """
         each = np.abs(coefficients) / np.sqrt(self.reports)
-        panels = (each[self.panels == panel] for panel in np.unique(self.panels))
-        return float(sum(part.sum() ** 2 - (part**2).sum() for part in panels))
+        members = (self.panels[:, None] == np.unique(self.panels)).astype(np.float64)
+        return np.asarray(((each @ members) ** 2).sum(axis=-1) - (each**2).sum(axis=-1))
 
     def estimate(self, coefficients: Floats) -> Floats:
-        """The weighted sum of the shares over the epochs; shape (domain,)."""
+        """The weighted sum of the shares over the epochs; shape (..., domain) for coefficients of shape (..., E)."""
         return np.asarray(coefficients @ self.shares)
 
     def standard_error(self, coefficients: Floats, unchanged: float = 0.0) -> Floats:
@@ -144,12 +145,22 @@ class EpochShares:
         )
 
     def _extra(self, coefficients: Floats, unchanged: float) -> Floats:
-        """What recurring answers add to the variance; shape (domain,)."""
-        factor = -unchanged if unchanged else self.recurrence(coefficients)
-        return np.asarray(factor * self.recurring)
+        """What recurring answers add to the variance; shape (..., domain)."""
+        factor = np.asarray(-unchanged) if unchanged else self.recurrence(coefficients)
+        return np.asarray(factor[..., None] * self.recurring)
 
     def _distances(self, level: float) -> tuple[Floats, Floats]:
         """How far the interval of each share reaches below and above it; two arrays of shape (E, domain)."""
+        if level not in self._reach:
+            self._reach[level] = self._measure(level)
+        return self._reach[level]
+
+    @cached_property
+    def _reach(self) -> dict[float, tuple[Floats, Floats]]:
+        """What `_distances` found already, by level."""
+        return {}
+
+    def _measure(self, level: float) -> tuple[Floats, Floats]:
         if isinstance(self.mechanism, Rappor):
             errors = np.array([table.standard_errors(np.eye(self.mechanism.domain)) for table in self.tables])
             half = float(ndtri((1 + level) / 2)) * errors

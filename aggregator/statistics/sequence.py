@@ -15,7 +15,7 @@ from hushtally.client_sdk.mechanisms import Mechanism, Rappor
 from hushtally.client_sdk.mechanisms.channel import Channel
 from hushtally.client_sdk.survey.questions import Question
 
-HALVINGS = 60
+HALVINGS = 45
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,16 +48,13 @@ class ConfidenceSequence:
         """
         count, rest = self.supporting.astype(np.float64), self.n - self.supporting.astype(np.float64)
         limit = betaln(1 + count, 1 + rest) + np.log1p(-level)
-
-        def end(bound: float) -> Floats:
-            inside, outside = count / self.n, np.full(count.shape, bound)
-            for _ in range(HALVINGS):
-                middle = (inside + outside) / 2
-                accepted = xlogy(count, middle) + xlog1py(rest, -middle) > limit
-                inside, outside = np.where(accepted, middle, inside), np.where(accepted, outside, middle)
-            return np.asarray(self.channel.share(inside))
-
-        return Interval(end(0.0), end(1.0))
+        inside = np.array([count, count]) / self.n
+        outside = np.array([np.zeros(count.shape), np.ones(count.shape)])
+        for _ in range(HALVINGS):
+            middle = (inside + outside) / 2
+            accepted = xlogy(count, middle) + xlog1py(rest, -middle) > limit
+            inside, outside = np.where(accepted, middle, inside), np.where(accepted, outside, middle)
+        return Interval(*self.channel.share(inside))
 
 
 def confidence_sequence(question: Question | Mechanism, tally: Tally) -> ConfidenceSequence:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from scipy.special import chndtrix, ndtri
@@ -22,6 +22,7 @@ from hushtally.client_sdk.survey.questions import Question
 
 REFUTATION_LEVEL = 0.05  # how often a true declaration is refuted, at most, for one segment
 LARGE_BIAS = 5.0  # standard errors; above, only one tail of the distribution counts
+_GRID = np.linspace(0, LARGE_BIAS, 1_001)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,12 +52,22 @@ class Smoothed:
         weights = epochs.reports * np.maximum(0, 1 - distance / widths[:, None])
         weights = weights / weights.sum(axis=1, keepdims=True)
         variance = (weights**2 / epochs.reports).sum(axis=1)[:, None] * epochs.variance(epochs.pooled)
-        recurrence = np.array([epochs.recurrence(row) for row in weights])
-        error = np.sqrt(np.maximum(variance + recurrence[:, None] * epochs.recurring, 0))
+        recurrence = epochs.recurrence(weights)[:, None]
+        error = np.sqrt(np.maximum(variance + recurrence * epochs.recurring, 0))
         return weights, self.most * (weights @ distance)[:, None], error
+
+    @cached_property
+    def _shortest(self) -> dict[float, tuple[Floats, Floats, Floats]]:
+        """What `_chosen` found already, by level."""
+        return {}
 
     def _chosen(self, level: float) -> tuple[Floats, Floats, Floats]:
         """The estimate, the half width and the standard error of the shortest interval of each segment."""
+        if level not in self._shortest:
+            self._shortest[level] = self._choose(level)
+        return self._shortest[level]
+
+    def _choose(self, level: float) -> tuple[Floats, Floats, Floats]:
         weights, bias, error = self._candidates
         half = bias_aware(bias / error, level) * error
         best = half.argmin(axis=0)
@@ -67,7 +78,7 @@ class Smoothed:
     @property
     def estimate(self) -> Floats:
         """The smoothed shares, as in the 95% interval."""
-        return np.asarray(np.where(self.refuted, self._alone(0.95)[0], self._chosen(0.95)[0]))
+        return np.asarray(np.where(self.refuted, self.epochs.shares[self.target], self._chosen(0.95)[0]))
 
     @property
     def standard_error(self) -> Floats:
@@ -77,25 +88,28 @@ class Smoothed:
     def confidence_interval(self, level: float = 0.95) -> Interval:
         """The interval of each share of the epoch, valid for every path that the declaration allows."""
         middle, half, _ = self._chosen(level)
-        _, alone = self._alone(level)
-        return Interval(
-            np.where(self.refuted, alone.low, middle - half), np.where(self.refuted, alone.high, middle + half)
-        )
+        smoothed = Interval(middle - half, middle + half)
+        if not self.refuted.any():
+            return smoothed
+        alone = self.epochs.interval(self._own, level)
+        return Interval(*(np.where(self.refuted, *ends) for ends in zip(alone, smoothed, strict=True)))
 
     @property
     def _own(self) -> Floats:
         return np.asarray(np.eye(self.epochs.times.size)[self.target])
 
-    def _alone(self, level: float) -> tuple[Floats, Interval]:
-        """The shares of the epoch alone, with their interval."""
-        return self.epochs.estimate(self._own), self.epochs.interval(self._own, level)
-
 
 def bias_aware(bias: Floats, level: float) -> Floats:
     """The `level` quantile of |N(bias, 1)|: how many standard errors an interval needs if its centre may be biased."""
-    one_tail = bias + float(ndtri(level))
-    both_tails = np.sqrt(chndtrix(level, 1, np.minimum(bias, LARGE_BIAS) ** 2))
-    return np.asarray(np.where(bias > LARGE_BIAS, one_tail, both_tails))
+    return np.asarray(
+        np.where(bias > LARGE_BIAS, bias + float(ndtri(level)), np.interp(bias, _GRID, _critical_values(level)))
+    )
+
+
+@cache
+def _critical_values(level: float) -> Floats:
+    """The critical values at the biases of the grid; between them, linear interpolation errs by less than 1e-5."""
+    return np.asarray(np.sqrt(chndtrix(level, 1, _GRID**2)))
 
 
 def refutes(epochs: EpochShares, most: float) -> Booleans:
@@ -103,22 +117,28 @@ def refutes(epochs: EpochShares, most: float) -> Booleans:
 
     A true declaration is refuted with probability REFUTATION_LEVEL at most.
     """
+    blocks = _adjacent_blocks(epochs)
+    if not len(blocks):
+        return np.zeros(epochs.pooled.shape, dtype=bool)
+    allowed = most * (blocks @ epochs.times)
+    excess = (np.abs(epochs.estimate(blocks)) - allowed[:, None]) / epochs.standard_error(blocks)
+    limit = -float(ndtri(REFUTATION_LEVEL / (2 * len(blocks))))
+    return np.asarray(excess.max(axis=0) > limit)
+
+
+def _adjacent_blocks(epochs: EpochShares) -> Floats:
+    """The coefficients of the differences of adjacent blocks of 1, 2, 4, ... epochs; shape (differences, epochs)."""
     count = epochs.times.size
-    excesses = []
+    place = np.arange(count)
+    found = []
     length = 1
     while 2 * length <= count:
         for start in range(count - 2 * length + 1):
-            place = np.arange(count) - start
-            first = report_weights(epochs.reports, (place >= 0) & (place < length))
-            second = report_weights(epochs.reports, (place >= length) & (place < 2 * length))
-            weights = second - first
-            allowed = most * float(weights @ epochs.times)
-            excesses.append((np.abs(epochs.estimate(weights)) - allowed) / epochs.standard_error(weights))
+            first = report_weights(epochs.reports, (place >= start) & (place < start + length))
+            second = report_weights(epochs.reports, (place >= start + length) & (place < start + 2 * length))
+            found.append(second - first)
         length *= 2
-    if not excesses:
-        return np.zeros(epochs.pooled.shape, dtype=bool)
-    limit = -float(ndtri(REFUTATION_LEVEL / (2 * len(excesses))))
-    return np.asarray(np.max(excesses, axis=0) > limit)
+    return np.array(found)
 
 
 def smooth(question: Question, survey: Survey, tallies: Mapping[str, Tally], most: float) -> dict[str, Smoothed]:

@@ -28,5 +28,5 @@ def always_valid_rows(selection: Selection) -> list[Row]:
 
 
 def _rows(series: Series) -> Iterator[Row]:
-    for row in segment_rows(series, confidence_sequence(series.question, series.tally)):
-        yield replace(row, quality="always-valid")
+    marked = replace(series, template=replace(series.template, quality="always-valid"))
+    yield from segment_rows(marked, confidence_sequence(series.question, series.tally))

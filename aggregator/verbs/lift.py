@@ -56,6 +56,7 @@ def cells_of(question: Question, first: int, second: int) -> list[list[list[int]
 def _rows(series: Series, cells: Sequence[Sequence[Sequence[int]]], names: Sequence[str]) -> Iterator[Row]:
     template = series.template
     found = lifts(series.question, series.tally, cells, template.population)
+    estimate, standard_error = found.estimate, found.standard_error
     single = found.confidence_interval(template.confidence)
     together = found.confidence_interval(simultaneous(template.confidence, found.joint.size))
     groups = found.clusters(template.confidence)
@@ -67,8 +68,8 @@ def _rows(series: Series, cells: Sequence[Sequence[Sequence[int]]], names: Seque
         cluster = [number for number, (rows, columns) in enumerate(groups, 1) if i in rows and j in columns]
         yield replace(
             row,
-            estimate=float(found.estimate[i, j]),
-            standard_error=float(found.standard_error[i, j]),
+            estimate=float(estimate[i, j]),
+            standard_error=float(standard_error[i, j]),
             low=float(single.low[i, j]),
             high=float(single.high[i, j]),
             simultaneous_low=None if np.isnan(together.low[i, j]) else float(together.low[i, j]),

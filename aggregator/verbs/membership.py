@@ -24,11 +24,12 @@ def membership_rows(selection: Selection) -> list[Row]:
 def _rows(series: Series) -> Iterator[Row]:
     found = membership(series.question, series.tally, series.template.population)
     low, high = found.confidence_interval(series.template.confidence)
+    estimate = found.estimate
     for index, segment in enumerate(series.question.segments):
         yield replace(
             series.template,
             segment=segment,
-            estimate=float(found.estimate[index]),
+            estimate=float(estimate[index]),
             low=float(low[index]),
             high=float(high[index]),
             published=True,

@@ -61,9 +61,12 @@ def group_rows(selection: Selection, cohort: str, customers: Mapping[str, float]
             for epoch, tally in tallies.items():
                 rest = group[:place] + group[place + 1 :]
                 parts.setdefault((epoch, rest), {})[group[place]] = tally
+        groups = selection.groups(question, selection.selected_epochs)
         for epoch in selection.selected_epochs:
-            for group in selection.groups(question, [epoch]):
-                of_values = parts[epoch, group]
+            for group in groups:
+                of_values = parts.get((epoch, group))
+                if of_values is None:
+                    continue
                 series = selection.one_series(question, group, {epoch: Tally.merge(of_values.values())})
                 series = replace(series, template=replace(series.template, pooling="customers"))
                 function = partial(_of_groups, of_values=of_values, customers=customers)

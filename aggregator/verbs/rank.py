@@ -48,12 +48,12 @@ def _ranks(series: Series, k: int) -> Iterator[Row]:
     template = series.template
     found = ranking(series.question, series.tally, template.population)
     low, high = found.confidence_interval(template.confidence)
-    top = _top(found, k, template.confidence)
+    estimate, top = found.estimate, _top(found, k, template.confidence)
     for index, segment in enumerate(series.question.segments):
         yield replace(
             template,
             segment=segment,
-            estimate=float(found.estimate[index]),
+            estimate=float(estimate[index]),
             low=float(low[index]),
             high=float(high[index]),
             published=True,
@@ -73,7 +73,8 @@ def _top(found: Ranking, k: int, confidence: float) -> list[str]:
 def _pairs(series: Series) -> Iterator[Row]:
     template, segments = series.template, series.question.segments
     found = ranking(series.question, series.tally, template.population)
-    single = normal_interval(found.differences, found.errors, template.confidence)
+    differences = found.differences
+    single = normal_interval(differences, found.errors, template.confidence)
     together = found.difference_interval(template.confidence)
     for second, versus in enumerate(segments):
         for first, segment in enumerate(segments):
@@ -82,7 +83,7 @@ def _pairs(series: Series) -> Iterator[Row]:
                     template,
                     segment=segment,
                     versus=versus,
-                    estimate=float(found.differences[first, second]),
+                    estimate=float(differences[first, second]),
                     standard_error=float(found.errors[first, second]),
                     low=float(single.low[first, second]),
                     high=float(single.high[first, second]),

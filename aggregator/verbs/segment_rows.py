@@ -29,14 +29,15 @@ class SegmentStatistic(Protocol):
 def segment_rows(series: Series, found: SegmentStatistic, p_value: Floats | None = None) -> Iterator[Row]:
     """The rows of a series, one for every segment; p_value: of every segment, or None."""
     template, segments = series.template, series.question.segments
+    estimate, standard_error = found.estimate, found.standard_error
     single = found.confidence_interval(template.confidence)
     together = found.confidence_interval(simultaneous(template.confidence, comparisons(series.question.mechanism)))
     for index, segment in enumerate(segments):
         yield replace(
             template,
             segment=segment,
-            estimate=float(found.estimate[index]),
-            standard_error=float(found.standard_error[index]),
+            estimate=float(estimate[index]),
+            standard_error=float(standard_error[index]),
             low=float(single.low[index]),
             high=float(single.high[index]),
             simultaneous_low=float(together.low[index]),

@@ -27,8 +27,10 @@ def smooth_rows(selection: Selection, most: float) -> list[Row]:
         everything = selection.groups(question, selection.known_epochs)
         found = {group: smooth(question, selection.survey, tallies, most) for group, tallies in everything.items()}
         for epoch in selection.selected_epochs:
-            for group, tallies in selection.groups(question, [epoch]).items():
-                series = selection.one_series(question, group, tallies)
+            for group, tallies in everything.items():
+                if epoch not in tallies:
+                    continue
+                series = selection.one_series(question, group, {epoch: tallies[epoch]})
                 function = partial(_rows, found=found[group][epoch], min_reports=selection.survey.min_reports)
                 rows += published(series, selection.survey.min_reports, question.segments, "share", function)
     return rows
@@ -36,5 +38,6 @@ def smooth_rows(selection: Selection, most: float) -> list[Row]:
 
 def _rows(series: Series, found: Smoothed, min_reports: int) -> Iterator[Row]:
     require_enough(series.tally, min_reports)
-    for row, refuted in zip(segment_rows(series, found), found.refuted, strict=True):
-        yield replace(row, quality="refuted" if refuted else "smoothed")
+    smoothed = replace(series, template=replace(series.template, quality="smoothed"))
+    for row, refuted in zip(segment_rows(smoothed, found), found.refuted, strict=True):
+        yield replace(row, quality="refuted") if refuted else row
