@@ -21,7 +21,7 @@ from hushtally.aggregator.summary import summarize_selection
 from hushtally.aggregator.tables import print_tables
 from hushtally.aggregator.terminal import console
 from hushtally.aggregator.verbs.always_valid import always_valid_rows
-from hushtally.aggregator.verbs.smooth import smooth_rows
+from hushtally.aggregator.verbs.smooth import smooth_gap_rows, smooth_rows
 from hushtally.client_sdk.error_text import shown
 from hushtally.client_sdk.stale_log import stale_log
 from hushtally.client_sdk.survey import Survey
@@ -38,23 +38,41 @@ VERSION = re.compile(r"[0-9]{1,18}")
     help="Smooth over epochs. You declare that no share moves by more than this many percentage points an epoch.",
 )
 @click.option(
+    "--smooth-gap",
+    type=click.FloatRange(0, 100, max_open=True),
+    metavar="POINTS",
+    help="With --by: the same for the gap between a group and all customers. All groups may move together.",
+)
+@click.option(
     "--always-valid",
     is_flag=True,
     help="Intervals that hold however often you look at an open epoch. They are about twice as long.",
 )
-def estimate(database: Path, survey: str, form: str, smooth: float | None, always_valid: bool, **selected: Any) -> None:
+def estimate(
+    database: Path,
+    survey: str,
+    form: str,
+    smooth: float | None,
+    smooth_gap: float | None,
+    always_valid: bool,
+    **selected: Any,
+) -> None:
     """Estimate the share of customers in every segment, with confidence intervals.
 
     SURVEY is a survey file, or the id (or id@version) of a survey in the database. An id without a version selects the
     newest version.
 
-    Another statistic follows SURVEY, for example `estimate SURVEY rate --outcome yes`.
+    Another statistic follows SURVEY, for example `estimate SURVEY rate --outcome returned=yes`.
     """
+    ways = {"smooth": smooth is not None, "smooth-gap": smooth_gap is not None, "always-valid": always_valid}
+    chosen = [name for name, given in ways.items() if given]
+    if len(chosen) > 1:
+        raise ArgumentError(chosen[1], f"cannot be combined with --{chosen[0]}")
     selection = read_selection(database, survey, **selected)
-    if smooth is not None and always_valid:
-        raise ArgumentError("always-valid", "cannot be combined with --smooth")
     if smooth is not None:
         print_statistics(smooth_rows(selection, smooth / 100), selection, form)
+    elif smooth_gap is not None:
+        print_statistics(smooth_gap_rows(selection, smooth_gap / 100), selection, form)
     elif always_valid:
         print_statistics(always_valid_rows(selection), selection, form)
     else:

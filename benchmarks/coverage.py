@@ -32,7 +32,7 @@ from hushtally.aggregator.statistics.pooling import pool_groups
 from hushtally.aggregator.statistics.ranking import ranking
 from hushtally.aggregator.statistics.rate import RateComparison, rates
 from hushtally.aggregator.statistics.sequence import confidence_sequence
-from hushtally.aggregator.statistics.smoothing import Smoothed, refutes
+from hushtally.aggregator.statistics.smoothing import refutes, smooth_epoch
 from hushtally.aggregator.statistics.trend import Trend
 from hushtally.aggregator.tally import Tally
 from hushtally.client_sdk.mechanisms import Mechanism, Permanent, build
@@ -304,7 +304,7 @@ def measure_smooth(world: Weeks):
     refuted = refutes(shares, most)
     found = {"not refuted": ~refuted}
     for name, target in (("last week", 11), ("sixth week", 5)):
-        low, high = Smoothed(shares, target, most, refuted).confidence_interval()
+        low, high = smooth_epoch(shares, target, most, refuted).confidence_interval()
         alone = shares.interval(np.eye(12)[target])
         found[name] = covers((low, high), truth[target])
         found[f"{name}, length / epoch alone"] = (high - low) / (alone.high - alone.low)
