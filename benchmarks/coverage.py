@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hushtally.aggregator.errors import NotEstimableError
 from hushtally.aggregator.estimate import estimate
 from hushtally.aggregator.statistics.epoch_shares import EpochShares
 from hushtally.aggregator.statistics.lift import lifts
@@ -340,7 +341,10 @@ def measure_number(world: World):
     shares = np.histogram(numbers, edges)[0] / numbers.size
     tally = draw_tally(world.mechanism, world.random.multinomial(world.n, shares), world.random)
     ranges = Ranges(list(range(count)), edges[:-1], edges[1:])
-    found = {"mean": covers(mean(world.mechanism, tally, ranges).confidence_interval(), numbers.mean())}
+    try:
+        found = {"mean": covers(mean(world.mechanism, tally, ranges).confidence_interval(), numbers.mean())}
+    except NotEstimableError:  # with 500 reports at epsilon 0.5, even the share of everybody is not 4 standard errors
+        return None
     for at in (0.5, 0.9):
         interval = quantile(world.mechanism, tally, ranges, at).confidence_interval()
         found[f"quantile {at}"] = covers(interval, np.quantile(numbers, at))

@@ -141,8 +141,8 @@ def test_every_row_has_its_confidence_and_population(database: Path) -> None:
             2,
             "'--always-valid': needs --population",
         ),
-        (("shop", "--smooth", "1", "--smooth-gap", "1"), 2, "'--smooth-gap': cannot be combined with --smooth"),
-        (("shop", "--smooth-gap", "1"), 2, "'--smooth-gap': needs --by: the gap is that of a group to all customers"),
+        (("shop", "--smooth", "1", "--smooth-gap", "3"), 2, "'--smooth-gap': cannot be combined with --smooth"),
+        (("shop", "--smooth-gap", "3"), 2, "'--smooth-gap': needs --by: the gap is that of a group to all customers"),
         (("shop", "--format", "xml"), 2, "'xml' is not one of 'table', 'json', 'csv'"),
         ((), 2, "Missing argument 'SURVEY'"),
     ],
@@ -341,7 +341,7 @@ def test_the_gap_of_a_group_is_smoothed_where_all_groups_have_reports(database: 
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("UPDATE counts SET count = count * 4")
     options = ("shop", "--question", "frequency", "--by", "plan", "--format", "json")
-    alone, smoothed = rows(run(database, *options)), rows(run(database, *options, "--smooth-gap", "5"))
+    alone, smoothed = rows(run(database, *options)), rows(run(database, *options, "--smooth-gap", "3"))
     for single, found in zip(alone, smoothed, strict=True):
         assert (found["quality"], found["cohort"], found["epoch"]) == ("smoothed", single["cohort"], single["epoch"])
         assert found["high"] - found["low"] < single["high"] - single["low"]  # type: ignore[operator]
@@ -350,7 +350,7 @@ def test_the_gap_of_a_group_is_smoothed_where_all_groups_have_reports(database: 
             "DELETE FROM counts WHERE cell IN"
             " (SELECT cell FROM cells WHERE epoch = '2026-W46' AND cohort LIKE '%paid%')"
         )
-    found = rows(run(database, *options, "--smooth-gap", "5"))
+    found = rows(run(database, *options, "--smooth-gap", "3"))
     assert {row["epoch"]: row["reason"] for row in found} == {
         "2026-W45": None,
         "2026-W46": "a gap needs reports of two groups, and of every group in the epoch",
