@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import singledispatch
+from functools import lru_cache, singledispatch
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from hushtally.client_sdk.mechanisms.unary import Unary
 
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
+
+LARGEST_KEPT = 2**22  # entries of a support matrix that is kept
 
 
 @singledispatch
@@ -62,6 +64,12 @@ def _projective(mechanism: Projective, symbols: Integers, values: Integers) -> B
     return np.asarray(u.T @ v % mechanism.r == 0)
 
 
+@lru_cache(maxsize=8)
+def _whole_matrix(mechanism: Mechanism) -> Booleans:
+    """The support matrix of all symbols, kept because the tallies of one question share it."""
+    return support_matrix(mechanism, np.arange(mechanism.symbols), np.arange(mechanism.domain))
+
+
 def moments(mechanism: Mechanism, tally: Tally, weights: Floats) -> tuple[Floats, Floats]:
     """The mean and the second moments of m scores over the reports of a tally.
 
@@ -70,11 +78,14 @@ def moments(mechanism: Mechanism, tally: Tally, weights: Floats) -> tuple[Floats
     """
     used = np.flatnonzero(weights.any(axis=0))
     of_used = weights[:, used].T
+    kept = mechanism.symbols * mechanism.domain <= LARGEST_KEPT
     mean, second = np.zeros(len(weights)), np.zeros((len(weights), len(weights)))
     step = max(BLOCK // max(used.size, len(weights), 1), 1)
     for start in range(0, tally.symbols.size, step):
         block = slice(start, start + step)
-        scores = support_matrix(mechanism, tally.symbols[block], used) @ of_used
+        symbols = tally.symbols[block]
+        supported = _whole_matrix(mechanism)[symbols][:, used] if kept else support_matrix(mechanism, symbols, used)
+        scores = supported.astype(np.float64) @ of_used
         weighted = tally.counts[block, None] * scores
         mean += weighted.sum(axis=0)
         second += scores.T @ weighted

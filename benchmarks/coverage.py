@@ -6,7 +6,7 @@
 
 Tables: the customers of the demo's purchase log (CDNOW), and Zipf shares over 16 segments. Every cell is one table,
 one of four epsilons, one of three numbers of reports, and one memory; each is drawn `--repetitions` times with a fixed
-seed. The results are written to benchmarks/results/coverage.json.
+seed. The results are written to benchmarks/results/coverage.json and coverage.md.
 """
 
 from __future__ import annotations
@@ -396,6 +396,27 @@ def run(statistic: str, repetitions: int) -> list[dict]:
     return rows
 
 
+def markdown(rows: list[dict]) -> str:
+    """The results as a table: one line for every statistic and name."""
+    lines = [
+        "# Coverage of nominal 95% intervals",
+        "",
+        "Written by `coverage.py`. A cell is one table, epsilon, number of reports and memory. Its coverage is the",
+        "mean over its figures, such as segments. Figures that are shown in less than a quarter of the draws are left",
+        "out.",
+        "",
+        "| statistic | figure | cells | draws a cell | mean | least cell | largest cell |",
+        "|---|---|--:|--:|--:|--:|--:|",
+    ]
+    for key in dict.fromkeys((row["statistic"], row["name"]) for row in rows):
+        cells = [row for row in rows if (row["statistic"], row["name"]) == key]
+        means = [row["mean"] for row in cells]
+        draws = max(row["repetitions"] for row in cells)
+        figures = f"{np.mean(means):.3f} | {min(means):.3f} | {max(means):.3f}"
+        lines.append(f"| {key[0]} | {key[1]} | {len(cells)} | {draws:,} | {figures} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("statistics", nargs="*", choices=[*STATISTICS, []], metavar="STATISTIC")
@@ -408,6 +429,7 @@ def main() -> None:
         rows = run(statistic, arguments.repetitions)
         stored = [row for row in stored if row["statistic"] != statistic] + rows
         arguments.output.write_text("[\n" + ",\n".join(map(json.dumps, stored)) + "\n]\n")
+        arguments.output.with_suffix(".md").write_text(markdown(stored))
         for name in dict.fromkeys(row["name"] for row in rows):
             cells = [row for row in rows if row["name"] == name]
             means = [row["mean"] for row in cells]
