@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from page_text import read, table
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
@@ -18,6 +21,7 @@ def benchmark() -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
 
@@ -56,3 +60,28 @@ def test_the_measured_coverage_meets_its_target(statistic: str, name: str, least
     """The mean over all cells; a single cell is known to about .01 only."""
     means = [row["mean"] for row in ROWS if (row["statistic"], row["name"]) == (statistic, name)]
     assert least <= sum(means) / len(means) <= most
+
+
+QUOTED = {
+    "difference of two segments (`linear`)": ("linear", "difference"),
+    "rate inside a segment of at least 4 standard errors": ("rate", "rate, true SNR >= 4"),
+    "difference of two rates": ("rate", "difference"),
+    "ratio of two rates": ("rate", "ratio"),
+    "change between neighbouring weeks": ("epochs", "change, neighbouring weeks"),
+    "trend over 12 weeks": ("epochs", "trend"),
+    "no segment of an unchanged crowd is called changing": ("epochs", "no false alarm of any segment"),
+    "groups weighted by customers": ("pool", "weighted by customers"),
+    "lift, published": ("lift", "lift, published"),
+    "smoothed share of the last week, with a true declaration": ("smooth", "last week"),
+    "mean of a number": ("number", "mean"),
+    "median of a number": ("number", "quantile 0.5"),
+    "always valid, on all of 14 days": ("looks", "always valid, on all of 14 days"),
+}
+
+
+def test_the_page_quotes_the_results() -> None:
+    stated = table(read("docs/explanation/statistics.md"), "| figure |")
+    assert {figure for figure, *_ in stated} == set(QUOTED)
+    for figure, *coverages in stated:
+        means = [row["mean"] for row in ROWS if (row["statistic"], row["name"]) == QUOTED[figure]]
+        assert coverages == [f"{value:.3f}" for value in (sum(means) / len(means), min(means), max(means))]
