@@ -14,8 +14,8 @@ from typing import Any, Self
 import numpy as np
 import sqlite_utils
 
-from hushtally.aggregator.errors import DatabaseError
-from hushtally.aggregator.tally import Tally
+from hushtally.aggregator.errors import DatabaseError, EstimateError
+from hushtally.aggregator.tally import MAX_REPORTS, Tally
 from hushtally.client_sdk.clock import utc_day, utc_today
 from hushtally.client_sdk.error_text import did_you_mean
 from hushtally.client_sdk.errors import SurveyError
@@ -28,6 +28,14 @@ _COUNTS_OF_SURVEY = f"""
     {COUNTS.select}
     WHERE cell IN (SELECT cell FROM cells WHERE survey = ? AND version = ?)
     ORDER BY cell, symbol
+"""
+_DAMAGED_COUNTS = f"""
+    SELECT EXISTS (
+        SELECT 1 FROM {COUNTS.name}
+        WHERE cell IN (SELECT cell FROM cells WHERE survey = ? AND version = ?)
+        AND NOT (typeof(symbol) = 'integer' AND typeof(count) = 'integer' AND symbol >= 0
+                 AND count BETWEEN 1 AND {MAX_REPORTS})
+    )
 """
 _COUNTS_ROW = np.dtype([(column, np.int64) for column in COUNTS.columns])
 
@@ -149,6 +157,9 @@ class Database:
         with self._reading():
             self._connection.execute("BEGIN")
             try:
+                (damaged,) = self._sql.execute(_DAMAGED_COUNTS, [survey.id, survey.version]).fetchone()
+                if damaged:
+                    raise DatabaseError(f"{self.path}: the counts of {survey.name} cannot be read: a count is damaged")
                 rows = np.fromiter(self._sql.execute(_COUNTS_OF_SURVEY, [survey.id, survey.version]), dtype=_COUNTS_ROW)
                 cells = dict(self._cells(survey))
             finally:
@@ -166,13 +177,22 @@ class Database:
         sql = "SELECT cell, question, cohort, epoch FROM cells WHERE survey = ? AND version = ?"
         with self._undamaged(survey):
             for key, question, cohort, epoch in self._rows(sql, survey.id, survey.version):
-                yield key, Cell.of(survey.id, survey.version, question, json.loads(cohort), epoch)
+                values = json.loads(cohort)
+                if survey.cohort_problem(values) or question not in {asked.id for asked in survey.asked}:
+                    raise ValueError("the survey has no such cell")
+                yield key, Cell.of(survey.id, survey.version, question, values, epoch)
 
     @contextmanager
     def _undamaged(self, survey: Survey) -> Iterator[None]:
         try:
             yield
-        except (AttributeError, LookupError, TypeError, ValueError):  # a damaged file may contain any value
+        except (
+            AttributeError,
+            EstimateError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ):  # a damaged file may contain any value
             raise DatabaseError(f"{self.path}: the counts of {survey.name} cannot be read: a cell is damaged") from None
 
     def _rows(self, sql: str, *arguments: object) -> list[Any]:

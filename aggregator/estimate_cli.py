@@ -5,18 +5,23 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import click
 
-from hushtally.aggregator.click_command import Command
 from hushtally.aggregator.database import Database
-from hushtally.aggregator.errors import DatabaseError
-from hushtally.aggregator.estimate import CONFIDENCE_RANGE, POPULATIONS
-from hushtally.aggregator.intervals import Population
+from hushtally.aggregator.errors import ArgumentError, DatabaseError
+from hushtally.aggregator.estimate_command import EstimateCommand
+from hushtally.aggregator.row import Row
 from hushtally.aggregator.rows import to_csv, to_json
-from hushtally.aggregator.summary import Row, summarize
+from hushtally.aggregator.selection import Selection
+from hushtally.aggregator.selection_options import selection_options
+from hushtally.aggregator.statistic_tables import print_statistic_tables
+from hushtally.aggregator.summary import summarize_selection
 from hushtally.aggregator.tables import print_tables
 from hushtally.aggregator.terminal import console
+from hushtally.aggregator.verbs.always_valid import always_valid_rows
+from hushtally.aggregator.verbs.smooth import smooth_gap_rows, smooth_rows
 from hushtally.client_sdk.error_text import shown
 from hushtally.client_sdk.stale_log import stale_log
 from hushtally.client_sdk.survey import Survey
@@ -26,61 +31,63 @@ from hushtally.output.streams import print_data, print_text
 VERSION = re.compile(r"[0-9]{1,18}")
 
 
-@click.command("estimate", cls=Command)
-@click.argument("survey")
-@click.option("--question", "questions", multiple=True, metavar="ID", help="Only this question. Repeatable.")
+@click.command("estimate", cls=EstimateCommand)
+@selection_options
 @click.option(
-    "--epoch", "epochs", multiple=True, metavar="EPOCH", help="Only this epoch, for example 2026-W48. Repeatable."
+    "--smooth",
+    type=click.FloatRange(0, 100, max_open=True),
+    metavar="POINTS",
+    help="Smooth over epochs. You declare that no share moves by more than this many percentage points an epoch.",
 )
 @click.option(
-    "--by", multiple=True, metavar="COHORT", help="Separate estimates for each value of a cohort. Repeatable."
+    "--smooth-gap",
+    type=click.FloatRange(0, 100, max_open=True),
+    metavar="POINTS",
+    help="With --by: the same for the gap between a group and all customers. All groups may move together.",
 )
 @click.option(
-    "--confidence",
-    type=click.FloatRange(*CONFIDENCE_RANGE),
-    default=0.95,
-    show_default=True,
-    help="How often an interval contains the true share.",
-)
-@click.option(
-    "--population",
-    type=click.Choice(POPULATIONS),
-    default="customers",
-    show_default=True,
-    help="Whose shares: those of all customers, or of the respondents only.",
-)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json", "csv"]),
-    default="table",
-    show_default=True,
-    help="The format of the output.",
-)
-@click.option(
-    "--database",
-    metavar="FILE",
-    envvar="HUSHTALLY_DATABASE",
-    default="./hushtally.db",
-    show_default=True,
-    show_envvar=True,
-    type=click.Path(path_type=Path),
-    help="The collector's database.",
+    "--always-valid",
+    is_flag=True,
+    help="Intervals that hold however often you look at an open epoch. They are about twice as long.",
 )
 def estimate(
-    survey: str,
-    questions: tuple[str, ...],
-    epochs: tuple[str, ...],
-    by: tuple[str, ...],
-    confidence: float,
-    population: Population,
-    form: str,
     database: Path,
+    survey: str,
+    form: str,
+    smooth: float | None,
+    smooth_gap: float | None,
+    always_valid: bool,
+    **selected: Any,
 ) -> None:
     """Estimate the share of customers in every segment, with confidence intervals.
 
     SURVEY is a survey file, or the id (or id@version) of a survey in the database. An id without a version selects the
     newest version.
+
+    Another statistic follows SURVEY, for example `estimate SURVEY rate --outcome returned=yes`.
+    """
+    ways = {"smooth": smooth is not None, "smooth-gap": smooth_gap is not None, "always-valid": always_valid}
+    chosen = [name for name, given in ways.items() if given]
+    if len(chosen) > 1:
+        raise ArgumentError(chosen[1], f"cannot be combined with --{chosen[0]}")
+    selection = read_selection(database, survey, **selected)
+    with progress_bar("Estimating", None):
+        if smooth is not None:
+            rows = smooth_rows(selection, smooth / 100)
+        elif smooth_gap is not None:
+            rows = smooth_gap_rows(selection, smooth_gap / 100)
+        elif always_valid:
+            rows = always_valid_rows(selection)
+        else:
+            rows = summarize_selection(selection)
+    (print_statistics if chosen else print_rows)(rows, selection, form)
+
+
+def read_selection(database: Path, survey: str, **selected: Any) -> Selection:
+    """The selection of a command's options, read from the database; says on stderr what it cannot show.
+
+    selected: the arguments of Selection besides the survey and the tallies; an empty sequence of questions or epochs
+    selects all of them.
     """
     _require_own_log(database)
     with Database.open(database) as opened:
@@ -89,22 +96,14 @@ def estimate(
             _report_other_versions(found, opened)
         with progress_bar(f"Reading {database}", None):
             tallies = opened.tallies(found)
-    with progress_bar("Estimating", None):
-        rows = summarize(
-            found,
-            tallies,
-            by=by,
-            confidence=confidence,
-            population=population,
-            questions=questions or None,
-            epochs=(epochs or None) if tallies else None,
-        )
-    if not rows:
+    if not tallies:
         print_text(
             f"{database} has no reports of {found.name}: none were collected yet, or their retention has ended",
             err=True,
         )
-    _print_rows(rows, found, form)
+    for name in ("questions", "epochs"):
+        selected[name] = selected[name] or None
+    return Selection(found, tallies, **(selected if tallies else selected | {"epochs": None}))
 
 
 def _require_own_log(database: Path) -> None:
@@ -152,10 +151,19 @@ def _report_other_versions(newest: Survey, database: Database) -> None:
                 )
 
 
-def _print_rows(rows: list[Row], survey: Survey, form: str) -> None:
+def print_statistics(rows: list[Row], selection: Selection, form: str) -> None:
+    """Prints rows in the requested form; the table is that of statistics other than plain shares."""
+    if form == "table":
+        print_statistic_tables(rows, console())
+    else:
+        print_rows(rows, selection, form)
+
+
+def print_rows(rows: list[Row], selection: Selection, form: str) -> None:
+    """Prints rows in the requested form."""
     if form == "json":
         print_data(to_json(rows))
     elif form == "csv":
         print_data(to_csv(rows))
     else:
-        print_tables(rows, survey, console())
+        print_tables(rows, selection.survey, console())

@@ -58,6 +58,13 @@ class Regression:
         return normal_interval(self.shares, self.standard_error, simultaneous(confidence, self.shares.size))
 
 
+@dataclass(frozen=True, eq=False)
+class JointRegression(Regression):
+    """A regression with the covariance of its shares, of shape (domain, domain)."""
+
+    covariance: Floats
+
+
 def _tails(share: Floats, confidence: float) -> tuple[Floats, Floats]:
     """The probabilities that the interval misses because the estimate is too low, and because it is too high.
 
@@ -94,7 +101,7 @@ class Group(NamedTuple):
         return np.asarray(between + np.diag(channel.respondents_variance(rates, 1)))
 
 
-def regress(mechanism: Rappor, tally: Tally, population: Population = "customers") -> Regression:
+def regress(mechanism: Rappor, tally: Tally, population: Population = "customers") -> JointRegression:
     """Least squares of the reported bits on the bits that each value sets, for all hash groups together.
 
     The shares are unbiased. Their covariance is that of reports from a population with the closest consistent shares.
@@ -110,11 +117,10 @@ def regress(mechanism: Rappor, tally: Tally, population: Population = "customers
     shares = inverse @ (weighted @ debiased)
     possible = consistent(shares)
     parts = [group.n * group.design @ group.covariance(mechanism.channel, possible) for group in groups]
-    covariance = np.hstack(parts) @ design.T
-    variance = np.sum(inverse @ covariance * inverse, axis=1)
+    covariance = inverse @ (np.hstack(parts) @ design.T) @ inverse
     if population == "respondents":
-        variance = np.maximum(variance - possible * (1 - possible) / tally.n, 0)
-    return Regression(shares, np.sqrt(variance))
+        covariance = covariance - (np.diag(possible) - np.outer(possible, possible)) / tally.n
+    return JointRegression(shares, np.sqrt(np.maximum(np.diag(covariance), 0)), np.asarray(covariance))
 
 
 def _groups(mechanism: Rappor, tally: Tally) -> Iterator[Group]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
-from hushtally.aggregator.summary import Row
+from hushtally.aggregator.row import Row
 
 
 def to_json(rows: Iterable[Any]) -> str:

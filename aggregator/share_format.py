@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
-from hushtally.aggregator.summary import Row
+from hushtally.aggregator.row import Row
 
 PLOT_WIDTH = 24  # characters of a plot
 

@@ -14,6 +14,8 @@ from hushtally.aggregator.errors import EstimateError
 
 Integers = NDArray[np.int64]
 
+MAX_REPORTS = 2**53  # up to here, a float holds every count exactly
+
 
 @dataclass(frozen=True, eq=False)
 class Tally:
@@ -30,8 +32,8 @@ class Tally:
     def of(cls, symbols: Mapping[int, int] | ArrayLike, counts: ArrayLike | None = None) -> Self:
         """The tally of a mapping symbol -> count, of symbols with their counts, or of one symbol per report.
 
-        The symbols may be in any order and may repeat. Raises EstimateError for a negative symbol or count, and if
-        there are not as many counts as symbols.
+        The symbols may be in any order and may repeat. Raises EstimateError for a negative symbol or count, for more
+        than MAX_REPORTS reports, and if there are not as many counts as symbols.
         """
         if isinstance(symbols, Mapping):
             return cls.of(list(symbols), list(symbols.values()))
@@ -41,6 +43,8 @@ class Tally:
             raise EstimateError(f"there must be as many counts as symbols, got {times.size} and {reported.size}")
         if reported.size and min(reported.min(), times.min()) < 0:
             raise EstimateError("symbols and counts must not be negative")
+        if times.size and float(times.sum(dtype=np.float64)) > MAX_REPORTS:
+            raise EstimateError(f"a tally has at most 2^53 reports, got {times.sum(dtype=np.float64):.4g}")
         distinct, index = np.unique(reported, return_inverse=True)
         sums = np.zeros(distinct.size, dtype=np.int64)
         np.add.at(sums, index, times)

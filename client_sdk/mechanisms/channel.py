@@ -57,6 +57,10 @@ class Channel:
         rate = self.observed(share)
         return rate * (1 - rate) / (n * self.gain**2)
 
+    def covariance(self, support: Any, n: Any) -> Any:
+        """Covariance of two estimates from n reports whose supports have the covariance `support` within one report."""
+        return support / (n * self.gain**2)
+
     def respondents_variance(self, share: Any, n: Any) -> Any:
         """Variance of the estimate for the n respondents themselves; the value is true for `share` of them."""
         noise = share * self.p * (1 - self.p) + (1 - share) * self.q * (1 - self.q)

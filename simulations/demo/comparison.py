@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hushtally.aggregator.database import Database
-from hushtally.aggregator.summary import Row, summarize
+from hushtally.aggregator.row import Row
+from hushtally.aggregator.summary import summarize
 from hushtally.client_sdk.survey import Survey
 from hushtally.simulations.demo.purchases import Customer, true_shares
 

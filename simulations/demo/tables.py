@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hushtally.aggregator.row import Row
 from hushtally.aggregator.share_format import interval_plot, percent, span
-from hushtally.aggregator.summary import Row
 from hushtally.aggregator.terminal import cell, print_table, width
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.simulations.demo.comparison import Comparison

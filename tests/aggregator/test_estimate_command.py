@@ -24,7 +24,8 @@ from hushtally.client_sdk.survey import Survey
 KEYS = [
     "survey", "version", "question", "epoch", "cohort", "segment", "kind", "reports", "estimate", "standard_error",
     "low", "high", "simultaneous_low", "simultaneous_high", "consistent", "published", "reason",
-    "confidence", "population", "detected", "complete",
+    "confidence", "population", "detected", "complete", "outcome", "versus", "quality", "p_value", "pooling",
+    "top", "cluster",
 ]  # fmt: skip
 
 
@@ -128,6 +129,20 @@ def test_every_row_has_its_confidence_and_population(database: Path) -> None:
         (("shop", "--epoch", "2026-W44"), 2, "'--epoch': must be an epoch with reports, got '2026-W44'; did you"),
         (("shop", "--by", "platfrom"), 2, "'--by': must be a cohort of shop v1, got 'platfrom'; did you mean"),
         (("shop", "--confidence", "1"), 2, "1.0 is not in the range 0.5<=x<=0.9999"),
+        (("shop", "--smooth", "100"), 2, "100.0 is not in the range 0<=x<100"),
+        (
+            ("shop", "--smooth", "1", "--population", "respondents"),
+            2,
+            "'--smooth': needs --population customers",
+        ),
+        (("shop", "--always-valid", "--smooth", "1"), 2, "'--always-valid': cannot be combined with --smooth"),
+        (
+            ("shop", "--always-valid", "--population", "respondents"),
+            2,
+            "'--always-valid': needs --population",
+        ),
+        (("shop", "--smooth", "1", "--smooth-gap", "3"), 2, "'--smooth-gap': cannot be combined with --smooth"),
+        (("shop", "--smooth-gap", "3"), 2, "'--smooth-gap': needs --by: the gap is that of a group to all customers"),
         (("shop", "--format", "xml"), 2, "'xml' is not one of 'table', 'json', 'csv'"),
         ((), 2, "Missing argument 'SURVEY'"),
     ],
@@ -288,3 +303,55 @@ def test_a_backup_beside_the_log_of_a_crash_is_refused(database: Path, tmp_path:
         )
     crashed.unlink()
     assert rows(run(copy / database.name, "shop", "--format", "json")) == before
+
+
+def test_smoothed_shares_have_shorter_intervals_and_are_marked(database: Path) -> None:
+    """All epochs help, also those that are not selected. A declaration that the data refute is named in the table."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE counts SET count = count * 4")
+    options = ("shop", "--question", "frequency", "--epoch", "2026-W46", "--format", "json")
+    alone, smoothed = rows(run(database, *options)), rows(run(database, *options, "--smooth", "0.1"))
+    for single, found in zip(alone, smoothed, strict=True):
+        assert (found["kind"], found["quality"], found["epoch"]) == ("share", "smoothed", "2026-W46")
+        assert found["high"] - found["low"] < 0.8 * (single["high"] - single["low"])  # type: ignore[operator]
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(
+            "UPDATE counts SET count = count * 3 / 2 WHERE symbol = 0 AND cell IN"
+            " (SELECT cell FROM cells WHERE epoch = '2026-W46' AND question = 'frequency')"
+        )
+    [first, *_] = rows(run(database, *options, "--smooth", "0.1"))
+    assert first["quality"] == "refuted"
+    assert first["low"] == pytest.approx(rows(run(database, *options))[0]["low"])
+    table = run(database, *options[:-2], "--smooth", "0.1").stdout
+    assert re.search(r"^none .* refuted$", table, re.MULTILINE)
+    assert "refuted: the share moved by more than you declared, so its figures are those of the epoch alone." in table
+
+
+def test_always_valid_intervals_are_longer_and_marked(database: Path) -> None:
+    options = ("shop", "--question", "frequency", "--epoch", "2026-W45")
+    plain, valid = (rows(run(database, *options, "--format", "json", *more)) for more in ((), ("--always-valid",)))
+    for single, found in zip(plain, valid, strict=True):
+        assert found["low"] < single["low"] < single["high"] < found["high"]  # type: ignore[operator]
+        assert (found["kind"], found["quality"], found["estimate"]) == ("share", "always-valid", single["estimate"])
+    assert "The intervals hold however often you look" in run(database, *options, "--always-valid").stdout
+    assert "about twice as long" in " ".join(CliRunner().invoke(main, ["estimate", "--help"]).stdout.split())
+
+
+def test_the_gap_of_a_group_is_smoothed_where_all_groups_have_reports(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE counts SET count = count * 4")
+    options = ("shop", "--question", "frequency", "--by", "plan", "--format", "json")
+    alone, smoothed = rows(run(database, *options)), rows(run(database, *options, "--smooth-gap", "3"))
+    for single, found in zip(alone, smoothed, strict=True):
+        assert (found["quality"], found["cohort"], found["epoch"]) == ("smoothed", single["cohort"], single["epoch"])
+        assert found["high"] - found["low"] < single["high"] - single["low"]  # type: ignore[operator]
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(
+            "DELETE FROM counts WHERE cell IN"
+            " (SELECT cell FROM cells WHERE epoch = '2026-W46' AND cohort LIKE '%paid%')"
+        )
+    found = rows(run(database, *options, "--smooth-gap", "3"))
+    assert {row["epoch"]: row["reason"] for row in found} == {
+        "2026-W45": None,
+        "2026-W46": "a gap needs reports of two groups, and of every group in the epoch",
+    }

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from hushtally.aggregator.row import Row
 from hushtally.aggregator.rows import to_csv, to_json
 from hushtally.aggregator.share_format import percent, span
-from hushtally.aggregator.summary import Row
 from hushtally.aggregator.tables import print_tables
 from hushtally.client_sdk.survey import Survey
 

@@ -8,7 +8,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from hushtally.aggregator.summary import Row
+from hushtally.aggregator.row import Row
 from hushtally.client_sdk.survey import Survey
 from hushtally.simulations.demo.comparison import Comparison
 from hushtally.simulations.demo.purchases import Customer, load_customers, true_shares
