@@ -8,6 +8,7 @@ from itertools import groupby
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from hushtally.aggregator.row import Row
 from hushtally.aggregator.share_format import percent
@@ -123,7 +124,7 @@ def _table(rows: Sequence[Row], console: Console) -> Table:
         table.add_column("", no_wrap=True)
     for row in rows:
         figures = [_figure(row, row.estimate)] if estimated else []
-        cells = [cell(row.segment, console), *figures, _span(row, row.low, row.high)]
+        cells: list[Text | str] = [cell(row.segment, console), *figures, _span(row, row.low, row.high)]
         if simultaneous:
             cells.append(_span(row, row.simultaneous_low, row.simultaneous_high))
         if remarks:

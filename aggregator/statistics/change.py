@@ -57,7 +57,7 @@ def change(
     both ranges, for a range without reports, and for an overlap with fresh memory, with ranges of several epochs, or
     above the reports of either epoch.
 
-    >>> from hushtally.survey.commands import example
+    >>> from hushtally.survey.template import example
     >>> from datetime import date
     >>> survey = Survey.parse(example(date(2026, 11, 2)))
     >>> question = survey.question("affinity")

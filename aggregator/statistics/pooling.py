@@ -51,7 +51,7 @@ def pool_epochs(
     tallies: by the label of their epoch; raises EstimateError without any. If devices answer again, their part of the
     variance is bounded by the inequality of Cauchy and Schwarz.
 
-    >>> from hushtally.survey.commands import example
+    >>> from hushtally.survey.template import example
     >>> from datetime import date
     >>> survey = Survey.parse(example(date(2026, 11, 2)))
     >>> weeks = {f"2026-W{week}": Tally.of({0: 1_300, 1: 1_100, 2: 900, 3: 700}) for week in range(45, 49)}

@@ -154,7 +154,7 @@ def smooth(question: Question, survey: Survey, tallies: Mapping[str, Tally], mos
     0.005 for half a percentage point. It is declared: no method can learn it from the data and stay valid (Low 1997).
     Raises EstimateError without an epoch, and if most is not between 0 and 1.
 
-    >>> from hushtally.survey.commands import example
+    >>> from hushtally.survey.template import example
     >>> from datetime import date
     >>> survey = Survey.parse(example(date(2026, 11, 2)))
     >>> weeks = {f"2026-W{week}": Tally.of({0: 400, 1: 300, 2: 200, 3: 100}) for week in range(45, 49)}
@@ -182,7 +182,7 @@ def smooth_gaps(
     epoch to the next. The share among all customers weights the groups by their reports in all epochs together. Raises
     EstimateError for fewer than two groups, without a common epoch, and if most is not between 0 and 1.
 
-    >>> from hushtally.survey.commands import example
+    >>> from hushtally.survey.template import example
     >>> from datetime import date
     >>> survey = Survey.parse(example(date(2026, 11, 2)))
     >>> web = {f"2026-W{week}": Tally.of({0: 400, 1: 300, 2: 200, 3: 100}) for week in range(45, 49)}

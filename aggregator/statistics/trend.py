@@ -76,7 +76,7 @@ def trend(
     tallies: by the label of their epoch; raises EstimateError for fewer than two. Devices that answer again carry their
     sampling error along, so their part of the variance is bounded by the inequality of Cauchy and Schwarz.
 
-    >>> from hushtally.survey.commands import example
+    >>> from hushtally.survey.template import example
     >>> from datetime import date
     >>> survey = Survey.parse(example(date(2026, 11, 2)))
     >>> weeks = {

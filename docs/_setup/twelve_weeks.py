@@ -10,7 +10,7 @@ from hushtally.client_sdk.protocol.report import Batch, Report
 from hushtally.collector.admission import admit
 from hushtally.collector.sqlite_store import SqliteStore
 from hushtally.simulations.sampling import draw_tally
-from hushtally.survey.commands import example
+from hushtally.survey.template import example
 
 FIRST = date(2026, 9, 7)  # the Monday of 2026-W37
 WEEKS = 12
