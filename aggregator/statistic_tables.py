@@ -144,7 +144,7 @@ def _span(row: Row, low: float | None, high: float | None) -> str:
 def _remark(row: Row) -> str:
     """What a reader must know about one row."""
     if row.p_value is not None:
-        return f"p = {row.p_value:.3f}"
+        return f"p = {row.p_value:.3f}" if row.p_value >= 0.0005 else "p < 0.001"
     if row.top is not None:
         return TOPS[row.top].format(row.outcome)
     if row.cluster is not None:
