@@ -84,7 +84,9 @@ def problem(status: int, kind: str, **headers: str) -> dict[str, Any]:
 A, B, C = ("a" * 32, "b" * 32, "0" * 31 + "c")
 NOW, LATER = "2026-W45", "2026-W46"
 FINE = counted(1)
+LONG = '{"accepted":1,"rejected":[],"x":"' + "é" * 32_768 + '"}'
 PORTAL = answer(200, "<!DOCTYPE html><title>Sign in</title>")
+CLOSED = (1, "epoch_closed", False)
 HALF, MOST, NONE = part(500), part(999), part(0)
 DAY = 86_400
 
@@ -193,6 +195,7 @@ CASES = [
             ("the page of a captive portal", PORTAL),
             ("an empty body", answer(200, "")),
             ("no content", answer(204, "")),
+            ("201 with the body of a collector", answer(201, {"accepted": 1, "rejected": []})),
             ("JSON that is not an object", answer(200, "[]")),
             ("null", answer(200, "null")),
             ("other JSON", answer(200, {"status": "ok"})),
@@ -210,10 +213,13 @@ CASES = [
             ("a row without `retryable`", answer(200, {"accepted": 0, "rejected": [{"index": 0, "reason": "x"}]})),
             ("a refusal with status 200", problem(200, "malformed")),
             ("more than 65,536 bytes", answer(200, json.dumps({"accepted": 1, "rejected": [], "x": "y" * 65_536}))),
+            ("more than 65,536 bytes, fewer characters", answer(200, LONG)),
             ("a redirect", answer(302, "", Location="https://elsewhere.example/v1/reports")),
             ("a permanent redirect", answer(308, "", Location="https://elsewhere.example/v1/reports")),
             ("400 without a type", answer(400, "<h1>Bad request</h1>")),
             ("400 with a type of another service", answer(400, {"type": "about:blank"})),
+            ("400 with a type that only begins like a final one", problem(400, "malformed_date")),
+            ("400 with a final type in upper case", problem(400, "MALFORMED")),
             ("401", answer(401, "")),
             ("404", answer(404, {"type": "urn:elsewhere:malformed"})),
             ("500", answer(500, "")),
@@ -233,6 +239,7 @@ CASES = [
     once("415 unsupported_content is final", problem(415, "unsupported_content")),
     once("another status below 500 with a final type", problem(422, "malformed")),
     once("a rejected report is not sent again", counted(1, (1, "epoch_closed", False)), reports=2),
+    once("a report that is rejected twice is one report", counted(1, CLOSED, CLOSED), reports=2),
     once("an unknown reason is final, too", counted(0, (0, "tired", False))),
     once("only true is retryable", counted(0, (0, "epoch_not_open", "true"))),
     Case(
@@ -248,6 +255,26 @@ CASES = [
         [
             (0, [counted(0, (1, "epoch_not_open", True), (0, "epoch_not_open", True))]),
             (70_000, [counted(1, (0, "epoch_closed", False))]),
+        ],
+    ),
+    Case(
+        "in a later epoch, the moment is one of the rest of that epoch",
+        [second(70_000, 20), "0123456789abcdef", "00000000000000ff"],  # 568,800 seconds are left: 20 bits
+        [(A, NOW, 0, 2)],
+        [
+            (5 * DAY, [counted(1, (1, "epoch_not_open", True))]),
+            (5 * DAY + 69_999.999, []),
+            (5 * DAY + 70_000, [FINE]),
+        ],
+    ),
+    Case(
+        "the first second of the next epoch is never the moment",
+        [second(70_000, 18), "0123456789abcdef", "00000000000000ff"],
+        [(A, NOW, 0, 2)],
+        [  # 2^18 seconds are left
+            (396_000 - 2**18, [counted(1, (1, "epoch_not_open", True))]),
+            (396_000 - 2**18 + 69_999.999, []),
+            (396_000 - 2**18 + 70_000, [FINE]),
         ],
     ),
     Case(

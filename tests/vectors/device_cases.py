@@ -320,4 +320,22 @@ CASES = [
         )
         for books, other in ((3_500, "more"), (3_499, "fewer"))
     ),
+    Case(
+        "the questions and the phase are drawn once, also if the customer agrees again",
+        everything("answers_every = 3", epoch="day"),
+        WEB,
+        [
+            consent("11-02T09:00:00"),
+            *(tick(f"11-{day:02}T12:00:00") for day in range(2, 6)),
+            withdraw("11-05T13:00:00"),
+            consent("11-06T09:00:00"),
+            *(tick(f"11-{day:02}T12:00:00") for day in range(6, 14)),
+        ],
+    ),
+    Case(
+        "after a withdrawal, permanent memory is silent for good, also if it never answered",
+        permanent(3),
+        {},
+        [consent("11-02T00:00:00"), withdraw("11-02T12:00:00"), *daily("ab")],
+    ),
 ]  # fmt: skip

@@ -25,19 +25,22 @@ LARGEST_CEILING = 1_000.0  # the same limit as for an app's max_lifetime_epsilon
 WORDS = tuple(level.word for level in Level)
 # texts that people write to skip a question
 PLACEHOLDERS = {
-    "",
-    "-",
-    "?",
     "x",
     "no",
     "yes",
     "none",
     "na",
     "n/a",
+    "n.a",
+    "ok",
     "not applicable",
     "tba",
     "tbd",
+    "to be determined",
     "todo",
+    "to do",
+    "pending",
+    "unknown",
     "see above",
 }
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -142,7 +145,7 @@ class ContextReader:
             return None
         paragraphs = [" ".join(one.split()) for part in parts for one in re.split(r"\n\s*\n", part)]
         text = "\n".join(paragraph for paragraph in paragraphs if paragraph)
-        if text.lower().strip(" .!") in PLACEHOLDERS:
+        if not _answers(text):
             table.problem(key, f"{shown(value)} is not an answer; write a sentence{alternative}")
             return None
         if len(text) > MAX_TEXT or not text.replace("\n", "").isprintable():
@@ -201,6 +204,12 @@ class ContextReader:
             table.problem("digest", f"must be the digest of the card that was signed (64 digits), got {shown(digest)}")
             return None
         return Approval(on, digest) if on else None
+
+
+def _answers(text: str) -> bool:
+    """Whether a text says anything; it does not if it is copied from an open question of a card."""
+    copied = any(paragraph.startswith("NOT ANSWERED") for paragraph in text.split("\n"))
+    return any(map(str.isalnum, text)) and text.lower().strip(" .!") not in PLACEHOLDERS and not copied
 
 
 def _given(table: Fields, key: str) -> bool:

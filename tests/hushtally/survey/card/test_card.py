@@ -215,7 +215,7 @@ def test_the_order_of_arrival_is_described_as_the_collector_treats_it(monkeypatc
     monkeypatch.setattr("hushtally.collector.vacuum.monotonic", lambda: now[0])
     monkeypatch.setattr("hushtally.collector.vacuum.SMALL_FILE", 10_000)
     with closing(sqlite3.connect(":memory:")) as connection:
-        connection.execute("CREATE TABLE big AS SELECT zeroblob(1000000) AS bytes")
+        connection.execute("CREATE TABLE big AS SELECT zeroblob(2000000) AS bytes")
         rebuilding = Vacuum(connection)
         assert rebuilding.run()
         connection.execute("INSERT INTO big VALUES ('one row')")

@@ -84,9 +84,11 @@ def test_an_empty_answer_is_a_mistake_with_what_to_write(survey: Survey, field: 
     assert ("not_applicable" in line) is not field.required
 
 
-@pytest.mark.parametrize(
-    "word", ["n/a", "N/A", "none", "None.", "no", "yes", "-", "?", "TODO", "tbd", " ", "\n", "Not applicable"]
-)
+PLACEHOLDERS = ["n/a", "N/A", "n.a.", "none", "None.", "no", "yes", "-", "--", "…", "?", "TODO", "tbd", " ", "\n"]
+COPIED = ["NOT ANSWERED", "NOT ANSWERED: write who is asked", "Some.\n\nNOT ANSWERED"]  # from an earlier card
+
+
+@pytest.mark.parametrize("word", [*PLACEHOLDERS, "Not applicable", *COPIED])
 def test_a_word_to_get_past_a_question_is_no_answer(survey: Survey, word: str) -> None:
     [line] = problems(survey, {"transfers": word})
     assert line == (
