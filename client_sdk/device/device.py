@@ -6,27 +6,28 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from hushtally.client_sdk.delivery.sender import Sender
 from hushtally.client_sdk.delivery.transport import Transport
-from hushtally.client_sdk.device import answering
+from hushtally.client_sdk.device.answering import Answering, has_work
+from hushtally.client_sdk.device.granting import consent_text, grant
 from hushtally.client_sdk.device.journal import Journal
-from hushtally.client_sdk.device.survey_status import survey_status
+from hushtally.client_sdk.device.survey_status import survey_statuses
 from hushtally.client_sdk.errors import StateError
 from hushtally.client_sdk.explain.explanation import Explanation, explain_survey
 from hushtally.client_sdk.explain.status import Status, SurveyStatus
 from hushtally.client_sdk.failures import describe_failure
 from hushtally.client_sdk.randomness import Randomness
-from hushtally.client_sdk.state import checksum, consent, counters, erasure, ledger, outbox, schedule
+from hushtally.client_sdk.state import consent, counters, decision, outbox
 from hushtally.client_sdk.state.consent import Receipt
 from hushtally.client_sdk.state.counters import Fate
 from hushtally.client_sdk.state.facts import Facts
 from hushtally.client_sdk.state.file import State
 from hushtally.client_sdk.state.permission import NO_PERMIT, Permission, Permit
-from hushtally.client_sdk.state.schedule import Schedule
+from hushtally.client_sdk.state.records import Records
 from hushtally.client_sdk.state.silence import Silence
 from hushtally.client_sdk.survey import Survey
 
@@ -74,11 +75,15 @@ class Device:
         self._randomness = randomness
         # these objects do not refer to the device: there is no reference cycle, and the file is closed with the device
         self._permission = Permission(self._surveys, settings.keep_consent, clock)
+        self._answering = Answering(
+            self._surveys, self._permission, settings.max_lifetime_epsilon, randomness, alone=True
+        )
         self.delivery = Sender(state, self._id, self._surveys, collector, transport, randomness, self._permission)
         self.journal = Journal(state, self._id, settings.durable, self._permission)
         self._withdrawals: int | None = None  # the number in the file before a withdrawal that is not written yet
         with state.snapshot() as connection:
-            self._permission.damaged = not checksum.matches(connection, self._id)
+            if not Records.read(connection, self._id).intact:
+                self._permission.damaged.add(self._id)
         self._last_failure: str | None = None
         self._warned_of_rollback = False
         self._permit = NO_PERMIT
@@ -116,13 +121,11 @@ class Device:
         """
         self._finish_withdrawal()
         now = self._clock()
-        with self._checked(self._state.transaction()) as connection:
-            facts = Facts.read(connection, self._id)
-            outdated = [survey for survey in self._surveys if facts.agrees_to_newer(survey)]
-            for survey in self._surveys:
-                if survey not in outdated:
-                    consent.grant(connection, self._id, survey, now, shown or str(explain_survey(survey)))
-                    self._enroll(connection, survey, facts.schedules.get(survey.digest), now.date())
+        with self._state.transaction() as connection:
+            records = self._sound_records(connection)
+            text = (lambda _: shown) if shown else consent_text
+            ceiling = self._settings.max_lifetime_epsilon
+            outdated = grant(connection, records, self._surveys, text, now, ceiling, self._randomness)
         for survey in outdated:
             logger.warning("grant_consent: ignored for %s, because this device agrees to a newer version", survey.name)
         self.refresh()
@@ -169,12 +172,7 @@ class Device:
         self._state.vacuum()
 
     def _write_withdrawal(self, connection: sqlite3.Connection) -> None:
-        intact = checksum.matches(connection, self._id)
-        consent.withdraw(connection, self._id, self._surveys, self._clock())
-        schedule.silence_permanent(connection, self._id)
-        if intact:  # a damaged device stays damaged, and silent
-            checksum.update(connection, self._id)
-        erasure.request(connection)
+        decision.withdraw(connection, Records.read(connection, self._id), self._surveys, self._clock())
 
     def permit(self) -> Permit | None:
         """Return the permit for what may be recorded now; None if nothing may be recorded."""
@@ -196,11 +194,11 @@ class Device:
 
     def record(self, permit: Permit, name: str, fields: dict[str, float | str]) -> None:
         """Store an event that the permit allows."""
-        self.journal.add(permit.withdrawals, permit.day, name, fields)
+        self.journal.add(permit, name, fields)
 
     def drop(self, permit: Permit, fate: Fate) -> None:
         """Count an event or a field that is not stored."""
-        self.journal.drop(permit.withdrawals, permit.day, fate)
+        self.journal.drop(permit, fate)
 
     def tick(self, seconds: float) -> None:
         """Make the answers that are due, then send for at most `seconds`."""
@@ -219,22 +217,15 @@ class Device:
         self.journal.write_if_due(today)
         self._state.erase()
         self._state.mark_soon()
-        if self._permission.stopped():
+        if self._permission.stopped(self._id):
             return
         facts = self.refresh(today)
-        ended = facts.ended(today)
-        surveys = [survey for survey in self._permit.surveys if _has_work(facts, survey, today)]
-        if surveys or ended:
+        surveys = [survey for survey in self._permit.surveys if has_work(facts, survey, today)]
+        if surveys or facts.ended(today):
             self.journal.write(today)
-            with self._checked(self._state.answering() if surveys else self._state.transaction()) as connection:
-                facts = Facts.read(connection, self._id)  # another process may have written since
-                for survey in self._surveys:
-                    if survey.digest in ended:
-                        self._count_missed(connection, facts, survey, now)
-                for digest in ended:
-                    schedule.close(connection, self._id, digest)
-                for survey in surveys:
-                    self._answer_survey(connection, facts, survey, now)
+            with self._state.answering() if surveys else self._state.transaction() as connection:
+                for failure in self._answering.answer(connection, [self._id], {self._id: self._cohorts}, now):
+                    raise failure
             self._state.erase()
 
     def send(self, seconds: float, now: datetime | None = None, *, wait: bool = False) -> bool:
@@ -242,7 +233,7 @@ class Device:
 
         now: by default the clock's time.
         """
-        if self._permission.stopped():
+        if self._permission.stopped(self._id):
             return False
         with self._recording_failure():
             return self.delivery.send(now or self._clock(), seconds, wait=wait)
@@ -255,21 +246,21 @@ class Device:
             self._state.erase()
         today = self._permission.today()
         with self._state.snapshot() as connection:
-            facts = Facts.read(connection, self._id)
-            self._issue_permit(facts, today)  # so that `record` agrees with the status
-            surveys = self._survey_statuses(connection, facts, today)
+            records = Records.read(connection, self._id)
+            self._issue_permit(records, today)  # so that `record` agrees with the status
+            surveys = self._survey_statuses(records, today)
             waiting = outbox.waiting(connection, self._id)
             counted = counters.find(connection, self._id)
-        self._warn_of_rollback(facts, today)
+        self._warn_of_rollback(records, today)
         status = Status(self._last_failure, surveys, len(waiting), counted, self.delivery.last_failure(waiting))
-        stopped = self._permission.stopped()
+        stopped = self._permission.stopped(self._id)
         return status.silenced(stopped) if stopped else status
 
     def explain(self) -> tuple[Explanation, ...]:
         """Return an explanation of every survey, with its status."""
-        stopped = self._permission.stopped()
+        stopped = self._permission.stopped(self._id)
         with self._state.snapshot() as connection:
-            statuses = self._survey_statuses(connection, Facts.read(connection, self._id), self._permission.today())
+            statuses = self._survey_statuses(Records.read(connection, self._id), self._permission.today())
         return tuple(
             explain_survey(survey, status, stopped=stopped)
             for survey, status in zip(self._surveys, statuses, strict=True)
@@ -305,18 +296,13 @@ class Device:
         finally:
             self._state.remove_user(self)
 
-    @contextmanager
-    def _checked(self, transaction: AbstractContextManager[sqlite3.Connection]) -> Iterator[sqlite3.Connection]:
-        """Verify the device's checksum at the beginning of a transaction, and update it at the end.
-
-        Raises StateError if the device is damaged.
-        """
-        with transaction as connection:
-            if not checksum.matches(connection, self._id):
-                self._permission.damaged = True
-                raise StateError(Silence.DAMAGED)
-            yield connection
-            checksum.update(connection, self._id)
+    def _sound_records(self, connection: sqlite3.Connection) -> Records:
+        """Return the device's records. Raises StateError if they are damaged."""
+        records = Records.read(connection, self._id)
+        if not records.intact:
+            self._permission.damaged.add(self._id)
+            raise StateError(Silence.DAMAGED)
+        return records
 
     @contextmanager
     def _recording_failure(self) -> Iterator[None]:
@@ -328,45 +314,6 @@ class Device:
             raise
         self._last_failure = None
 
-    def _enroll(self, connection: sqlite3.Connection, survey: Survey, found: Schedule | None, today: date) -> Schedule:
+    def _survey_statuses(self, records: Records, today: date) -> tuple[SurveyStatus, ...]:
         ceiling = self._settings.max_lifetime_epsilon
-        return schedule.enroll(connection, self._id, survey, found, ceiling, today, self._randomness)
-
-    def _answer_survey(self, connection: sqlite3.Connection, facts: Facts, survey: Survey, now: datetime) -> None:
-        if not self._permission.covers(facts, survey):
-            return
-        self._count_missed(connection, facts, survey, now)
-        plan = self._enroll(connection, survey, facts.schedules.get(survey.digest), now.date())
-        if answering.is_due(connection, self._id, survey, plan, now) and not self._is_over_ceiling(connection):
-            cohort = self._cohorts[survey.digest]
-            answering.answer(connection, self._id, survey, plan, cohort, now, self._randomness)
-        schedule.mark_handled(connection, self._id, survey, survey.epoch.start(now.date()))
-
-    def _count_missed(self, connection: sqlite3.Connection, facts: Facts, survey: Survey, now: datetime) -> None:
-        found, agreed_on = facts.schedules.get(survey.digest), facts.agreed_on(survey)
-        if found is None or agreed_on is None or not self._permission.covers(facts, survey):
-            return
-        if not self._is_over_ceiling(connection):
-            missed = answering.count_missed(connection, self._id, survey, found, agreed_on, now)
-            if missed:
-                counters.add(connection, self._id, Fate.MISSED, missed)
-
-    def _is_over_ceiling(self, connection: sqlite3.Connection) -> bool:
-        return not ledger.fits(connection, self._id, self._settings.max_lifetime_epsilon)
-
-    def _survey_statuses(self, connection: sqlite3.Connection, facts: Facts, today: date) -> tuple[SurveyStatus, ...]:
-        over_ceiling = self._is_over_ceiling(connection)
-        return tuple(
-            survey_status(
-                survey, facts, self._permission, ledger.spent(connection, self._id, survey), over_ceiling, today
-            )
-            for survey in self._surveys
-        )
-
-
-def _has_work(facts: Facts, survey: Survey, today: date) -> bool:
-    """Return whether a tick must write for the survey: at most once an epoch, whatever the customer did."""
-    if not survey.runs(today):
-        return False
-    found = facts.schedules.get(survey.digest)
-    return found is None or (found.silent is None and found.handled < survey.epoch.start(today).toordinal())
+        return survey_statuses(records, self._surveys, self._permission, ceiling, today)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -38,11 +39,11 @@ class Fate(StrEnum):
     REJECTED_OTHER = "rejected: other"
 
 
-def add(connection: sqlite3.Connection, device: int, fate: Fate, by: int = 1) -> None:
-    """Add `by` to one of the device's counters."""
-    connection.execute(
+def add_all(connection: sqlite3.Connection, counts: Mapping[tuple[int, Fate], int]) -> None:
+    """Add to counters of several devices, each by its device and its name."""
+    connection.executemany(
         "INSERT INTO counters VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
-        (device, fate, by),
+        [(device, fate, by) for (device, fate), by in counts.items()],
     )
 
 

@@ -15,25 +15,26 @@ from hushtally.client_sdk.survey.vocabulary import EventVocabulary
 
 @dataclass(frozen=True)
 class Permit:
-    """What may be recorded on one day.
+    """What may be recorded of a device on one day.
 
     surveys: those that the events are for. vocabulary: the events and fields that these surveys use. withdrawals: how
     often the device had withdrawn consent when the permit was issued.
     """
 
+    device: int
     surveys: Sequence[Survey]
     vocabulary: EventVocabulary
     day: date
     withdrawals: int
 
 
-NO_PERMIT = Permit((), EventVocabulary.of(()), date.min, 0)
+NO_PERMIT = Permit(0, (), EventVocabulary.of(()), date.min, 0)
 
 
 class Permission:
-    """The rules of consent for one device and the surveys of the app.
+    """The rules of consent for the surveys of the app.
 
-    withdrawing: a withdrawal is not in the file yet. damaged: the device's rows do not match their checksum.
+    withdrawing: a withdrawal is not in the file yet. damaged: the devices whose rows do not match their checksum.
     """
 
     def __init__(self, surveys: Sequence[Survey], keep_consent: bool, clock: Callable[[], datetime]) -> None:
@@ -41,20 +42,20 @@ class Permission:
         self._keep_consent = keep_consent
         self._clock = clock
         self.withdrawing = False
-        self.damaged = False
+        self.damaged: set[int] = set()
 
     def today(self) -> date:
         """Return the day by the device's clock."""
         return self._clock().date()
 
-    def stopped(self) -> str | None:
+    def stopped(self, device: int) -> str | None:
         """Return why nothing may be recorded, answered or sent, whatever the customer agreed to; None if it may."""
-        return opt_out_reason() or (str(Silence.DAMAGED) if self.damaged else None)
+        return opt_out_reason() or (str(Silence.DAMAGED) if device in self.damaged else None)
 
     def permit(self, facts: Facts, today: date) -> Permit:
         """Return what may be recorded on this day."""
-        surveys = [] if self.withdrawing or self.stopped() else self._agreed(facts, today)
-        return Permit(surveys, EventVocabulary.of(surveys), today, facts.withdrawals)
+        surveys = [] if self.withdrawing or self.stopped(facts.device) else self._agreed(facts, today)
+        return Permit(facts.device, surveys, EventVocabulary.of(surveys), today, facts.withdrawals)
 
     def covers(self, facts: Facts, survey: Survey) -> bool:
         """Return whether the customer agrees to the survey."""
