@@ -283,11 +283,7 @@ class Client:
         parts = self._read("explain", Device.explain, None) or tuple(
             explain_survey(survey, stopped=self._why_silent()) for survey in self._surveys
         )
-        if len(parts) == 1:
-            return parts[0]
-        return Explanation(
-            " · ".join(part.title for part in parts), tuple(section for part in parts for section in part.sections)
-        )
+        return Explanation.joined(parts)
 
     def status(self) -> Status:
         """Return the state of each survey, the number of waiting reports, and what was delivered or dropped, and why.

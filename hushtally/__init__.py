@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hushtally.client_sdk.explain.explanation import Explanation, Section
     from hushtally.client_sdk.explain.status import Status, SurveyStatus
     from hushtally.client_sdk.fetch import fetch_survey
+    from hushtally.client_sdk.gateway import Gateway, GatewayDevice
     from hushtally.client_sdk.state.consent import Receipt
     from hushtally.client_sdk.survey import Survey
 
@@ -27,6 +28,8 @@ __all__ = [
     "ClientError",
     "Explanation",
     "Fault",
+    "Gateway",
+    "GatewayDevice",
     "HushtallyError",
     "Problem",
     "Receipt",
@@ -44,6 +47,8 @@ _MODULES = {
     "ClientError": "errors",
     "Explanation": "explain.explanation",
     "Fault": "client",
+    "Gateway": "gateway",
+    "GatewayDevice": "gateway",
     "HushtallyError": "errors",
     "Problem": "errors",
     "Receipt": "state.consent",

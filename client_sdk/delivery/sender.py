@@ -159,7 +159,7 @@ class Sender(Forking):
                 continue
             left = deadline - time.monotonic()
             # checked after `resume`: a withdrawal after this check cancels the request
-            if left <= 0 or self._permission.withdrawing:
+            if left <= 0 or waiting.device in self._permission.withdrawing:
                 return False
             with self._state.lock() as connection:
                 if not outbox.holds(connection, waiting):

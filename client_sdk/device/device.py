@@ -16,12 +16,13 @@ from hushtally.client_sdk.device.answering import Answering, has_work
 from hushtally.client_sdk.device.granting import consent_text, grant
 from hushtally.client_sdk.device.journal import Journal
 from hushtally.client_sdk.device.survey_status import survey_statuses
+from hushtally.client_sdk.device.withdrawal import Withdrawals, stop_sending
 from hushtally.client_sdk.errors import StateError
 from hushtally.client_sdk.explain.explanation import Explanation, explain_survey
 from hushtally.client_sdk.explain.status import Status, SurveyStatus
 from hushtally.client_sdk.failures import describe_failure
 from hushtally.client_sdk.randomness import Randomness
-from hushtally.client_sdk.state import consent, counters, decision, outbox
+from hushtally.client_sdk.state import consent, counters, outbox
 from hushtally.client_sdk.state.consent import Receipt
 from hushtally.client_sdk.state.counters import Fate
 from hushtally.client_sdk.state.facts import Facts
@@ -80,7 +81,7 @@ class Device:
         )
         self.delivery = Sender(state, self._id, self._surveys, collector, transport, randomness, self._permission)
         self.journal = Journal(state, self._id, settings.durable, self._permission)
-        self._withdrawals: int | None = None  # the number in the file before a withdrawal that is not written yet
+        self._withdrawals = Withdrawals(state, self._surveys, self._permission, clock)
         with state.snapshot() as connection:
             if not Records.read(connection, self._id).intact:
                 self._permission.damaged.add(self._id)
@@ -137,42 +138,25 @@ class Device:
         Return whether the write-ahead log is erased too. Raise if the file cannot be written. Until the withdrawal is
         written, the device records, answers and sends nothing.
         """
-        self._withdrawals = None
-        self._permission.withdrawing = True
+        self._withdrawals.begin(self._id)
         self.delivery.cancel()
         self._permit = NO_PERMIT
         self.journal.clear()
-        with suppress(Exception), self._state.lock() as connection:  # if unknown, the withdrawal is written in any case
-            self._withdrawals = consent.withdrawals(connection, self._id)
         self._finish_withdrawal()
         return self._state.erase()
 
     def _finish_withdrawal(self) -> None:
         """Write a withdrawal that could not be written before."""
-        if not self._permission.withdrawing:
-            return
-        with self._state.lock():
-            if not self._permission.withdrawing:
-                return  # another thread wrote the withdrawal, and consent may have been given since
-            with self._state.transaction() as connection:
-                # another process, such as the parent of a fork, may have written the withdrawal, and the customer may
-                # have given consent since
-                if self._withdrawals is None or self._withdrawals == consent.withdrawals(connection, self._id):
-                    self._write_withdrawal(connection)
-                    with suppress(OSError, StateError):  # a mark that cannot be read must not prevent the withdrawal
-                        self._state.invalidate_copies(connection)
-            self._permit = NO_PERMIT  # another thread may have issued a permit from facts that it read before
-            self._permission.withdrawing = False
-            with suppress(OSError, StateError, sqlite3.Error):  # a later call writes the mark
-                self._state.mark()
-            for user in self._state.users:  # stop other clients of this device that are sending now
-                if isinstance(user, Device) and user._id == self._id:
-                    user.delivery.cancel()
-        self._state.erase()
-        self._state.vacuum()
+        self._withdrawals.finish(self._withdrawn)
 
-    def _write_withdrawal(self, connection: sqlite3.Connection) -> None:
-        decision.withdraw(connection, Records.read(connection, self._id), self._surveys, self._clock())
+    def _withdrawn(self, device: int) -> None:
+        self._permit = NO_PERMIT  # another thread may have issued a permit from facts that it read before
+        stop_sending(self._state, device)
+
+    def stop_sending(self, device: int) -> None:
+        """Stop sending if this is the device, because consent was withdrawn."""
+        if device == self._id:
+            self.delivery.cancel()
 
     def permit(self) -> Permit | None:
         """Return the permit for what may be recorded now; None if nothing may be recorded."""

@@ -42,7 +42,7 @@ def _survey_status(
     """
     schedule = facts.schedules.get(survey.digest)
     agreed = permission.covers(facts, survey)
-    withdrew = permission.withdrawing or facts.withdrew(survey)
+    withdrew = facts.device in permission.withdrawing or facts.withdrew(survey)
     silent = _silence(survey, facts, agreed, withdrew, over_ceiling, today)
     here, before = spent
     most = here

@@ -252,29 +252,37 @@ class State(Forking):
 
     def device_number(self, key: str) -> int:
         """Return the number of the device with this local key. Only a salted hash of the key is stored."""
-        hashed = hashlib.sha256(self._salt + key.encode(errors="surrogatepass")).digest()
-        query = "SELECT device FROM devices WHERE key = ?"
         with self.lock() as connection:
-            found = connection.execute(query, (hashed,)).fetchone()
+            found = self.find_device(connection, key)
             if found is None:
                 with self.fast_transaction():
-                    self._add_device(connection, hashed)
-                found = connection.execute(query, (hashed,)).fetchone()
-            number: int = found[0]
-            return number
+                    found = self.add_device(connection, key)
+            return found
 
-    def _add_device(self, connection: sqlite3.Connection, key: bytes) -> None:
+    def find_device(self, connection: sqlite3.Connection, key: str) -> int | None:
+        """Return the number of the device with this local key; None if the file does not know it."""
+        row = connection.execute("SELECT device FROM devices WHERE key = ?", (self._hashed(key),)).fetchone()
+        return None if row is None else row[0]
+
+    def add_device(self, connection: sqlite3.Connection, key: str) -> int:
+        """Return the number of the device with this local key, a new number if needed; within a transaction."""
         (total,) = connection.execute("SELECT devices_checksum FROM file").fetchone()
         if self._file not in State._verified and total != checksum.of_device_list(connection):
             raise StateError(Silence.DAMAGED)
         State._verified.add(self._file)  # once is enough: it takes half a second for 100,000 devices
+        hashed = self._hashed(key)
         added = connection.execute(
-            "INSERT OR IGNORE INTO devices(key, checksum) VALUES (?, ?)", (key, checksum.OF_NEW_DEVICE)
+            "INSERT OR IGNORE INTO devices(key, checksum) VALUES (?, ?)", (hashed, checksum.OF_NEW_DEVICE)
         )
+        number = self.find_device(connection, key) or 0
         if added.rowcount:
-            total = checksum.with_device(total, self._salt, added.lastrowid or 0, key)
+            total = checksum.with_device(total, self._salt, number, hashed)
             connection.execute("UPDATE file SET devices_checksum = ?", (total,))
             checksum.update_file(connection)
+        return number
+
+    def _hashed(self, key: str) -> bytes:
+        return hashlib.sha256(self._salt + key.encode(errors="surrogatepass")).digest()
 
     def erase(self) -> bool:
         """Empty the write-ahead log if rows were deleted for good; return whether no deleted row is left in the log.

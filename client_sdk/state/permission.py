@@ -34,14 +34,15 @@ NO_PERMIT = Permit(0, (), EventVocabulary.of(()), date.min, 0)
 class Permission:
     """The rules of consent for the surveys of the app.
 
-    withdrawing: a withdrawal is not in the file yet. damaged: the devices whose rows do not match their checksum.
+    withdrawing: the devices whose withdrawal is not in the file yet. damaged: the devices whose rows do not match their
+    checksum.
     """
 
     def __init__(self, surveys: Sequence[Survey], keep_consent: bool, clock: Callable[[], datetime]) -> None:
         self._surveys = surveys
         self._keep_consent = keep_consent
         self._clock = clock
-        self.withdrawing = False
+        self.withdrawing: set[int] = set()
         self.damaged: set[int] = set()
 
     def today(self) -> date:
@@ -54,12 +55,12 @@ class Permission:
 
     def permit(self, facts: Facts, today: date) -> Permit:
         """Return what may be recorded on this day."""
-        surveys = [] if self.withdrawing or self.stopped(facts.device) else self._agreed(facts, today)
+        surveys = [] if facts.device in self.withdrawing or self.stopped(facts.device) else self._agreed(facts, today)
         return Permit(facts.device, surveys, EventVocabulary.of(surveys), today, facts.withdrawals)
 
     def covers(self, facts: Facts, survey: Survey) -> bool:
         """Return whether the customer agrees to the survey."""
-        return facts.agrees(survey, self._keep_consent) and not self.withdrawing
+        return facts.agrees(survey, self._keep_consent) and facts.device not in self.withdrawing
 
     def days_needed(self, facts: Facts, today: date) -> Callable[[str], int]:
         """Return a function from an event's name to the days, today included, for which it is needed; 0 for none.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 from hushtally.client_sdk.state import checksum, erasure
-from hushtally.client_sdk.state.facts import Facts
+from hushtally.client_sdk.state.facts import Facts, Rollbacks
 
 Row = tuple[object, ...]
 _KEYS = {  # the primary key of every table, without the device
@@ -36,6 +36,11 @@ class Records(Facts):
         "answers": "SELECT * FROM answers WHERE device IN {} ORDER BY device, digest, question, value",
         "ledger": "SELECT * FROM ledger WHERE device IN {} ORDER BY device, survey, question, epoch",
     }
+
+    @classmethod
+    def of_unknown_device(cls) -> Self:
+        """Return the records of a device that is not in the file."""
+        return cls(0, 0, Rollbacks(0, None), {}, {})
 
     @classmethod
     def _read_together(cls, connection: sqlite3.Connection, numbers: str) -> dict[int, Self]:

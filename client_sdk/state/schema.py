@@ -18,7 +18,7 @@ CREATE TABLE file(
     erasures_done INTEGER NOT NULL DEFAULT 0, devices_checksum BLOB NOT NULL, checksum BLOB);
 CREATE TABLE devices(
     device INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, withdrawals INTEGER NOT NULL DEFAULT 0,
-    checksum BLOB NOT NULL);
+    checksum BLOB NOT NULL, cohort TEXT);
 CREATE TABLE consents(
     device INTEGER, survey TEXT, version INTEGER NOT NULL, digest TEXT NOT NULL, granted INTEGER NOT NULL,
     at TEXT NOT NULL, shown TEXT, PRIMARY KEY(device, survey)) WITHOUT ROWID;
