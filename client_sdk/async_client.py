@@ -12,6 +12,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Never, Self, SupportsFloat, TypeVar, Unpack
 
+from hushtally.client_sdk import calls
 from hushtally.client_sdk.client import Client, Options
 from hushtally.client_sdk.device.device import TICK_SECONDS
 from hushtally.client_sdk.errors import ClientError
@@ -31,6 +32,7 @@ class WorkerThread:
 
     def __init__(self) -> None:
         self._pid: int | None = None
+        self._thread: threading.Thread | None = None
         self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
 
     async def run(self, action: Callable[[], T]) -> T:
@@ -46,21 +48,26 @@ class WorkerThread:
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(done)
 
-        if self._is_running():
-            self._queue.put(work)
-        else:
+        if self._waits_for_this_thread() or not self._is_running():
             work()
+        else:
+            self._queue.put(work)
         return await future
+
+    def _waits_for_this_thread(self) -> bool:
+        """Whether this call is made in the middle of another, by a finalizer: it could wait for itself."""
+        return calls.is_running() or threading.current_thread() is self._thread
 
     def _is_running(self) -> bool:
         """Start the thread if this process has none; return False if that fails, as at the interpreter's end."""
         if self._pid != os.getpid():
             queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+            thread = threading.Thread(target=_serve, args=(queue,), name="hushtally-worker", daemon=True)
             try:
-                threading.Thread(target=_serve, args=(queue,), name="hushtally-worker", daemon=True).start()
+                thread.start()
             except RuntimeError:
                 return False
-            self._pid, self._queue = os.getpid(), queue
+            self._pid, self._queue, self._thread = os.getpid(), queue, thread
         return True
 
     def end(self) -> None:

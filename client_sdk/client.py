@@ -7,10 +7,12 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from os import PathLike
 from types import TracebackType
 from typing import Required, Self, SupportsFloat, TypedDict, TypeVar
 
+from hushtally.client_sdk import calls
 from hushtally.client_sdk.arguments import (
     check_ceilings,
     check_dependencies,
@@ -164,7 +166,8 @@ class Client:
         self._create_device: Callable[[], Device] = lambda: Device(
             State.at(self._path), device, asked, url, transport, settings, clock, randomness
         )
-        self._open("constructor")
+        self._opens_later = False
+        calls.run(lambda: self._open("constructor"), self._open_later)
 
     def grant_consent(self, shown: str | None = None) -> bool:
         """Store that the customer agrees to the surveys. Before this call nothing is recorded or sent.
@@ -180,8 +183,7 @@ class Client:
             - The customer already agreed to a newer version of a survey, for example before a new release of the app
               was rolled back. That consent stays, and consent to the other surveys is stored.
         """
-        self._reopen("grant_consent")
-        return self._call("grant_consent", lambda device: device.grant(shown), False)
+        return calls.run(partial(self._grant, shown), self._refuse_to_grant)
 
     def withdraw_consent(self) -> bool:
         """Stop at once, and erase events, answers and unsent reports. Only the decision and the ledger are kept.
@@ -201,8 +203,7 @@ class Client:
             - The file could not be opened, not even by this call, or the client was closed; `on_error` is called. The
               client does not retry. Withdraw again later. After `close`, use a new client.
         """
-        self._reopen("withdraw_consent")
-        return self._call("withdraw_consent", Device.withdraw, False, even_if_opted_out=True)
+        return calls.run(self._withdraw, self._withdraw_later)
 
     def record(self, event: str, /, **fields: SupportsFloat | str) -> None:
         """Record an event on the device, with its day and the fields that a survey uses.
@@ -225,12 +226,7 @@ class Client:
         """
         if self._strict:
             self._recording.check(event, fields)
-        if self._closed:
-            self._recording.warn_closed()
-            return
-        # reading the environment is slow compared with the rest, so the opt-out is checked when the event is written
-        record = self._recording.record
-        self._call("record", lambda device: record(device, event, fields), None, even_if_opted_out=True)
+        calls.run(partial(self._record, event, fields), partial(self._record_later, event, fields))
 
     def tick(self, timeout: float = TICK_SECONDS) -> None:
         """Make the answers that are due, and try once to send the reports that are due.
@@ -243,7 +239,8 @@ class Client:
                 again for a while, and the call does not wait.
         """
         # if the customer opted out, a tick still deletes old events
-        self._call("tick", lambda device: device.tick(timeout), None, even_if_opted_out=True)
+        tick = partial(self._call, "tick", lambda device: device.tick(timeout), None, even_if_opted_out=True)
+        calls.run(tick, lambda: None)
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Send the reports that are due, for at most `timeout` seconds.
@@ -264,8 +261,8 @@ class Client:
                 f"flush: timeout must be a number of seconds, got {type(timeout).__name__}",
             )
             return False
-        sent = self._run_within(timeout, lambda: self._call("flush", lambda one: one.send(timeout, wait=True), False))
-        return sent is True
+        send = partial(self._call, "flush", lambda device: device.send(timeout, wait=True), False)
+        return calls.run(lambda: self._run_within(timeout, send) is True, lambda: False)
 
     def start(self) -> None:
         """Start a background thread that calls `tick` until `close`.
@@ -273,14 +270,14 @@ class Client:
         A thread does not survive a fork. In a forked process the thread starts with the first call of any method.
         """
         self._started = True
-        self._ticker.ensure_running()
+        calls.run(self._ticker.ensure_running, lambda: None)  # a re-entrant call leaves it to the next call
 
     def explain(self) -> Explanation:
         """Return what the surveys ask and why, what leaves the device, what the reports reveal, and the epsilon spent.
 
         Print the explanation, or build a settings page from its `as_dict()`. Several surveys follow one another.
         """
-        parts = self._read("explain", Device.explain, None) or tuple(
+        parts = calls.run(partial(self._read, "explain", Device.explain, None), lambda: None) or tuple(
             explain_survey(survey, stopped=self._why_silent()) for survey in self._surveys
         )
         return Explanation.joined(parts)
@@ -291,14 +288,15 @@ class Client:
         The status contains no recorded value and no answer. After `close`, the status is read from the file and still
         shows the consent that was given.
         """
-        status = self._read("status", Device.status, None)
+        status = calls.run(partial(self._read, "status", Device.status, None), lambda: None)
         if status is None:
             return Status.unreadable(self._surveys, self._why_silent())
         return status.silenced(self._why_silent()) if self._device is None else status
 
     def receipts(self) -> tuple[Receipt, ...]:
         """Return the customer's last decision about each survey: which version, when, and the text shown."""
-        return self._read("receipts", Device.receipts, ())
+        nothing: tuple[Receipt, ...] = ()
+        return calls.run(partial(self._read, "receipts", Device.receipts, nothing), lambda: nothing)
 
     def close(self) -> None:
         """Stop the background thread and write everything that is in memory. Unsent reports wait for the next start.
@@ -306,6 +304,97 @@ class Client:
         The last client of a state file closes the file. The call blocks for two seconds at most. If something is not
         written by then, `on_error` is called. You may call `close` more than once.
         """
+        calls.run(self._close, partial(calls.defer, self.close))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open(self, during: str) -> None:
+        """Open the state file; if that fails, the client is silent."""
+        self._opens_later = False
+        try:
+            self._device, self._silent = self._create_device(), None
+        except Exception as error:  # a damaged file may contain anything
+            why = describe_failure(error)
+            self._silent = why if isinstance(error, StateError) else f"the state file cannot be used: {why}"
+            self._report(during, error, f"silent: {self._silent}")
+
+    def _open_later(self) -> None:
+        self._opens_later = calls.defer(lambda: calls.run(lambda: self._open("constructor"), lambda: None))
+
+    def _reopen(self, during: str) -> None:
+        """Try again to open a file that could not be opened, so that the customer's decision is not lost."""
+        if self._closed:
+            self._report(
+                during, StateError("the client was closed"), f"{during}: the client was closed; nothing is stored"
+            )
+            return
+        self._call(during, Device.require_file, None, even_if_opted_out=True)
+        if self._device is None:
+            self._open(during)
+
+    def _grant(self, shown: str | None) -> bool:
+        self._reopen("grant_consent")
+        return self._call("grant_consent", lambda device: device.grant(shown), False)
+
+    def _refuse_to_grant(self) -> bool:
+        self._report("grant_consent", StateError(Silence.REENTRANT))
+        return False
+
+    def _withdraw(self) -> bool:
+        self._reopen("withdraw_consent")
+        return self._call("withdraw_consent", Device.withdraw, False, even_if_opted_out=True)
+
+    def _withdraw_later(self) -> bool:
+        """Stop at once, and erase when the outer call has ended."""
+        device = self._device
+        if device is not None:
+            device.stop()
+        calls.defer(self.withdraw_consent)
+        return False
+
+    def _record(self, event: str, fields: Mapping[str, object]) -> None:
+        if self._closed:
+            self._recording.warn_closed()
+            return
+        # reading the environment is slow compared with the rest, so the opt-out is checked when the event is written
+        self._call("record", lambda device: self._recording.record(device, event, fields), None, even_if_opted_out=True)
+
+    def _record_later(self, event: str, fields: Mapping[str, object]) -> None:
+        """Keep the event in memory until the outer call has ended."""
+        device = self._device
+        if device is None:
+            if self._opens_later:
+                calls.defer(lambda: calls.run(partial(self._record, event, fields), lambda: None))
+            elif self._closed:
+                self._recording.warn_closed()
+            return
+        try:
+            store = self._recording.record_later(device, event, fields)
+            if store is not None and not calls.defer(partial(self._store, device, store)):
+                device.lose()
+        except Exception as error:
+            self._report("record", error)
+
+    def _store(self, device: Device, store: Callable[[], None]) -> None:
+        """Store an event of a re-entrant call, also if the outer call has closed the device."""
+
+        def call() -> None:
+            try:
+                store()
+                if self._device is not device:
+                    device.close()
+            except Exception as error:
+                self._report("record", error)
+
+        calls.run(call, lambda: None)
+
+    def _close(self) -> None:
         self._closed = True
         self._started = False
         self._ticker.stop(CLOSE_SECONDS / 2)
@@ -324,36 +413,10 @@ class Client:
         self._device = None
         self._silent = self._silent or str(Silence.CLOSED)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _open(self, during: str) -> None:
-        """Open the state file; if that fails, the client is silent."""
-        try:
-            self._device, self._silent = self._create_device(), None
-        except Exception as error:  # a damaged file may contain anything
-            why = describe_failure(error)
-            self._silent = why if isinstance(error, StateError) else f"the state file cannot be used: {why}"
-            self._report(during, error, f"silent: {self._silent}")
-
-    def _reopen(self, during: str) -> None:
-        """Try again to open a file that could not be opened, so that the customer's decision is not lost."""
-        if self._closed:
-            self._report(
-                during, StateError("the client was closed"), f"{during}: the client was closed; nothing is stored"
-            )
-            return
-        self._call(during, Device.require_file, None, even_if_opted_out=True)
-        if self._device is None:
-            self._open(during)
-
     def _why_silent(self) -> str:
         """Return why the client does nothing while there is no device, or while the device cannot be read."""
+        if calls.is_running():
+            return str(Silence.REENTRANT)
         return opt_out_reason() or self._silent or str(Silence.UNREADABLE)
 
     def _call(self, during: str, action: Callable[[Device], T], default: T, *, even_if_opted_out: bool = False) -> T:
@@ -387,7 +450,8 @@ class Client:
     def _run_within(self, seconds: float, action: Callable[[], T]) -> T | None:
         """Return the result of `action`, or None after `seconds`; a disk, a lock or a name lookup may hang."""
         outcome: list[T] = []
-        thread = threading.Thread(target=lambda: outcome.append(action()), name="hushtally-call", daemon=True)
+        run = calls.for_other_thread(lambda: outcome.append(action()))
+        thread = threading.Thread(target=run, name="hushtally-call", daemon=True)
         try:
             thread.start()
         except RuntimeError:  # the interpreter is shutting down, or the system has no thread left
@@ -396,11 +460,15 @@ class Client:
         return outcome[0] if outcome else None
 
     def _report(self, during: str, error: Exception, message: str | None = None) -> None:
-        """Log a failure and pass it to `on_error`."""
+        """Log a failure and pass it to `on_error`, both when the call has ended."""
         why = describe_failure(error)
-        logger.error("%s", message or f"{during} failed: {why}")
+        calls.report(logger.error, "%s", message or f"{during} failed: {why}")
         if self._on_error is not None:
-            try:
-                self._on_error(Fault(during, type(error).__name__, why))
-            except Exception as another:
-                logger.error("on_error failed: %s", describe_failure(another))
+            calls.report(self._tell_app, self._on_error, Fault(during, type(error).__name__, why))
+
+    @staticmethod
+    def _tell_app(on_error: Callable[[Fault], None], fault: Fault) -> None:
+        try:
+            on_error(fault)
+        except Exception as another:
+            logger.error("on_error failed: %s", describe_failure(another))

@@ -64,3 +64,7 @@ class StateError(SafeMessage, HushtallyError):
 
 class StateLostError(StateError):
     """The state file was deleted or replaced while it was open."""
+
+
+class StateForkedError(StateLostError):
+    """The parent was using the state file while it forked this process, which can therefore not use the file."""

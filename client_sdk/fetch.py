@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import partial
+from typing import Never
 from urllib.parse import quote
 
+from hushtally.client_sdk import calls
 from hushtally.client_sdk.arguments import check_ceilings, check_survey_name, check_timeout
 from hushtally.client_sdk.canonical_json import sha256
 from hushtally.client_sdk.delivery.http import HttpTransport
-from hushtally.client_sdk.delivery.transport import MAX_SURVEY_BYTES, Transport
+from hushtally.client_sdk.delivery.transport import MAX_SURVEY_BYTES, NoResponse, Transport
 from hushtally.client_sdk.delivery.url import checked_url
 from hushtally.client_sdk.errors import ClientError, SurveyError
 from hushtally.client_sdk.failures import describe_failure
@@ -51,8 +54,9 @@ def fetch_survey(
     check_survey_name(id, version)
     check_timeout(timeout)
     url = f"{checked_url(collector)}/v1/surveys/{quote(id, safe='')}/{version}"
+    request = partial((transport or HttpTransport()).request, "GET", url, None, timeout, MAX_SURVEY_BYTES)
     try:
-        answer = (transport or HttpTransport()).request("GET", url, None, timeout, MAX_SURVEY_BYTES)
+        answer = calls.run(request, _refuse)
     except OSError as error:
         raise ClientError(f"{url} cannot be fetched: {describe_failure(error)}") from None
     if answer.status != 200:
@@ -64,6 +68,10 @@ def fetch_survey(
         raise ClientError(f"{url} serves a survey with the pinned digest that is not resolved")
     check_ceilings([survey], max_epsilon, max_lifetime_epsilon)
     return survey
+
+
+def _refuse() -> Never:
+    raise NoResponse("another call of a client is running on this thread")
 
 
 def _parse(body: bytes, url: str, digest: str | None) -> Survey:

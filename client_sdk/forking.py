@@ -8,18 +8,27 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import ClassVar
-from weakref import WeakSet
+from weakref import ref
 
 
 class Forking:
-    """An object that survives forks of the process, for example in a preloading web server."""
+    """An object that survives forks of the process, for example in a preloading web server.
 
-    _living: ClassVar[WeakSet[Forking]] = WeakSet()
-    _registering: ClassVar[threading.Lock] = threading.Lock()
+    A fork by Python calls all methods. A fork by C code, for example of uWSGI, calls only `after_fork`, with the first
+    call of a client in the child; the parent's other threads may have been anywhere.
+    """
+
+    # without a lock, because a finalizer may create such an object while another is created
+    _living: ClassVar[dict[int, ref[Forking]]] = {}
 
     def __init__(self) -> None:
-        with Forking._registering:
-            Forking._living.add(self)
+        living, me = Forking._living, id(self)
+        living[me] = ref(self, lambda _: living.pop(me, None))
+
+    @staticmethod
+    def living() -> list[Forking]:
+        """Return all objects."""
+        return [one for found in list(Forking._living.values()) if (one := found()) is not None]
 
     def before_fork(self) -> None:
         """In the parent, while its other threads still run. Does nothing by default."""
@@ -28,7 +37,7 @@ class Forking:
         """In the parent, right before the fork: take the locks, so that no other thread is using the object."""
 
     def release(self) -> None:
-        """In the parent, after the fork: release the locks."""
+        """In the parent, after the fork: release the locks. Raise RuntimeError if `hold` did not take them."""
 
     def after_fork(self) -> None:
         """In the child: replace locks, and drop what belongs to the parent."""
@@ -46,39 +55,65 @@ def at_end_of_worker(action: Callable[[], None]) -> None:
             util.Finalize(None, action, exitpriority=1)
 
 
-_one_fork_at_a_time = threading.Lock()
-_held: list[Forking] = []
+def ends_without_notice() -> bool:
+    """Return whether this is a worker of billiard, as Celery's are; it ends by os._exit and calls nothing before."""
+    billiard = sys.modules.get("billiard.process")
+    return billiard is not None and billiard.current_process().name != "MainProcess"
 
 
-def _before() -> None:
+# RLocks, because a signal handler may fork in the middle of a fork
+_one_fork_at_a_time = threading.RLock()
+_held: list[list[Forking]] = []  # by the forks that are under way, each in the middle of the one before
+
+
+def before_fork(*, write: bool) -> None:
+    """Prepare a fork in the parent. write: whether to write what is in memory first."""
     _one_fork_at_a_time.acquire()
-    with Forking._registering:
-        living = list(Forking._living)
-    for one in living:
-        with suppress(Exception):  # the fork must succeed; what could not be written stays with the parent
-            one.before_fork()
-    Forking._registering.acquire()
-    for one in list(Forking._living):
-        _held.append(one)
+    if write:
+        for one in Forking.living():
+            with suppress(Exception):  # the fork must succeed; what could not be written stays with the parent
+                one.before_fork()
+    held: list[Forking] = []
+    _held.append(held)
+    for one in Forking.living():
+        held.append(one)
         with suppress(Exception):
             one.hold()
 
 
-def _after_in_parent() -> None:
-    while _held:
-        _held.pop().release()
-    Forking._registering.release()
-    _one_fork_at_a_time.release()
+def after_fork_in_parent() -> None:
+    """Continue in the parent, also if the fork failed."""
+    for one in reversed(_held.pop()):
+        with suppress(RuntimeError):
+            one.release()
+    with suppress(RuntimeError):
+        _one_fork_at_a_time.release()
 
 
-def _after_in_child() -> None:
-    global _one_fork_at_a_time
-    _one_fork_at_a_time = threading.Lock()
-    Forking._registering = threading.Lock()
-    _held.clear()
-    for one in list(Forking._living):
-        one.after_fork()
+def after_fork_in_child() -> None:
+    """Repair every object in the child."""
+    _held.pop()
+    _repair()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
+_repaired_in = os.getpid()
+_repairing: dict[int, threading.RLock] = {}
+
+
+def notice_fork() -> None:
+    """Repair every object if this process was forked by code that did not call Python's hooks."""
+    process = os.getpid()
+    if process != _repaired_in:
+        # a lock for each process, because a lock of the parent may be held by a thread that exists only there
+        with _repairing.setdefault(process, threading.RLock()):
+            if process != _repaired_in:
+                _repair()
+
+
+def _repair() -> None:
+    global _one_fork_at_a_time, _repaired_in
+    _one_fork_at_a_time = threading.RLock()
+    for one in Forking.living():
+        with suppress(Exception):
+            one.after_fork()
+    _repaired_in = os.getpid()

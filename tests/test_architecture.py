@@ -30,7 +30,7 @@ READS_A_FILE = "client_sdk/survey/toml_file.py"  # for `Survey.load`, which an a
 LEAVES = {
     "client_sdk.errors", "client_sdk.error_text", "client_sdk.randomness", "client_sdk.canonical_json",
     "client_sdk.failures", "client_sdk.forking", "client_sdk.opt_out", "client_sdk.stale_log",
-    "client_sdk.clock",
+    "client_sdk.clock", "client_sdk.calls",
 }  # fmt: skip
 SERVERS = {"client_sdk.survey", "client_sdk.mechanisms", "client_sdk.explain", "client_sdk.protocol"}
 BASE = {"client_sdk", "aggregator", "collector", "simulations.errors", "simulations.accuracy", "simulations.sampling",

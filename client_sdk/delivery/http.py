@@ -23,7 +23,7 @@ class _AttemptLoader(Forking):
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may fork in the middle of the import
         super().__init__()
 
     def attempt(self, method: str, url: str, body: bytes | None, deadline: float, max_bytes: int) -> Attempt:
@@ -40,13 +40,12 @@ class _AttemptLoader(Forking):
         self._lock.release()
 
     def after_fork(self) -> None:
-        self._lock = threading.Lock()
-
-
-_loader = _AttemptLoader()
+        self._lock = threading.RLock()
+        _abandoned.clear()  # these threads exist only in the parent
 
 
 _abandoned: list[threading.Thread] = []
+_loader = _AttemptLoader()
 
 
 class HttpTransport(Forking):

@@ -8,8 +8,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 
+from hushtally.client_sdk import calls
 from hushtally.client_sdk.delivery.backoff import Backoffs
 from hushtally.client_sdk.delivery.http import HttpTransport
 from hushtally.client_sdk.delivery.transport import RequestCancelled, Response, Transport
@@ -60,7 +62,7 @@ class Sender(Forking):
         self._permission = permission
         self._http = transport if isinstance(transport, HttpTransport) else None
         self._backoffs = _shared_backoffs if self._http else Backoffs()
-        self._sending = threading.Lock()
+        self._sending = threading.RLock()
         self._current: Waiting | None = None  # the batch of the current request
         self._searched_on: date | None = None  # the day on which the whole outbox was last searched for expired rows
         super().__init__()
@@ -73,9 +75,10 @@ class Sender(Forking):
         deadline = time.monotonic() + seconds
         if not self._due(now):
             return True
-        if not self._sending.acquire(timeout=min(max(seconds, 0.0), threading.TIMEOUT_MAX) if wait else 0):
-            return False  # another thread is sending
+        sending = self._sending
         try:
+            if not sending.acquire(timeout=min(max(seconds, 0.0), threading.TIMEOUT_MAX) if wait else 0):
+                return False  # another thread is sending
             if self._http:
                 self._http.resume()
             while due := self._due(now):
@@ -91,7 +94,8 @@ class Sender(Forking):
         except RequestCancelled:
             return False
         finally:
-            self._sending.release()
+            with suppress(RuntimeError):  # another thread is sending, or a signal handler raised an exception
+                sending.release()
 
     def cancel(self) -> None:
         """Cancel the current request, if there is one. No other request begins before the next `send`."""
@@ -144,7 +148,7 @@ class Sender(Forking):
         return due.batches
 
     def after_fork(self) -> None:
-        self._sending = threading.Lock()
+        self._sending = threading.RLock()
 
     def _send_all(self, due: list[Waiting], now: datetime, deadline: float) -> bool:
         """Send every batch once, unless the collector is unreachable. Returns whether to go on with what is left.
@@ -191,14 +195,14 @@ class Sender(Forking):
 
     def _unreachable(self, waiting: Waiting, now: datetime, reason: str, retry_after: float | None = None) -> None:
         """Record that the collector did not accept any batch."""
-        logger.info("not delivered: %s", reason)
+        calls.report(logger.info, "not delivered: %s", reason)
         self._backoffs.failed(self._url, now, self._randomness, reason, retry_after, always=True)
         # this batch may be the cause of the failure, so the next attempt starts with another batch
         self._backoffs.failed(waiting.batch, now, self._randomness, reason)
 
     def _retry(self, waiting: Waiting, now: datetime, reason: str, retry_after: float | None = None) -> None:
         """Retry this batch later. If more batches failed than can be stored, pause all requests to the collector."""
-        logger.info("not delivered: %s", reason)
+        calls.report(logger.info, "not delivered: %s", reason)
         if not self._backoffs.failed(waiting.batch, now, self._randomness, reason, retry_after):
             self._backoffs.failed(self._url, now, self._randomness, reason, retry_after, always=True)
 

@@ -10,11 +10,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
+from hushtally.client_sdk import calls
 from hushtally.client_sdk.delivery.sender import Sender
 from hushtally.client_sdk.delivery.transport import Transport
 from hushtally.client_sdk.device.answering import Answering, has_work
 from hushtally.client_sdk.device.granting import consent_text, grant
-from hushtally.client_sdk.device.journal import Journal
+from hushtally.client_sdk.device.journal import Entry, Journal
 from hushtally.client_sdk.device.survey_status import survey_statuses
 from hushtally.client_sdk.device.withdrawal import Withdrawals, stop_sending
 from hushtally.client_sdk.errors import StateError
@@ -24,7 +25,6 @@ from hushtally.client_sdk.failures import describe_failure
 from hushtally.client_sdk.randomness import Randomness
 from hushtally.client_sdk.state import consent, counters, outbox
 from hushtally.client_sdk.state.consent import Receipt
-from hushtally.client_sdk.state.counters import Fate
 from hushtally.client_sdk.state.facts import Facts
 from hushtally.client_sdk.state.file import State
 from hushtally.client_sdk.state.permission import NO_PERMIT, Permission, Permit
@@ -42,6 +42,8 @@ ROLLBACK_MESSAGE = (
     " changed. It is unknown what this device has answered, so the surveys that run now stay silent on it. Surveys that"
     " start later are answered. To start again as a new device without consent, delete the state file and its mark file"
 )
+
+OUTDATED_MESSAGE = "grant_consent: ignored for %s, because this device agrees to a newer version"
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class Device:
         """Log a rollback once."""
         if not self._warned_of_rollback and self._permission.rolled_back(facts, today):
             self._warned_of_rollback = True
-            logger.error(ROLLBACK_MESSAGE, self._state.path)
+            calls.report(logger.error, ROLLBACK_MESSAGE, self._state.path)
 
     def grant(self, shown: str | None) -> bool:
         """Store consent to every survey, and draw the schedules. shown: the text; by default the explanation.
@@ -128,7 +130,7 @@ class Device:
             ceiling = self._settings.max_lifetime_epsilon
             outdated = grant(connection, records, self._surveys, text, now, ceiling, self._randomness)
         for survey in outdated:
-            logger.warning("grant_consent: ignored for %s, because this device agrees to a newer version", survey.name)
+            calls.report(logger.warning, OUTDATED_MESSAGE, survey.name)
         self.refresh()
         return not outdated
 
@@ -138,12 +140,17 @@ class Device:
         Return whether the write-ahead log is erased too. Raise if the file cannot be written. Until the withdrawal is
         written, the device records, answers and sends nothing.
         """
+        self.stop()
         self._withdrawals.begin(self._id)
-        self.delivery.cancel()
-        self._permit = NO_PERMIT
         self.journal.clear()
         self._finish_withdrawal()
         return self._state.erase()
+
+    def stop(self) -> None:
+        """Record, answer and send nothing until a withdrawal is written. Waits for nothing."""
+        self._permission.withdrawing.add(self._id)
+        self.delivery.cancel()
+        self._permit = NO_PERMIT
 
     def _finish_withdrawal(self) -> None:
         """Write a withdrawal that could not be written before."""
@@ -169,20 +176,26 @@ class Device:
         if missing and time.monotonic() - self._refreshed_at > REFRESH_SECONDS:
             with suppress(sqlite3.Error), self._state.briefly():
                 self.refresh()
-        permit, today = self._permit, self._clock().date()
-        if not permit.vocabulary.events:
-            self.journal.write_if_due(today, for_app=True)  # delete earlier events in time also without consent
+        if not self._permit.vocabulary.events:
+            # delete earlier events in time also without consent
+            self.journal.write_if_due(self._permission.today(), for_app=True)
+        return self.known_permit()
+
+    def known_permit(self) -> Permit | None:
+        """Return the permit that was issued last; None if nothing may be recorded. Waits for nothing."""
+        permit, today = self._permit, self._permission.today()
+        if self._permission.withdrawing or not permit.vocabulary.events:
             return None
         # events for a survey that ended yesterday are dropped when they are written; reading the file here is too slow
         return permit if permit.day == today else replace(permit, day=today)
 
-    def record(self, permit: Permit, name: str, fields: dict[str, float | str]) -> None:
-        """Store an event that the permit allows."""
-        self.journal.add(permit, name, fields)
+    def store(self, entry: Entry) -> None:
+        """Store an event that the permit allows, and count the mistakes of the app."""
+        self.journal.store(entry)
 
-    def drop(self, permit: Permit, fate: Fate) -> None:
-        """Count an event or a field that is not stored."""
-        self.journal.drop(permit, fate)
+    def lose(self) -> None:
+        """Count an event that a re-entrant call could neither store nor defer. Waits for nothing."""
+        self.journal.lose(self._permit)
 
     def tick(self, seconds: float) -> None:
         """Make the answers that are due, then send for at most `seconds`."""

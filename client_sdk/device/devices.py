@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 
+from hushtally.client_sdk import calls
 from hushtally.client_sdk.delivery.sender import Sender
 from hushtally.client_sdk.delivery.transport import Transport
 from hushtally.client_sdk.device.answering import Answering
-from hushtally.client_sdk.device.device import ROLLBACK_MESSAGE, Settings
+from hushtally.client_sdk.device.device import OUTDATED_MESSAGE, ROLLBACK_MESSAGE, Settings
 from hushtally.client_sdk.device.granting import consent_text, grant
-from hushtally.client_sdk.device.journal import Journal, prune
+from hushtally.client_sdk.device.journal import Entry, Journal, prune
 from hushtally.client_sdk.device.survey_status import survey_statuses
 from hushtally.client_sdk.device.withdrawal import Withdrawals, stop_sending
 from hushtally.client_sdk.errors import StateError
@@ -25,7 +26,6 @@ from hushtally.client_sdk.opt_out import opt_out_reason
 from hushtally.client_sdk.randomness import Randomness
 from hushtally.client_sdk.state import cohorts, consent, counters, events, outbox
 from hushtally.client_sdk.state.consent import Receipt
-from hushtally.client_sdk.state.counters import Fate
 from hushtally.client_sdk.state.facts import Facts
 from hushtally.client_sdk.state.file import State
 from hushtally.client_sdk.state.permission import Permission, Permit
@@ -119,7 +119,7 @@ class Devices:
         with self._state.snapshot() as connection:
             if not self._warned_of_rollback and any_rolled_back(connection, self.surveys, today):
                 self._warned_of_rollback = True
-                logger.error(ROLLBACK_MESSAGE, self._state.path)
+                calls.report(logger.error, ROLLBACK_MESSAGE, self._state.path)
             keep = self._settings.keep_consent
             return devices_with_work(connection, self.surveys, keep, today, after, TOGETHER)
 
@@ -238,7 +238,7 @@ class KeyedDevice:
             ceiling = one._settings.max_lifetime_epsilon
             outdated = grant(connection, records, one.surveys, text, now, ceiling, one._randomness)
         for survey in outdated:
-            logger.warning("grant_consent: ignored for %s, because this device agrees to a newer version", survey.name)
+            calls.report(logger.warning, OUTDATED_MESSAGE, survey.name)
         return not outdated
 
     def _store_cohort(self, connection: sqlite3.Connection, device: int) -> None:
@@ -272,13 +272,9 @@ class KeyedDevice:
             with state.briefly(), state.transaction() as connection:
                 self._store_cohort(connection, device)
 
-    def record(self, permit: Permit, name: str, fields: dict[str, float | str]) -> None:
-        """Store an event that the permit allows."""
-        self._devices.journal.add(permit, name, fields)
-
-    def drop(self, permit: Permit, fate: Fate) -> None:
-        """Count an event or a field that is not stored."""
-        self._devices.journal.drop(permit, fate)
+    def store(self, entry: Entry) -> None:
+        """Store an event that the permit allows, and count the mistakes of the app."""
+        self._devices.journal.store(entry)
 
     def withdraw(self) -> bool:
         """See `Device.withdraw`."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import atexit
+import os
 import sqlite3
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import date
+from functools import partial
+from typing import NamedTuple
 
-from hushtally.client_sdk.forking import Forking, at_end_of_worker
+from hushtally.client_sdk import calls
+from hushtally.client_sdk.forking import Forking, at_end_of_worker, ends_without_notice
 from hushtally.client_sdk.state import counters, events
 from hushtally.client_sdk.state.counters import Fate
 from hushtally.client_sdk.state.events import Recorded
@@ -25,11 +29,24 @@ MAX_BUFFERED_SECONDS = 1.0  # after this time, the next call of any kind writes 
 TRIM_EVERY = 64  # events between two checks of the limit on events of one name
 
 
+class Entry(NamedTuple):
+    """What one call of `record` stores: an event, or None if it is not stored, and what is counted.
+
+    The fields have passed the checks of the permit.
+    """
+
+    permit: Permit
+    event: str
+    fields: dict[str, float | str] | None
+    mistakes: tuple[Fate, ...]
+
+
 class Journal(Forking):
     """Buffers at most 64 events, for about a second, then writes them in one transaction.
 
     The buffer is also written before an answer, before a fork, and when the interpreter exits. If the process is
-    killed, the buffer may be lost. With `durable`, every event is on the disk when `add` returns.
+    killed, the buffer may be lost. With `durable`, every event is on the disk when `add` returns. In a process that
+    ends without notice, every event is in the file when `add` returns, and only a power failure can undo that.
 
     If the file cannot be written, the last 64 events stay in the buffer. Earlier events are dropped and counted.
     """
@@ -44,10 +61,18 @@ class Journal(Forking):
         # each event and each count is stored with its device and the number of withdrawals before it
         self._buffer: list[tuple[int, int, Recorded]] = []
         self._dropped: Counter[tuple[int, int, Fate]] = Counter()
+        self._lost: deque[Permit] = deque()  # for each event that is not even in the buffer, its permit
         self._buffered_since = 0.0
         self._untrimmed: Counter[int] = Counter() if device is None else Counter({device: TRIM_EVERY})
         self._pruned_on: date | None = None
         super().__init__()
+
+    def store(self, entry: Entry) -> None:
+        """Add an event, and count the mistakes of the app."""
+        for fate in entry.mistakes:
+            self.drop(entry.permit, fate)
+        if entry.fields is not None:
+            self.add(entry.permit, entry.event, entry.fields)
 
     def add(self, permit: Permit, name: str, fields: dict[str, float | str]) -> None:
         """Add an event with the day on which it happened; the time of day is not stored."""
@@ -55,7 +80,7 @@ class Journal(Forking):
             if not self._buffer:
                 self._begin()
             self._buffer.append((permit.device, permit.withdrawals, (permit.day, name, fields)))
-        if self._durable or self._is_due():
+        if self._durable or self._is_due() or _ends_unnoticed():
             self._write_for_app(permit.day)
 
     def drop(self, permit: Permit, fate: Fate) -> None:
@@ -66,10 +91,14 @@ class Journal(Forking):
         if self._is_due():
             self._write_for_app(permit.day)
 
+    def lose(self, permit: Permit) -> None:
+        """Count an event that a re-entrant call can neither store nor defer. Takes no lock."""
+        self._lost.append(permit)
+
     @property
     def has_unwritten(self) -> bool:
         """Whether an event or a count is only in memory."""
-        return bool(self._buffer or self._dropped)
+        return bool(self._buffer or self._dropped or self._lost)
 
     def write_if_due(self, today: date, *, for_app: bool = False) -> None:
         """Write the buffer if it is full or old; once a day, also delete expired events.
@@ -88,14 +117,18 @@ class Journal(Forking):
         today: by default the day by the device's clock. brief: see `State.briefly`.
         """
         today = today or self._permission.today()
+        process = os.getpid()
         taken: list[tuple[int, int, Recorded]] = []
         dropped: Counter[tuple[int, int, Fate]] = Counter()
         try:
             with self._state.briefly() if brief else nullcontext(), self._state.lock():
                 # checked under the lock: another thread may have taken events, failed, and put them back
                 if self.has_unwritten:
-                    with self._state.transaction() as connection:
+                    with self._transaction() as connection:
                         with self._lock:  # only for this moment: other threads continue to record
+                            while self._lost:
+                                lost = self._lost.popleft()
+                                self._dropped[lost.device, lost.withdrawals, Fate.NOT_WRITTEN] += 1
                             taken, self._buffer = self._buffer, []
                             dropped, self._dropped = self._dropped, Counter()
                         self._store(connection, today, taken, dropped)
@@ -104,16 +137,21 @@ class Journal(Forking):
                     prune(self._state, self._permission, [self._device], today)
                 self._pruned_on = today
         except BaseException:
-            self._put_back(taken, dropped)
+            if process == os.getpid():  # a child that is forked in the middle leaves the events to its parent
+                self._put_back(taken, dropped)
             raise
         with self._lock:
             if not self.has_unwritten:
                 _unwritten.discard(self)
 
+    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Wait for the disk, unless every event has its own transaction only because the process ends unnoticed."""
+        return self._state.fast_transaction() if not self._durable and _ends_unnoticed() else self._state.transaction()
+
     def _begin(self) -> None:
         if not self.has_unwritten:
             self._buffered_since = time.monotonic()
-            at_end_of_worker(_at_exit)
+            at_end_of_worker(_write_all)
             _unwritten.add(self)
 
     def _is_due(self) -> bool:
@@ -180,6 +218,7 @@ class Journal(Forking):
         with self._lock:
             self._buffer.clear()
             self._dropped.clear()
+            self._lost.clear()
             _unwritten.discard(self)
 
     def forget(self, device: int) -> None:
@@ -195,6 +234,7 @@ class Journal(Forking):
         self._lock = threading.Lock()
         self._buffer = []
         self._dropped = Counter()
+        self._lost = deque()
         _unwritten.discard(self)
 
 
@@ -221,10 +261,21 @@ def _is_busy(error: sqlite3.OperationalError) -> bool:
 
 
 _unwritten: set[Journal] = set()  # keeps a journal alive after the app has dropped its client
+_exiting = False  # whether the interpreter has called the exit handlers; only finalizers record after that
+
+
+def _ends_unnoticed() -> bool:
+    return _exiting or ends_without_notice()
+
+
+def _write_all() -> None:
+    for journal in list(_unwritten):
+        with suppress(Exception):  # events that cannot be written soon are lost with the process
+            calls.run(partial(journal.write, brief=True), lambda: None)
 
 
 @atexit.register
 def _at_exit() -> None:
-    for journal in list(_unwritten):
-        with suppress(Exception):  # events that cannot be written soon are lost with the interpreter
-            journal.write(brief=True)
+    global _exiting
+    _exiting = True
+    _write_all()

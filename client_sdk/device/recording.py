@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import NamedTuple
 
+from hushtally.client_sdk import calls
 from hushtally.client_sdk.device.device import Device
 from hushtally.client_sdk.device.devices import KeyedDevice
+from hushtally.client_sdk.device.journal import Entry
 from hushtally.client_sdk.error_text import closest_match
 from hushtally.client_sdk.errors import ClientError
 from hushtally.client_sdk.state.counters import Fate
+from hushtally.client_sdk.state.permission import Permit
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.vocabulary import EventVocabulary
 
@@ -58,22 +62,30 @@ class Recording:
 
         Without consent nothing is stored, and mistakes are not counted.
         """
-        permit = device.permit()
-        if permit is None:
-            if _first_time(BEFORE_CONSENT):
-                logger.info(BEFORE_CONSENT)
-            return
-        stored, mistakes = self._examine(permit.vocabulary, event, fields)
-        for mistake in mistakes:
-            device.drop(permit, mistake.fate)
-            self._warn(mistake)
-        if stored is not None:
-            device.record(permit, event, stored)
+        entry = self._entry(device.permit(), event, fields)
+        if entry is not None:
+            device.store(entry)
+
+    def record_later(self, device: Device, event: str, fields: Mapping[str, object]) -> Callable[[], None] | None:
+        """Check the event now, without the state file; return the function that stores it, or None for no event."""
+        entry = self._entry(device.known_permit(), event, fields)
+        return None if entry is None else partial(device.store, entry)
 
     def warn_closed(self) -> None:
         """Log, once in a process, that the app records after `close`."""
         if _first_time(AFTER_CLOSE):
-            logger.warning(AFTER_CLOSE)
+            calls.report(logger.warning, AFTER_CLOSE)
+
+    def _entry(self, permit: Permit | None, event: str, fields: Mapping[str, object]) -> Entry | None:
+        """Return what is stored and counted under this permit; log mistakes."""
+        if permit is None:
+            if _first_time(BEFORE_CONSENT):
+                calls.report(logger.info, BEFORE_CONSENT)
+            return None
+        stored, mistakes = self._examine(permit.vocabulary, event, fields)
+        for mistake in mistakes:
+            self._warn(mistake)
+        return Entry(permit, event, stored, tuple(mistake.fate for mistake in mistakes))
 
     def _examine(
         self, permitted: EventVocabulary, event: object, fields: Mapping[str, object]
@@ -106,14 +118,15 @@ class Recording:
         if not _first_time(str(event), field, mistake.required):
             return
         if mistake.required is not None:
-            logger.warning("record: field %s.%s %s; the value was dropped", event, field, mistake.required)
+            dropped = "record: field %s.%s %s; the value was dropped"
+            calls.report(logger.warning, dropped, event, field, mistake.required)
             return
         if field is None:
             what, name, known = "an event", str(event), self._declared.events
         else:
             what, name, known = f"a field of {event!r}", field, self._declared.fields(str(event))
         advice = closest_match(name, known) or "Client(strict=True) names it"
-        logger.warning("record: %s that is not in any survey was dropped; %s", what, advice)
+        calls.report(logger.warning, "record: %s that is not in any survey was dropped; %s", what, advice)
 
 
 def _first_time(*subject: str | None) -> bool:

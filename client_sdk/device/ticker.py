@@ -9,10 +9,11 @@ from hushtally.client_sdk.forking import Forking
 from hushtally.client_sdk.randomness import Randomness
 
 MIN_SECONDS, MAX_SECONDS = 30, 90
+FIRST_SECONDS = 1.0  # so that an app can fork after it has started its client, while the thread does nothing
 
 
 class Ticker(Forking):
-    """Calls `tick` every 30 to 90 seconds from a daemon thread.
+    """Calls `tick` every 30 to 90 seconds from a daemon thread, first after one second.
 
     A thread does not survive a fork. Therefore each process starts its own thread, with the first `ensure_running`
     after the fork. No thread is started once the interpreter shuts down.
@@ -57,6 +58,7 @@ class Ticker(Forking):
         self._stop = self._thread = None
 
     def _run(self, stop: threading.Event) -> None:
-        while not stop.is_set():
+        seconds = FIRST_SECONDS
+        while not stop.wait(seconds):
             self._tick()
-            stop.wait(MIN_SECONDS + self._randomness.below(MAX_SECONDS - MIN_SECONDS))
+            seconds = MIN_SECONDS + self._randomness.below(MAX_SECONDS - MIN_SECONDS)

@@ -2,16 +2,49 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from hushtally.client_sdk.errors import StateError
+from hushtally.client_sdk.errors import SafeMessage, StateError
 from hushtally.client_sdk.state import schema
 
 RETRY_SECONDS = 0.01
+
+
+class ForkedError(SafeMessage, sqlite3.ProgrammingError):
+    """The process was forked in the middle of a call, and the call goes on in the child."""
+
+
+class Connection(sqlite3.Connection):
+    """A connection that refuses to be used in a child of its process.
+
+    SQLite in the child would believe that it holds the locks of the parent.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._process = os.getpid()
+        super().__init__(*arguments, **options)
+
+    def adopt(self) -> None:
+        """Let this process use the connection. Only for a database in memory, of which a child has its own copy."""
+        self._process = os.getpid()
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        self._check_process()
+        return super().execute(*arguments)
+
+    def executemany(self, *arguments: Any) -> sqlite3.Cursor:
+        self._check_process()
+        return super().executemany(*arguments)
+
+    def _check_process(self) -> None:
+        if self._process != os.getpid():
+            raise ForkedError("the process was forked in the middle of the call")
 
 
 def create_file(path: Path) -> None:
@@ -27,13 +60,18 @@ def create_file(path: Path) -> None:
         raise StateError(f"the state file {path} cannot be used: {error.strerror}") from None
 
 
-def connect(path: str, busy_seconds: float) -> sqlite3.Connection:
+def connect(path: str, busy_seconds: float) -> Connection:
     """Open a connection that waits for other processes at most `busy_seconds`.
 
     Every statement outside a transaction commits by itself. StateError if the file is another database.
     """
     connection = sqlite3.connect(
-        path, timeout=busy_seconds, isolation_level=None, check_same_thread=False, cached_statements=64
+        path,
+        timeout=busy_seconds,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=64,
+        factory=Connection,
     )
     try:
         schema.exists(connection, path)  # another database is refused before anything is changed in it
@@ -55,8 +93,8 @@ def set_busy_timeout(connection: sqlite3.Connection, seconds: float) -> None:
 @contextmanager
 def atomic(connection: sqlite3.Connection) -> Iterator[None]:
     """One transaction, committed at the end of the block and rolled back if the block raises."""
-    connection.execute("BEGIN IMMEDIATE")
     try:
+        connection.execute("BEGIN IMMEDIATE")
         yield
         connection.execute("COMMIT")
     except BaseException:
@@ -68,8 +106,8 @@ def atomic(connection: sqlite3.Connection) -> Iterator[None]:
 @contextmanager
 def without_sync(connection: sqlite3.Connection) -> Iterator[None]:
     """Do not wait for the disk in this block."""
-    connection.execute("PRAGMA synchronous = NORMAL")
     try:
+        connection.execute("PRAGMA synchronous = NORMAL")
         yield
     finally:
         with suppress(sqlite3.Error):

@@ -12,19 +12,30 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 from weakref import WeakSet, WeakValueDictionary
 
-from hushtally.client_sdk.errors import SafeMessage, StateError, StateLostError
+from hushtally.client_sdk import calls
+from hushtally.client_sdk.errors import SafeMessage, StateError, StateForkedError, StateLostError
 from hushtally.client_sdk.failures import describe_failure
 from hushtally.client_sdk.forking import Forking
 from hushtally.client_sdk.state import checksum, erasure, schema
-from hushtally.client_sdk.state.connection import atomic, connect, create_file, set_busy_timeout, without_sync
+from hushtally.client_sdk.state.connection import (
+    Connection,
+    atomic,
+    connect,
+    create_file,
+    set_busy_timeout,
+    without_sync,
+)
 from hushtally.client_sdk.state.rollback import RollbackGuard
 from hushtally.client_sdk.state.silence import Silence
 
 BUSY_SECONDS = 10.0  # how long a background call waits for other processes
+LOCK_SECONDS = 20.0  # how long a background call waits for other threads, which may wait for other processes
+EXIT_SECONDS = 0.5  # how long the end of the process waits for other threads
 BRIEF_SECONDS = 0.25  # how long a call on an app's thread waits
 PAUSE_SECONDS = 1.0  # after a call on an app's thread waited in vain, such calls fail at once for this long
 MARK_SECONDS = 1.0  # the time between two marks, however many devices answer
@@ -51,9 +62,10 @@ class State(Forking):
     def __init__(self, path: str) -> None:
         self.path = path
         self._lock = threading.RLock()
-        self._lock_depth = 0
-        self._held_for_fork = False
-        self._connection: sqlite3.Connection | None = None
+        self._use: _Use | None = None  # the use by the thread that has the lock
+        self._forked_in_use = False  # whether this process can never use the file
+        self._parents_connection: Connection | None = None
+        self._connection: Connection | None = None
         self._finalizer: weakref.finalize[[], State] | None = None
         self._file: tuple[int, int] | None = None  # device and inode of the file that was opened first
         self._salt = b""  # identifies the contents of the file: a new file may get the inode of a deleted file
@@ -144,17 +156,18 @@ class State(Forking):
 
     def lock(self) -> AbstractContextManager[sqlite3.Connection]:
         """Give this thread alone the connection. Every statement commits by itself and waits for the disk."""
-        return _Locked(self)
+        return _Use(self, LOCK_SECONDS)
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
         """Give the connection to read the file as it is at one moment, whatever other processes write meanwhile."""
         with self.lock() as connection:
-            connection.execute("BEGIN")
             try:
+                connection.execute("BEGIN")
                 yield connection
             finally:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -175,14 +188,11 @@ class State(Forking):
         After a failure, further blocks raise StateBusyError at once for the next second.
         """
         self._raise_if_paused()
-        if not self._lock.acquire(timeout=BRIEF_SECONDS):
-            self._pause()
-            raise StateBusyError("another thread of the app is using the state file")
         try:
-            self._raise_if_paused()  # another thread may have failed in the meantime
-            with self.lock() as connection:
-                set_busy_timeout(connection, BRIEF_SECONDS)
+            with _Use(self, BRIEF_SECONDS) as connection:
+                self._raise_if_paused()  # another thread may have failed in the meantime
                 try:
+                    set_busy_timeout(connection, BRIEF_SECONDS)
                     yield
                 finally:
                     with suppress(sqlite3.Error):
@@ -190,8 +200,6 @@ class State(Forking):
         except Exception:
             self._pause()
             raise
-        finally:
-            self._lock.release()
 
     def _pause(self) -> None:
         if not self.is_paused:
@@ -312,23 +320,32 @@ class State(Forking):
         The call never waits. If another thread is using the file, the connection is closed when that thread ends.
         """
         self._users.discard(user)
-        if not self._users and self._lock.acquire(blocking=False):  # while `close` holds the lock, a fork waits
-            try:
-                self.close()
-            finally:
-                self._lock.release()
+        if not self._users:
+            self.close(wait=0.0)
 
-    def close(self) -> None:
-        """Close the connection. The next use opens it again. The contents of a state in memory are lost."""
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-            self._connection = None
+    def close(self, wait: float = LOCK_SECONDS) -> None:
+        """Close the connection. The next use opens it again. The contents of a state in memory are lost.
 
-    def _connect(self) -> sqlite3.Connection:
+        wait: how many seconds to wait for another thread that is using the file; after that the file stays open.
+        """
+        use = _Use(self, wait)
+        try:
+            use.begin()  # while this thread closes the file, a fork waits
+            self._disconnect()
+        except StateBusyError:
+            pass
+        finally:
+            use.end()
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _connect(self) -> Connection:
         return connect(self.path, BUSY_SECONDS)
 
-    def _install(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+    def _install(self, connection: Connection) -> Connection:
         """Use a new connection until this object is deleted; StateLostError if the connection is to another file."""
         if self._salt and (
             not schema.exists(connection, self.path)
@@ -347,59 +364,120 @@ class State(Forking):
         return connection
 
     def hold(self) -> None:
-        self._held_for_fork = self._lock.acquire(timeout=2 * BUSY_SECONDS)
         # A child process does not inherit file locks, but SQLite in the child would assume that it holds them. The next
         # process that closes the file would then discard everything that the child wrote.
-        if (
-            self._held_for_fork
-            and self._connection is not None
-            and not self._connection.in_transaction
-            and self.path != MEMORY
-        ):
-            self._connection.close()
-            self._connection = None
+        if self._lock.acquire(timeout=LOCK_SECONDS) and self._use is None and self.path != MEMORY:
+            self._disconnect()
 
     def release(self) -> None:
-        if self._held_for_fork:
-            self._held_for_fork = False
-            self._lock.release()
+        self._lock.release()
 
     def after_fork(self) -> None:
         self._lock = threading.RLock()
-        self._lock_depth = 0
-        self._held_for_fork = False
-        if self.path != MEMORY:
-            # the connection was in use at the fork; closing it would harm the connection of the parent
-            _inherited.append(self._connection)
-            self._connection = None
-            if self._finalizer is not None:
-                self._finalizer.detach()
+        use, self._use = self._use, None
+        connection, self._connection = self._connection, None
+        if self._finalizer is not None:
+            self._finalizer.detach()
+        if use is not None:
+            # A thread of the parent was in the middle of SQLite or of a transaction. Closing the connection would harm
+            # the parent, and another connection of this process would share its locks with this one.
+            self._forked_in_use, self._parents_connection = True, connection
+            _keep_forever(self)
+        elif connection is None:
+            return
+        elif self.path == MEMORY:
+            connection.adopt()
+            self._connection = connection
+        else:
+            connection.close()  # so that this process forgets the locks of the parent, which keeps them
+
+    def require_usable(self) -> None:
+        """Raise StateForkedError if this process can never use the file."""
+        if self._forked_in_use:
+            raise StateForkedError(
+                f"the state file {self.path} was in use when this process was forked; this process cannot use it"
+            )
 
 
-class _Locked:
-    """The context manager of `State.lock`. A generator would add a third to the time of a statement."""
+class _Use:
+    """The context manager of `State.lock`. A generator would add a third to the time of a statement.
 
-    __slots__ = ("_state",)
+    A thread that has the lock may use the state again inside. A signal handler may raise an exception anywhere, even at
+    the beginning of `__exit__`: then the call that is running ends the use.
+    """
 
-    def __init__(self, state: State) -> None:
+    __slots__ = ("_begun", "_lock", "_seconds", "_state", "_thread")
+
+    def __init__(self, state: State, seconds: float) -> None:
         self._state = state
+        self._seconds = seconds
+        self._lock = state._lock
+        self._thread = 0
+        self._begun = False
 
-    def __enter__(self) -> sqlite3.Connection:
+    def __enter__(self) -> Connection:
         state = self._state
-        state._lock.acquire()
         try:
-            if not state._lock_depth:
+            if self.begin():
+                state.require_usable()
                 state.require_file()
-            connection = state._connection or state._install(state._connect())
-            state._lock_depth += 1
-            return connection
+            return state._connection or state._install(state._connect())
         except BaseException:
-            state._lock.release()
+            self.end()
             raise
 
-    def __exit__(self, *_: object) -> None:
-        self._state._lock_depth -= 1
-        self._state._lock.release()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None or issubclass(kind, sqlite3.Error | StateError):
+            self.end()
+        else:
+            self.abandon()
+
+    def begin(self) -> bool:
+        """Take the lock; return False if this thread has it already. Raise StateBusyError after too long a wait."""
+        thread, current = threading.get_ident(), self._state._use
+        if current is not None and current._thread == thread:
+            return False
+        self._begun = True
+        calls.hold(self)
+        if not self._lock.acquire(timeout=self._seconds):
+            raise StateBusyError("another thread of the app is using the state file")
+        self._thread = thread
+        self._state._use = self
+        return True
+
+    def end(self) -> None:
+        """Release the lock if this object took it."""
+        if not self._begun:
+            return
+        state = self._state
+        if state._use is self:
+            if state._connection is not None and state._connection.in_transaction:
+                self._reset()
+            state._use = None
+        with suppress(RuntimeError):  # the lock was not taken
+            self._lock.release()
+        self._begun = False
+        calls.released(self)
+
+    def abandon(self) -> None:
+        """Release the lock in the middle of anything: a transaction may be open, and a setting may be changed."""
+        if self._begun and self._state._use is self:
+            self._reset()
+        self.end()
+
+    def _reset(self) -> None:
+        state = self._state
+        if state.path != MEMORY:
+            state._disconnect()
+        elif state._connection is not None:
+            state._connection.rollback()
+
+
+def _keep_forever(state: State) -> None:
+    """Keep Python from deleting the state and its connection, even at exit."""
+    import ctypes
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(state))
 
 
 class _Opening(Forking):
@@ -410,14 +488,10 @@ class _Opening(Forking):
 
 
 _opening = _Opening()
-_inherited: list[sqlite3.Connection | None] = []
 
 
 @atexit.register
 def _at_exit() -> None:
     for state in list(State._open.values()):
-        if state._lock.acquire(timeout=0.5):  # if a thread hangs while it uses the file, its connection stays open
-            try:
-                state.close()
-            finally:
-                state._lock.release()
+        # if a thread hangs while it uses the file, its connection stays open
+        calls.run(partial(state.close, EXIT_SECONDS), lambda: None)

@@ -26,3 +26,4 @@ class Silence(StrEnum):
     DAMAGED = "the state file is damaged"
     UNREADABLE = "the state file cannot be read"
     CLOSED = "the client was closed"
+    REENTRANT = "another call of a client is running on this thread"

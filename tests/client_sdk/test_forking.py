@@ -27,7 +27,7 @@ import os, sys, threading, time, logging, random
 from datetime import datetime, UTC
 from hushtally.client_sdk.state import file as state_file
 from hushtally import Client, Survey
-state_file.BUSY_SECONDS = state_file.BRIEF_SECONDS = 600.0  # timeouts are not tested here
+state_file.BUSY_SECONDS = state_file.LOCK_SECONDS = state_file.BRIEF_SECONDS = 600.0  # timeouts are not tested here
 logging.basicConfig(level=logging.ERROR)
 url, state, survey_path, devices = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
 survey = Survey.load(survey_path)
@@ -41,6 +41,8 @@ def client(number=0, **options):
 """
 
 WORKERS = """
+import hushtally.client_sdk.client
+hushtally.client_sdk.client.CLOSE_SECONDS = 600.0
 clients = [client(number) for number in range(devices)]
 for one in clients[:2]:
     one.start()

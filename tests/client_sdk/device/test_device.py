@@ -283,7 +283,7 @@ def test_nothing_raises_into_the_app(lab, monkeypatch, caplog):
     def fail(*_, **__):
         raise RuntimeError("canary")
 
-    for name in ("record", "answer", "send", "explain", "status", "receipts", "grant", "withdraw", "close", "permit"):
+    for name in ("store", "answer", "send", "explain", "status", "receipts", "grant", "withdraw", "close", "permit"):
         monkeypatch.setattr(f"hushtally.client_sdk.device.device.Device.{name}", fail)
     client.record("purchase", amount=1)
     client.tick()

@@ -4,7 +4,6 @@ The script: 10 epochs, 5 questions, four changes of answer, one withdrawal with 
 consent. It runs in a forked child that ends without any clean-up at its k-th step, for every k.
 """
 
-import functools
 import mmap
 import os
 import random
@@ -19,6 +18,8 @@ import pytest
 
 from hushtally import Client
 from hushtally.client_sdk.protocol.report import Batch
+from hushtally.client_sdk.state import connection
+from hushtally.client_sdk.state.connection import Connection
 from hushtally.client_sdk.state.rollback import RollbackGuard
 from hushtally.client_sdk.testing import ScriptedClock, SeededRandomness, accepted
 
@@ -53,7 +54,7 @@ class KillSwitch:
         return struct.unpack("q", self._shared[8:])[0]
 
 
-class SteppedConnection(sqlite3.Connection):
+class SteppedConnection(Connection):
     """A connection on which every statement is a step."""
 
     kill_switch: KillSwitch
@@ -132,7 +133,7 @@ def child(survey, folder, kill_switch, seed, start, at):
         code = 1
         try:
             SteppedConnection.kill_switch = kill_switch
-            sqlite3.connect = functools.partial(sqlite3.connect, factory=SteppedConnection)
+            connection.Connection = SteppedConnection
             write = RollbackGuard._write
 
             def stepped_write(self, token):
@@ -163,11 +164,11 @@ def check(survey, folder):
     days = [day for day in range(DAYS) if day < WITHDRAWN or (day > WITHDRAWN and not survey.permanent)]
     expected = {(f"q{index}", f"2026-11-{day + 2:02}") for index in range(QUESTIONS) for day in days}
     assert arrived == expected, "a report was lost"
-    with closing(sqlite3.connect(folder / "state.db")) as connection:
-        ledger = connection.execute("SELECT question, epoch, epsilon FROM ledger").fetchall()
-        (waiting,) = connection.execute("SELECT count(*) FROM outbox").fetchone()
-        (answers,) = connection.execute("SELECT count(*) FROM answers").fetchone()
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    with closing(sqlite3.connect(folder / "state.db")) as database:
+        ledger = database.execute("SELECT question, epoch, epsilon FROM ledger").fetchall()
+        (waiting,) = database.execute("SELECT count(*) FROM outbox").fetchone()
+        (answers,) = database.execute("SELECT count(*) FROM answers").fetchone()
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     charged = {(question, epoch) for question, epoch, _ in ledger if question}
     erased = {(f"q{index}", f"2026-11-{WITHDRAWN + 2:02}") for index in range(QUESTIONS)}
     assert charged == arrived | erased, "the ledger lacks an answer or has too many"

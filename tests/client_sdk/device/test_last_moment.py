@@ -1,8 +1,16 @@
 """Decisions at the last moment: a withdrawal between two reads of the file, an opt-out while a batch is due."""
 
+import threading
+
 import pytest
 
 from hushtally.client_sdk.state.file import State
+
+
+def on_another_thread(call):
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()
 
 
 def test_no_answer_is_made_after_a_withdrawal_just_before_it(lab, monkeypatch):
@@ -11,7 +19,7 @@ def test_no_answer_is_made_after_a_withdrawal_just_before_it(lab, monkeypatch):
     answering, withdrawn = State.answering, []
 
     def withdrawing(state):
-        other.withdraw_consent()
+        on_another_thread(other.withdraw_consent)
         withdrawn.append(lab.rows("SELECT granted FROM consents"))
         return answering(state)
 
