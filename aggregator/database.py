@@ -16,7 +16,7 @@ import sqlite_utils
 
 from hushtally.aggregator.errors import DatabaseError
 from hushtally.aggregator.tally import Tally
-from hushtally.client_sdk.clock import utc_today
+from hushtally.client_sdk.clock import utc_day, utc_today
 from hushtally.client_sdk.error_text import did_you_mean
 from hushtally.client_sdk.errors import SurveyError
 from hushtally.client_sdk.protocol.cell import Cell
@@ -143,9 +143,9 @@ class Database:
         """The tally of every cell of the survey, all read in one transaction.
 
         Cells whose retention has ended are left out, because no collector may have erased them. today: the day in UTC
-        of the reading; None: the current day.
+        of the reading, or a datetime with any time zone; None: the current day.
         """
-        now = today or utc_today()
+        now = utc_today() if today is None else utc_day(today)
         with self._reading():
             self._connection.execute("BEGIN")
             try:

@@ -10,7 +10,7 @@ from hushtally.aggregator.errors import ArgumentError, NotEstimableError
 from hushtally.aggregator.estimate import estimate
 from hushtally.aggregator.intervals import Population
 from hushtally.aggregator.tally import Tally
-from hushtally.client_sdk.clock import utc_today
+from hushtally.client_sdk.clock import utc_day, utc_today
 from hushtally.client_sdk.error_text import did_you_mean
 from hushtally.client_sdk.protocol.cell import Cell
 from hushtally.client_sdk.survey import Survey
@@ -70,8 +70,9 @@ def summarize(
 
     tallies: the tally of every cell of the survey, from `Database.tallies`. by: names of cohorts; every combination of
     their values that has reports is a group. Without names, all customers are one group. questions, epochs: only
-    these; None: all questions, and all epochs with reports. today: the day in UTC on which the tallies were read; None:
-    the current day. Raises ArgumentError for an unknown cohort or question, and for an epoch without reports.
+    these; None: all questions, and all epochs with reports. today: the day in UTC on which the tallies were read, or a
+    datetime with any time zone; None: the current day. Raises ArgumentError for an unknown cohort or question, and for
+    an epoch without reports.
     """
     for name, given in (("by", by), ("question", questions), ("epoch", epochs)):
         if isinstance(given, str):  # a string would be read letter by letter
@@ -79,7 +80,7 @@ def summarize(
     names = _cohort_names(survey, by)
     selected = _questions(survey, questions)
     included = _epochs(tallies, epochs)
-    now = utc_today() if today is None else today
+    now = utc_today() if today is None else utc_day(today)
     rows: list[Row] = []
     for question in selected:
         groups = _groups(survey, question, tallies, names)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
+from hushtally.client_sdk.clock import in_utc
 from hushtally.client_sdk.errors import ClientError
 from hushtally.client_sdk.randomness import Randomness
 from hushtally.client_sdk.survey import Survey
@@ -50,16 +51,22 @@ def check_flags(**flags: object) -> None:
             raise ClientError(f"{name} must be True or False, got {value!r}")
 
 
-def check_dependencies(clock: object, on_error: object, randomness: object, transport: object) -> None:
-    """Raise ClientError unless each of these can do its work; the clock is read once."""
+def checked_clock(clock: object) -> Callable[[], datetime]:
+    """Return the clock in UTC; ClientError unless it returns a datetime with a time zone. The clock is read once."""
     if not callable(clock):
         raise ClientError(f"clock must be a function that returns the time, got {clock!r}")
+    checked = in_utc(clock)
     try:
-        now = clock()
+        checked()
+    except ClientError:
+        raise
     except Exception as error:
         raise ClientError(f"clock must be a function that returns the time; it raised {type(error).__name__}") from None
-    if not isinstance(now, datetime) or now.tzinfo is None:
-        raise ClientError(f"clock must return a datetime with a time zone, got {now!r}")
+    return checked
+
+
+def check_dependencies(on_error: object, randomness: object, transport: object) -> None:
+    """Raise ClientError unless each of these can do its work."""
     if on_error is not None and not callable(on_error):
         raise ClientError(f"on_error must be a function that takes a Fault, or None, got {on_error!r}")
     if randomness is not None and not isinstance(randomness, Randomness):
@@ -114,9 +121,12 @@ def check_keep_consent(keep_consent: bool, max_lifetime_epsilon: float | None) -
 
 
 def checked_cohorts(surveys: Sequence[Survey], cohort: Mapping[str, str] | None) -> list[dict[str, str]]:
-    """Return the cohort of each survey; ClientError if a value is missing, not declared, or of no survey's cohort."""
+    """Return the cohort of each survey; empty if the app leaves it to the state file.
+
+    ClientError if a value is missing, not declared, or of no survey's cohort.
+    """
     if cohort is None:
-        cohort = {}
+        return [{} for _ in surveys]
     if not isinstance(cohort, Mapping):
         raise ClientError(f'cohort must be a mapping like {{"platform": "web"}}, got {cohort!r}')
     shown = json.dumps(dict(cohort), default=repr, skipkeys=True)

@@ -20,6 +20,7 @@ from hushtally.client_sdk.arguments import (
     check_flags,
     check_keep_consent,
     check_state,
+    checked_clock,
     checked_cohorts,
     checked_surveys,
 )
@@ -90,7 +91,9 @@ class Client:
         surveys: One survey, or several with different ids.
         collector: The URL of the collector. The URL must use https; plain http is allowed only to this machine.
         state: The path of the state file, an SQLite database. Use ":memory:" in tests.
-        cohort: A value for each cohort that the surveys declare. Cohorts are sent in the clear.
+        cohort: A value for each cohort that the surveys declare. Cohorts are sent in the clear. The state file stores
+            the values of the last client that stored a consent or an event of this device, and every answer has the
+            stored values. Leave it out where only the device is known, as in a timer.
         device: A local key, for an app that serves several customers from one state file. The key never leaves the
             machine. The file stores only a salted hash of the key, with or without consent.
         max_epsilon: The most epsilon that the app allows for one report. None means no limit.
@@ -103,7 +106,7 @@ class Client:
         strict: Let `record` raise ClientError for an event, a field or a value that no survey can use. For development.
         on_error: A function that is called with a Fault for every failure. It is not called for a silent survey, for a
             delivery that will be retried, or for a dropped event. `status` lists these cases.
-        clock: A function that returns the time, with a time zone. For tests.
+        clock: A function that returns the time, with any time zone; the client converts it to UTC. For tests.
         randomness: A source of random numbers. For tests.
         transport: A replacement for the network. For tests: see `hushtally.testing`.
 
@@ -146,7 +149,8 @@ class Client:
         check_state(state)
         check_device(device)
         check_flags(keep_consent=keep_consent, durable=durable, strict=strict)
-        check_dependencies(clock, on_error, randomness, transport)
+        clock = checked_clock(clock)
+        check_dependencies(on_error, randomness, transport)
         check_ceilings(self._surveys, max_epsilon, max_lifetime_epsilon)
         check_keep_consent(keep_consent, max_lifetime_epsilon)
         asked = list(zip(self._surveys, checked_cohorts(self._surveys, cohort), strict=True))

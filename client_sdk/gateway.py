@@ -17,6 +17,7 @@ from hushtally.client_sdk.arguments import (
     check_flags,
     check_keep_consent,
     check_state,
+    checked_clock,
     checked_cohorts,
     checked_surveys,
 )
@@ -87,7 +88,8 @@ class Gateway:
         self._surveys = checked_surveys(surveys)
         check_state(state)
         check_flags(keep_consent=keep_consent, durable=durable, strict=strict)
-        check_dependencies(clock, on_error, randomness, transport)
+        clock = checked_clock(clock)
+        check_dependencies(on_error, randomness, transport)
         check_ceilings(self._surveys, max_epsilon, max_lifetime_epsilon)
         check_keep_consent(keep_consent, max_lifetime_epsilon)
         url = checked_url(collector)

@@ -121,12 +121,21 @@ class ScriptedClock:
 
     Args:
         now: The first time that it returns; a string is ISO 8601. Without a time zone it is UTC.
+
+    Attributes:
+        now: The time that it returns, in UTC. Set it to move the clock; without a time zone it is UTC.
     """
 
     def __init__(self, now: datetime | str) -> None:
         self.now = datetime.fromisoformat(now) if isinstance(now, str) else now
-        if self.now.tzinfo is None:
-            self.now = self.now.replace(tzinfo=UTC)
+
+    @property
+    def now(self) -> datetime:
+        return self._now
+
+    @now.setter
+    def now(self, now: datetime) -> None:
+        self._now = now.replace(tzinfo=UTC) if now.utcoffset() is None else now.astimezone(UTC)
 
     def __call__(self) -> datetime:
         return self.now

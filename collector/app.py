@@ -13,7 +13,7 @@ from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 
 from hushtally.client_sdk.canonical_json import canonical_json
-from hushtally.client_sdk.clock import utc_today
+from hushtally.client_sdk.clock import utc_day, utc_today
 from hushtally.client_sdk.protocol.refused import Refused
 from hushtally.client_sdk.protocol.report import MAX_BYTES
 from hushtally.client_sdk.survey import Survey
@@ -34,27 +34,31 @@ _log = logging.getLogger("hushtally.collector")
 def create_app(surveys: Sequence[Survey], database: str | Path, *, clock: Callable[[], date] = utc_today) -> Flask:
     """The application that counts reports for `surveys` in the SQLite file `database`, and erases expired counts.
 
-    clock: returns today's day in UTC. Only `hushtally serve` limits the connections, closes idle connections and
-    finishes requests before it stops. A process that is forked after this call (gunicorn --preload) refuses every
-    batch. `extensions["hushtally"]` is the Writer: close it to count the waiting batches and to close the database.
-    The startup warnings are logged. Raises SurveyError if a survey is given twice; StoreError if the database cannot
-    be used, or contains a different definition of one of the surveys.
+    clock: returns today's day in UTC, or the time with any time zone. Only `hushtally serve` limits the connections,
+    closes idle connections and finishes requests before it stops. A process that is forked after this call (gunicorn
+    --preload) refuses every batch. `extensions["hushtally"]` is the Writer: close it to count the waiting batches and
+    to close the database. The startup warnings are logged. Raises SurveyError if a survey is given twice; StoreError if
+    the database cannot be used, or contains a different definition of one of the surveys.
     """
     require_distinct(surveys)
+
+    def today() -> date:
+        return utc_day(clock())
+
     store = SqliteStore(database)
     try:
         store.register(surveys)
-        for line in startup_warnings(surveys, store.surveys(), clock()):
+        for line in startup_warnings(surveys, store.surveys(), today()):
             _log.warning("%s", line)
     except BaseException:
         store.close()
         raise
     metrics = Metrics(surveys)
-    writer = Writer(store, Housekeeping(store, clock, metrics), metrics)
+    writer = Writer(store, Housekeeping(store, today, metrics), metrics)
     app = Flask("collector", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 1  # a body of unknown length is cut here, and is then too large
     app.extensions["hushtally"] = writer
-    app.register_blueprint(_reports(surveys, writer, metrics, clock))
+    app.register_blueprint(_reports(surveys, writer, metrics, today))
     app.register_blueprint(_surveys(surveys))
     app.register_blueprint(_health(writer, metrics))
     app.register_error_handler(Refusal, _refusal)
@@ -63,7 +67,7 @@ def create_app(surveys: Sequence[Survey], database: str | Path, *, clock: Callab
     return app
 
 
-def _reports(surveys: Sequence[Survey], writer: Writer, metrics: Metrics, clock: Callable[[], date]) -> Blueprint:
+def _reports(surveys: Sequence[Survey], writer: Writer, metrics: Metrics, today: Callable[[], date]) -> Blueprint:
     blueprint = Blueprint("reports", __name__)
 
     @blueprint.post("/v1/reports")
@@ -73,7 +77,7 @@ def _reports(surveys: Sequence[Survey], writer: Writer, metrics: Metrics, clock:
         if request.headers.get("Content-Encoding", "identity") != "identity":
             raise Refusal(Refused.UNSUPPORTED_CONTENT, "the body must not be compressed")
         batch = decode(request.get_data(cache=False))
-        return Response(writer.add(admit(batch, surveys, clock())), mimetype=_JSON)
+        return Response(writer.add(admit(batch, surveys, today())), mimetype=_JSON)
 
     @blueprint.errorhandler(Refusal)
     def refuse(error: Refusal) -> Response:

@@ -26,11 +26,6 @@ def purge(database: Path) -> None:
             raise StoreError(f"{database}: this database does not exist")
     with closing(SqliteStore(database)) as store:
         erasures = store.purge(utc_today())
-        if not erasures:
-            click.echo(f"{database}: nothing to erase; the database contains no survey")
-        for erasure in erasures:
-            if erasure.problem is None:
-                click.echo(str(erasure))
         problems = [erasure.problem for erasure in erasures if erasure.problem is not None]
         try:
             if not store.checkpoint():
@@ -40,5 +35,11 @@ def purge(database: Path) -> None:
                 )
         except StoreError as error:
             problems.append(f"copies of erased counts may be left: {error}; run `hushtally purge` again")
+    with suppress(BrokenPipeError):  # the counts are erased, whether or not anybody reads the result
+        if not erasures:
+            click.echo(f"{database}: nothing to erase; the database contains no survey")
+        for erasure in erasures:
+            if erasure.problem is None:
+                click.echo(str(erasure))
     if problems:
         raise StoreError("\n".join(problems))

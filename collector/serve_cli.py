@@ -37,9 +37,9 @@ from hushtally.collector.startup_warnings import accepts_reports
 def serve(files: tuple[Path, ...], host: str, port: int, database: Path, threads: int) -> None:
     """Collect reports for the surveys in one or more files.
 
-    SIGTERM or SIGINT stops the collector: it finishes the requests that it has begun, and leaves a single database
-    file. A survey that has ended may be included: its reports are rejected, and its counts are erased when their
-    retention ends. Two collectors may use one database, for example while one replaces the other: every batch is
+    SIGTERM, SIGINT or SIGHUP stops the collector: it finishes the requests that it has begun, and leaves a single
+    database file. A survey that has ended may be included: its reports are rejected, and its counts are erased when
+    their retention ends. Two collectors may use one database, for example while one replaces the other: every batch is
     counted exactly once. For TLS, put a proxy in front of the collector.
     """
     surveys = _load(files)

@@ -119,7 +119,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
 
 
 class Server:
-    """Serves an application on a socket until SIGTERM or SIGINT, and then finishes the requests in progress."""
+    """Serves an application on a socket until a signal to stop, and then finishes the requests in progress."""
 
     def __init__(self, app: Flask, listening: socket.socket, threads: int) -> None:
         # waitress logs a warning when requests queue for a thread, which is normal here, and when connections reach the
@@ -190,9 +190,17 @@ class Server:
             self._stopping.set()
             self._server.pull_trigger()
 
-        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        before = {number: signal.signal(number, stop) for number in _stop_signals()}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _stop_signals() -> list[signal.Signals]:
+    """SIGTERM, SIGINT, and SIGHUP, which arrives when the terminal is closed, unless `nohup` made it ignored."""
+    found = [signal.SIGTERM, signal.SIGINT]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # Windows has none
+        found.append(signal.SIGHUP)
+    return found

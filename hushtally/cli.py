@@ -55,6 +55,7 @@ class Commands(click.Group):
 
     def make_context(self, *args: Any, **options: Any) -> click.Context:
         _escape_unencodable_characters()
+        _ignore_unwritable_stderr()
         with _one_line_errors():  # --help and --version write here
             return super().make_context(*args, **options)
 
@@ -85,6 +86,24 @@ def _escape_unencodable_characters() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
+
+
+class _Stderr(io.FileIO):
+    """Stderr whose reader may go away: what cannot be written is lost, and the command continues."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return memoryview(data).nbytes
+
+
+def _ignore_unwritable_stderr() -> None:
+    """Make a closed pipe, a closed terminal or a full disk of the log no failure of the command."""
+    stream = sys.stderr
+    if stream is sys.__stderr__ and isinstance(stream, io.TextIOWrapper):
+        raw = _Stderr(stream.fileno(), "w", closefd=False)
+        sys.stderr = io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=True)
 
 
 def _unavailable(command: str, extra: str, package: str) -> click.Command:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from hushtally.client_sdk.errors import StateError
 from hushtally.client_sdk.protocol.report import Report
 from hushtally.client_sdk.randomness import Randomness
-from hushtally.client_sdk.state import answers, counters, enrollment, events, ledger, outbox
+from hushtally.client_sdk.state import answers, cohorts, counters, enrollment, erasure, events, ledger, outbox
 from hushtally.client_sdk.state.counters import Fate
 from hushtally.client_sdk.state.facts import Facts
 from hushtally.client_sdk.state.outbox import Entry
@@ -96,6 +96,7 @@ class Outcome:
 
     entries: list[Entry] = field(default_factory=list)
     counts: Counter[tuple[int, Fate]] = field(default_factory=Counter)
+    needs_cohorts: bool = True
 
 
 class Answering:
@@ -119,20 +120,26 @@ class Answering:
 
     def has_work(self, facts: Facts, today: date) -> bool:
         """Return whether a tick must write for the device."""
-        return bool(facts.ended(today)) or any(has_work(facts, survey, today) for survey in self._surveys)
+        return (
+            bool(facts.ended(today))
+            or any(has_work(facts, survey, today) for survey in self._surveys)
+            or self.has_unneeded_cohorts(facts, today)
+        )
+
+    def has_unneeded_cohorts(self, facts: Facts, today: date) -> bool:
+        """Return whether no survey needs the stored cohorts any more."""
+        return bool(facts.cohorts) and not facts.running(today) and not self._permission.permit(facts, today).surveys
 
     def answer(
         self,
         connection: sqlite3.Connection,
         devices: Sequence[int],
-        cohorts: Mapping[int, Mapping[str, dict[str, str]]],
         now: datetime,
     ) -> list[Exception]:
         """Make the answers of these devices that are due, close surveys that have ended, and count missed answers.
 
-        Call it in a transaction. devices: in ascending order. cohorts: by device and digest of the survey. Returns the
-        failures. Nothing is written for a device that failed, and the next tick tries again. A damaged device is silent
-        from then on.
+        Call it in a transaction. devices: in ascending order. Returns the failures. Nothing is written for a device
+        that failed, and the next tick tries again. A damaged device is silent from then on.
         """
         today = now.date()
         several = Records.read_all(connection, devices)
@@ -142,20 +149,23 @@ class Answering:
         working = {device: one for device, one in several.items() if one.intact and self.has_work(one, today)}
         asked = [device for device, one in working.items() if self._may_answer(one, now)]
         histories = events.Histories(connection, asked)
-        written, entries = [], list[Entry]()
+        written, entries, unneeded = [], list[Entry](), list[int]()
         counts: Counter[tuple[int, Fate]] = Counter()
         for device, records in working.items():
-            history = histories.of(device) if device in cohorts else []
             try:
-                outcome = self._answer_device(records, history, cohorts.get(device, {}), now)
+                outcome = self._answer_device(records, histories.of(device), now)
             except Exception as error:
                 failures.append(error)
                 continue
             written.append(records)
             entries += outcome.entries
             counts.update(outcome.counts)
+            unneeded += [] if outcome.needs_cohorts else [device]
         Records.write_all(connection, written)
         outbox.put_all(connection, entries)
+        if unneeded:
+            cohorts.erase(connection, unneeded)
+            erasure.request(connection)
         counts.update(histories.delete_damaged(connection))
         counters.add_all(connection, counts)
         return failures
@@ -168,9 +178,7 @@ class Answering:
                 return True
         return False
 
-    def _answer_device(
-        self, records: Records, history: Sequence[Event], cohorts: Mapping[str, dict[str, str]], now: datetime
-    ) -> Outcome:
+    def _answer_device(self, records: Records, history: Sequence[Event], now: datetime) -> Outcome:
         today, outcome = now.date(), Outcome()
         ended = records.ended(today)
         working = [survey for survey in self._surveys if has_work(records, survey, today)]
@@ -179,10 +187,12 @@ class Answering:
                 self._count_missed(records, survey, now, outcome)
         for digest in ended:
             enrollment.close(records, digest)
+        outcome.needs_cohorts = not self.has_unneeded_cohorts(records, today)
         for survey in working:
-            if self._permission.covers(records, survey):
+            cohort = self._permission.cohort(records, survey)
+            if cohort is not None and self._permission.covers(records, survey):
                 self._count_missed(records, survey, now, outcome)
-                self._answer_survey(records, survey, history, cohorts, now, outcome)
+                self._answer_survey(records, survey, history, cohort, now, outcome)
         return outcome
 
     def _answer_survey(
@@ -190,17 +200,18 @@ class Answering:
         records: Records,
         survey: Survey,
         history: Sequence[Event],
-        cohorts: Mapping[str, dict[str, str]],
+        cohort: dict[str, str],
         now: datetime,
         outcome: Outcome,
     ) -> None:
         schedule = enrollment.enroll(records, survey, self._ceiling, now.date(), self._randomness)
         if is_due(records, survey, schedule, now) and self._is_within_ceiling(records):
-            cohort = cohorts[survey.digest]
             reports = answer(records, survey, schedule, history, cohort, now, self._randomness)
             due = outbox.moment(survey, now, self._randomness)
             entry = outbox.entry(records.device, survey, reports, due, self._randomness, alone=self._alone)
             outcome.entries.append(entry)
+            if self._permission.cohorts([survey]).items() - cohort.items():
+                outcome.counts[records.device, Fate.COHORT_IGNORED] += 1
         enrollment.mark_handled(records, survey, survey.epoch.start(now.date()))
 
     def _count_missed(self, records: Records, survey: Survey, now: datetime, outcome: Outcome) -> None:

@@ -23,7 +23,7 @@ from hushtally.client_sdk.explain.explanation import Explanation, explain_survey
 from hushtally.client_sdk.explain.status import Status, SurveyStatus
 from hushtally.client_sdk.failures import describe_failure
 from hushtally.client_sdk.randomness import Randomness
-from hushtally.client_sdk.state import consent, counters, outbox
+from hushtally.client_sdk.state import cohorts, consent, counters, outbox
 from hushtally.client_sdk.state.consent import Receipt
 from hushtally.client_sdk.state.facts import Facts
 from hushtally.client_sdk.state.file import State
@@ -39,11 +39,10 @@ REFRESH_SECONDS = 1.0  # how often `record` checks whether consent was given in 
 
 ROLLBACK_MESSAGE = (
     "the state file %s is not the one last written here: it was copied, restored or replaced, or its mark file was"
-    " changed. It is unknown what this device has answered, so the surveys that run now stay silent on it. Surveys that"
-    " start later are answered. To start again as a new device without consent, delete the state file and its mark file"
+    " replaced or is missing. It is unknown what this device has answered, so the surveys that run now stay silent on"
+    " it. Surveys that start later are answered. To start again as a new device without consent, delete the state file"
+    " and its mark file"
 )
-
-OUTDATED_MESSAGE = "grant_consent: ignored for %s, because this device agrees to a newer version"
 
 
 @dataclass(frozen=True)
@@ -72,12 +71,12 @@ class Device:
         self._surveys = tuple(survey for survey, _ in surveys)
         self._state = state
         self._id = state.device_number(key)
-        self._cohorts = {survey.digest: cohort for survey, cohort in surveys}
         self._settings = settings
         self._clock = clock
         self._randomness = randomness
         # these objects do not refer to the device: there is no reference cycle, and the file is closed with the device
-        self._permission = Permission(self._surveys, settings.keep_consent, clock)
+        given = {name: value for _, cohort in surveys for name, value in cohort.items()}
+        self._permission = Permission(self._surveys, given, settings.keep_consent, clock)
         self._answering = Answering(
             self._surveys, self._permission, settings.max_lifetime_epsilon, randomness, alone=True
         )
@@ -90,7 +89,7 @@ class Device:
         self._last_failure: str | None = None
         self._warned_of_rollback = False
         self._permit = NO_PERMIT
-        self.refresh()
+        self._store_missing_cohorts(self.refresh())
         state.add_user(self)
 
     def refresh(self, today: date | None = None) -> Facts:
@@ -104,6 +103,15 @@ class Device:
             self._issue_permit(facts, today)
         self._warn_of_rollback(facts, today)
         return facts
+
+    def _store_missing_cohorts(self, facts: Facts) -> None:
+        """Store the app's cohorts of surveys that the customer agreed to before the app gave these cohorts."""
+        if self._permit.cohorts.keys() <= facts.cohorts.keys():
+            return
+        # a file that another process locks is not waited for: the next client stores them
+        with suppress(sqlite3.Error), self._state.briefly(), self._state.fast_transaction() as connection:
+            permit = self._permission.permit(Facts.read(connection, self._id), self._permit.day)
+            cohorts.store_missing(connection, self._id, permit.cohorts)
 
     def _issue_permit(self, facts: Facts, today: date) -> None:
         """Issue the permit that the facts allow. The file must be locked, so that no withdrawal intervenes."""
@@ -128,9 +136,8 @@ class Device:
             records = self._sound_records(connection)
             text = (lambda _: shown) if shown else consent_text
             ceiling = self._settings.max_lifetime_epsilon
-            outdated = grant(connection, records, self._surveys, text, now, ceiling, self._randomness)
-        for survey in outdated:
-            calls.report(logger.warning, OUTDATED_MESSAGE, survey.name)
+            given = self._permission.cohorts(self._surveys)
+            outdated = grant(connection, records, self._surveys, text, given, now, ceiling, self._randomness)
         self.refresh()
         return not outdated
 
@@ -217,11 +224,15 @@ class Device:
         if self._permission.stopped(self._id):
             return
         facts = self.refresh(today)
-        surveys = [survey for survey in self._permit.surveys if has_work(facts, survey, today)]
-        if surveys or facts.ended(today):
+        surveys = [
+            survey
+            for survey in self._permit.surveys
+            if has_work(facts, survey, today) and self._permission.cohort(facts, survey) is not None
+        ]
+        if surveys or facts.ended(today) or self._answering.has_unneeded_cohorts(facts, today):
             self.journal.write(today)
             with self._state.answering() if surveys else self._state.transaction() as connection:
-                for failure in self._answering.answer(connection, [self._id], {self._id: self._cohorts}, now):
+                for failure in self._answering.answer(connection, [self._id], now):
                     raise failure
             self._state.erase()
 

@@ -13,7 +13,7 @@ from hushtally.client_sdk import calls
 from hushtally.client_sdk.delivery.sender import Sender
 from hushtally.client_sdk.delivery.transport import Transport
 from hushtally.client_sdk.device.answering import Answering
-from hushtally.client_sdk.device.device import OUTDATED_MESSAGE, ROLLBACK_MESSAGE, Settings
+from hushtally.client_sdk.device.device import ROLLBACK_MESSAGE, Settings
 from hushtally.client_sdk.device.granting import consent_text, grant
 from hushtally.client_sdk.device.journal import Entry, Journal, prune
 from hushtally.client_sdk.device.survey_status import survey_statuses
@@ -24,7 +24,7 @@ from hushtally.client_sdk.explain.status import Status, SurveyStatus
 from hushtally.client_sdk.failures import describe_failure
 from hushtally.client_sdk.opt_out import opt_out_reason
 from hushtally.client_sdk.randomness import Randomness
-from hushtally.client_sdk.state import cohorts, consent, counters, events, outbox
+from hushtally.client_sdk.state import consent, counters, events, outbox
 from hushtally.client_sdk.state.consent import Receipt
 from hushtally.client_sdk.state.facts import Facts
 from hushtally.client_sdk.state.file import State
@@ -59,7 +59,7 @@ class Devices:
         self._clock = clock
         self._randomness = randomness
         # these objects do not refer to this one: there is no reference cycle, and the file is closed with this object
-        self._permission = Permission(surveys, settings.keep_consent, clock)
+        self._permission = Permission(surveys, {}, settings.keep_consent, clock)
         self._answering = Answering(surveys, self._permission, settings.max_lifetime_epsilon, randomness, alone=False)
         self.delivery = Sender(state, None, surveys, collector, transport, randomness, self._permission)
         self.journal = Journal(state, None, settings.durable, self._permission)
@@ -67,7 +67,6 @@ class Devices:
         self._pruned_on: date | None = None
         self._last_failure: str | None = None
         self._warned_of_rollback = False
-        self._cohorts: dict[str, dict[str, dict[str, str]]] = {}  # by the stored string and the digest of the survey
         state.add_user(self)
 
     def device(self, key: str, cohort: Mapping[str, str] | None) -> KeyedDevice:
@@ -110,7 +109,7 @@ class Devices:
                 self.journal.write(today)
             self._finish_withdrawals()
             with self._state.answering() as connection:
-                failures += self._answering.answer(connection, devices, self._cohorts_of(connection, devices), now)
+                failures += self._answering.answer(connection, devices, now)
             time.sleep(0)  # let other threads use the file
         self._state.erase()
         return failures
@@ -122,31 +121,6 @@ class Devices:
                 calls.report(logger.error, ROLLBACK_MESSAGE, self._state.path)
             keep = self._settings.keep_consent
             return devices_with_work(connection, self.surveys, keep, today, after, TOGETHER)
-
-    def _cohorts_of(
-        self, connection: sqlite3.Connection, devices: Sequence[int]
-    ) -> dict[int, dict[str, dict[str, str]]]:
-        """Return the cohorts to send, by device and digest of the survey."""
-        found = cohorts.find_all(connection, devices)
-        return {device: self._for_each_survey(found.get(device)) for device in devices}
-
-    def _for_each_survey(self, stored: str | None) -> dict[str, dict[str, str]]:
-        key = stored or "{}"
-        if key not in self._cohorts:
-            if len(self._cohorts) >= 10_000:
-                self._cohorts.clear()
-            with suppress(ValueError):
-                cohort = cohorts.decode(key)
-                chosen = {
-                    survey.digest: {name: cohort[name] for name in survey.cohorts if name in cohort}
-                    for survey in self.surveys
-                }
-                self._cohorts[key] = {
-                    survey.digest: chosen[survey.digest]
-                    for survey in self.surveys
-                    if survey.cohort_problem(chosen[survey.digest]) is None
-                }
-        return self._cohorts.get(key, {})
 
     def _prune(self, today: date) -> None:
         """Delete the events that no survey needs any more, once a day."""
@@ -234,23 +208,8 @@ class KeyedDevice:
             if not records.intact:
                 one._permission.damaged.add(device)
                 raise StateError(Silence.DAMAGED)
-            self._store_cohort(connection, device)
-            ceiling = one._settings.max_lifetime_epsilon
-            outdated = grant(connection, records, one.surveys, text, now, ceiling, one._randomness)
-        for survey in outdated:
-            calls.report(logger.warning, OUTDATED_MESSAGE, survey.name)
-        return not outdated
-
-    def _store_cohort(self, connection: sqlite3.Connection, device: int) -> None:
-        """Store the cohort if it differs. Raises StateError if a survey needs a cohort that is not known."""
-        one = self._devices
-        stored = cohorts.find_all(connection, [device]).get(device)
-        if self._cohort is not None and (stored is None or cohorts.decode(stored) != dict(self._cohort)):
-            cohorts.store(connection, device, self._cohort)
-            stored = cohorts.find_all(connection, [device]).get(device)
-        missing = [survey.name for survey in one.surveys if survey.digest not in one._for_each_survey(stored)]
-        if missing:
-            raise StateError(f"{', '.join(missing)} needs a cohort: pass it to `gateway.device`")
+            given, ceiling = self._cohort or {}, one._settings.max_lifetime_epsilon
+            return not grant(connection, records, one.surveys, text, given, now, ceiling, one._randomness)
 
     def permit(self) -> Permit | None:
         """Return the permit for what may be recorded now; None if nothing may be recorded."""
@@ -260,17 +219,8 @@ class KeyedDevice:
             device = one._state.find_device(connection, self._key)
             if device is None:
                 return None
-            permit = one._permission.permit(Facts.read(connection, device), today)
-            known = cohorts.find_all(connection, [device]).get(device) if self._cohort is not None else None
-        if self._cohort is not None and permit.vocabulary.events:
-            self._update_cohort(device, known)
+            permit = one._permission.permit(Facts.read(connection, device), today, self._cohort)
         return permit if permit.vocabulary.events else None
-
-    def _update_cohort(self, device: int, known: str | None) -> None:
-        if known is None or cohorts.decode(known) != dict(self._cohort or {}):
-            state = self._devices._state
-            with state.briefly(), state.transaction() as connection:
-                self._store_cohort(connection, device)
 
     def store(self, entry: Entry) -> None:
         """Store an event that the permit allows, and count the mistakes of the app."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from hushtally.client_sdk import calls
 from hushtally.client_sdk.forking import Forking, at_end_of_worker, ends_without_notice
-from hushtally.client_sdk.state import counters, events
+from hushtally.client_sdk.state import cohorts, counters, events
 from hushtally.client_sdk.state.counters import Fate
 from hushtally.client_sdk.state.events import Recorded
 from hushtally.client_sdk.state.facts import Facts
@@ -58,8 +58,8 @@ class Journal(Forking):
         self._durable = durable
         self._permission = permission
         self._lock = threading.Lock()
-        # each event and each count is stored with its device and the number of withdrawals before it
-        self._buffer: list[tuple[int, int, Recorded]] = []
+        # the permit names the device and the number of withdrawals before the event
+        self._buffer: list[tuple[Permit, Recorded]] = []
         self._dropped: Counter[tuple[int, int, Fate]] = Counter()
         self._lost: deque[Permit] = deque()  # for each event that is not even in the buffer, its permit
         self._buffered_since = 0.0
@@ -79,7 +79,7 @@ class Journal(Forking):
         with self._lock:
             if not self._buffer:
                 self._begin()
-            self._buffer.append((permit.device, permit.withdrawals, (permit.day, name, fields)))
+            self._buffer.append((permit, (permit.day, name, fields)))
         if self._durable or self._is_due() or _ends_unnoticed():
             self._write_for_app(permit.day)
 
@@ -118,7 +118,7 @@ class Journal(Forking):
         """
         today = today or self._permission.today()
         process = os.getpid()
-        taken: list[tuple[int, int, Recorded]] = []
+        taken: list[tuple[Permit, Recorded]] = []
         dropped: Counter[tuple[int, int, Fate]] = Counter()
         try:
             with self._state.briefly() if brief else nullcontext(), self._state.lock():
@@ -171,26 +171,27 @@ class Journal(Forking):
         self,
         connection: sqlite3.Connection,
         today: date,
-        taken: list[tuple[int, int, Recorded]],
+        taken: list[tuple[Permit, Recorded]],
         dropped: Counter[tuple[int, int, Fate]],
     ) -> None:
         """Write what the permits allow now. Another process may have stored a withdrawal, and new consent after it."""
-        touched = {device for device, _, _ in taken} | {device for device, _, _ in dropped}
-        permits = {
-            device: self._permission.permit(facts, today) for device, facts in self._facts(connection, touched).items()
-        }
-        recorded = []
-        for device, before, event in taken:
-            permit = permits.get(device)
-            if permit is not None and before == permit.withdrawals and permit.vocabulary.event(event[1]):
-                recorded.append((device, event, permit.vocabulary))
+        touched = {issued.device for issued, _ in taken} | {device for device, _, _ in dropped}
+        several = self._facts(connection, touched)
+        permits = {device: self._permission.permit(facts, today) for device, facts in several.items()}
+        recorded, given = [], dict[int, Mapping[str, str]]()
+        for issued, event in taken:
+            permit = permits.get(issued.device)
+            if permit is not None and issued.withdrawals == permit.withdrawals and permit.vocabulary.event(event[1]):
+                recorded.append((permit.device, event, permit.vocabulary))
+                given[permit.device] = self._permission.cohorts(permit.surveys, issued.cohorts)
         events.add_all(connection, recorded)
         counts: Counter[tuple[int, Fate]] = Counter()
+        counts += cohorts.store_all(connection, [(one, several[one].cohorts, new) for one, new in given.items()])
         for (device, before, fate), times in dropped.items():
             permit = permits.get(device)
             if permit is not None and before == permit.withdrawals and permit.vocabulary.events:
                 counts[device, fate] += times
-        self._untrimmed.update(device for device, _, _ in taken)
+        self._untrimmed.update(issued.device for issued, _ in taken)
         if sum(self._untrimmed.values()) >= TRIM_EVERY:
             counts.update(events.trim(connection, self._untrimmed))
             self._untrimmed.clear()
@@ -204,13 +205,15 @@ class Journal(Forking):
         self._permission.damaged.update(device for device, one in several.items() if not one.intact)
         return {device: one for device, one in several.items() if one.intact}
 
-    def _put_back(self, taken: list[tuple[int, int, Recorded]], dropped: Counter[tuple[int, int, Fate]]) -> None:
+    def _put_back(self, taken: list[tuple[Permit, Recorded]], dropped: Counter[tuple[int, int, Fate]]) -> None:
         """Put events and counts that could not be written back; drop and count the events that no longer fit."""
         with self._lock:
             self._buffer[:0] = taken
             self._dropped.update(dropped)
             surplus = max(0, len(self._buffer) - MAX_BUFFERED)
-            self._dropped.update((device, before, Fate.NOT_WRITTEN) for device, before, _ in self._buffer[:surplus])
+            self._dropped.update(
+                (permit.device, permit.withdrawals, Fate.NOT_WRITTEN) for permit, _ in self._buffer[:surplus]
+            )
             del self._buffer[:surplus]
 
     def clear(self) -> None:
@@ -224,7 +227,7 @@ class Journal(Forking):
     def forget(self, device: int) -> None:
         """Discard what is only in memory of one device."""
         with self._lock:
-            self._buffer = [one for one in self._buffer if one[0] != device]
+            self._buffer = [one for one in self._buffer if one[0].device != device]
             self._dropped = Counter({one: times for one, times in self._dropped.items() if one[0] != device})
 
     def before_fork(self) -> None:

@@ -44,6 +44,8 @@ def _survey_status(
     agreed = permission.covers(facts, survey)
     withdrew = facts.device in permission.withdrawing or facts.withdrew(survey)
     silent = _silence(survey, facts, agreed, withdrew, over_ceiling, today)
+    if silent is None and permission.cohort(facts, survey) is None:
+        silent = Silence.NO_COHORT
     here, before = spent
     most = here
     if schedule is None and agreed and silent is None:  # consent outlived a version; the next tick draws the schedule

@@ -15,6 +15,9 @@ class Fate(StrEnum):
     POSTPONED = "postponed: not accepted yet"
     MISSED = "missed: no working tick"
 
+    COHORT_CHANGED = "changed: cohort"
+    COHORT_IGNORED = "ignored: cohort given to a tick"
+
     NOT_IN_SURVEY = "dropped: not in any survey"
     UNUSABLE_VALUE = "dropped: unusable value"
     NOT_WRITTEN = "dropped: not written"

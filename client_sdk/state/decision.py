@@ -52,7 +52,7 @@ def withdraw(connection: sqlite3.Connection, records: Records, surveys: Iterable
     Records.write_all(connection, [records])
     if not records.intact:
         _withdraw_damaged(connection, records.device, now)
-    for table in ("events", "answers", "counters"):
+    for table in ("cohorts", "events", "answers", "counters"):
         connection.execute(f"DELETE FROM {table} WHERE device = ?", (records.device,))
     outbox.erase(connection, records.device)
     _delete_unused(connection, texts)

@@ -1,4 +1,4 @@
-"""What a state file says of devices: their decisions, their schedules, and whether a rollback was detected."""
+"""What a state file says of devices: their decisions, schedules and cohorts, and whether it was rolled back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Self
 
-from hushtally.client_sdk.state import checksum, consent, schedule
+from hushtally.client_sdk.state import checksum, cohorts, consent, schedule
 from hushtally.client_sdk.state.consent import Consent
 from hushtally.client_sdk.state.schedule import Schedule
 from hushtally.client_sdk.survey import Survey
@@ -35,7 +35,8 @@ class Facts:
     """The state of one device at one moment.
 
     withdrawals: how often the device withdrew consent. rollbacks: of the file. consents: by id of the survey.
-    schedules: by digest. Both include surveys that this app does not have. intact: False if the facts are damaged.
+    schedules: by digest. Both include surveys that this app does not have. cohorts: the
+    stored values, by name. intact: False if the facts are damaged.
     """
 
     device: int
@@ -43,6 +44,7 @@ class Facts:
     rollbacks: Rollbacks
     consents: dict[str, Consent]
     schedules: dict[str, Schedule]
+    cohorts: dict[str, str]
     intact: bool = True
 
     @classmethod
@@ -59,7 +61,7 @@ class Facts:
             if hasattr(error, "sqlite_errorcode"):
                 raise
             if len(devices) <= 1:
-                return {device: cls(device, 0, Rollbacks(0, None), {}, {}, intact=False) for device in devices}
+                return {device: cls(device, 0, Rollbacks(0, None), {}, {}, {}, intact=False) for device in devices}
         middle = len(devices) // 2
         return cls.read_all(connection, devices[:middle]) | cls.read_all(connection, devices[middle:])
 
@@ -73,13 +75,16 @@ class Facts:
             f" WHERE device IN {numbers} ORDER BY device"
         ):
             rollbacks.number, rollbacks.day, rollbacks.stored_day = number, day, day
-            found[device] = cls(device, withdrawals, rollbacks, {}, {})
+            found[device] = cls(device, withdrawals, rollbacks, {}, {}, {})
         for decision in consent.find_all(connection, numbers):
             if decision.device in found:
                 found[decision.device].consents[decision.survey] = decision
         for drawn in schedule.find_all(connection, numbers, rollbacks.number):
             if drawn.device in found:
                 found[drawn.device].schedules[drawn.digest] = drawn
+        for device, name, value in cohorts.find_all(connection, numbers):
+            if device in found:
+                found[device].cohorts[name] = value
         return found
 
     def agrees(self, survey: Survey, keep: bool) -> bool:

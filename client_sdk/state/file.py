@@ -88,7 +88,9 @@ class State(Forking):
     def _prepare(self) -> None:
         """Create the tables in an empty file; check that the file can be written and is not an older copy."""
         with self.transaction() as connection:
-            if not schema.exists(connection, self.path):
+            if schema.exists(connection, self.path):
+                schema.upgrade(connection)
+            else:
                 schema.create(connection)
             if self._rollback_guard:
                 self._rollback_guard.verify(connection)
@@ -222,33 +224,31 @@ class State(Forking):
                 self._rollback_guard.verify(connection)
             yield connection
             if self._rollback_guard:
-                self._rollback_guard.draw_token(connection)
+                self._rollback_guard.require_mark(connection)
         self.mark_soon()
 
     def invalidate_copies(self, connection: sqlite3.Connection) -> None:
         """Ensure that existing copies of the file are detected as old. Call this in a transaction, before `mark`."""
         if self._rollback_guard:
             self._rollback_guard.verify(connection)
-            self._rollback_guard.draw_token(connection)
+            self._rollback_guard.require_mark(connection)
 
     def mark(self) -> None:
-        """Write the mark file, so that older copies of the state file are detected. Call this before you send."""
+        """Replace the mark file, so that older copies of the state file are detected. Call this before you send."""
         if self._rollback_guard:
             with self.lock() as connection:
                 marked = self._rollback_guard.is_marked(connection)
-                old = not marked and self._rollback_guard.is_old(connection)
-            if old:
-                with self.transaction() as connection:
-                    self._rollback_guard.refresh_token(connection)
             if not marked:
+                with self.transaction() as connection:
+                    self._rollback_guard.prepare(connection)
                 with self.fast_transaction() as connection:
-                    self._rollback_guard.write_mark(connection)
+                    self._rollback_guard.publish(connection)
                 self._marked_at = time.monotonic()
 
     def mark_soon(self) -> None:
-        """Write the mark file, at most once a second. Call this after answers, and regularly.
+        """Replace the mark file, at most once a second. Call this after answers, and regularly.
 
-        The delay is safe: an answer is never sent before the mark file is written.
+        The delay is safe: an answer is never sent before the mark file is replaced.
         """
         if self.mark_is_due:
             self.mark()

@@ -103,7 +103,8 @@ def entry(
 
 def put_all(connection: sqlite3.Connection, entries: Iterable[Entry]) -> None:
     """Add rows."""
-    connection.executemany("INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?)", entries)
+    columns = ", ".join(Entry._fields)  # in a file of an older version, the order of the columns differs
+    connection.executemany(f"INSERT INTO outbox({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", entries)
 
 
 def waiting(connection: sqlite3.Connection, device: int) -> list[bytes]:

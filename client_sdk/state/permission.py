@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from hushtally.client_sdk.opt_out import opt_out_reason
+from hushtally.client_sdk.state.cohorts import in_force
 from hushtally.client_sdk.state.facts import Facts
 from hushtally.client_sdk.state.silence import Silence
 from hushtally.client_sdk.survey import Survey
@@ -17,29 +18,38 @@ from hushtally.client_sdk.survey.vocabulary import EventVocabulary
 class Permit:
     """What may be recorded of a device on one day.
 
-    surveys: those that the events are for. vocabulary: the events and fields that these surveys use. withdrawals: how
-    often the device had withdrawn consent when the permit was issued.
+    surveys: those that the events are for. vocabulary: the events and fields that these surveys use. cohorts: the
+    values that the app gave for these surveys. withdrawals: how often the device had withdrawn consent when the permit
+    was issued.
     """
 
     device: int
     surveys: Sequence[Survey]
     vocabulary: EventVocabulary
+    cohorts: Mapping[str, str]
     day: date
     withdrawals: int
 
 
-NO_PERMIT = Permit(0, (), EventVocabulary.of(()), date.min, 0)
+NO_PERMIT = Permit(0, (), EventVocabulary.of(()), {}, date.min, 0)
 
 
 class Permission:
     """The rules of consent for the surveys of the app.
 
-    withdrawing: the devices whose withdrawal is not in the file yet. damaged: the devices whose rows do not match their
-    checksum.
+    cohorts: the values that the app gave for every device, by name. withdrawing: the devices whose withdrawal is not in
+    the file yet. damaged: the devices whose rows do not match their checksum.
     """
 
-    def __init__(self, surveys: Sequence[Survey], keep_consent: bool, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        surveys: Sequence[Survey],
+        cohorts: Mapping[str, str],
+        keep_consent: bool,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._surveys = surveys
+        self._cohorts = cohorts
         self._keep_consent = keep_consent
         self._clock = clock
         self.withdrawing: set[int] = set()
@@ -53,14 +63,25 @@ class Permission:
         """Return why nothing may be recorded, answered or sent, whatever the customer agreed to; None if it may."""
         return opt_out_reason() or (str(Silence.DAMAGED) if device in self.damaged else None)
 
-    def permit(self, facts: Facts, today: date) -> Permit:
-        """Return what may be recorded on this day."""
+    def permit(self, facts: Facts, today: date, given: Mapping[str, str] | None = None) -> Permit:
+        """Return what may be recorded on this day. given: the cohorts that the app gave for this device alone."""
         surveys = [] if facts.device in self.withdrawing or self.stopped(facts.device) else self._agreed(facts, today)
-        return Permit(facts.device, surveys, EventVocabulary.of(surveys), today, facts.withdrawals)
+        cohorts = self.cohorts(surveys, given)
+        return Permit(facts.device, surveys, EventVocabulary.of(surveys), cohorts, today, facts.withdrawals)
+
+    def cohorts(self, surveys: Iterable[Survey], given: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return the values that the app gave for the cohorts of these surveys."""
+        declared = {name for survey in surveys for name in survey.cohorts}
+        values = self._cohorts if given is None else given
+        return {name: value for name, value in values.items() if name in declared}
 
     def covers(self, facts: Facts, survey: Survey) -> bool:
         """Return whether the customer agrees to the survey."""
         return facts.agrees(survey, self._keep_consent) and facts.device not in self.withdrawing
+
+    def cohort(self, facts: Facts, survey: Survey) -> dict[str, str] | None:
+        """Return the cohort that the device reports; None if neither the file nor the app has it."""
+        return in_force(survey, facts.cohorts, self.cohorts([survey]))
 
     def days_needed(self, facts: Facts, today: date) -> Callable[[str], int]:
         """Return a function from an event's name to the days, today included, for which it is needed; 0 for none.

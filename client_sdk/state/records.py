@@ -40,7 +40,7 @@ class Records(Facts):
     @classmethod
     def of_unknown_device(cls) -> Self:
         """Return the records of a device that is not in the file."""
-        return cls(0, 0, Rollbacks(0, None), {}, {})
+        return cls(0, 0, Rollbacks(0, None), {}, {}, {})
 
     @classmethod
     def _read_together(cls, connection: sqlite3.Connection, numbers: str) -> dict[int, Self]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
+import struct
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,122 +16,152 @@ from hushtally.client_sdk.state.silence import Silence
 
 TOKEN_BYTES = 16
 NO_TOKEN = bytes(TOKEN_BYTES)  # in the mark of a state file without answers
-REFRESH_SECONDS = 30.0  # a token older than this gets a new time before it is written to the mark
-MAX_DELAY_SECONDS = 60.0  # the longest time between a token and its mark; leaves time for waiting and for a slow disk
+_GET_GENERATION = 0x80007601 | struct.calcsize("l") << 16  # Linux: FS_IOC_GETVERSION, see ioctl_iflags(2)
 
 
 class _Mark(NamedTuple):
-    """The token in the mark file, and the file's inode and time of change, which no program can set."""
+    """The token in a mark file, and what identifies the file."""
 
-    token: bytes
-    inode: str
-    changed: int
+    token: bytes | None
+    inode: str | None
 
-    @classmethod
-    def of(cls, descriptor: int, token: bytes) -> _Mark:
-        status = os.fstat(descriptor)
-        return cls(token, str(status.st_ino), status.st_ctime_ns)
+    def is_mark(self, other: _Mark) -> bool:
+        """Return whether both are the same existing file with the same token."""
+        if self.inode is None or other.inode is None or self.token != other.token:
+            return False
+        # the generation is compared if both are known
+        parts = zip(
+            str(self.inode).split("."), str(other.inode).split("."), strict=False
+        )  # a damaged file has any type
+        return all(one == another for one, another in parts)
 
-    def written_near(self, nanoseconds: int) -> bool:
-        """Return whether the mark changed at about this time; the file system's clock may lag behind."""
-        return abs(self.changed - nanoseconds) <= MAX_DELAY_SECONDS * 1e9
+
+NO_MARK = _Mark(None, None)
 
 
 class RollbackGuard:
     """Detects that a state file was copied or restored, so that the device does not answer twice.
 
-    Every answer and every withdrawal draws a random token in the state file. After that transaction, and before
-    anything is sent, the token is written to the mark file `<state>.mark`. The state file then stores the token, the
-    mark's inode and the mark's time of change, which no program can set.
+    After answers and withdrawals, and before anything is sent, a new mark file with a random token replaces the mark
+    file `<state>.mark`. The state file stores the token and the inode of the mark. A rollback is detected if the mark
+    is missing, contains another token, or is another file. After a rollback, every schedule in the file is silent for
+    good. So is every survey that had begun by then.
 
-    A rollback is detected if the mark is missing, contains another token, is another file, or was changed by anything
-    else: a copy, a restored backup, a change of owner or mode. After a rollback, every schedule in the file is silent
-    for good. So is every survey that had begun by then.
+    Every copy that was made before the last mark has the inode of an earlier mark, wherever it is restored. The owner,
+    the mode and the times of the mark do not matter.
 
-    Limits. A process may end after it writes the mark and before the state file stores the mark. Therefore a mark with
-    the pending token is accepted if it changed within a minute of the token's time, by this machine's clock. If a
-    backup of both files from that moment is restored within that minute, or with the clock set back to that minute,
-    the rollback is not detected. A restored disk is not detected. Files that are restored within a few milliseconds,
-    while the file system still reports the same time, are not detected either.
+    A process may end at any moment. Therefore the new file is created, and stored as pending, in one transaction, and
+    replaces the mark in the next transaction. The mark may be either of them in between.
+
+    Limits. A restored disk is not detected, because its files have their old inodes. Where the file system neither
+    reports the generation of an inode nor avoids used inode numbers, a restored mark may get its old number by chance.
     """
 
     def __init__(self, path: str) -> None:
         self._path = Path(f"{path}.mark")
+        self._new_path = Path(f"{path}.mark.new")
 
     def verify(self, connection: sqlite3.Connection) -> None:
         """Record a rollback if the file is not the file that was last written here. Call this in a transaction.
 
         Raises StateError if the file is damaged, and OSError if the mark cannot be read now.
         """
-        token, pending, pending_since, inode, changed, stored = connection.execute(
-            "SELECT mark_token, pending_token, pending_since, mark_inode, mark_changed, checksum FROM file"
+        token, inode, pending_token, pending_inode, stored = connection.execute(
+            "SELECT mark_token, mark_inode, pending_token, pending_inode, checksum FROM file"
         ).fetchone()
         if stored != checksum.of_file(connection):
             raise StateError(Silence.DAMAGED)
-        mark = self._read()
-        if mark == (token, inode, changed):
+        found = _read(self._path)
+        if found.is_mark(_Mark(token, inode)):
             return
-        if mark is not None and (mark.token, mark.inode) == (pending, inode) and mark.written_near(pending_since):
-            self._store(connection, mark)
-        elif inode is None and (mark is None or mark.token in (NO_TOKEN, b"")):
-            self._store(connection, self._write(NO_TOKEN))  # a new file
+        if found.is_mark(_Mark(pending_token, pending_inode)):
+            self._confirm(connection, found)
+        elif _read(self._new_path).is_mark(_Mark(token, inode)):
+            self._new_path.replace(self._path)  # a power failure undid the replacement
+        elif inode is None and found.token in (None, NO_TOKEN, b""):
+            self._replace(connection, self._create(NO_TOKEN))  # a new state file
         else:
             _record_rollback(connection)
-            self._store(connection, self._write(os.urandom(TOKEN_BYTES)))
+            self._replace(connection, self._create(os.urandom(TOKEN_BYTES)))
 
-    def draw_token(self, connection: sqlite3.Connection) -> None:
-        """Draw a token that no older copy contains. Call this in the transaction of an answer or a withdrawal."""
-        connection.execute(
-            "UPDATE file SET pending_token = ?, pending_since = ?", (os.urandom(TOKEN_BYTES), time.time_ns())
-        )
+    def require_mark(self, connection: sqlite3.Connection) -> None:
+        """Store that a new mark is due. Call this in the transaction of an answer or a withdrawal."""
+        connection.execute("UPDATE file SET mark_due = 1")
 
     def is_marked(self, connection: sqlite3.Connection) -> bool:
-        """Return whether the mark has the token of the last answer."""
-        (marked,) = connection.execute("SELECT pending_token IS NULL FROM file").fetchone()
+        """Return whether the mark is newer than every answer."""
+        (marked,) = connection.execute("SELECT mark_due = 0 AND pending_token IS NULL FROM file").fetchone()
         return bool(marked)
 
-    def is_old(self, connection: sqlite3.Connection) -> bool:
-        """Return whether the token is so old that `refresh_token` must be called before `write_mark`."""
-        (since,) = connection.execute("SELECT pending_since FROM file").fetchone()
-        return bool(abs(time.time_ns() - since) > REFRESH_SECONDS * 1e9)
+    def prepare(self, connection: sqlite3.Connection) -> None:
+        """Create the next mark file. Call this in a transaction that is durable before the one of `publish` begins."""
+        self.verify(connection)
+        if not self.is_marked(connection):
+            connection.execute(
+                "UPDATE file SET pending_token = ?, pending_inode = ?, mark_due = 0",
+                self._create(os.urandom(TOKEN_BYTES)),
+            )
 
-    def refresh_token(self, connection: sqlite3.Connection) -> None:
-        """Give the token the current time. This transaction must be durable before the one of `write_mark` begins."""
-        self.verify(connection)  # otherwise the token of an older copy would be refreshed too
-        connection.execute("UPDATE file SET pending_since = ?", (time.time_ns(),))
+    def publish(self, connection: sqlite3.Connection) -> None:
+        """Replace the mark by the file that was prepared. Call this in a transaction, before anything is sent.
 
-    def write_mark(self, connection: sqlite3.Connection) -> None:
-        """Write the token to the mark. Call this in a new transaction after the answers, before anything is sent."""
+        Raises StateError if that file is gone, for example because another process ended while it prepared the next.
+        """
         self.verify(connection)  # an older copy may have been restored while the client was running
-        (pending,) = connection.execute("SELECT pending_token FROM file").fetchone()
-        if pending is not None:
-            self._store(connection, self._write(pending))
+        pending = _Mark(*connection.execute("SELECT pending_token, pending_inode FROM file").fetchone())
+        if pending == NO_MARK:
+            return  # another process published it, or a rollback was detected
+        if not _read(self._new_path).is_mark(pending):
+            raise StateError(f"the mark file could not be replaced, because {self._new_path} was changed; try again")
+        self._replace(connection, pending)
 
-    def _store(self, connection: sqlite3.Connection, mark: _Mark) -> None:
-        connection.execute(
-            "UPDATE file SET mark_token = ?, mark_inode = ?, mark_changed = ?, pending_token = NULL", mark
-        )
-
-    def _read(self) -> _Mark | None:
-        """Return the mark; None if there is none. Raises OSError if it cannot be read now."""
+    def _create(self, token: bytes) -> _Mark:
+        """Create the file that will become the mark."""
+        self._new_path.unlink(missing_ok=True)
+        descriptor = os.open(self._new_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            descriptor = os.open(self._path, os.O_RDONLY)
-        except FileNotFoundError:
-            return None
-        try:
-            return _Mark.of(descriptor, os.read(descriptor, TOKEN_BYTES))
-        finally:
-            os.close(descriptor)
-
-    def _write(self, token: bytes) -> _Mark:
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
-        try:
-            # always the same number of bytes in one write, so that no reader sees half a token
             os.write(descriptor, token)
             os.fsync(descriptor)
-            return _Mark.of(descriptor, token)
+            return _Mark(token, _inode(descriptor))
         finally:
             os.close(descriptor)
+
+    def _replace(self, connection: sqlite3.Connection, mark: _Mark) -> None:
+        self._new_path.replace(self._path)
+        self._confirm(connection, mark)
+
+    def _confirm(self, connection: sqlite3.Connection, mark: _Mark) -> None:
+        connection.execute(
+            "UPDATE file SET mark_token = ?, mark_inode = ?, pending_token = NULL, pending_inode = NULL", mark
+        )
+
+
+def _read(path: Path) -> _Mark:
+    """Return the mark; NO_MARK if there is no file. Raises OSError if it cannot be read now."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return NO_MARK
+    try:
+        return _Mark(os.read(descriptor, TOKEN_BYTES + 1), _inode(descriptor))  # a longer content is another token
+    finally:
+        os.close(descriptor)
+
+
+def _inode(descriptor: int) -> str:
+    """Return the inode number of a file and, if known, the generation of the inode, as in `12.3456`.
+
+    Some file systems, such as ext4, give the number of a deleted file to the next file, with another generation.
+    """
+    number = os.fstat(descriptor).st_ino
+    if sys.platform == "linux":
+        from fcntl import ioctl
+
+        generation = bytearray(struct.calcsize("l"))
+        with suppress(OSError):
+            ioctl(descriptor, _GET_GENERATION, generation)
+            return f"{number}.{int.from_bytes(generation[:4], sys.byteorder)}"
+    return str(number)
 
 
 def _record_rollback(connection: sqlite3.Connection) -> None:

@@ -1,4 +1,4 @@
-"""The tables of a state file. They are created only in an empty file; any other file is left unchanged."""
+"""The tables of a state file. They are created only in an empty file; another program's database is left unchanged."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from hushtally.client_sdk.errors import StateError
 from hushtally.client_sdk.protocol.store_file import DEVICE
 from hushtally.client_sdk.state import checksum
 
-VERSION = 1
+VERSION = 2
 
 _TABLES = """
 CREATE TABLE file(
-    salt BLOB NOT NULL, mark_token BLOB, pending_token BLOB, pending_since INTEGER, mark_inode TEXT,
-    mark_changed INTEGER, rollbacks INTEGER NOT NULL, rollback_day INTEGER, erasures_requested INTEGER NOT NULL,
-    erasures_done INTEGER NOT NULL DEFAULT 0, devices_checksum BLOB NOT NULL, checksum BLOB);
+    salt BLOB NOT NULL, mark_token BLOB, mark_inode TEXT, pending_token BLOB, pending_inode TEXT,
+    mark_due INTEGER NOT NULL DEFAULT 0, rollbacks INTEGER NOT NULL, rollback_day INTEGER,
+    erasures_requested INTEGER NOT NULL, erasures_done INTEGER NOT NULL DEFAULT 0, devices_checksum BLOB NOT NULL,
+    checksum BLOB);
 CREATE TABLE devices(
     device INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, withdrawals INTEGER NOT NULL DEFAULT 0,
-    checksum BLOB NOT NULL, cohort TEXT);
+    checksum BLOB NOT NULL);
 CREATE TABLE consents(
     device INTEGER, survey TEXT, version INTEGER NOT NULL, digest TEXT NOT NULL, granted INTEGER NOT NULL,
     at TEXT NOT NULL, shown TEXT, PRIMARY KEY(device, survey)) WITHOUT ROWID;
+CREATE TABLE cohorts(
+    device INTEGER, name TEXT, value TEXT NOT NULL, PRIMARY KEY(device, name)) WITHOUT ROWID;
 CREATE TABLE texts(hash TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE events(
     id INTEGER PRIMARY KEY, device INTEGER NOT NULL, day INTEGER NOT NULL, expires INTEGER NOT NULL,
@@ -47,6 +50,20 @@ CREATE TABLE counters(
     device INTEGER, name TEXT, count INTEGER NOT NULL, PRIMARY KEY(device, name)) WITHOUT ROWID;
 """
 
+# Version 1 wrote the token into the existing mark file. Its columns pending_since and mark_changed stay, unused.
+_FROM_VERSION_1 = """
+ALTER TABLE file ADD COLUMN pending_inode TEXT;
+ALTER TABLE file ADD COLUMN mark_due INTEGER NOT NULL DEFAULT 0;
+UPDATE file SET pending_inode = mark_inode WHERE pending_token IS NOT NULL;
+CREATE TABLE cohorts(
+    device INTEGER, name TEXT, value TEXT NOT NULL, PRIMARY KEY(device, name)) WITHOUT ROWID;
+ALTER TABLE outbox ADD COLUMN sent_in TEXT;
+UPDATE outbox SET sent_in = batch;
+CREATE INDEX outbox_by_due ON outbox(due);
+CREATE INDEX outbox_by_mix ON outbox(sent_in) WHERE sent_in IS NOT NULL AND sent_in <> batch;
+CREATE TABLE mixes(batch TEXT PRIMARY KEY, digest TEXT NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
+"""
+
 
 def exists(connection: sqlite3.Connection, path: str) -> bool:
     """Return whether the file has these tables, False if it is empty. Raises StateError for any other database."""
@@ -61,8 +78,7 @@ def exists(connection: sqlite3.Connection, path: str) -> bool:
 
 def create(connection: sqlite3.Connection) -> None:
     """Create the tables; within a transaction."""
-    for statement in filter(str.strip, _TABLES.split(";")):
-        connection.execute(statement)
+    _execute(connection, _TABLES)
     connection.execute(
         "INSERT INTO file(salt, rollbacks, erasures_requested, devices_checksum) VALUES (?, 0, 0, ?)",
         (os.urandom(16), bytes(32)),
@@ -70,3 +86,15 @@ def create(connection: sqlite3.Connection) -> None:
     checksum.update_file(connection)
     connection.execute(f"PRAGMA application_id = {DEVICE}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def upgrade(connection: sqlite3.Connection) -> None:
+    """Add what an older version of hushtally did not have to its tables; within a transaction."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] < VERSION:
+        _execute(connection, _FROM_VERSION_1)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _execute(connection: sqlite3.Connection, statements: str) -> None:
+    for statement in filter(str.strip, statements.split(";")):
+        connection.execute(statement)

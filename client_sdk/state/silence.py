@@ -20,6 +20,7 @@ class Silence(StrEnum):
     NO_CONSENT = "the customer has not agreed"
     WITHDRAWN = "the customer withdrew"
     OVER_CEILING = "the survey would exceed the app's privacy budget"
+    NO_COHORT = "the app gave no cohort for this device"
     CLOCK_BACK = "the clock was set back"
     CLOCK_AHEAD = "the clock once showed a day after the survey's end"
     ROLLED_BACK = "the state file was copied, restored or replaced"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 from fractions import Fraction
 from typing import Any
 
@@ -24,6 +24,7 @@ from hushtally.client_sdk.protocol.cell import Cell
 from hushtally.client_sdk.survey import Survey
 
 W = Weights.of(1.0)
+EASTERNMOST, WESTERNMOST = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
 DESIGNS: list[Design] = [Direct(5, W), Subset(6, W, 2), Affine(5, W, 7, 3), Projective(7, W, 3, 3)]
 
 
@@ -154,6 +155,9 @@ def test_a_row_states_whether_its_epoch_is_complete(survey: Survey, tallies: dic
         (date(2026, 11, 15), {"2026-W45": False, "2026-W46": False}),
         (date(2026, 11, 16), {"2026-W45": True, "2026-W46": False}),
         (date(2026, 11, 23), {"2026-W45": True, "2026-W46": True}),
+        # the same days in UTC, read where it is another day
+        (datetime(2026, 11, 16, 13, tzinfo=EASTERNMOST), {"2026-W45": False, "2026-W46": False}),
+        (datetime(2026, 11, 15, 13, tzinfo=WESTERNMOST), {"2026-W45": True, "2026-W46": False}),
     ):
         rows = summarize(survey, tallies, today=today)
         assert {row.published for row in rows} == {True, False}

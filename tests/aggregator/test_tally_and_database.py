@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, time, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +85,8 @@ def test_expired_counts_are_not_read(database: Path, survey: Survey, tallies: di
             erased = survey.erased_on(epoch)
             assert {cell.epoch for cell in opened.tallies(survey, erased - timedelta(days=1))} == left | {epoch}
             assert {cell.epoch for cell in opened.tallies(survey, erased)} == left
+            elsewhere = datetime.combine(erased, time(13), timezone(timedelta(hours=14)))  # in UTC the day before
+            assert {cell.epoch for cell in opened.tallies(survey, elsewhere)} == left | {epoch}
         day = survey.erased_on("2026-W45")
         assert opened.tallies(survey, day) == {
             cell: tally for cell, tally in tallies.items() if cell.epoch == "2026-W46"

@@ -16,6 +16,7 @@ import pytest
 from hushtally import Client, Survey
 from hushtally.client_sdk.delivery import sender
 from hushtally.client_sdk.delivery.backoff import Backoffs
+from hushtally.client_sdk.state.rollback import _inode
 from hushtally.client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
 from laboratory import Laboratory
 from loopback_server import CountingCollector, Loopback, http_answer, read_request
@@ -145,6 +146,21 @@ def shm(tmp_path):
         return
     with tempfile.TemporaryDirectory(dir=memory, prefix="hushtally-") as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    """A folder on a disk that distinguishes a new file from a deleted one, as the SDK needs to detect every copy."""
+    path, found = tmp_path / "probe", set()
+    for _ in range(3):
+        path.unlink(missing_ok=True)
+        path.touch()
+        with path.open() as file:
+            found.add(_inode(file.fileno()))
+    path.unlink()
+    if len(found) < 3:
+        pytest.skip("this file system reuses inode numbers and reports no generations")
+    return tmp_path
 
 
 @pytest.fixture

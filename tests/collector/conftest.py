@@ -7,8 +7,10 @@ import os
 import re
 import secrets
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -160,5 +162,36 @@ def start(tmp_path: Path, live: Batches) -> Iterator[Callable[..., Process]]:
                 if found:
                     return Process(popen, found[1], int(found[2]), lines)
             raise AssertionError("".join(lines))
+
+        yield start
+
+
+@pytest.fixture
+def start_without_log(tmp_path: Path, live: Batches) -> Iterator[Callable[..., Process]]:
+    """Starts a collector of the live survey and others, which writes stdout and stderr to a file descriptor."""
+    file = tmp_path / "live.toml"
+    file.write_text(text_around(live.today))
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+
+    with ExitStack() as stack:
+
+        def start(output: int, *others: Path) -> Process:
+            arguments = command(file, *others, "--port", port, "--database", tmp_path / "counts.db")
+            environment = os.environ | {"PYTHONPATH": str(ROOT)}
+            popen = subprocess.Popen(arguments, stdout=output, stderr=output, text=True, env=environment)
+            os.close(output)
+            stack.enter_context(popen)
+            stack.callback(popen.kill)
+            process = Process(popen, f"http://127.0.0.1:{port}", port, [])
+            deadline = time.monotonic() + DEADLINE
+            while True:
+                try:
+                    assert process.request("GET", "/healthz")[0] == 200
+                    return process
+                except ConnectionRefusedError:
+                    assert popen.poll() is None
+                    assert time.monotonic() < deadline
+                    time.sleep(0.05)
 
         yield start

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,17 @@ def test_a_batch_is_durable_before_its_response(client: FlaskClient, path: Path,
     assert response.content_type == "application/json"
     assert response.data == b'{"accepted":1,"rejected":[{"index":1,"reason":"epoch_closed","retryable":false}]}'
     assert counts(path) == 1
+
+
+@pytest.mark.parametrize("hours", [-12, 0, 14])
+def test_a_clock_of_any_time_zone_gives_the_day_in_utc(path: Path, survey: Survey, batches: Any, hours: int) -> None:
+    """At 01:00 and 23:00 UTC, the date in one of these zones is another one."""
+    for hour, days in ((1, -2), (1, -1), (23, 0), (23, 1)):
+        moment = datetime.combine(TODAY, time(hour), UTC).astimezone(timezone(timedelta(hours=hours)))
+        app = create_app([survey], path, clock=lambda moment=moment: moment)  # type: ignore[misc]
+        response = post(app.test_client(), batches.batch(batches.report(days=days)).encode())
+        assert json.loads(response.data)["accepted"] == (days in (-1, 0))
+        app.extensions["hushtally"].close()
 
 
 def test_a_retry_gets_the_same_response(path: Path, survey: Survey, batches: Any) -> None:

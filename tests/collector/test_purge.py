@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -74,6 +77,32 @@ def test_expired_counts_are_erased_from_the_disk(path: Path, ended: Survey) -> N
         0,
         f"old v1: nothing to erase; the next erasure is due on {TODAY + timedelta(days=1)}\n",
     )
+
+
+@pytest.mark.parametrize("streams", [["stdout"], ["stderr"], ["stdout", "stderr"]], ids=" ".join)
+def test_counts_are_erased_whether_or_not_anybody_reads_the_result(
+    path: Path, ended: Survey, streams: list[str]
+) -> None:
+    """As in `hushtally purge | head -0`: the exit status is 0, and no log with erased counts is left."""
+    reader, written = os.pipe()
+    os.close(reader)
+    outputs: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | dict.fromkeys(streams, written)
+    command = [sys.executable, "-m", "hushtally", "purge", "--database", path]
+    done = subprocess.run(command, **outputs, text=True, check=False)
+    os.close(written)
+    assert (done.returncode, done.stderr or "") == (0, "")
+    assert list(path.parent.iterdir()) == [path]
+    assert run(path).stdout == f"old v1: nothing to erase; the next erasure is due on {TODAY + timedelta(days=1)}\n"
+
+
+def test_a_failure_is_a_failure_whether_or_not_anybody_reads_it(path: Path) -> None:
+    reader, written = os.pipe()
+    os.close(reader)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE surveys SET definition = '{}'")
+    command = [sys.executable, "-m", "hushtally", "purge", "--database", path]
+    assert subprocess.run(command, stdout=written, stderr=written, check=False).returncode == 1
+    os.close(written)
 
 
 def test_a_database_without_counts_has_nothing_to_erase(tmp_path: Path, ended: Survey) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import sqlite3
@@ -42,7 +43,7 @@ def post(process: Any, batch: Any) -> Any:
     return response
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_stops_the_collector_cleanly(number: int, start: Start, live: Any, tmp_path: Path) -> None:
     """It prints that it started and that it stopped, exits with 0, and leaves no log beside the database."""
     process = start()
@@ -51,6 +52,50 @@ def test_a_signal_stops_the_collector_cleanly(number: int, start: Start, live: A
     assert process.stop(number) == STOPPED
     assert sorted(file.name for file in tmp_path.iterdir()) == ["counts.db", "survey.toml"]
     assert tally(tmp_path / "counts.db") == {0: 1}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_collector_whose_log_reader_has_gone_stops_cleanly(
+    number: int, start: Start, live: Any, tmp_path: Path
+) -> None:
+    """For example after a restart of the log service. The exit status is that of the counts, not of the log."""
+    process = start()
+    process.popen.stderr.close()
+    assert post(process, live.batch(live.report()))["accepted"] == 1
+    process.popen.send_signal(number)
+    assert process.popen.wait(DEADLINE) == 0
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["counts.db", "survey.toml"]
+    assert tally(tmp_path / "counts.db") == {0: 1}
+
+
+@pytest.mark.parametrize("output", ["closed pipe", "/dev/full"])
+def test_a_collector_starts_and_counts_without_a_log(
+    output: str, start_without_log: Start, live: Any, text: Callable[..., str], tmp_path: Path
+) -> None:
+    """Nobody reads its output, or the log's disk is full, from the start: also warnings at startup are lost."""
+    ended = tmp_path / "ended.toml"
+    ended.write_text(text(live.today - timedelta(days=60)).replace('id = "habits"', 'id = "old"'))
+    reader, written = os.pipe()
+    os.close(reader)
+    if output == "/dev/full":
+        os.dup2(os.open(output, os.O_WRONLY), written)
+    process = start_without_log(written, ended)
+    assert post(process, live.batch(live.report()))["accepted"] == 1
+    process.popen.send_signal(signal.SIGTERM)
+    assert process.popen.wait(DEADLINE) == 0
+    assert tally(tmp_path / "counts.db") == {0: 1}
+
+
+def test_a_hangup_that_nohup_ignores_does_not_stop_the_collector(live: Any, start: Start) -> None:
+    """An operator who starts the collector with `nohup` may close the terminal."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a child process inherits that a signal is ignored
+    try:
+        process = start()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    process.popen.send_signal(signal.SIGHUP)
+    assert post(process, live.batch(live.report()))["accepted"] == 1
+    assert process.stop() == STOPPED
 
 
 def test_a_new_database_is_reported_as_new(start: Start, tmp_path: Path) -> None:

@@ -4,12 +4,15 @@ import errno
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from hushtally import Survey
 from hushtally.cli import COMMANDS, main
+from hushtally.collector.sqlite_store import SqliteStore
 
 HUSHTALLY = Path(sys.executable).parent / "hushtally"
 EXAMPLE = Path(__file__).parents[2] / "hushtally" / "example.toml"
@@ -179,12 +182,59 @@ def test_an_error_of_the_operating_system_is_one_line(monkeypatch, error, messag
     assert (done.exit_code, done.output) == (1, f"Error: {message}\n")
 
 
-def test_a_reader_that_closes_the_output_early_is_no_error():
-    with subprocess.Popen(
-        [HUSHTALLY, "survey", "explain", EXAMPLE], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        process.stdout.close()
-        assert process.stderr.read() == ""
+def unread(*streams, command):
+    """The result of a command of which nobody reads these streams."""
+    reader, written = os.pipe()
+    os.close(reader)
+    outputs = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | dict.fromkeys(streams, written)
+    done = subprocess.run([HUSHTALLY, *command], **outputs, text=True, check=False)
+    os.close(written)
+    return done
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["--help"],
+        ["--version"],
+        ["survey", "explain", EXAMPLE],
+        ["survey", "card", EXAMPLE],
+        ["survey", "check", EXAMPLE],
+        ["survey", "diff", EXAMPLE, EXAMPLE],
+        ["estimate", EXAMPLE, "--format", "json"],
+        ["estimate", EXAMPLE, "--format", "csv"],
+        pytest.param(["tune", EXAMPLE, "--devices", "10000"], marks=pytest.mark.slow),
+        pytest.param(["tune", EXAMPLE, "--devices", "10000", "--format", "json"], marks=pytest.mark.slow),
+        pytest.param(["simulate", EXAMPLE, "--devices", "9", "--repetitions", "1"], marks=pytest.mark.slow),
+        pytest.param(["audit", EXAMPLE, "--branches", "9"], marks=pytest.mark.slow),
+        pytest.param(["demo", "--customers", "9"], marks=pytest.mark.slow),
+    ],
+    ids=lambda command: " ".join(map(str, command[:2])),
+)
+def test_a_reader_that_closes_the_output_early_gets_no_traceback(tmp_path, command):
+    """As in `hushtally estimate ... | head -1`. The exit status is not 0, because the output is incomplete."""
+    with closing(SqliteStore(tmp_path / "counts.db")) as store:
+        store.register([Survey.load(EXAMPLE)])
+    if command[0] == "estimate":
+        command = [*command, "--database", tmp_path / "counts.db"]
+    done = unread("stdout", command=command)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+
+
+@pytest.mark.parametrize("arguments", [["--format", "json"], ["--format", "csv"]], ids=" ".join)
+def test_a_result_is_complete_if_nobody_reads_the_progress(tmp_path, arguments):
+    """The notes go to stderr, which may be a log that is no longer read."""
+    with closing(SqliteStore(tmp_path / "counts.db")) as store:
+        store.register([Survey.load(EXAMPLE)])
+    command = ["estimate", str(EXAMPLE), "--database", str(tmp_path / "counts.db"), *arguments]
+    expected = subprocess.run([HUSHTALLY, *command], capture_output=True, text=True, check=True)
+    done = unread("stderr", command=command)
+    assert expected.stderr
+    assert (done.returncode, done.stdout) == (0, expected.stdout)
+
+
+def test_a_usage_error_exits_with_2_if_nobody_reads_it():
+    assert unread("stderr", command=["survey", "nonsense"]).returncode == 2
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])

@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> int:
     today = datetime.now(UTC).date()
     options = ["-n", "auto", "--maxprocesses", "8", "--dist", "worksteal", "-p", "no:cacheprovider"]
     options += ["--ignore=tests/test_architecture.py"]  # it checks which modules are loaded; time-machine loads more
-    options += ["-m", "not slow and not long and not file_time"]
+    options += ["-m", "not slow and not long"]
     # time-machine is also a pytest plugin; START_LINE imports the module before pytest does
     options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
     failed = []

@@ -125,6 +125,18 @@ def live(survey, folder, kill_switch, seed, start):
             getattr(client, {"grant": "grant_consent", "withdraw": "withdraw_consent"}.get(action, action))()
 
 
+def stepped(function, kill_switch):
+    """The function, with a step before and after it."""
+
+    def run(*arguments):
+        kill_switch.step()
+        result = function(*arguments)
+        kill_switch.step()
+        return result
+
+    return run
+
+
 def child(survey, folder, kill_switch, seed, start, at):
     """Run the script in its own process; return the exit code."""
     kill_switch.begin(at)
@@ -134,15 +146,8 @@ def child(survey, folder, kill_switch, seed, start, at):
         try:
             SteppedConnection.kill_switch = kill_switch
             connection.Connection = SteppedConnection
-            write = RollbackGuard._write
-
-            def stepped_write(self, token):
-                kill_switch.step()
-                written = write(self, token)
-                kill_switch.step()
-                return written
-
-            RollbackGuard._write = stepped_write
+            for name in ("_create", "_replace"):
+                setattr(RollbackGuard, name, stepped(getattr(RollbackGuard, name), kill_switch))
             live(survey, folder, kill_switch, seed, start)
             code = 0
         finally:

@@ -3,15 +3,16 @@
 import errno
 import multiprocessing
 import os
+import pkgutil
 import shutil
 import sqlite3
 import threading
-import time
 from contextlib import closing
 
 import pytest
 
 from hushtally import Client
+from hushtally.client_sdk.errors import StateError
 from hushtally.client_sdk.state.silence import Silence
 from hushtally.client_sdk.testing import Recorder, ScriptedClock, SeededRandomness
 
@@ -83,30 +84,23 @@ def copy_anew(source, target):
         shutil.copy2(path, target / path.name)
 
 
-def pending_token(path):
-    """The token that was drawn and is not known to be in the mark."""
+def mark_is_due(path):
+    """Whether the mark is not newer than every answer."""
     with closing(sqlite3.connect(path)) as connection:
-        return connection.execute("SELECT pending_token FROM file").fetchall()
-
-
-def make_token_older(path):
-    """Make the pending token an hour older. No program can set the mark's time of change instead."""
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE file SET pending_since = pending_since - 3600 * 1000000000")
+        return connection.execute("SELECT mark_due OR pending_token IS NOT NULL FROM file").fetchone() == (1,)
 
 
 class TestCopies:
     @pytest.fixture
-    def lived(self, lab, tmp_path):
+    def lived(self, lab, disk):
         """A device after three epochs, with a backup from after the second one."""
-        # not in memory: this file system reuses inodes
-        lab.folder = tmp_path / "device"
+        # not in memory: this file system may reuse inodes
+        lab.folder = disk / "device"
         lab.folder.mkdir()
         lab.path = lab.folder / "state.db"
         self.live(lab, 2)
-        self.backup = tmp_path / "backup"
+        self.backup = disk / "backup"
         shutil.copytree(lab.folder, self.backup)
-        time.sleep(0.02)  # the file system's clock ticks every few milliseconds
         self.live(lab, 1)
         return lab
 
@@ -121,8 +115,10 @@ class TestCopies:
     def answer_without_mark(self, lab):
         """Answer within a second after another device, so that no mark is written."""
         for options in ({"device": "another", "transport": Recorder()}, {}):
-            lab.client(**options).tick()
-        assert pending_token(lab.path) != [(None,)]
+            client = lab.client(**options)
+            client.tick()
+        assert mark_is_due(lab.path)
+        return client
 
     def live_restored(self, lab):
         found = self.live(lab, 3)
@@ -142,16 +138,15 @@ class TestCopies:
     @pytest.mark.parametrize("memory", ["fresh", "permanent"])
     @pytest.mark.parametrize("epochs", [0, 2])
     @pytest.mark.parametrize("files", ["state.db", "state.db*"], ids=["without-mark", "with-mark"])
-    def test_a_backup_from_before_a_withdrawal_does_not_restore_consent(self, lab, tmp_path, memory, epochs, files):
+    def test_a_backup_from_before_a_withdrawal_does_not_restore_consent(self, lab, disk, memory, epochs, files):
         """Whether or not the device had answered."""
         survey = lab.survey(memory=memory)
-        lab.folder = tmp_path / "device"
+        lab.folder = disk / "device"
         lab.folder.mkdir()
         lab.path = lab.folder / "state.db"
         self.live(lab, epochs, survey)
-        backup = tmp_path / "backup"
+        backup = disk / "backup"
         shutil.copytree(lab.folder, backup)
-        time.sleep(0.02)
         assert lab.client(survey, agreed=False).withdraw_consent()
         lab.end()
         for file in backup.glob("*"):
@@ -163,18 +158,17 @@ class TestCopies:
         assert lab.silence(client) == Silence.ROLLED_BACK
         assert len(lab.recorder.batches) == epochs
 
-    def test_after_a_rollback_consent_does_not_cover_later_versions(self, lab, tmp_path):
+    def test_after_a_rollback_consent_does_not_cover_later_versions(self, lab, disk):
         """The file may lack a withdrawal, and with keep_consent the old consent would last."""
         options = {"keep_consent": True, "max_lifetime_epsilon": 1_000}
-        lab.folder = tmp_path / "device"
+        lab.folder = disk / "device"
         lab.folder.mkdir()
         lab.path = lab.folder / "state.db"
         self.live(lab, 1, **options)
-        shutil.copytree(lab.folder, tmp_path / "backup")
-        time.sleep(0.02)
+        shutil.copytree(lab.folder, disk / "backup")
         assert lab.client(agreed=False, **options).withdraw_consent()
         lab.end()
-        copy_over(tmp_path / "backup", lab.folder)
+        copy_over(disk / "backup", lab.folder)
         self.live(lab, 1, agreed=False, **options)
         later = lab.survey(version=2, starts="2026-11-10", ends="2026-11-21")
         client = lab.client(later, agreed=False, **options)
@@ -182,21 +176,20 @@ class TestCopies:
         assert not client.status().surveys[0].consent
         assert [batch.version for batch in lab.recorder.batches] == [1]
 
-    def test_a_withdrawal_invalidates_copies_in_its_own_transaction(self, lab, tmp_path, monkeypatch):
+    def test_a_withdrawal_invalidates_copies_in_its_own_transaction(self, lab, disk, monkeypatch):
         """If the process dies before it writes the mark, the next process writes it."""
-        lab.folder = tmp_path / "device"
+        lab.folder = disk / "device"
         lab.folder.mkdir()
         lab.path = lab.folder / "state.db"
         self.live(lab, 1)
-        shutil.copytree(lab.folder, tmp_path / "backup")
-        time.sleep(0.02)
+        shutil.copytree(lab.folder, disk / "backup")
         with monkeypatch.context() as patch:
-            patch.setattr("hushtally.client_sdk.state.rollback.RollbackGuard.write_mark", lambda *_: None)
+            patch.setattr("hushtally.client_sdk.state.file.State.mark", lambda _: None)
             assert lab.client(agreed=False).withdraw_consent()
-            assert pending_token(lab.path) != [(None,)]
+            assert mark_is_due(lab.path)
             lab.end()
         self.live(lab, 1, agreed=False)
-        copy_over(tmp_path / "backup", lab.folder)
+        copy_over(disk / "backup", lab.folder)
         client = lab.client(agreed=False)
         lab.live(client, 3)
         assert lab.silence(client) == Silence.ROLLED_BACK
@@ -208,7 +201,7 @@ class TestCopies:
         def fail(*_):
             raise PermissionError
 
-        monkeypatch.setattr("hushtally.client_sdk.state.rollback.RollbackGuard._write", fail)
+        monkeypatch.setattr("hushtally.client_sdk.state.rollback.RollbackGuard._create", fail)
         assert client.withdraw_consent()
         assert lived.rows("SELECT granted FROM consents") == [(0,)]
         assert client.status().surveys[0].withdrew
@@ -241,65 +234,96 @@ class TestCopies:
         self.live(lived, 2)
         for _ in range(2):
             lived.clock.advance(days=-2)
-            time.sleep(0.02)
             put_back(self.backup, lived.folder)
             assert self.live(lived, 2).silent == Silence.ROLLED_BACK
         lived.assert_answered_once()
 
     def test_a_backup_without_the_log_that_confirms_the_mark(self, lived):
-        """Without the log, the token in the mark is still pending in the file."""
+        """Without the log, the next mark is still pending in the file. Another file has replaced it since."""
         self.answer_without_mark(lived)
-        lived.end()
-        client = lived.client()
-        client._device._state.mark()
+        state = lived.clients[-1]._device._state
+        with state.transaction() as connection:
+            state._rollback_guard.prepare(connection)
+        with closing(sqlite3.connect(lived.path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        with state.fast_transaction() as connection:
+            state._rollback_guard.publish(connection)
         shutil.rmtree(self.backup)
         self.backup.mkdir()
         for name in ("state.db", "state.db.mark"):
             shutil.copy2(lived.folder / name, self.backup)
-        make_token_older(self.backup / "state.db")
-        assert pending_token(self.backup / "state.db") == [((self.backup / "state.db.mark").read_bytes(),)]
+        assert mark_is_due(self.backup / "state.db")
         lived.clock.advance(days=1)
-        lived.live(client, 2)
+        lived.live(lived.clients[-1], 2)
         lived.end()
         lived.clock.advance(days=-2)
         copy_over(self.backup, lived.folder)
         assert self.live(lived, 2).silent == Silence.ROLLED_BACK
         lived.assert_answered_once()
 
-    @pytest.mark.file_time
-    def test_an_old_token_is_refreshed_before_it_is_marked(self, lived, monkeypatch):
-        """If the process dies right after the mark, before the file confirms it, the device does not fall silent."""
-        self.answer_without_mark(lived)
-        make_token_older(lived.path)
-        token = pending_token(lived.path)
+    @pytest.mark.parametrize("step", ["_inode", "_create", "publish", "_confirm"])
+    @pytest.mark.parametrize("later", [False, True], ids=["before", "after"])
+    def test_a_process_that_dies_while_it_replaces_the_mark(self, lived, monkeypatch, step, later):
+        """Right before or right after a step. The device continues: the old mark or the new one fits."""
+        client = self.answer_without_mark(lived)
+        owner = "" if step == "_inode" else "RollbackGuard."
+        name = f"hushtally.client_sdk.state.rollback.{owner}{step}"
+        original = pkgutil.resolve_name(name)
 
-        def die(*_):
+        def die(*arguments):
+            if later:
+                original(*arguments)
             raise SystemError
 
         with monkeypatch.context() as patch:
-            patch.setattr("hushtally.client_sdk.state.rollback.RollbackGuard._store", die)
+            patch.setattr(name, die)
             with pytest.raises(SystemError):
-                lived.clients[-1]._device._state.mark()
+                client._device._state.mark()
         lived.end()
-        assert pending_token(lived.path) == token == [((lived.folder / "state.db.mark").read_bytes(),)]
-        found = self.live(lived, 3)
-        assert found.silent is None
+        assert self.live(lived, 3).silent is None
+        lived.assert_answered_once()
+        assert sorted(path.name for path in lived.folder.iterdir()) == ["state.db", "state.db.mark"]
+
+    def test_a_power_failure_that_undoes_the_replacement_of_the_mark(self, lived):
+        """The folder has both files again, as before. The older one was kept here by another link."""
+        mark, new, kept = (lived.folder / name for name in ("state.db.mark", "state.db.mark.new", "kept"))
+        kept.hardlink_to(mark)
+        self.live(lived, 1)
+        mark.rename(new)
+        kept.rename(mark)
+        assert self.live(lived, 2).silent is None
         lived.assert_answered_once()
 
-    def test_the_token_of_a_backup_is_not_refreshed(self, lived):
-        """The backup is put back, with a mark of its token, under a running client that is about to write the mark."""
-        self.answer_without_mark(lived)
-        make_token_older(lived.path)
-        ((token,),) = pending_token(lived.path)
-        (lived.folder / "state.db.mark").write_bytes(token)
-        lived.clients[-1]._device._state.mark()
-        assert lived.silence(lived.clients[-1]) == Silence.ROLLED_BACK
-
-    def test_a_new_token_is_not_refreshed(self, lived, monkeypatch):
-        """Refreshing it would make every answer wait for the disk once more."""
-        monkeypatch.delattr("hushtally.client_sdk.state.rollback.RollbackGuard.refresh_token")
+    def test_processes_that_replace_the_mark_at_the_same_time(self, lived):
+        """One prepares another file between the two steps of the other. Whichever is published covers both."""
+        state = self.answer_without_mark(lived)._device._state
+        guard = state._rollback_guard
+        for _ in range(2):
+            with state.transaction() as connection:
+                guard.require_mark(connection)
+                guard.prepare(connection)
+        for _ in range(2):
+            with state.transaction() as connection:
+                guard.publish(connection)
+        assert not mark_is_due(lived.path)
+        lived.end()
         assert self.live(lived, 3).silent is None
-        assert lived.faults == []
+
+    def test_a_process_that_dies_while_another_replaces_the_mark(self, lived):
+        """The file that was prepared is gone. The call fails, nothing is sent, and the next call prepares it again."""
+        state = self.answer_without_mark(lived)._device._state
+        guard = state._rollback_guard
+        with state.transaction() as connection:
+            guard.prepare(connection)
+        guard._create(bytes(16))  # by the process that dies before its transaction ends
+        message = "^the mark file could not be replaced, because .*mark.new was changed; try again$"
+        with pytest.raises(StateError, match=message), state.transaction() as connection:
+            guard.publish(connection)
+        assert mark_is_due(lived.path)
+        state.mark()
+        assert not mark_is_due(lived.path)
+        lived.end()
+        assert self.live(lived, 3).silent is None
 
     def test_a_backup_put_back_under_a_client_that_is_about_to_write_the_mark(self, lived):
         """That mark would make the backup look like the current file."""
@@ -310,7 +334,6 @@ class TestCopies:
         self.live(lived, 2)
         lived.clock.advance(days=-2)
         client = lived.client()
-        time.sleep(0.02)
         copy_over(self.backup, lived.folder)
         client.flush()
         lived.live(client, 2)
@@ -367,7 +390,7 @@ class TestCopies:
         assert lived.silence(client) is None
         lived.assert_answered_once()
 
-    @pytest.mark.parametrize("mark", [None, b"", b"nonsense", b"%020d" % 1])
+    @pytest.mark.parametrize("mark", [None, b"", b"nonsense", b"%020d" % 1, b"%016d" % 1])
     def test_a_mark_that_is_missing_or_was_changed(self, lived, mark):
         path = lived.folder / "state.db.mark"
         path.unlink()
@@ -403,9 +426,9 @@ class TestCopies:
         copy_over(self.backup, lived.folder)
         message = (
             f"the state file {lived.path} is not the one last written here: it was copied, restored or replaced, or its"
-            " mark file was changed. It is unknown what this device has answered, so the surveys that run now stay"
-            " silent on it. Surveys that start later are answered. To start again as a new device without consent,"
-            " delete the state file and its mark file"
+            " mark file was replaced or is missing. It is unknown what this device has answered, so the surveys that"
+            " run now stay silent on it. Surveys that start later are answered. To start again as a new device without"
+            " consent, delete the state file and its mark file"
         )
         lived.live(lived.client(), 2)
         assert [(line.levelname, line.message) for line in caplog.records] == [("ERROR", message)]
@@ -446,7 +469,6 @@ class TestCopies:
         backup = lab.folder.parent / f"{lab.folder.name}-backup"
         shutil.copytree(lab.folder, backup)
         try:
-            time.sleep(0.02)
             self.live(lab, 3)
             lab.clock.advance(hours=-1)
             copy_over(backup, lab.folder)
@@ -477,7 +499,6 @@ class TestCopies:
         backup = lab.folder.parent / f"{lab.folder.name}-backup"
         shutil.copytree(lab.folder, backup)
         try:
-            time.sleep(0.02)
             lab.clock.advance(seconds=86_399)
             self.live(lab, 0)
             client = lab.client()

@@ -262,3 +262,49 @@ def test_an_exit_does_not_wait_for_a_locked_file(tmp_path: Path) -> None:
             other.execute("BEGIN EXCLUSIVE")
             process.stdin.close()
             assert process.wait(120) == 0  # others are awaited for an hour
+
+
+VERSION_1 = """
+DROP TABLE cohorts;
+DROP TABLE mixes;
+DROP INDEX outbox_by_due;
+DROP INDEX outbox_by_mix;
+ALTER TABLE outbox DROP COLUMN sent_in;
+ALTER TABLE file DROP COLUMN pending_inode;
+ALTER TABLE file DROP COLUMN mark_due;
+ALTER TABLE file ADD COLUMN pending_since INTEGER;
+ALTER TABLE file ADD COLUMN mark_changed INTEGER;
+UPDATE file SET mark_inode = substr(mark_inode, 1, instr(mark_inode || '.', '.') - 1);
+PRAGMA user_version = 1;
+"""
+
+
+@pytest.mark.skipif(sqlite3.sqlite_version_info < (3, 35), reason="this SQLite cannot drop a column")
+@pytest.mark.parametrize("died", ["", "before the mark", "after the mark"])
+def test_a_state_file_of_version_1_continues(lab: Any, died: str) -> None:
+    """Also if its process died around writing the mark, which version 1 wrote into the existing file."""
+    lab.live(lab.client(), 2)
+    lab.end()
+    with closing(sqlite3.connect(lab.path)) as connection, connection:
+        connection.executescript(VERSION_1)
+        if died:
+            connection.execute("UPDATE file SET pending_token = ?, pending_since = 1", (b"%016d" % 1,))
+    if died == "after the mark":
+        lab.path.with_name("state.db.mark").write_bytes(b"%016d" % 1)
+    client = lab.client()
+    lab.live(client, 2)
+    assert lab.silence(client) is None
+    lab.assert_answered_once()
+    assert len(lab.recorder.batches) == 4
+    assert lab.rows("PRAGMA user_version") == [(2,)]
+
+
+def test_a_state_file_of_a_newer_version_is_refused_and_left_unchanged(lab: Any) -> None:
+    lab.client()
+    lab.end()
+    with closing(sqlite3.connect(lab.path)) as connection, connection:
+        connection.execute("PRAGMA user_version = 3")
+    before = lab.path.read_bytes()
+    client = lab.client(agreed=False)
+    assert client.status().silent == f"the state file {lab.path} was written by a newer version of hushtally"
+    assert lab.path.read_bytes() == before
