@@ -147,12 +147,17 @@ def _release(thread: _Thread) -> None:
 
 
 def _finish(thread: _Thread) -> None:
-    """Run the actions that wait. Each is a call of its own, which may defer others; they run here, too."""
+    """Run the actions that wait. Each is a call of its own, which may defer others; they run here, too.
+
+    If signals arrive faster than their actions end, the rest waits for the end of the next call.
+    """
     if thread.finishing:
         return
     try:
         thread.finishing = True
-        while thread.deferred and thread.process == os.getpid():  # an action may fork; the rest is for the parent
+        for _ in range(MAX_DEFERRED):
+            if not thread.deferred or thread.process != os.getpid():  # an action may fork; the rest is for the parent
+                break
             action = thread.deferred.popleft()
             action()
     finally:

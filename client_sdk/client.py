@@ -28,7 +28,7 @@ from hushtally.client_sdk.clock import utc_now
 from hushtally.client_sdk.delivery.http import HttpTransport
 from hushtally.client_sdk.delivery.transport import Transport
 from hushtally.client_sdk.delivery.url import checked_url
-from hushtally.client_sdk.device.device import TICK_SECONDS, Device, Settings
+from hushtally.client_sdk.device.device import TICK_SECONDS, Device, Entry, Settings
 from hushtally.client_sdk.device.recording import Recording
 from hushtally.client_sdk.device.ticker import Ticker
 from hushtally.client_sdk.errors import ClientError, StateError, StateLostError
@@ -379,19 +379,19 @@ class Client:
                 self._recording.warn_closed()
             return
         try:
-            store = self._recording.record_later(device, event, fields)
-            if store is not None and not calls.defer(partial(self._store, device, store)):
-                device.lose()
+            entry = self._recording.entry(device.known_permit(), event, fields)
+            if entry is not None and not calls.defer(partial(self._store, device, entry)):
+                device.lose(entry)
         except Exception as error:
             self._report("record", error)
 
-    def _store(self, device: Device, store: Callable[[], None]) -> None:
-        """Store an event of a re-entrant call, also if the outer call has closed the device."""
+    def _store(self, device: Device, entry: Entry) -> None:
+        """Store an event of a re-entrant call, also if the outer call has closed the client."""
 
         def call() -> None:
             try:
-                store()
-                if self._device is not device:
+                device.store(entry)
+                if self._closed:
                     device.close()
             except Exception as error:
                 self._report("record", error)

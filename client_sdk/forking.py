@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import ClassVar
 from weakref import ref
 
@@ -22,8 +23,9 @@ class Forking:
     _living: ClassVar[dict[int, ref[Forking]]] = {}
 
     def __init__(self) -> None:
-        living, me = Forking._living, id(self)
-        living[me] = ref(self, lambda _: living.pop(me, None))
+        me = id(self)
+        # `pop` gets the dead reference as its default. It is code in C, so no signal handler can interrupt it.
+        Forking._living[me] = ref(self, partial(Forking._living.pop, me))
 
     @staticmethod
     def living() -> list[Forking]:
@@ -92,7 +94,8 @@ def after_fork_in_parent() -> None:
 
 def after_fork_in_child() -> None:
     """Repair every object in the child."""
-    _held.pop()
+    if _held:  # code in C may call the hooks for the child only
+        _held.pop()
     _repair()
 
 

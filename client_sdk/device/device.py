@@ -200,9 +200,9 @@ class Device:
         """Store an event that the permit allows, and count the mistakes of the app."""
         self.journal.store(entry)
 
-    def lose(self) -> None:
-        """Count an event that a re-entrant call could neither store nor defer. Waits for nothing."""
-        self.journal.lose(self._permit)
+    def lose(self, entry: Entry) -> None:
+        """Count what a re-entrant call could neither store nor defer. Waits for nothing."""
+        self.journal.lose(entry)
 
     def tick(self, seconds: float) -> None:
         """Make the answers that are due, then send for at most `seconds`."""

@@ -61,7 +61,7 @@ class Journal(Forking):
         # the permit names the device and the number of withdrawals before the event
         self._buffer: list[tuple[Permit, Recorded]] = []
         self._dropped: Counter[tuple[int, int, Fate]] = Counter()
-        self._lost: deque[Permit] = deque()  # for each event that is not even in the buffer, its permit
+        self._lost: deque[tuple[int, int, Fate]] = deque()  # what is not counted in `_dropped` yet
         self._buffered_since = 0.0
         self._untrimmed: Counter[int] = Counter() if device is None else Counter({device: TRIM_EVERY})
         self._pruned_on: date | None = None
@@ -91,9 +91,11 @@ class Journal(Forking):
         if self._is_due():
             self._write_for_app(permit.day)
 
-    def lose(self, permit: Permit) -> None:
-        """Count an event that a re-entrant call can neither store nor defer. Takes no lock."""
-        self._lost.append(permit)
+    def lose(self, entry: Entry) -> None:
+        """Count what a re-entrant call can neither store nor defer; such a call must not wait for a lock."""
+        permit = entry.permit
+        for fate in entry.mistakes if entry.fields is None else (*entry.mistakes, Fate.NOT_WRITTEN):
+            self._lost.append((permit.device, permit.withdrawals, fate))
 
     @property
     def has_unwritten(self) -> bool:
@@ -127,8 +129,7 @@ class Journal(Forking):
                     with self._transaction() as connection:
                         with self._lock:  # only for this moment: other threads continue to record
                             while self._lost:
-                                lost = self._lost.popleft()
-                                self._dropped[lost.device, lost.withdrawals, Fate.NOT_WRITTEN] += 1
+                                self._dropped[self._lost.popleft()] += 1
                             taken, self._buffer = self._buffer, []
                             dropped, self._dropped = self._dropped, Counter()
                         self._store(connection, today, taken, dropped)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from hushtally.client_sdk import calls
@@ -62,22 +61,17 @@ class Recording:
 
         Without consent nothing is stored, and mistakes are not counted.
         """
-        entry = self._entry(device.permit(), event, fields)
+        entry = self.entry(device.permit(), event, fields)
         if entry is not None:
             device.store(entry)
-
-    def record_later(self, device: Device, event: str, fields: Mapping[str, object]) -> Callable[[], None] | None:
-        """Check the event now, without the state file; return the function that stores it, or None for no event."""
-        entry = self._entry(device.known_permit(), event, fields)
-        return None if entry is None else partial(device.store, entry)
 
     def warn_closed(self) -> None:
         """Log, once in a process, that the app records after `close`."""
         if _first_time(AFTER_CLOSE):
             calls.report(logger.warning, AFTER_CLOSE)
 
-    def _entry(self, permit: Permit | None, event: str, fields: Mapping[str, object]) -> Entry | None:
-        """Return what is stored and counted under this permit; log mistakes."""
+    def entry(self, permit: Permit | None, event: str, fields: Mapping[str, object]) -> Entry | None:
+        """Return what is stored and counted under this permit, None if nothing is; log mistakes."""
         if permit is None:
             if _first_time(BEFORE_CONSENT):
                 calls.report(logger.info, BEFORE_CONSENT)

@@ -62,4 +62,5 @@ def _without_waiting(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        connection.execute(f"PRAGMA busy_timeout = {timeout}")
+        with suppress(sqlite3.Error):  # as in `State.briefly`
+            connection.execute(f"PRAGMA busy_timeout = {timeout}")

@@ -168,7 +168,7 @@ class State(Forking):
                 connection.execute("BEGIN")
                 yield connection
             finally:
-                if connection.in_transaction:
+                with suppress(sqlite3.Error):  # no transaction began, or the connection was closed after a signal
                     connection.execute("ROLLBACK")
 
     @contextmanager
