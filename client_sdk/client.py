@@ -106,7 +106,8 @@ class Client:
         strict: Let `record` raise ClientError for an event, a field or a value that no survey can use. For development.
         on_error: A function that is called with a Fault for every failure. It is not called for a silent survey, for a
             delivery that will be retried, or for a dropped event. `status` lists these cases.
-        clock: A function that returns the time, with any time zone; the client converts it to UTC. For tests.
+        clock: A function that returns the time with any time zone, which the client converts to UTC. A time without a
+            time zone is refused. For tests.
         randomness: A source of random numbers. For tests.
         transport: A replacement for the network. For tests: see `hushtally.testing`.
 
