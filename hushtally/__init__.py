@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hushtally.client_sdk.async_client import AsyncClient
-    from hushtally.client_sdk.client import Client, Fault
+    from hushtally.client_sdk.client import Client
+    from hushtally.client_sdk.device.embedding import Fault
     from hushtally.client_sdk.errors import ClientError, HushtallyError, Problem, SurveyError
     from hushtally.client_sdk.explain.explanation import Explanation, Section
     from hushtally.client_sdk.explain.status import Status, SurveyStatus
@@ -46,7 +47,7 @@ _MODULES = {
     "Client": "client",
     "ClientError": "errors",
     "Explanation": "explain.explanation",
-    "Fault": "client",
+    "Fault": "device.embedding",
     "Gateway": "gateway",
     "GatewayDevice": "gateway",
     "HushtallyError": "errors",

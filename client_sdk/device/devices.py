@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, datetime
 
 from hushtally.client_sdk import calls
@@ -27,7 +28,7 @@ from hushtally.client_sdk.randomness import Randomness
 from hushtally.client_sdk.state import consent, counters, events, outbox
 from hushtally.client_sdk.state.consent import Receipt
 from hushtally.client_sdk.state.facts import Facts
-from hushtally.client_sdk.state.file import State
+from hushtally.client_sdk.state.file import State, StateBusyError
 from hushtally.client_sdk.state.permission import Permission, Permit
 from hushtally.client_sdk.state.records import Records
 from hushtally.client_sdk.state.silence import Silence
@@ -38,6 +39,8 @@ logger = logging.getLogger("hushtally")
 
 TOGETHER = 250  # devices that one transaction answers; the app's threads wait that long
 PRUNED_TOGETHER = 1_000  # devices whose expired events one transaction deletes
+
+MAX_KNOWN_PERMITS = 1_000
 
 
 class Devices:
@@ -67,6 +70,7 @@ class Devices:
         self._pruned_on: date | None = None
         self._last_failure: str | None = None
         self._warned_of_rollback = False
+        self.known_permits: dict[str, Permit] = {}  # by key, for calls while the file is in use
         state.add_user(self)
 
     def device(self, key: str, cohort: Mapping[str, str] | None) -> KeyedDevice:
@@ -148,6 +152,7 @@ class Devices:
 
     def withdraw(self, key: str) -> bool:
         """See `Device.withdraw`."""
+        self.known_permits.pop(key, None)
         device = self._state.device_number(key)
         self._withdrawals.begin(device)
         self.journal.forget(device)
@@ -160,6 +165,11 @@ class Devices:
     def stop_sending(self, device: int) -> None:
         """Stop sending a batch that was erased, because the consent of its only device was withdrawn."""
         self.delivery.cancel_erased()
+
+    def counters(self) -> dict[str, int]:
+        """Return the counters of all devices together, by name."""
+        with self._state.lock() as connection:
+            return counters.find_sums(connection)
 
     def require_file(self) -> None:
         """Raise StateLostError if the file was deleted or replaced. The call never waits."""
@@ -215,12 +225,24 @@ class KeyedDevice:
         """Return the permit for what may be recorded now; None if nothing may be recorded."""
         one = self._devices
         today = one._clock().date()
-        with one._state.briefly(), one._state.snapshot() as connection:
-            device = one._state.find_device(connection, self._key)
-            if device is None:
-                return None
-            permit = one._permission.permit(Facts.read(connection, device), today, self._cohort)
-        return permit if permit.vocabulary.events else None
+        try:
+            with one._state.snapshot(brief=True) as connection:
+                device = one._state.find_device(connection, self._key)
+                if device is None:
+                    return None
+                permit = one._permission.permit(Facts.read(connection, device), today, self._cohort)
+        except StateBusyError:  # the permit is checked again when the event is written
+            known = one.known_permits.get(self._key)
+            if known is None:
+                raise
+            return replace(known, day=today)
+        if not permit.vocabulary.events:
+            one.known_permits.pop(self._key, None)
+            return None
+        if len(one.known_permits) >= MAX_KNOWN_PERMITS:
+            one.known_permits.clear()
+        one.known_permits[self._key] = permit
+        return permit
 
     def store(self, entry: Entry) -> None:
         """Store an event that the permit allows, and count the mistakes of the app."""

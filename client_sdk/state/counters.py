@@ -53,3 +53,8 @@ def add_all(connection: sqlite3.Connection, counts: Mapping[tuple[int, Fate], in
 def find(connection: sqlite3.Connection, device: int) -> dict[str, int]:
     """Return all counters of the device by name; a file may contain names of an older version."""
     return dict(connection.execute("SELECT name, count FROM counters WHERE device = ? ORDER BY name", (device,)))
+
+
+def find_sums(connection: sqlite3.Connection) -> dict[str, int]:
+    """Return the sums of the counters over all devices, by name."""
+    return dict(connection.execute("SELECT name, sum(count) FROM counters GROUP BY name ORDER BY name").fetchall())

@@ -161,9 +161,12 @@ class State(Forking):
         return _Use(self, LOCK_SECONDS)
 
     @contextmanager
-    def snapshot(self) -> Iterator[sqlite3.Connection]:
-        """Give the connection to read the file as it is at one moment, whatever other processes write meanwhile."""
-        with self.lock() as connection:
+    def snapshot(self, *, brief: bool = False) -> Iterator[sqlite3.Connection]:
+        """Give the connection to read the file as it is at one moment, whatever other processes write meanwhile.
+
+        brief: wait for other threads at most a fraction of a second, then raise StateBusyError.
+        """
+        with _Use(self, BRIEF_SECONDS) if brief else self.lock() as connection:
             try:
                 connection.execute("BEGIN")
                 yield connection

@@ -23,7 +23,7 @@ import pytest
 
 from hushtally import AsyncClient, Client, ClientError, fetch_survey
 from hushtally.client_sdk import calls
-from hushtally.client_sdk.client import Fault
+from hushtally.client_sdk.device.embedding import Fault
 from hushtally.client_sdk.state import file as state_file
 from hushtally.client_sdk.state.counters import Fate
 from hushtally.client_sdk.state.silence import Silence

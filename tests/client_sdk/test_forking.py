@@ -41,8 +41,8 @@ def client(number=0, **options):
 """
 
 WORKERS = """
-import hushtally.client_sdk.client
-hushtally.client_sdk.client.CLOSE_SECONDS = 600.0
+import hushtally.client_sdk.device.embedding
+hushtally.client_sdk.device.embedding.CLOSE_SECONDS = 600.0
 clients = [client(number) for number in range(devices)]
 for one in clients[:2]:
     one.start()

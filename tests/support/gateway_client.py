@@ -17,7 +17,7 @@ class GatewayClient:
 
     @property
     def _device(self) -> Any:
-        return self.gateway._devices
+        return self.gateway._core
 
     def close(self) -> None:
         self.gateway.close()

@@ -216,7 +216,7 @@ class TestTheFileIsClosed:
     def test_later_if_close_did_not_wait_for_its_thread(
         self, survey: Survey, options: Options, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("hushtally.client_sdk.client.CLOSE_SECONDS", 0.1)
+        monkeypatch.setattr("hushtally.client_sdk.device.embedding.CLOSE_SECONDS", 0.1)
         faults: list[Any] = []
         client = Client(survey, **options, on_error=faults.append)
         client.grant_consent()
