@@ -188,6 +188,10 @@ class GatewayDevice:
         return self._call("withdraw_consent", KeyedDevice.withdraw, False)
 
     def _withdraw_later(self) -> bool:
+        """Stop at once, and erase when the outer call has ended."""
+        devices = self._gateway._core
+        if devices is not None:
+            devices.stop(self._key)
         calls.defer(self.withdraw_consent)
         return False
 

@@ -86,9 +86,9 @@ class Sender(Forking):
                 if pause > (deadline - time.monotonic() if wait else 0.0):
                     return False
                 time.sleep(pause)
-                if not self._send_all(self._freeze(due, now), now, deadline) and (
-                    not wait or time.monotonic() >= deadline
-                ):
+                batches = self._freeze(due, now)
+                settled = self._send_all(batches, now, deadline)
+                if not batches or (not settled and (not wait or time.monotonic() >= deadline)):
                     return False
             return True
         except RequestCancelled:
@@ -118,18 +118,19 @@ class Sender(Forking):
 
     def _due(self, now: datetime) -> Due:
         """Return what is due. Batches that can no longer be sent are dropped."""
-        today = now.date()
-        while True:
-            with self._state.lock() as connection:
-                if self._device is not None:
-                    due = outbox.due(connection, self._device, now)
-                else:
-                    due = outbox.due_everywhere(connection, now, thorough=self._searched_on != today)
-            if not any(batch.lost for batch in due.batches):
-                self._searched_on = today
-                return due
+        thorough = self._device is None and self._searched_on != now.date()
+        with self._state.lock() as connection:
+            if self._device is not None:
+                due = outbox.due(connection, self._device, now)
+            else:
+                due = outbox.due_everywhere(connection, now, thorough=thorough)
+        lost = [batch for batch in due.batches if batch.lost]
+        if lost:
             with self._state.transaction() as connection:
-                counters.add_all(connection, outbox.drop(connection, due.batches))
+                counters.add_all(connection, outbox.drop(connection, lost))
+        if thorough and len(lost) < outbox.MAX_REPORTS:
+            self._searched_on = now.date()
+        return Due([batch for batch in due.batches if not batch.lost], due.loose)
 
     def _pause(self, due: Due, now: datetime) -> float:
         """Return the number of seconds until the first of the batches may be sent."""
@@ -139,11 +140,13 @@ class Sender(Forking):
     def _freeze(self, due: Due, now: datetime) -> list[Waiting]:
         """Return the batches to send. Reports that are in no batch yet become one, or a part of one, for good."""
         if due.loose:
-            with self._state.transaction() as connection:
+            # a copy of the file in which these reports are in no batch must not send them in another
+            with self._state.answering() as connection:
                 if self._device is not None:
                     outbox.claim(connection, self._device, now)
                 else:
-                    counters.add_all(connection, outbox.mix(connection, now, self._randomness))
+                    withdrawing = self._permission.withdrawing
+                    counters.add_all(connection, outbox.mix(connection, now, withdrawing, self._randomness))
             due = self._due(now)
         return due.batches
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import date, datetime
 
@@ -87,14 +87,18 @@ class Devices:
 
     def answer(self, now: datetime | None = None) -> list[Exception]:
         """Make the answers that are due, and delete what is no longer needed; return the failures of single devices."""
-        now = now or self._clock()
+        with self._recording_failure():
+            return self._answer(now or self._clock())
+
+    @contextmanager
+    def _recording_failure(self) -> Iterator[None]:
+        """Store a failure for `status`, until the block succeeds again."""
         try:
-            failures = self._answer(now)
+            yield
         except Exception as error:
             self._last_failure = f"the last try failed: {describe_failure(error)}"
             raise
         self._last_failure = None
-        return failures
 
     def _answer(self, now: datetime) -> list[Exception]:
         today = now.date()
@@ -148,7 +152,28 @@ class Devices:
         """
         if opt_out_reason():
             return False
-        return self.delivery.send(now or self._clock(), seconds, wait=wait)
+        with self._recording_failure():
+            return self.delivery.send(now or self._clock(), seconds, wait=wait)
+
+    def remember(self, key: str, permit: Permit) -> None:
+        """Keep the permit of a device for calls while the file is in use."""
+        self.known_permits.pop(key, None)
+        if permit.vocabulary.events:
+            if len(self.known_permits) >= MAX_KNOWN_PERMITS:
+                self.known_permits.clear()
+            self.known_permits[key] = permit
+
+    def stop(self, key: str) -> None:
+        """Stop the device until a withdrawal is written, if its number is known. Waits for nothing."""
+        known = self.known_permits.pop(key, None)
+        if known is not None:
+            self._permission.withdrawing.add(known.device)
+
+    def finish_withdrawals_briefly(self) -> None:
+        """Retry withdrawals that could not be written, on an app's thread."""
+        if self._permission.withdrawing and not self._state.is_paused:
+            with self._state.briefly():
+                self._finish_withdrawals()
 
     def withdraw(self, key: str) -> bool:
         """See `Device.withdraw`."""
@@ -219,11 +244,14 @@ class KeyedDevice:
                 one._permission.damaged.add(device)
                 raise StateError(Silence.DAMAGED)
             given, ceiling = self._cohort or {}, one._settings.max_lifetime_epsilon
-            return not grant(connection, records, one.surveys, text, given, now, ceiling, one._randomness)
+            outdated = grant(connection, records, one.surveys, text, given, now, ceiling, one._randomness)
+        one.remember(self._key, one._permission.permit(records, now.date(), self._cohort))
+        return not outdated
 
     def permit(self) -> Permit | None:
         """Return the permit for what may be recorded now; None if nothing may be recorded."""
         one = self._devices
+        one.finish_withdrawals_briefly()
         today = one._clock().date()
         try:
             with one._state.snapshot(brief=True) as connection:
@@ -236,13 +264,8 @@ class KeyedDevice:
             if known is None:
                 raise
             return replace(known, day=today)
-        if not permit.vocabulary.events:
-            one.known_permits.pop(self._key, None)
-            return None
-        if len(one.known_permits) >= MAX_KNOWN_PERMITS:
-            one.known_permits.clear()
-        one.known_permits[self._key] = permit
-        return permit
+        one.remember(self._key, permit)
+        return permit if permit.vocabulary.events else None
 
     def store(self, entry: Entry) -> None:
         """Store an event that the permit allows, and count the mistakes of the app."""
@@ -271,7 +294,10 @@ class KeyedDevice:
     def _read(self, connection: sqlite3.Connection) -> Records:
         one = self._devices
         device = one._state.find_device(connection, self._key)
-        records = Records.of_unknown_device() if device is None else Records.read(connection, device)
+        if device is None:
+            one._state.verify_device_list(connection)
+            return Records.of_unknown_device()
+        records = Records.read(connection, device)
         if not records.intact:
             one._permission.damaged.add(records.device)
         return records

@@ -24,6 +24,7 @@ class Fate(StrEnum):
     TOO_MANY_EVENTS = "dropped: too many events"
     DAMAGED_EVENT = "dropped: damaged events"
     DAMAGED_REPORT = "dropped: damaged reports"
+    ROLLED_BACK = "dropped: the state file was restored"
     SURVEY_REMOVED = "dropped: the app no longer has the survey"
 
     # the collector refused the whole batch; the rest of the string is a kind of refusal

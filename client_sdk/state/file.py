@@ -277,10 +277,7 @@ class State(Forking):
 
     def add_device(self, connection: sqlite3.Connection, key: str) -> int:
         """Return the number of the device with this local key, a new number if needed; within a transaction."""
-        (total,) = connection.execute("SELECT devices_checksum FROM file").fetchone()
-        if self._file not in State._verified and total != checksum.of_device_list(connection):
-            raise StateError(Silence.DAMAGED)
-        State._verified.add(self._file)  # once is enough: it takes half a second for 100,000 devices
+        total = self.verify_device_list(connection)
         hashed = self._hashed(key)
         added = connection.execute(
             "INSERT OR IGNORE INTO devices(key, checksum) VALUES (?, ?)", (hashed, checksum.OF_NEW_DEVICE)
@@ -291,6 +288,15 @@ class State(Forking):
             connection.execute("UPDATE file SET devices_checksum = ?", (total,))
             checksum.update_file(connection)
         return number
+
+    def verify_device_list(self, connection: sqlite3.Connection) -> bytes:
+        """Return the checksum of the device list. Raises StateError if it is damaged: an unknown device may be lost."""
+        total: bytes
+        (total,) = connection.execute("SELECT devices_checksum FROM file").fetchone()
+        if self._file not in State._verified and total != checksum.of_device_list(connection):
+            raise StateError(Silence.DAMAGED)
+        State._verified.add(self._file)  # once is enough: it takes half a second for 100,000 devices
+        return total
 
     def _hashed(self, key: str) -> bytes:
         return hashlib.sha256(self._salt + key.encode(errors="surrogatepass")).digest()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from typing import NamedTuple
@@ -23,7 +23,9 @@ from hushtally.client_sdk.survey import Survey
 _BATCH = "coalesce(CAST(batch AS BLOB), x'')"
 _BODY = "coalesce(CAST(body AS BLOB), x'')"
 _LATE = "coalesce(CAST(expires AS INTEGER), 0) < :today"
-_LOOSE = "FROM outbox WHERE due <= ? AND sent_in IS NULL AND digest NOT IN (SELECT digest FROM mixes)"
+_MIXED = "sent_in = CAST(? AS TEXT) AND sent_in IS NOT NULL AND sent_in <> batch"  # the condition of the index
+_SOUND = "typeof(device) = 'integer'"
+_LOOSE = f"FROM outbox WHERE due <= ? AND sent_in IS NULL AND {_SOUND} AND digest NOT IN (SELECT digest FROM mixes)"
 _IN_EVERY_REPORT = (b'"cohort":{', b'},"epoch":"')  # once in each report, whatever its cohorts are called
 
 
@@ -162,7 +164,7 @@ def claim(connection: sqlite3.Connection, device: int, now: datetime) -> None:
 def holds(connection: sqlite3.Connection, batch: Waiting) -> bool:
     """Return whether the batch is still in the outbox, and the reports of a device are in no mixed batch."""
     if batch.device is None:
-        found = connection.execute("SELECT 1 FROM mixes WHERE batch = ?", (batch.batch.decode(),))
+        found = connection.execute(f"SELECT 1 FROM mixes WHERE {_BATCH} = ?", (batch.batch,))
     else:
         found = connection.execute(
             f"SELECT 1 FROM outbox WHERE device = ? AND {_BATCH} = ? AND"
@@ -181,21 +183,16 @@ def take(connection: sqlite3.Connection, batch: Waiting) -> list[tuple[int, byte
         where = batch.device, batch.batch
         taken = connection.execute(f"DELETE FROM outbox WHERE device = ? AND {_BATCH} = ?", where).rowcount
         return [(batch.device, batch.body)] if taken else []
-    mixed = "sent_in = ? AND sent_in IS NOT NULL AND sent_in <> batch"  # the condition of the index
-    name = (batch.batch.decode(),)
-    rows = connection.execute(f"SELECT device, {_BODY} FROM outbox WHERE {mixed}", name).fetchall()
-    connection.execute(f"DELETE FROM outbox WHERE {mixed}", name)
-    connection.execute("DELETE FROM mixes WHERE batch = ?", name)
+    rows = connection.execute(f"SELECT device, {_BODY} FROM outbox WHERE {_MIXED}", (batch.batch,)).fetchall()
+    connection.execute(f"DELETE FROM outbox WHERE {_MIXED}", (batch.batch,))
+    connection.execute(f"DELETE FROM mixes WHERE {_BATCH} = ?", (batch.batch,))
     return rows
 
 
 def dissolve(connection: sqlite3.Connection, batch: Waiting) -> None:
     """Take a mixed batch apart that certainly never arrived, so that a withdrawal removes its report."""
-    name = (batch.batch.decode(),)
-    connection.execute(
-        "UPDATE outbox SET sent_in = NULL WHERE sent_in = ? AND sent_in IS NOT NULL AND sent_in <> batch", name
-    )
-    connection.execute("DELETE FROM mixes WHERE batch = ?", name)
+    connection.execute(f"UPDATE outbox SET sent_in = NULL WHERE {_MIXED}", (batch.batch,))
+    connection.execute(f"DELETE FROM mixes WHERE {_BATCH} = ?", (batch.batch,))
 
 
 def drop(connection: sqlite3.Connection, batches: Iterable[Waiting]) -> Counter[tuple[int, Fate]]:
@@ -210,10 +207,16 @@ def drop(connection: sqlite3.Connection, batches: Iterable[Waiting]) -> Counter[
 
 def _damage(batch: bytes, body: bytes) -> Fate | None:
     """Return the counter for a batch whose body is not what was stored; None for a sound batch."""
+    return Fate.DAMAGED_REPORT if _decode(batch, body) is None else None
+
+
+def _decode(batch: bytes, body: bytes) -> Batch | None:
+    """Return the batch in a body; None if it is not what was stored under this id."""
     try:
-        return None if Batch.decode(body).id.encode() == batch else Fate.DAMAGED_REPORT
+        found = Batch.decode(body)
     except BatchError:
-        return Fate.DAMAGED_REPORT
+        return None
+    return found if found.id.encode() == batch else None
 
 
 # --- all devices of a file --------------------------------------------------------------------------------------------
@@ -224,18 +227,16 @@ def due_everywhere(connection: sqlite3.Connection, now: datetime, *, thorough: b
 
     thorough: also search the whole outbox for rows that expired or have no readable day.
     """
-    found = [
-        Waiting(None, batch.encode(), body, _damage(batch.encode(), body))
-        for batch, body in connection.execute("SELECT batch, body FROM mixes")
-    ]
+    mixes = connection.execute(f"SELECT {_BATCH}, {_BODY} FROM mixes")
+    found = [Waiting(None, batch, body, _damage(batch, body)) for batch, body in mixes]
     rows = connection.execute(
-        f"SELECT device, {_BATCH}, {_BODY} FROM outbox WHERE due <= ? AND sent_in = batch LIMIT ?",
+        f"SELECT device, {_BATCH}, {_BODY} FROM outbox WHERE due <= ? AND sent_in = batch AND {_SOUND} LIMIT ?",
         (now.timestamp(), MAX_OWN_BATCHES),
     )
     found += [Waiting(device, batch, body, _damage(batch, body)) for device, batch, body in rows]
     if thorough:
         late = connection.execute(
-            f"SELECT device, {_BATCH}, {_BODY} FROM outbox WHERE {_LATE} LIMIT :most",
+            f"SELECT device, {_BATCH}, {_BODY} FROM outbox WHERE {_LATE} AND {_SOUND} LIMIT :most",
             {"today": now.date().toordinal(), "most": MAX_REPORTS},
         )
         found += [Waiting(device, batch, body, Fate.EXPIRED) for device, batch, body in late]
@@ -243,35 +244,39 @@ def due_everywhere(connection: sqlite3.Connection, now: datetime, *, thorough: b
     return Due(sorted(found, key=lambda one: one.batch), loose)
 
 
-def mix(connection: sqlite3.Connection, now: datetime, randomness: Randomness) -> Counter[tuple[int, Fate]]:
+def mix(
+    connection: sqlite3.Connection, now: datetime, withdrawing: Collection[int], randomness: Randomness
+) -> Counter[tuple[int, Fate]]:
     """Mix reports of many devices that are due into one batch with a new random id; in a durable transaction.
 
     All reports are of one survey and one epoch. They are sorted by their own content, so that their order reveals
     nothing. At most one mixed batch of a survey waits, so that few reports are in a batch that cannot change any more.
-    Damaged rows are deleted; returns how many reports each device lost.
+    Reports of devices that are withdrawing consent stay out. Damaged rows are deleted; returns how many reports each
+    device lost.
     """
     counts: Counter[tuple[int, Fate]] = Counter()
-    first = connection.execute(f"SELECT digest, expires {_LOOSE} LIMIT 1", (now.timestamp(),)).fetchone()
+    query = f"SELECT CAST(digest AS BLOB), expires {_LOOSE} LIMIT 1"
+    first = connection.execute(query, (now.timestamp(),)).fetchone()
     if first is None:
         return counts
+    digest, expires = first
     rows = connection.execute(
-        "SELECT device, batch, body FROM outbox WHERE due <= ? AND sent_in IS NULL AND digest = ? AND expires = ?"
-        " LIMIT ?",
-        (now.timestamp(), *first, MAX_REPORTS),
+        f"SELECT device, {_BATCH}, {_BODY} FROM outbox WHERE due <= ? AND sent_in IS NULL"
+        f" AND CAST(digest AS BLOB) = ? AND expires IS ? AND {_SOUND} LIMIT ?",
+        (now.timestamp(), digest, expires, MAX_REPORTS),
     ).fetchall()
     mixed = random_id(randomness)
     head: Batch | None = None
     reports: list[Report] = []
-    members: list[tuple[str, int, object]] = []
+    members: list[tuple[str, int, bytes]] = []
     frame = size = 0
     for device, batch, body in rows:
-        try:
-            own = Batch.decode(body)
-            if own.id != batch or (own.digest,) != first[:1]:
-                raise BatchError("damaged")
-        except (BatchError, AttributeError):
-            connection.execute("DELETE FROM outbox WHERE device = ? AND batch = ?", (device, batch))
-            counts[device, Fate.DAMAGED_REPORT] += count_reports(bytes(body) if isinstance(body, bytes) else b"")
+        if device in withdrawing:
+            continue
+        own = _decode(batch, body)
+        if own is None or own.digest.encode() != digest:
+            connection.execute(f"DELETE FROM outbox WHERE device = ? AND {_BATCH} = ?", (device, batch))
+            counts[device, Fate.DAMAGED_REPORT] += count_reports(body)
             continue
         frame = frame or len(replace(own, reports=()).encode())  # without any report
         size += len(body) - frame + 1  # and a comma
@@ -284,8 +289,21 @@ def mix(connection: sqlite3.Connection, now: datetime, randomness: Randomness) -
         reports.sort(key=_content)
         body = replace(head, id=mixed, reports=tuple(reports)).encode()
         connection.execute("INSERT INTO mixes VALUES (?, ?, ?)", (mixed, head.digest, body))
-        connection.executemany("UPDATE outbox SET sent_in = ? WHERE device = ? AND batch = ?", members)
+        connection.executemany("UPDATE outbox SET sent_in = ? WHERE device = ? AND batch = CAST(? AS TEXT)", members)
     return counts
+
+
+def drop_loose(connection: sqlite3.Connection) -> None:
+    """Delete and count the reports that are in no batch yet, after a rollback: another copy may have sent them.
+
+    Reports in a batch stay, because a collector counts a batch once, however often it arrives.
+    """
+    connection.execute(
+        "INSERT INTO counters SELECT device, ?, count(*) FROM outbox WHERE sent_in IS NULL GROUP BY device"
+        " ON CONFLICT DO UPDATE SET count = count + excluded.count",
+        (Fate.ROLLED_BACK,),
+    )
+    connection.execute("DELETE FROM outbox WHERE sent_in IS NULL")
 
 
 def _content(report: Report) -> tuple[object, ...]:

@@ -349,7 +349,7 @@ class TestWhatAReentrantCallReturns:
         client.record("purchase", amount=1)
 
         def withdraw() -> tuple[bool, bool]:
-            return client.withdraw_consent(), client._device._permission.withdrawing  # type: ignore[union-attr]
+            return client.withdraw_consent(), bool(client._device._permission.withdrawing)  # type: ignore[union-attr]
 
         assert inside(client, withdraw) == (False, True)
         assert lab.rows("SELECT granted FROM consents") == [(0,)]
