@@ -19,7 +19,7 @@ from hushtally.client_sdk.delivery.verdict import BUSY, Verdict, judge, retry_re
 from hushtally.client_sdk.errors import BatchError
 from hushtally.client_sdk.failures import describe_failure
 from hushtally.client_sdk.forking import Forking
-from hushtally.client_sdk.protocol.report import Batch, Report
+from hushtally.client_sdk.protocol.report import MAX_REPORTS, Batch, Report
 from hushtally.client_sdk.randomness import Randomness
 from hushtally.client_sdk.state import counters, outbox
 from hushtally.client_sdk.state.counters import Fate
@@ -128,7 +128,7 @@ class Sender(Forking):
         if lost:
             with self._state.transaction() as connection:
                 counters.add_all(connection, outbox.drop(connection, lost))
-        if thorough and len(lost) < outbox.MAX_REPORTS:
+        if thorough and len(lost) < MAX_REPORTS:
             self._searched_on = now.date()
         return Due([batch for batch in due.batches if not batch.lost], due.loose)
 
