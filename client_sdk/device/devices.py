@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from hushtally.client_sdk import calls
 from hushtally.client_sdk.delivery.sender import Sender
 from hushtally.client_sdk.delivery.transport import Transport
 from hushtally.client_sdk.device.answering import Answering
-from hushtally.client_sdk.device.device import ROLLBACK_MESSAGE, Settings
+from hushtally.client_sdk.device.device import REFRESH_SECONDS, ROLLBACK_MESSAGE, Settings
 from hushtally.client_sdk.device.granting import consent_text, grant
 from hushtally.client_sdk.device.journal import Entry, Journal, prune
 from hushtally.client_sdk.device.survey_status import survey_statuses
@@ -70,7 +71,7 @@ class Devices:
         self._pruned_on: date | None = None
         self._last_failure: str | None = None
         self._warned_of_rollback = False
-        self.known_permits: dict[str, Permit] = {}  # by key, for calls while the file is in use
+        self.known_permits: dict[str, tuple[float, Permit]] = {}  # by key, with the time when they were issued
         state.add_user(self)
 
     def device(self, key: str, cohort: Mapping[str, str] | None) -> KeyedDevice:
@@ -161,13 +162,19 @@ class Devices:
         if permit.vocabulary.events:
             if len(self.known_permits) >= MAX_KNOWN_PERMITS:
                 self.known_permits.clear()
-            self.known_permits[key] = permit
+            self.known_permits[key] = time.monotonic(), permit
+
+    def recent_permit(self, key: str, today: date) -> Permit | None:
+        """Return the permit that was issued within a second; what it permits is checked again before it is written."""
+        issued, permit = self.known_permits.get(key, (-math.inf, None))
+        fresh = permit is not None and permit.day == today and time.monotonic() - issued < REFRESH_SECONDS
+        return permit if fresh else None
 
     def stop(self, key: str) -> None:
         """Stop the device until a withdrawal is written, if its number is known. Waits for nothing."""
         known = self.known_permits.pop(key, None)
         if known is not None:
-            self._permission.withdrawing.add(known.device)
+            self._permission.withdrawing.add(known[1].device)
 
     def finish_withdrawals_briefly(self) -> None:
         """Retry withdrawals that could not be written, on an app's thread."""
@@ -239,7 +246,9 @@ class KeyedDevice:
             device = one._state.find_device(connection, self._key)
             if device is None:
                 device = one._state.add_device(connection, self._key)
-            records = Records.read(connection, device)
+                records = Records.of_new_device(connection, device)
+            else:
+                records = Records.read(connection, device)
             if not records.intact:
                 one._permission.damaged.add(device)
                 raise StateError(Silence.DAMAGED)
@@ -253,6 +262,9 @@ class KeyedDevice:
         one = self._devices
         one.finish_withdrawals_briefly()
         today = one._clock().date()
+        recent = one.recent_permit(self._key, today)
+        if recent is not None and (self._cohort is None or recent.cohorts == self._cohort):
+            return recent
         try:
             with one._state.snapshot(brief=True) as connection:
                 device = one._state.find_device(connection, self._key)
@@ -263,7 +275,7 @@ class KeyedDevice:
             known = one.known_permits.get(self._key)
             if known is None:
                 raise
-            return replace(known, day=today)
+            return replace(known[1], day=today)
         one.remember(self._key, permit)
         return permit if permit.vocabulary.events else None
 

@@ -34,6 +34,14 @@ def with_device(total: bytes, salt: bytes, device: int, key: bytes) -> bytes:
     return (int.from_bytes(total) ^ int.from_bytes(_hash((salt, device, key)))).to_bytes(32)
 
 
+def update_device_list(connection: sqlite3.Connection, total: bytes) -> None:
+    """Store the checksum of the device list, and that of the file, which contains it."""
+    salt, rollbacks, day = connection.execute("SELECT salt, rollbacks, rollback_day FROM file").fetchone()
+    connection.execute(
+        "UPDATE file SET devices_checksum = ?, checksum = ?", (total, _hash((salt, total, rollbacks, day)))
+    )
+
+
 def update_file(connection: sqlite3.Connection) -> None:
     """Store the checksum of the settings of the whole file; in the transaction that changed them."""
     connection.execute("UPDATE file SET checksum = ?", (of_file(connection),))

@@ -45,6 +45,8 @@ class Fate(StrEnum):
 
 def add_all(connection: sqlite3.Connection, counts: Mapping[tuple[int, Fate], int]) -> None:
     """Add to counters of several devices, each by its device and its name."""
+    if not counts:
+        return
     connection.executemany(
         "INSERT INTO counters VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
         [(device, fate, by) for (device, fate), by in counts.items()],

@@ -6,6 +6,7 @@ import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import lru_cache
 
 from hushtally.client_sdk.state import erasure, outbox
 from hushtally.client_sdk.state.consent import Consent
@@ -26,7 +27,7 @@ def grant(
     if found is not None and found.digest == survey.digest and found.granted:
         return
     text = shown(survey)
-    text_hash = hashlib.sha256(text.encode()).hexdigest()
+    text_hash = _hash(text)
     connection.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", (text_hash, text))
     _decide(records, survey, True, now, text_hash)
     if found is not None and found.shown is not None:
@@ -74,6 +75,11 @@ def _withdraw_damaged(connection: sqlite3.Connection, device: int, now: datetime
 def _decide(records: Records, survey: Survey, granted: bool, now: datetime, shown: str | None) -> None:
     decision = Consent(records.device, survey.id, survey.version, survey.digest, int(granted), _iso(now), shown)
     records.consents[survey.id] = decision
+
+
+@lru_cache(maxsize=16)
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _iso(now: datetime) -> str:

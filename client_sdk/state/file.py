@@ -282,11 +282,10 @@ class State(Forking):
         added = connection.execute(
             "INSERT OR IGNORE INTO devices(key, checksum) VALUES (?, ?)", (hashed, checksum.OF_NEW_DEVICE)
         )
-        number = self.find_device(connection, key) or 0
-        if added.rowcount:
-            total = checksum.with_device(total, self._salt, number, hashed)
-            connection.execute("UPDATE file SET devices_checksum = ?", (total,))
-            checksum.update_file(connection)
+        if not added.rowcount:
+            return self.find_device(connection, key) or 0
+        number = added.lastrowid or 0
+        checksum.update_device_list(connection, checksum.with_device(total, self._salt, number, hashed))
         return number
 
     def verify_device_list(self, connection: sqlite3.Connection) -> bytes:

@@ -43,6 +43,12 @@ class Records(Facts):
         return cls(0, 0, Rollbacks(0, None), {}, {}, {})
 
     @classmethod
+    def of_new_device(cls, connection: sqlite3.Connection, device: int) -> Self:
+        """Return the records of a device that was added in this transaction."""
+        number, day = connection.execute("SELECT rollbacks, rollback_day FROM file").fetchone()
+        return cls(device, 0, Rollbacks(number, day, day), {}, {}, {})
+
+    @classmethod
     def _read_together(cls, connection: sqlite3.Connection, numbers: str) -> dict[int, Self]:
         found = super()._read_together(connection, numbers)
         for device, digest, question, value, symbol, used in connection.execute(cls._READ["answers"].format(numbers)):
