@@ -18,6 +18,7 @@ test-slow: .venv/installed
 
 # only the tests that `make test` and `make test-slow` leave out, then the default tests on other dates
 test-long: .venv/installed test-dates
+	$(BIN)/pip install --quiet --group frozen
 	$(BIN)/pytest $(PARALLEL) -m long
 
 # the default tests on other dates

@@ -20,6 +20,8 @@ from hushtally.aggregator.terminal import console
 from hushtally.client_sdk.error_text import shown
 from hushtally.client_sdk.stale_log import stale_log
 from hushtally.client_sdk.survey import Survey
+from hushtally.output.progress import progress_bar
+from hushtally.output.streams import print_data, print_text
 
 VERSION = re.compile(r"[0-9]{1,18}")
 
@@ -85,18 +87,20 @@ def estimate(
         found = find_survey(survey, opened)
         if survey == found.id:
             _report_other_versions(found, opened)
-        tallies = opened.tallies(found)
-    rows = summarize(
-        found,
-        tallies,
-        by=by,
-        confidence=confidence,
-        population=population,
-        questions=questions or None,
-        epochs=(epochs or None) if tallies else None,
-    )
+        with progress_bar(f"Reading {database}", None):
+            tallies = opened.tallies(found)
+    with progress_bar("Estimating", None):
+        rows = summarize(
+            found,
+            tallies,
+            by=by,
+            confidence=confidence,
+            population=population,
+            questions=questions or None,
+            epochs=(epochs or None) if tallies else None,
+        )
     if not rows:
-        click.echo(
+        print_text(
             f"{database} has no reports of {found.name}: none were collected yet, or their retention has ended",
             err=True,
         )
@@ -142,7 +146,7 @@ def _report_other_versions(newest: Survey, database: Database) -> None:
         with suppress(DatabaseError):  # a damaged version was not requested
             if epochs := database.epochs(database.survey(id, version)):
                 which = epochs[0] if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
-                click.echo(
+                print_text(
                     f"showing {newest.name}; v{version} has reports of {which}: use {id}@{version} to read them",
                     err=True,
                 )
@@ -150,8 +154,8 @@ def _report_other_versions(newest: Survey, database: Database) -> None:
 
 def _print_rows(rows: list[Row], survey: Survey, form: str) -> None:
     if form == "json":
-        click.echo(to_json(rows), nl=False)
+        print_data(to_json(rows))
     elif form == "csv":
-        click.echo(to_csv(rows), nl=False)
+        print_data(to_csv(rows))
     else:
         print_tables(rows, survey, console())

@@ -7,14 +7,13 @@ from datetime import date
 from itertools import groupby
 
 from rich import box
-from rich.cells import cell_len
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from hushtally.aggregator.share_format import interval_plot, percent, span
 from hushtally.aggregator.summary import Row
-from hushtally.aggregator.terminal import print_table, print_title, print_words, width
+from hushtally.aggregator.terminal import cell, print_table, print_title, print_words, width
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.survey import Survey
 
@@ -89,37 +88,38 @@ def _print_table(shares: Sequence[Row], console: Console) -> bool:
     The table loses the plot first, then the consistent shares, then the end of long segment names. If it is still too
     wide, the terminal breaks its lines.
     """
-    table = _table(shares, interval_plot(shares, console)) if console.is_terminal else _table(shares)
+    table = _table(shares, console, interval_plot(shares, console)) if console.is_terminal else _table(shares, console)
     if width(table, console) > console.width:
-        table = _table(shares)
+        table = _table(shares, console)
     consistent = width(table, console) <= console.width
     if not consistent:
-        table = _table(shares, consistent=False)
+        table = _table(shares, console, consistent=False)
         excess = width(table, console) - console.width
         if excess > 0:
-            longest = min(max(cell_len(row.segment) for row in shares), LONGEST_SEGMENT)
-            table = _table(shares, consistent=False, longest=max(longest - excess, SHORTEST_SEGMENT))
+            longest = max(cell(row.segment, console, LONGEST_SEGMENT).cell_len for row in shares)
+            table = _table(shares, console, consistent=False, longest=max(longest - excess, SHORTEST_SEGMENT))
     print_table(table, console)
     return consistent
 
 
 def _table(
     shares: Sequence[Row],
+    console: Console,
     plot: Callable[[Row], str] | None = None,
     *,
     consistent: bool = True,
     longest: int = LONGEST_SEGMENT,
 ) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("segment", no_wrap=True, overflow="ellipsis", max_width=longest)
+    table.add_column("segment", no_wrap=True)
     headings = ["estimate", _interval_heading(shares[0]), "simultaneous", *(["consistent"] if consistent else [])]
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     if plot:
         table.add_column("", no_wrap=True)
     for row in shares:
-        cells = [
-            escape(row.segment),
+        cells: list[Text | str] = [
+            cell(row.segment, console, longest),
             percent(row.estimate),
             span(row.low, row.high),
             span(row.simultaneous_low, row.simultaneous_high),

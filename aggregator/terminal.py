@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.markup import escape
 from rich.measure import Measurement, measure_renderables
 from rich.table import Table
+from rich.text import Text
+
+from hushtally.output.printable import printable
 
 PIPED_WIDTH = 100
 UNBOUNDED = 10_000  # columns; wider than any table
@@ -18,14 +21,28 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
 
 
-def print_words(words: str, out: Console, style: str | None = None) -> None:
+def cell(text: str, out: Console, longest: int = UNBOUNDED) -> Text:
+    """A cell of a table with a text exactly as it is written: without markup and emoji codes, which rich would replace.
+
+    What the console cannot show is escaped. longest: columns to which a longer text is cut.
+    """
+    shown = printable(text, out.encoding)
+    if cell_len(shown) > longest:
+        ellipsis = printable("…", out.encoding)
+        shown = set_cell_size(shown, longest - len(ellipsis)).rstrip() + ellipsis
+    return Text(shown)
+
+
+def print_words(words: str, out: Console, style: str = "") -> None:
     """Prints a string: wrapped on a terminal, on one line in a pipe."""
-    out.print(words, style=style, markup=False, soft_wrap=not out.is_terminal)
+    out.print(Text(printable(words, out.encoding, line_breaks=True), style), soft_wrap=not out.is_terminal)
 
 
 def print_title(title: str, about: str, out: Console) -> None:
     """Prints a title in bold, and `about` on the same line."""
-    out.print(f"[bold]{escape(title)}[/bold]  {escape(about)}".rstrip(), soft_wrap=not out.is_terminal)
+    line = Text.assemble((printable(title, out.encoding), "bold"), "  ", printable(about, out.encoding))
+    line.rstrip()
+    out.print(line, soft_wrap=not out.is_terminal)
 
 
 def width(table: Table, out: Console) -> int:

@@ -49,7 +49,7 @@ TODAY = utc_today()
 def survey_text() -> str:
     """The example survey with dates that include today."""
     monday = TODAY - timedelta(days=TODAY.weekday())
-    text = (ROOT / "hushtally" / "example.toml").read_text()
+    text = (ROOT / "hushtally" / "survey" / "templates" / "shop.toml").read_text()
     text = re.sub(r"^starts = \S+", f"starts = {monday - timedelta(weeks=4)}", text, flags=re.MULTILINE)
     return re.sub(r"^ends = \S+", f"ends = {monday + timedelta(weeks=4, days=6)}", text, flags=re.MULTILINE)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from hushtally import Client, Survey
 from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.testing import Recorder
-from hushtally.survey.commands import example
+from hushtally.survey.template import example
 
 MOST_RATIO = 3.0
 MOST_TICK = 200e-6  # seconds

@@ -30,7 +30,7 @@ from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.delivery.http import HttpTransport
 from hushtally.client_sdk.delivery.transport import Response
 from hushtally.client_sdk.mechanisms import build
-from hushtally.survey.commands import example
+from hushtally.survey.template import example
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_IMPORT = 0.060  # seconds
@@ -144,7 +144,7 @@ def devices(number: int = 100_000) -> None:
 
 def opener(folder: Path) -> Callable[[int], Client]:
     """A function that opens the device with a given number; each device answers every week."""
-    text = re.sub("answers_every = 4", "answers_every = 1", example(utc_today()))
+    text = re.sub("answers_every = 9", "answers_every = 1", example(utc_today()))
     survey = Survey.parse(text)
     transport = UnusedTransport()
 

@@ -41,7 +41,7 @@ MECHANISMS = ("direct", "subset", "affine", "projective", "sue", "oue")
 
 
 def definition() -> Definition:
-    return Definition.parse(files("hushtally").joinpath("example.toml").read_text(encoding="utf-8"))
+    return Definition.parse(files("hushtally.survey").joinpath("templates/shop.toml").read_text(encoding="utf-8"))
 
 
 def report(what: str, measured: str, target: str, met: bool) -> None:

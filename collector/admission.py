@@ -7,13 +7,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from hushtally.client_sdk.canonical_json import canonical_json
 from hushtally.client_sdk.error_text import shown
 from hushtally.client_sdk.errors import BatchError
 from hushtally.client_sdk.protocol.cell import Cell
 from hushtally.client_sdk.protocol.refused import Refused
 from hushtally.client_sdk.protocol.report import MAX_BYTES, Batch, Reason, Report
 from hushtally.client_sdk.survey import Survey
+from hushtally.collector.outcome import Outcome
 from hushtally.collector.refusal import Refusal
 
 
@@ -21,30 +21,16 @@ from hushtally.collector.refusal import Refusal
 class Admission:
     """The outcome of one batch.
 
-    batch: the id of the batch; counts: the number of accepted reports by cell and symbol; rejected: the index and the
-    reason of each rejected report, ascending by index; expires: the last day on which a report of the batch can be
-    accepted, capped at the last day for the next epoch. expires is None if no report can ever be accepted: the id of
-    the batch need not be stored then.
+    batch: the id of the batch; counts: the number of accepted reports by cell and symbol; outcome: what the sender is
+    answered; expires: the last day on which a report of the batch can be accepted, capped at the last day for the next
+    epoch. expires is None if no report was accepted: a retry then counts nothing twice, so the id is not stored.
     """
 
     batch: str
     survey: Survey
     counts: Mapping[Cell, Counter[int]]
-    rejected: tuple[tuple[int, Reason], ...]
+    outcome: Outcome
     expires: date | None
-
-    @property
-    def accepted(self) -> int:
-        """The number of accepted reports."""
-        return sum(symbols.total() for symbols in self.counts.values())
-
-    @property
-    def response(self) -> str:
-        """The body of the response in canonical JSON; a retry of the batch gets the same string."""
-        rejected = [
-            {"index": index, "reason": str(reason), "retryable": reason.retryable} for index, reason in self.rejected
-        ]
-        return canonical_json({"accepted": self.accepted, "rejected": rejected})
 
 
 def decode(body: bytes) -> Batch:
@@ -84,7 +70,8 @@ def admit(batch: Batch, surveys: Collection[Survey], today: date) -> Admission:
         if reason is None:
             cell = Cell.of(survey.id, survey.version, report.question, report.cohort, report.epoch)
             counts.setdefault(cell, Counter())[report.symbol] += 1
-    return Admission(batch.id, survey, counts, tuple(rejected), expires)
+    outcome = Outcome(len(batch.reports), tuple(rejected))
+    return Admission(batch.id, survey, counts, outcome, expires if outcome.accepted else None)
 
 
 def describe_collected(surveys: Collection[Survey]) -> str:

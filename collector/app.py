@@ -21,9 +21,10 @@ from hushtally.collector.admission import admit, decode, describe_collected, too
 from hushtally.collector.housekeeping import Housekeeping
 from hushtally.collector.metrics import CONTENT_TYPE, Metrics
 from hushtally.collector.refusal import Refusal
+from hushtally.collector.refusal_log import RefusalLog
 from hushtally.collector.sqlite_store import SqliteStore
 from hushtally.collector.startup_warnings import require_distinct, startup_warnings
-from hushtally.collector.writer import Writer
+from hushtally.collector.writer import RETRY_AFTER, Writer
 
 _JSON = "application/json"
 _PROBLEM = "application/problem+json"
@@ -53,12 +54,15 @@ def create_app(surveys: Sequence[Survey], database: str | Path, *, clock: Callab
     except BaseException:
         store.close()
         raise
-    metrics = Metrics(surveys)
+    metrics, refusals = Metrics(surveys), RefusalLog()
     writer = Writer(store, Housekeeping(store, today, metrics), metrics)
     app = Flask("collector", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 1  # a body of unknown length is cut here, and is then too large
+    # a redirect would repeat a Host that the sender chose
+    app.url_map.merge_slashes = app.url_map.strict_slashes = app.url_map.redirect_defaults = False
     app.extensions["hushtally"] = writer
-    app.register_blueprint(_reports(surveys, writer, metrics, today))
+    app.extensions["hushtally_metrics"], app.extensions["hushtally_refusals"] = metrics, refusals
+    app.register_blueprint(_reports(surveys, writer, metrics, refusals, today))
     app.register_blueprint(_surveys(surveys))
     app.register_blueprint(_health(writer, metrics))
     app.register_error_handler(Refusal, _refusal)
@@ -67,7 +71,9 @@ def create_app(surveys: Sequence[Survey], database: str | Path, *, clock: Callab
     return app
 
 
-def _reports(surveys: Sequence[Survey], writer: Writer, metrics: Metrics, today: Callable[[], date]) -> Blueprint:
+def _reports(
+    surveys: Sequence[Survey], writer: Writer, metrics: Metrics, refusals: RefusalLog, today: Callable[[], date]
+) -> Blueprint:
     blueprint = Blueprint("reports", __name__)
 
     @blueprint.post("/v1/reports")
@@ -82,6 +88,8 @@ def _reports(surveys: Sequence[Survey], writer: Writer, metrics: Metrics, today:
     @blueprint.errorhandler(Refusal)
     def refuse(error: Refusal) -> Response:
         metrics.count_refusal(error.kind)
+        if error.kind is not Refused.UNAVAILABLE:  # the writer logs why
+            refusals.count(f"{error.kind.title} ({error.kind.code})")
         return _refusal(error)
 
     @blueprint.errorhandler(RequestEntityTooLarge)
@@ -105,7 +113,7 @@ def _surveys(surveys: Sequence[Survey]) -> Blueprint:
         except KeyError:
             raise not_found() from None
 
-    @blueprint.get("", defaults={"_": ""}, strict_slashes=False)
+    @blueprint.get("", defaults={"_": ""})
     @blueprint.get("/<path:_>")
     def get_anything_else(_: str) -> Response:
         raise not_found()
@@ -121,16 +129,14 @@ def _health(writer: Writer, metrics: Metrics) -> Blueprint:
 
     @blueprint.get("/healthz")
     def get_health() -> Response:
-        writer.check()
+        problem = writer.problem
+        if problem is not None:
+            raise Refusal(Refused.UNAVAILABLE, problem, retry_after=RETRY_AFTER)
         return Response(canonical_json({"status": "ok"}), mimetype=_JSON)
 
     @blueprint.get("/metrics")
     def get_metrics() -> Response:
-        try:
-            writer.check()
-        except Refusal:
-            return Response(metrics.text(can_count=False), content_type=CONTENT_TYPE)
-        return Response(metrics.text(can_count=True), content_type=CONTENT_TYPE)
+        return Response(metrics.text(can_count=writer.problem is None), content_type=CONTENT_TYPE)
 
     return blueprint
 

@@ -4,19 +4,41 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TypeAlias
 
 from hushtally.client_sdk.protocol.store_file import COLLECTOR
 from hushtally.client_sdk.stale_log import header, stale_log
 from hushtally.collector.store import StoreError
 
+FileId: TypeAlias = tuple[int, int] | None  # device and inode number; None if there is no file
+LogIds: TypeAlias = tuple[FileId, FileId]
 
-def file_id(path: Path) -> tuple[int, int] | None:
+
+def file_id(path: Path) -> FileId:
     """The device and inode numbers of the file at `path`; None if there is no file."""
     try:
         found = path.stat()
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def log_ids(path: Path) -> LogIds:
+    """The device and inode numbers of the write-ahead log and of its index; None for a missing file."""
+    return file_id(_beside(path, "-wal")), file_id(_beside(path, "-shm"))
+
+
+def log_has_content(path: Path, known: LogIds) -> bool:
+    """Whether there is a write-ahead log other than the known one, and it is not empty."""
+    log = _beside(path, "-wal")
+    try:
+        return file_id(log) != known[0] and log.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
 
 
 def require_writable(path: Path) -> None:

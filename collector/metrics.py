@@ -15,6 +15,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _COUNTED = "hushtally_reports_counted_total"
 _REJECTED = "hushtally_reports_rejected_total"
 _REFUSED = "hushtally_batches_refused_total"
+_INVALID = "hushtally_requests_invalid_total"
 _FAILED = "hushtally_commits_failed_total"
 _OVERDUE = "hushtally_erasures_overdue"
 _UNSETTLED = "hushtally_unsettled_seconds"
@@ -25,6 +26,7 @@ _FAMILIES = (
     (_COUNTED, "counter", "Reports that were counted. A batch that is sent again is not counted again."),
     (_REJECTED, "counter", "Reports that were rejected, by reason. Their batch got the status 200."),
     (_REFUSED, "counter", "Requests to /v1/reports that were refused as a whole, by reason."),
+    (_INVALID, "counter", "Requests that were no valid HTTP. They got the status 400, 431 or 501."),
     (_FAILED, "counter", "Transactions with batches that failed. The batches were refused and can be sent again."),
     (_OVERDUE, "gauge", "Surveys whose expired counts could not be erased. The log names the surveys."),
     (
@@ -49,19 +51,24 @@ class Metrics:
         names = [_series(_REFUSED, reason=kind.name.lower()) for kind in Refused]
         for survey in surveys:
             names += [_of(_COUNTED, survey), *(_of(_REJECTED, survey, reason=reason) for reason in Reason)]
-        self._values = dict.fromkeys([*names, _FAILED, _OVERDUE, _UNSETTLED], 0)
+        self._values = dict.fromkeys([*names, _INVALID, _FAILED, _OVERDUE, _UNSETTLED], 0)
 
     def count_admission(self, admission: Admission) -> None:
         """Counts the accepted and the rejected reports of a batch; call it once per batch."""
         with self._lock:
-            self._values[_of(_COUNTED, admission.survey)] += admission.accepted
-            for _, reason in admission.rejected:
+            self._values[_of(_COUNTED, admission.survey)] += admission.outcome.accepted
+            for _, reason in admission.outcome.rejected:
                 self._values[_of(_REJECTED, admission.survey, reason=reason)] += 1
 
     def count_refusal(self, kind: Refused) -> None:
         """Counts a request that was refused as a whole."""
         with self._lock:
             self._values[_series(_REFUSED, reason=kind.name.lower())] += 1
+
+    def count_invalid(self) -> None:
+        """Counts a request that is no valid HTTP."""
+        with self._lock:
+            self._values[_INVALID] += 1
 
     def count_failed_commit(self) -> None:
         """Counts a transaction that failed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -11,6 +11,8 @@ from hushtally.client_sdk.clock import utc_today
 from hushtally.collector.database_option import database_option
 from hushtally.collector.sqlite_store import SqliteStore
 from hushtally.collector.store import StoreError
+from hushtally.output.progress import progress_bar
+from hushtally.output.streams import print_text
 
 
 @click.command()
@@ -24,22 +26,35 @@ def purge(database: Path) -> None:
     with suppress(PermissionError):  # the store refuses a path that may not be examined
         if not database.exists():
             raise StoreError(f"{database}: this database does not exist")
-    with closing(SqliteStore(database)) as store:
-        erasures = store.purge(utc_today())
+    with progress_bar(f"Opening {database}", None):
+        store = SqliteStore(database)
+    try:
+        with progress_bar("Erasing expired counts", None):
+            erasures = store.purge(utc_today())
         problems = [erasure.problem for erasure in erasures if erasure.problem is not None]
-        try:
-            if not store.checkpoint():
-                problems.append(
-                    f"{database}: another program is using the database, so the write-ahead log may still contain"
-                    " erased counts; run `hushtally purge` again"
-                )
-        except StoreError as error:
-            problems.append(f"copies of erased counts may be left: {error}; run `hushtally purge` again")
+        problems += _clear(store, database)
+    finally:
+        with progress_bar(f"Closing {database}", None):
+            store.close()
     with suppress(BrokenPipeError):  # the counts are erased, whether or not anybody reads the result
         if not erasures:
-            click.echo(f"{database}: nothing to erase; the database contains no survey")
+            print_text(f"{database}: nothing to erase; the database contains no survey")
         for erasure in erasures:
             if erasure.problem is None:
-                click.echo(str(erasure))
+                print_text(str(erasure))
     if problems:
         raise StoreError("\n".join(problems))
+
+
+def _clear(store: SqliteStore, database: Path) -> list[str]:
+    """Remove the copies of erased counts from the file and its log; returns why copies may be left."""
+    try:
+        with progress_bar("Removing copies of erased counts", None):
+            if store.checkpoint():
+                return []
+    except StoreError as error:
+        return [f"copies of erased counts may be left: {error}; run `hushtally purge` again"]
+    return [
+        f"{database}: another program is using the database, so the write-ahead log may still contain erased counts;"
+        " run `hushtally purge` again"
+    ]

@@ -14,6 +14,8 @@ from hushtally.collector.app import create_app
 from hushtally.collector.database_option import database_option
 from hushtally.collector.server import Server, address, listen
 from hushtally.collector.startup_warnings import accepts_reports
+from hushtally.output.progress import progress_bar
+from hushtally.output.streams import print_text
 
 
 @click.command()
@@ -46,16 +48,18 @@ def serve(files: tuple[Path, ...], host: str, port: int, database: Path, threads
     # listen first: a second collector that is started by mistake must not touch the database
     with listen(host, port) as listening:
         place = f"{'' if database.exists() else 'the new database '}{database.absolute()}"
-        app = create_app(surveys, database)
+        with progress_bar(f"Opening {database}", None):
+            app = create_app(surveys, database)
         try:
             server = Server(app, listening, threads)
             today = utc_today()
             names = ", ".join(survey.name for survey in surveys if accepts_reports(survey, today)) or "nothing"
             ready = f"hushtally: collecting {names} into {place} at {address(listening)}"
-            server.run(lambda: click.echo(ready, err=True))
+            server.run(lambda: print_text(ready, err=True))
         finally:
-            app.extensions["hushtally"].close()
-        click.echo("hushtally: stopped; every acknowledged batch is counted", err=True)
+            with progress_bar(f"Closing {database}", None):
+                app.extensions["hushtally"].close()
+        print_text("hushtally: stopped; every acknowledged batch is counted", err=True)
 
 
 def _load(files: Sequence[Path]) -> list[Survey]:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
+import selectors
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from time import monotonic
+from time import monotonic, time
 from types import FrameType
 
 from flask import Flask
 from waitress import create_server, wasyncore  # type: ignore[import-untyped]
-from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
-from waitress.parser import HTTPRequestParser  # type: ignore[import-untyped]
-from waitress.task import ErrorTask  # type: ignore[import-untyped]
-from waitress.utilities import RequestEntityTooLarge  # type: ignore[import-untyped]
+from waitress.task import ThreadedTaskDispatcher  # type: ignore[import-untyped]
 
 from hushtally.client_sdk.errors import HushtallyError
-from hushtally.client_sdk.protocol.report import MAX_BYTES
+from hushtally.collector.connection import MAX_READ, Connection, Memory
+from hushtally.collector.metrics import Metrics
 from hushtally.collector.problem_log import ProblemLog
+from hushtally.collector.refusal_log import RefusalLog
+from hushtally.collector.unexpected import Unexpected
 
 try:
     import resource
@@ -32,7 +32,10 @@ except ImportError:  # Windows has no such limit
 GRACE_PERIOD = 10.0  # seconds that requests in progress may take after the signal
 POLL_INTERVAL = 1.0  # seconds, at most, between checks for a signal and for too many connections
 IDLE_TIMEOUT = 15  # seconds after which an idle connection is closed, to make room for other connections
-MAX_READ = 2 * MAX_BYTES  # bytes of a body; a larger body is cut off at this size
+FIRST_REQUEST = 1.0  # seconds that a new connection has for its first request when the server stops
+MEMORY_PATHS = ("/healthz", "/metrics")  # answered from memory, also while all threads wait for the database
+MEMORY_THREADS = 2
+INVALID_HTTP = "invalid HTTP"
 MAX_CONNECTIONS = 900  # below the usual limit of 1,024 open files
 MIN_CONNECTIONS = 32
 RESERVED_FILES = 64  # open files for everything else: the database, its log, SQLite's temporary files, the threads
@@ -89,42 +92,18 @@ def _open_file_limits() -> tuple[int, int]:
     return resource.getrlimit(resource.RLIMIT_NOFILE)
 
 
-class _Parser(HTTPRequestParser):  # type: ignore[misc]
-    """Leaves the refusal of a body that exceeds MAX_READ to the application."""
-
-    def received(self, data: bytes) -> int:
-        taken: int = super().received(data)
-        if isinstance(self.error, RequestEntityTooLarge):  # type: ignore[has-type]
-            self.error = None
-            self.headers["CONNECTION"] = "close"
-        return taken
-
-
-class _ProblemTask(ErrorTask):  # type: ignore[misc]
-    """Waitress's own response to invalid HTTP. The response is not about a batch, so its type is about:blank."""
-
-    def execute(self) -> None:
-        error = self.request.error
-        body = json.dumps({"type": "about:blank", "title": error.reason, "status": error.code, "detail": error.body})
-        self.status = f"{error.code} {error.reason}"
-        self.response_headers.append(("Content-Type", "application/problem+json"))
-        self.set_close_on_finish()
-        self.content_length = len(body)
-        self.write(body.encode())
-
-
-class _Channel(HTTPChannel):  # type: ignore[misc]
-    parser_class = _Parser
-    error_task_class = _ProblemTask
-
-
 class Server:
     """Serves an application on a socket until a signal to stop, and then finishes the requests in progress."""
 
     def __init__(self, app: Flask, listening: socket.socket, threads: int) -> None:
+        self._metrics: Metrics = app.extensions["hushtally_metrics"]
+        self._refusal_log: RefusalLog = app.extensions["hushtally_refusals"]
+        self._unexpected = Unexpected()
         # waitress logs a warning when requests queue for a thread, which is normal here, and when connections reach the
-        # limit, which _log_overflow logs
-        logging.getLogger("waitress").setLevel(logging.ERROR)
+        # limit, which _log_overflow logs; its errors quote what a sender wrote
+        waitress_log = logging.getLogger("waitress")
+        waitress_log.handlers, waitress_log.propagate = [self._unexpected], False
+        waitress_log.setLevel(logging.ERROR)
         self._connection_limit = connection_limit()
         self._overflow_log, self._overflow_until = ProblemLog(), 0.0
         self._socket_map: dict[int, object] = {}
@@ -142,7 +121,13 @@ class Server:
             channel_timeout=IDLE_TIMEOUT,
             cleanup_interval=5,
         )
-        self._server.channel_class = _Channel
+        self._memory_threads = ThreadedTaskDispatcher()
+        self._memory_threads.set_thread_count(MEMORY_THREADS)
+        self._server.channel_class = Connection
+        self._server.add_task = self._add_task
+        self._server.memory = self._memory = Memory()
+        self._server.unexpected = self._unexpected
+        self._server.count_invalid = self._count_invalid
 
     def run(self, ready: Callable[[], None]) -> None:
         """Serves until a signal arrives, and returns when all requests are finished. Call this in the main thread.
@@ -154,7 +139,20 @@ class Server:
             while not self._stopping.is_set():
                 self._poll(POLL_INTERVAL)
                 self._log_overflow()
+                self._refusal_log.flush()
+                for connection in self._memory.excess():
+                    self._refusal_log.count("requests that did not arrive completely took too much memory")
+                    connection.handle_close()
             self._drain()
+
+    def _add_task(self, connection: Connection) -> None:
+        """Pass the first request of a connection to a thread."""
+        from_memory = getattr(connection.requests[0], "path", None) in MEMORY_PATHS
+        (self._memory_threads if from_memory else self._server.task_dispatcher).add_task(connection)
+
+    def _count_invalid(self) -> None:
+        self._metrics.count_invalid()
+        self._refusal_log.count(INVALID_HTTP)
 
     def _log_overflow(self) -> None:
         if self._server.in_connection_overflow:
@@ -165,6 +163,7 @@ class Server:
         )
 
     def _drain(self) -> None:
+        self._accept_waiting()
         self._server.accepting = False
         self._server.del_channel()
         self._server.socket.close()
@@ -172,13 +171,21 @@ class Server:
         while self._close_idle() and monotonic() < deadline:
             self._poll(0.1)
         self._server.task_dispatcher.shutdown()
+        self._memory_threads.shutdown()
         wasyncore.close_all(self._socket_map)
 
+    def _accept_waiting(self) -> None:
+        """Accept the connections that arrived before the signal."""
+        while _is_readable(self._server.socket) and len(self._server.active_channels) < self._connection_limit:
+            self._server.handle_accept()
+
     def _close_idle(self) -> bool:
-        """Closes the connections without a request. Returns whether other connections are left."""
-        for channel in list(self._server.active_channels.values()):
-            if not channel.requests and channel.request is None and not channel.total_outbufs_len:
-                channel.handle_close()
+        """Close the connections without a request. Return whether other connections are left."""
+        for connection in list(self._server.active_channels.values()):
+            idle = not connection.requests and connection.request is None and not connection.total_outbufs_len
+            is_new = not connection.has_request and time() < connection.creation_time + FIRST_REQUEST
+            if idle and not is_new and not _is_readable(connection.socket):
+                connection.handle_close()
         return bool(self._server.active_channels)
 
     def _poll(self, timeout: float) -> None:
@@ -196,6 +203,13 @@ class Server:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _is_readable(connection: socket.socket) -> bool:
+    """Whether bytes arrived on a connection, or a connection on a listening socket."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(connection, selectors.EVENT_READ)
+        return bool(selector.select(0))
 
 
 def _stop_signals() -> list[signal.Signals]:

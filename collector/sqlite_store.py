@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import sqlite3
 import threading
@@ -33,9 +34,19 @@ from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.differences import describe_change
 from hushtally.client_sdk.survey.retention import Retention
 from hushtally.collector.admission import Admission
-from hushtally.collector.database_file import file_id, header_ids, require_writable
+from hushtally.collector.database_file import (
+    LogIds,
+    file_id,
+    header_ids,
+    log_has_content,
+    log_ids,
+    require_writable,
+)
+from hushtally.collector.outcome import Outcome
 from hushtally.collector.store import Counted, Erasure, StoreError
 from hushtally.collector.vacuum import Vacuum
+
+_log = logging.getLogger("hushtally.collector")
 
 MIN_FREE_BYTES = 2**23  # enough for any batch: one page of the log and one page of the file per report
 
@@ -75,6 +86,8 @@ class SqliteStore:
         self.path = Path(path).resolve()  # SQLite puts the log beside the file itself, not beside a link to the file
         self._timeout = timeout
         self._lock = threading.RLock()
+        self._log_ids: LogIds | None = None  # known in WAL mode
+        self._log_rescued = False  # the log was gone and is saved, but the database is not open again yet
         with _opening:
             self._file_id = file_id(self.path)
             # skip the checks if a store in this process has the file open: the checks open and close the file, which
@@ -82,26 +95,33 @@ class SqliteStore:
             if self._file_id is None or all(store._file_id != self._file_id for store in _open_stores):
                 self._require_collector(*header_ids(self.path))
                 require_writable(self.path)
-            with self._errors():
-                connection = sqlite3.connect(self.path, timeout=timeout, isolation_level=None, check_same_thread=False)
+            self._connect()
             self._file_id = file_id(self.path)
             try:
-                self._open(connection)
+                self._open()
             except BaseException:
-                connection.close()
+                self._database.close()
                 raise
             _open_stores.add(self)
 
-    def _open(self, connection: sqlite3.Connection) -> None:
+    def _connect(self) -> None:
         with self._errors():
-            self._database = Database(connection, execute_plugins=False)
-            self._vacuum = Vacuum(connection)
+            connection = sqlite3.connect(
+                self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False
+            )
+        self._database = Database(connection, execute_plugins=False)
+        self._vacuum = Vacuum(connection)
+
+    def _open(self) -> None:
+        with self._errors():
             for pragma in ("secure_delete = ON", "synchronous = FULL"):
-                connection.execute(f"PRAGMA {pragma}")
+                self._database.conn.execute(f"PRAGMA {pragma}")
         with self._transaction():
             self._migrate()
         with self._errors():
-            self._enable_wal(connection)
+            self._enable_wal(self._database.conn)
+            self._pragma("user_version")  # the first read in WAL mode creates the log's files
+            self._log_ids = log_ids(self.path)
 
     def _enable_wal(self, connection: sqlite3.Connection) -> None:
         """Switches to WAL mode; retries while another process does the same, because SQLite does not wait then."""
@@ -139,6 +159,33 @@ class SqliteStore:
                 f"database {self.path} was deleted, moved or replaced while the collector was running; its counts are"
                 " gone with it, and nothing is counted until the file is back or the collector is restarted"
             )
+
+    def _rescue_log(self) -> None:
+        """If a file of the write-ahead log was deleted or replaced, move its contents to the database.
+
+        SQLite does not notice, and continues to write to the deleted file, which is gone when the process ends.
+        """
+        known = self._log_ids
+        if known is None or (log_ids(self.path) == known and not self._log_rescued):
+            return
+        self._require_same_file()  # a new database must not be created in its place
+        gone = f"database {self.path}: its log (-wal or -shm) was deleted or replaced while the collector was running"
+        if log_has_content(self.path, known):
+            raise StoreError(f"{gone}, and another program writes to a new log; restart the collector")
+        try:
+            if not self._log_rescued:
+                if not self._empty_log():
+                    raise StoreError("another program is reading the database")
+                self._database.close()  # before the next line, because SQLite would share the deleted files
+                self._log_rescued = True
+            self._log_ids = None
+            self._connect()
+            self._open()
+        except StoreError as error:
+            self._log_ids = known
+            raise StoreError(f"{gone}, and its contents cannot be saved yet: {error}") from None
+        self._log_rescued = False
+        _log.warning("%s; its contents were saved in the database, and nothing was lost", gone)
 
     def _pragma(self, name: str) -> int:
         (value,) = self._database.conn.execute(f"PRAGMA {name}").fetchone()
@@ -178,17 +225,17 @@ class SqliteStore:
         responses: dict[str, str] = {}
         outcomes: list[Counted] = []
         counts: dict[Cell, Counter[int]] = defaultdict(Counter)
-        batches: list[tuple[bytes, str, str]] = []
+        batches: list[tuple[bytes, bytes, str]] = []
         with self._transaction():
             for admission in admissions:
                 new = admission.batch not in responses
                 if new:
                     id = bytes.fromhex(admission.batch)
-                    stored = self._database.conn.execute("SELECT answer FROM batches WHERE id = ?", (id,)).fetchone()
+                    stored = self._database.conn.execute("SELECT outcome FROM batches WHERE id = ?", (id,)).fetchone()
                     new = stored is None
-                    responses[admission.batch] = admission.response if new else stored[0]
+                    responses[admission.batch] = (admission.outcome if new else Outcome.unpack(stored[0])).response
                     if new and admission.expires is not None:
-                        batches.append((id, admission.response, admission.expires.isoformat()))
+                        batches.append((id, admission.outcome.pack(), admission.expires.isoformat()))
                         for cell, symbols in admission.counts.items():
                             counts[cell].update(symbols)
                 outcomes.append(Counted(responses[admission.batch], new))
@@ -207,7 +254,7 @@ class SqliteStore:
         # writes the value that is already stored, because only a write shows that the disk accepts writes
         self._database.conn.execute(f"PRAGMA user_version = {COLLECTOR_SCHEMA}")
 
-    def _write(self, counts: dict[Cell, Counter[int]], batches: list[tuple[bytes, str, str]]) -> None:
+    def _write(self, counts: dict[Cell, Counter[int]], batches: list[tuple[bytes, bytes, str]]) -> None:
         connection = self._database.conn
         connection.executemany(
             _ADD_CELL,
@@ -250,6 +297,7 @@ class SqliteStore:
     def checkpoint(self) -> bool:
         """See Store. Empties the write-ahead log, and rebuilds the file if a rebuild is due."""
         with self._without_waiting():
+            self._rescue_log()
             # empty the log first: a rebuild writes to the log, so rebuilds would grow it while another program reads
             if not self._empty_log():
                 return False
@@ -272,6 +320,7 @@ class SqliteStore:
         with self._errors():
             try:
                 self._require_same_file()
+                self._rescue_log()
                 self._leave_one_file()
             finally:
                 self._database.close()
@@ -284,6 +333,7 @@ class SqliteStore:
             self._database.conn.execute("PRAGMA busy_timeout = 0")
             if self._vacuum.pending:
                 self._vacuum.run()
+        self._log_ids = None  # SQLite deletes the log
         with suppress(sqlite3.Error):
             self._database.conn.execute("PRAGMA journal_mode = DELETE")
 
@@ -300,6 +350,7 @@ class SqliteStore:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         with self._errors():
+            self._rescue_log()
             # IMMEDIATE: another process waits here, so neither process reads rows that the other is about to change
             self._database.conn.execute("BEGIN IMMEDIATE")
             try:
@@ -310,6 +361,7 @@ class SqliteStore:
                 self._database.rollback()
                 raise
             self._require_same_file()
+            self._rescue_log()
 
     @contextmanager
     def _errors(self, action: str = "") -> Iterator[None]:

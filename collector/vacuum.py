@@ -10,6 +10,7 @@ from time import monotonic
 
 BYTES_PER_CHANGE = 64  # bytes, about, that the change of one row writes
 WRITTEN_SHARE = 8  # a rebuild is due when an eighth of the file was written
+SMALL_FILE = 2**20  # bytes; a file up to this size is rebuilt after any change, because that takes only milliseconds
 INTERVAL = 3_600.0  # seconds after which a rebuild is due for fewer changes
 RETRY = 300.0  # seconds between attempts after a failure, because a failed attempt can take longer than counting
 
@@ -42,8 +43,9 @@ class Vacuum:
             return True
         (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
         (size,) = self._connection.execute("PRAGMA page_size").fetchone()
+        bytes_now = int(pages) * int(size)
         changes = self._connection.total_changes - self._rebuilt_changes
-        return WRITTEN_SHARE * BYTES_PER_CHANGE * changes >= int(pages) * int(size)
+        return bytes_now <= SMALL_FILE or WRITTEN_SHARE * BYTES_PER_CHANGE * changes >= bytes_now
 
     def run(self) -> bool:
         """Rebuilds the file; False if another program is writing. A sqlite3.Error leaves the file unchanged."""

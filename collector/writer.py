@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from queue import Empty, Full, Queue
+from time import monotonic
 
 from hushtally.client_sdk.protocol.refused import Refused
 from hushtally.collector.admission import Admission
@@ -16,22 +17,26 @@ from hushtally.collector.problem_log import ProblemLog
 from hushtally.collector.refusal import Refusal
 from hushtally.collector.store import Store, StoreError, describe_failure
 
-MAX_WAITING = 1_000  # batches in memory; while the queue is full, further batches are refused
+MAX_WAITING = 1_000  # batches in memory; while so many wait, further batches are refused
 MAX_IN_GROUP = 1_000  # batches in one transaction
 COMMIT_TIMEOUT = 30.0  # seconds that a request waits for its transaction
 RETRY_AFTER = 5  # seconds after which a sender may retry
-IDLE_WAKEUP = 10.0  # seconds without a batch after which housekeeping runs
+IDLE_WAKEUP = 10.0  # seconds without a batch after which the store is checked and housekeeping runs
+CHECK_INTERVAL = 1.0  # seconds, at least, between two checks of the store that `problem` asks for
+STALLED = 10.0  # seconds in one operation of the store after which the collector is not healthy
 
 _FORKED = (
     "this process was forked from the collector and cannot count batches: run the collector with `hushtally serve`"
 )
+_STOPPING = "the collector is stopping"
+_NO_RESPONSE = "the database did not respond in time"
 
 
 @dataclass(frozen=True)
 class _Waiting:
-    """A batch whose request waits for a response. admission: None if the request only checks the store."""
+    """A batch whose request waits for a response."""
 
-    admission: Admission | None
+    admission: Admission
     response: Future[str] = field(default_factory=Future)
 
 
@@ -49,12 +54,17 @@ class Writer:
         self._store = store
         self._housekeeping = housekeeping
         self._metrics = metrics
+        self._max_waiting = max_waiting
         self._batch_problems, self._check_problems = ProblemLog(), ProblemLog()
-        self._closing = False
         self._process = os.getpid()
         self._close_error: StoreError | None = None
-        self._lock = threading.Lock()
-        self._queue: Queue[_Waiting | None] = Queue(max_waiting)
+        self._changed = threading.Condition()  # guards the next four
+        self._waiting: deque[_Waiting] = deque()
+        self._check_wanted = False
+        self._checked = monotonic()
+        self._closing = False
+        self._busy_since: float | None = None
+        self._store_problem: str | None = None  # why the last transaction failed
         housekeeping.purge_if_due()
         self._thread = threading.Thread(target=self._run, name="hushtally-writer", daemon=True)
         self._thread.start()
@@ -64,49 +74,62 @@ class Writer:
 
         Raises Refusal (unavailable) if the batch was not counted.
         """
-        return self._submit(_Waiting(admission))
+        if os.getpid() != self._process:  # a forked process does not have the thread
+            self._batch_problems.update([_FORKED])
+            raise _unavailable(_FORKED)
+        waiting = _Waiting(admission)
+        with self._changed:
+            if self._closing or not self._thread.is_alive():
+                raise _unavailable(_STOPPING)
+            if len(self._waiting) >= self._max_waiting:
+                raise _unavailable("too many batches are waiting")
+            self._waiting.append(waiting)
+            self._changed.notify()
+        try:
+            return waiting.response.result(COMMIT_TIMEOUT)
+        except TimeoutError:
+            # the batch may still be counted; this is safe, because a retry with the same batch id is not counted again
+            raise _unavailable(_NO_RESPONSE) from None
 
-    def check(self) -> None:
-        """Raises Refusal (unavailable) if a batch could not be counted now."""
-        self._submit(_Waiting(None))
+    @property
+    def problem(self) -> str | None:
+        """Why no batch can be counted now; None if batches can be counted. It never waits.
+
+        This is the result of the last transaction, or of the last check of the store. If it is older than
+        CHECK_INTERVAL, the writer is asked to check the store for the next call.
+        """
+        if os.getpid() != self._process:
+            return _FORKED
+        if self._closing or not self._thread.is_alive():
+            return _STOPPING
+        if self._busy_since is not None and monotonic() - self._busy_since > STALLED:
+            return _NO_RESPONSE
+        with self._changed:
+            if monotonic() - self._checked > CHECK_INTERVAL:
+                self._check_wanted = True
+                self._changed.notify()
+        return self._store_problem
 
     def close(self) -> None:
         """Counts the waiting batches and closes the store. Later batches are refused.
 
         Raises StoreError if the counts are no longer in the store.
         """
-        with self._lock:
-            first, self._closing = not self._closing, True
-        if first:
-            self._queue.put(None)
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
         self._thread.join()
         if self._close_error is not None:
             raise self._close_error
 
-    def _submit(self, waiting: _Waiting) -> str:
-        if os.getpid() != self._process:  # a forked process does not have the thread
-            self._batch_problems.update([_FORKED])
-            raise _unavailable(_FORKED)
-        with self._lock:
-            if self._closing or not self._thread.is_alive():
-                raise _unavailable("the collector is stopping")
-            try:
-                self._queue.put_nowait(waiting)
-            except Full:
-                raise _unavailable("too many batches are waiting") from None
-        try:
-            return waiting.response.result(COMMIT_TIMEOUT)
-        except TimeoutError:
-            # the batch may still be counted; this is safe, because a retry with the same batch id is not counted again
-            raise _unavailable("the database did not respond in time") from None
-
     def _run(self) -> None:
         try:
             while (group := self._next_group()) is not None:
+                self._busy_since = monotonic()
                 self._housekeeping.purge_if_due()
-                if group:
-                    self._write(group)
+                self._write(group)
                 self._housekeeping.checkpoint_if_due()
+                self._busy_since = None
         finally:
             try:
                 self._store.close()
@@ -114,40 +137,30 @@ class Writer:
                 self._close_error = error
 
     def _next_group(self) -> list[_Waiting] | None:
-        """Returns the waiting batches in order; None if no batch is left and the writer is closing."""
-        group: list[_Waiting] = []
-        try:
-            waiting = self._queue.get(timeout=IDLE_WAKEUP)
-            while waiting is not None:
-                group.append(waiting)
-                if len(group) == MAX_IN_GROUP:
-                    return group
-                waiting = self._queue.get_nowait()
-        except Empty:
-            return group
-        if group:
-            self._queue.put_nowait(None)
-            return group
-        return None
+        """Returns the waiting batches in order, or no batch after a while; None if the writer is closing."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._check_wanted or self._closing, IDLE_WAKEUP)
+            if self._closing and not self._waiting:
+                return None
+            self._check_wanted, self._checked = False, monotonic()
+            return [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_IN_GROUP))]
 
     def _write(self, group: list[_Waiting]) -> None:
-        admissions = [waiting.admission for waiting in group if waiting.admission is not None]
-        problem_log = self._batch_problems if admissions else self._check_problems
+        """Counts a group of batches; if it is empty, checks whether a batch could be counted."""
+        problem_log = self._batch_problems if group else self._check_problems
         try:
-            counted = iter(self._store.add(admissions))
+            counted = self._store.add([waiting.admission for waiting in group])
         except Exception as error:
-            if admissions:
+            if group:
                 self._metrics.count_failed_commit()
-            problem_log.update([f"batches {'are' if admissions else 'would be'} refused: {describe_failure(error)}"])
+            self._store_problem = "the database could not store the batch"
+            problem_log.update([f"batches {'are' if group else 'would be'} refused: {describe_failure(error)}"])
             for waiting in group:
-                waiting.response.set_exception(_unavailable("the database could not store the batch"))
+                waiting.response.set_exception(_unavailable(self._store_problem))
             return
+        self._store_problem = None
         problem_log.update([])
-        for waiting in group:
-            if waiting.admission is None:
-                waiting.response.set_result("")
-                continue
-            response, new = next(counted)
+        for waiting, (response, new) in zip(group, counted, strict=True):
             if new:
                 self._metrics.count_admission(waiting.admission)
             waiting.response.set_result(response)

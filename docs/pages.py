@@ -157,6 +157,7 @@ class Run:
             "PATH": path,
             "HOME": str(folder),
             "PYTHONPATH": f"{DOCS / '_clock'}{os.pathsep}{ROOT}",
+            "HUSHTALLY_NO_PROGRESS": "1",
             "COLLECTOR": f"http://127.0.0.1:{self.port}",
         }
         self.move_clock(PAGE_DAY)

@@ -4,7 +4,7 @@ The device is the computer that the app runs on, the customer's own. Purchases a
 Everyone who can connect is that one customer. A service for many customers separates them with `device=`, as kiosk.py
 does.
 
-    hushtally survey new shopping-habits.toml
+    hushtally survey new shopping-habits.toml --starts today --defaults
     hushtally serve shopping-habits.toml &
     python examples/asyncio_app.py 7007 &
     printf 'agree\nbuy 24.90 books\nprivacy\nbye\n' | nc 127.0.0.1 7007

@@ -2,7 +2,7 @@
 
 The device is the customer's own computer. Purchases are stored in one file there, and nobody else needs to be trusted.
 
-    hushtally survey new shopping-habits.toml
+    hushtally survey new shopping-habits.toml --starts today --defaults
     export SHOP_STATE=trial.db    # only for this trial; the default is ~/.shop/hushtally.db
     python examples/command_line.py privacy
     python examples/command_line.py agree

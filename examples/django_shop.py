@@ -3,7 +3,7 @@
 The device is the shop's server, as in web_shop.py, whose first lines say whom that protects.
 
     pip install '.[collector]' django    # in a checkout
-    hushtally survey new shopping-habits.toml
+    hushtally survey new shopping-habits.toml --starts today --defaults
     hushtally serve shopping-habits.toml &
     python examples/django_shop.py runserver --noreload 8000 &
     watch -n 900 python examples/django_shop.py tick

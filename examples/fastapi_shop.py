@@ -3,7 +3,7 @@
 The device is the shop's server, as in web_shop.py, whose first lines say whom that protects.
 
     pip install '.[collector]' fastapi uvicorn    # in a checkout
-    hushtally survey new shopping-habits.toml
+    hushtally survey new shopping-habits.toml --starts today --defaults
     hushtally serve shopping-habits.toml &
     uvicorn --app-dir examples fastapi_shop:app --port 8000 &
     curl -c cookies -b cookies -X POST http://127.0.0.1:8000/consent

@@ -5,7 +5,7 @@ longer needs them. This suits a machine that its customers trust anyway: a check
 machines. It protects customers from everyone behind the kiosk: the network, the collector and the analyst. It does not
 protect them from anyone who can read that disk.
 
-    hushtally survey new shopping-habits.toml
+    hushtally survey new shopping-habits.toml --starts today --defaults
     hushtally serve shopping-habits.toml &
     printf '%s\n' '4711 agree' '4711 buy 24.90 books' '4712 buy 3.50 music' | python examples/kiosk.py
 

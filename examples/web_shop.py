@@ -7,7 +7,7 @@ them from the shop, or from anyone who breaks into its server. For that, the cus
 as in command_line.py.
 
     pip install '.[collector]'    # in a checkout
-    hushtally survey new shopping-habits.toml
+    hushtally survey new shopping-habits.toml --starts today --defaults
     hushtally serve shopping-habits.toml &
     flask --app examples/web_shop.py run &
     watch -n 900 flask --app examples/web_shop.py tick

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
-import io
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import Any
 
 from hushtally.client_sdk.errors import HushtallyError
+from hushtally.output.printable import printable
+from hushtally.output.streams import encoding_of, prepare_streams, print_text
+from hushtally.version import VERSION
 
 try:
     import click
@@ -29,6 +32,7 @@ COMMANDS = {
     "audit": ("hushtally.simulations.audit.command:audit", "simulations"),
 }
 
+INTERRUPTED = 128 + signal.SIGINT
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # only a write fails with these
 
 
@@ -54,8 +58,7 @@ class Commands(click.Group):
         return command
 
     def make_context(self, *args: Any, **options: Any) -> click.Context:
-        _escape_unencodable_characters()
-        _ignore_unwritable_stderr()
+        prepare_streams()
         with _one_line_errors():  # --help and --version write here
             return super().make_context(*args, **options)
 
@@ -68,42 +71,30 @@ class Commands(click.Group):
 
 @contextmanager
 def _one_line_errors() -> Iterator[None]:
-    """Turn failures that a user can cause or fix into "Error: ..." and exit status 1."""
+    """Turn failures that a user can cause or fix into "Error: ..." and exit status 1.
+
+    Ctrl-C is one line and exit status 130, as in a shell.
+    """
     try:
         yield
+    except click.ClickException as error:
+        error.message = _printable(error.message)  # type: ignore[misc]  # click says final, but has no other way
+        raise
     except HushtallyError as error:
-        raise click.ClickException(str(error).replace("\n", "\nError: ")) from None
+        raise click.ClickException(_printable(str(error)).replace("\n", "\nError: ")) from None
     except OSError as error:
         if error.errno == errno.EPIPE:  # the reader of the output closed the pipe
             raise
         subject = error.filename or ("the output cannot be written" if error.errno in DISK_FULL else "")
         reason = error.strerror or str(error)
-        raise click.ClickException(f"{subject}: {reason}" if subject else reason) from None
+        raise click.ClickException(_printable(f"{subject}: {reason}" if subject else reason)) from None
+    except KeyboardInterrupt:
+        print_text("Interrupted.", err=True)
+        raise click.exceptions.Exit(INTERRUPTED) from None
 
 
-def _escape_unencodable_characters() -> None:
-    """Make the output streams write an escape, like \\u2264, for a character that their encoding lacks."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
-            stream.reconfigure(errors="backslashreplace")
-
-
-class _Stderr(io.FileIO):
-    """Stderr whose reader may go away: what cannot be written is lost, and the command continues."""
-
-    def write(self, data: Any, /) -> int:
-        try:
-            return super().write(data)
-        except OSError:
-            return memoryview(data).nbytes
-
-
-def _ignore_unwritable_stderr() -> None:
-    """Make a closed pipe, a closed terminal or a full disk of the log no failure of the command."""
-    stream = sys.stderr
-    if stream is sys.__stderr__ and isinstance(stream, io.TextIOWrapper):
-        raw = _Stderr(stream.fileno(), "w", closefd=False)
-        sys.stderr = io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=True)
+def _printable(message: str) -> str:
+    return printable(message, encoding_of(sys.stderr), line_breaks=True)
 
 
 def _unavailable(command: str, extra: str, package: str) -> click.Command:
@@ -121,7 +112,7 @@ def _unavailable(command: str, extra: str, package: str) -> click.Command:
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(metadata.version("hushtally"), prog_name="hushtally")
+@click.version_option(VERSION, prog_name="hushtally")
 def main() -> None:
     """Count how customers behave without collecting anyone's behaviour.
 

@@ -16,11 +16,12 @@ SWITCHES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy", "HUSHTALLY_DIS
 
 @pytest.fixture(autouse=True, scope="session")
 def _clean_environment() -> Iterator[None]:
-    """No proxy, and nobody who declined to take part; also for the processes that tests start."""
+    """No proxy, nobody who declined to take part, and no lines of progress; also for the processes that tests start."""
     with pytest.MonkeyPatch.context() as patch:
         for name in SWITCHES:
             patch.delenv(name, raising=False)
             patch.delenv(name.upper(), raising=False)
+        patch.setenv("HUSHTALLY_NO_PROGRESS", "1")  # a slow machine would print more lines than a fast one
         yield
 
 

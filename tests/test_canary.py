@@ -13,7 +13,7 @@ from hushtally import Client, Survey
 from hushtally.client_sdk.delivery.http import HttpTransport
 from hushtally.client_sdk.device.embedding import Fault
 from hushtally.client_sdk.errors import ClientError
-from hushtally.survey.commands import example
+from hushtally.survey.template import example
 
 AMOUNT = 7_391_648_205.25
 CATEGORY = "canary-category-Quetzalcoatlus"
@@ -99,7 +99,7 @@ def test_no_true_value_is_found_outside_the_device(tmp_path, caplog, capfd):
     printed output.
     """
     caplog.set_level(logging.DEBUG)
-    text = re.sub("answers_every = 4", "answers_every = 1", example(date.today() - timedelta(days=21)))
+    text = re.sub("answers_every = 9", "answers_every = 1", example(date.today() - timedelta(days=21)))
     path = tmp_path / "survey.toml"
     path.write_text(text)
     survey = Survey.parse(text)

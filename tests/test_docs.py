@@ -17,6 +17,7 @@ import pytest
 from hushtally import Client, Survey
 from hushtally.aggregator.summary import Row
 from hushtally.cli import COMMANDS as CLI
+from hushtally.client_sdk.explain.data_use import ARRIVAL_ORDER
 from hushtally.client_sdk.mechanisms import NAMES
 from hushtally.client_sdk.protocol.refused import Refused
 from hushtally.client_sdk.protocol.report import MAX_BYTES, MAX_REPORTS, Batch, Reason, Report
@@ -52,6 +53,12 @@ def test_the_readme_is_short_and_begins_with_the_two_commands():
     assert len(README[: README.index("make test")].splitlines()) < 20
     commands = re.findall(r"^\$ hushtally (\w+)", README, re.MULTILINE)
     assert set(commands) == {"survey", "tune", "simulate", "audit", "serve", "estimate"} <= set(CLI)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/howto/operate.md"])
+def test_the_order_of_arrival_has_one_wording(page):
+    """The pages say the same as the consent text and the card."""
+    assert ARRIVAL_ORDER in " ".join(read(page).split())
 
 
 def test_the_sdk_in_ten_lines_is_ten_statements():
@@ -176,7 +183,7 @@ def test_the_page_on_environment_variables_has_every_one_that_the_code_reads():
             found |= set(
                 re.findall(r"(?:environ\.get\(|environ\[|envvar=)\s*\"(\w+)\"", path.read_text(encoding="utf-8"))
             )
-    assert found == {"DO_NOT_TRACK", "HUSHTALLY_DISABLED", "HUSHTALLY_DATABASE"}
+    assert found == {"DO_NOT_TRACK", "HUSHTALLY_DISABLED", "HUSHTALLY_DATABASE", "HUSHTALLY_NO_PROGRESS", "TERM"}
     assert [name for name in found if f"`{name}`" not in page] == []
 
 

@@ -24,7 +24,7 @@ import pytest
 
 from hushtally import Client, Gateway, Survey
 from hushtally.client_sdk.testing import Recorder, ScriptedClock
-from hushtally.survey.commands import example
+from hushtally.survey.template import example
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -43,7 +43,7 @@ def header(name: str) -> list[str]:
 def folder(tmp_path: Path) -> Path:
     """A folder with the examples, and the survey that `hushtally survey new` writes today, answered in every week."""
     text = example(datetime.now(UTC).date())
-    (tmp_path / "shopping-habits.toml").write_text(re.sub(r"answers_every = 4\b", "answers_every = 1", text))
+    (tmp_path / "shopping-habits.toml").write_text(re.sub(r"answers_every = 9\b", "answers_every = 1", text))
     (tmp_path / "examples").symlink_to(EXAMPLES)
     return tmp_path
 
@@ -408,7 +408,7 @@ TRUTH = {"none": 0.4, "once": 0.3, "regular": 0.2, "heavy": 0.1}  # of the custo
 @pytest.mark.parametrize(
     "edits",
     [
-        pytest.param({"answers_every = 4": "answers_every = 1", "min_reports = 500": "min_reports = 100"}, id="quick"),
+        pytest.param({"min_reports = 500": "min_reports = 100"}, id="quick"),
         pytest.param({}, id="as-written", marks=pytest.mark.slow),
     ],
 )
@@ -425,13 +425,14 @@ def test_reports_arrive_today(run: Run, folder: Path, environment: dict[str, str
     file.write_text(text)
     assert serve == SERVE
     with collecting(folder, environment) as url:
-        printed = run("bash", "-c", example, COLLECTOR=url)
+        printed = run("bash", "-c", f"{example} 2>progress.log", COLLECTOR=url)
         found = re.search(r"^([\d,]+) reports were counted", printed, re.MULTILINE)
         assert found is not None
         counted = int(found[1].replace(",", ""))
         rows = json.loads(run("bash", "-c", f"{estimate} --format json"))
         everything = json.loads(run(*estimate.split()[:3], "--format", "json"))
     survey = Survey.load(file)
+    assert re.match(r"1 of [\d,]+ done; about \d+ s left\n", (folder / "progress.log").read_text())
     assert {row["epoch"] for row in everything} == {survey.epoch.label(survey.starts)}
     assert sum({row["question"]: row["reports"] for row in everything}.values()) == counted
     # each of four questions has 6 standard deviations more reports than it needs: fails by chance 1 in 10^6

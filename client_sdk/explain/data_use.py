@@ -10,7 +10,7 @@ DEVICE = "The device is the machine with this data: your own, or the operator's 
 # the one wording of this fact, for every text that states it; collector/vacuum.py has the reason
 ARRIVAL_ORDER = (
     "The order of arrival is gone as soon as the collector's write-ahead log is emptied (every 10 seconds) and its file"
-    " is rebuilt (normally within an hour)."
+    " is rebuilt (up to 1 MB at the same time, otherwise normally within an hour)."
 )
 
 _SIGNALS = {

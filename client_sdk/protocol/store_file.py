@@ -58,9 +58,9 @@ COUNTS = Table(
 )
 BATCHES = Table(
     "batches",
-    ("id", "answer", "expires"),
+    ("id", "outcome", "expires"),
     """CREATE TABLE batches (
-        id BLOB NOT NULL PRIMARY KEY, answer TEXT NOT NULL, expires TEXT NOT NULL
+        id BLOB NOT NULL PRIMARY KEY, outcome BLOB NOT NULL, expires TEXT NOT NULL
     ) WITHOUT ROWID""",
 )
 COLLECTOR_TABLES = (SURVEYS, CELLS, COUNTS, BATCHES)

@@ -80,7 +80,7 @@ class Histories:
                 found.append(Event(name.decode(), date.fromordinal(day), _decode(fields)))
             except (ValueError, OverflowError, RecursionError):
                 self._damaged.append((id, device))
-        return found
+        return _last(found)
 
     def delete_damaged(self, connection: sqlite3.Connection) -> dict[tuple[int, Fate], int]:
         """Delete the damaged events that were found; return how many each device had."""
@@ -88,6 +88,17 @@ class Histories:
             connection.executemany("DELETE FROM events WHERE id = ?", [(id,) for id, _ in self._damaged])
             erasure.request(connection)
         return Counter((device, Fate.DAMAGED_EVENT) for _, device in self._damaged)
+
+
+def _last(found: list[Event]) -> list[Event]:
+    """The last MAX_EVENTS events of each name: `trim` deletes older ones only now and then."""
+    surplus = {name: count - MAX_EVENTS for name, count in Counter(event.name for event in found).items()}
+    last = []
+    for event in found:
+        surplus[event.name] -= 1
+        if surplus[event.name] < 0:
+            last.append(event)
+    return last
 
 
 def _decode(stored: bytes) -> dict[str, float | str]:

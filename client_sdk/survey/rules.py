@@ -1,4 +1,7 @@
-"""Rules: small expressions over signals. They are checked when the survey is read, and evaluated on the device."""
+"""Rules: small expressions over signals. They are checked when the survey is read, and evaluated on the device.
+
+The syntax is a part of Python's, and Python's parser reads it. The test vectors state its grammar and its arithmetic.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fractions import Fraction
+from itertools import accumulate
 from typing import Any
 
 from pure_eval import CannotEval, Evaluator
@@ -18,7 +23,7 @@ from hushtally.client_sdk.errors import RuleError
 from hushtally.client_sdk.survey.fields import MAX_NUMBER
 
 MAX_LENGTH = 500
-MAX_DEPTH = 20
+MAX_DEPTH = 20  # of levels, and of brackets
 MAX_PARTS = 150
 
 _FUNCTIONS: dict[str, Any] = {"abs": abs, "len": len, "min": min, "max": max}
@@ -37,6 +42,8 @@ _FOREIGN_OPERATORS = {  # operators of other languages, each with the operator o
 }
 _NUMBER = re.compile(r"(?<!\w)\.?\d(?:[eE][+-]|[\w.])*", re.ASCII)
 _PLAIN_NUMBER = re.compile(r"(?:(?:0|[1-9]\d*(?:_\d+)*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_SIGNED = rf"(?:[+-] *)?(?:{_PLAIN_NUMBER.pattern}|{_STRING.pattern}|True|False)"
+_LIST_OF_CONSTANTS = re.compile(rf"[\[(] *{_SIGNED}(?: *, *{_SIGNED})*(?: *,)? *[\])]", re.ASCII)
 
 
 class Kind(StrEnum):
@@ -61,7 +68,7 @@ class Rule:
     def parse(cls, source: str, signals: Mapping[str, Kind], kind: Kind) -> Rule:
         """Parse an expression of this kind over these signals. Raises RuleError if it is not in the language."""
         tree = _parse(source)
-        found = _Checker(signals).kind(tree)
+        found = _Checker(signals, source).kind(tree)
         if found is not kind:
             raise RuleError(f"must be {kind}, but is {found}")
         return cls(source, tree)
@@ -95,9 +102,29 @@ class Rule:
 
     def _evaluate(self, signals: Mapping[str, object]) -> Any:
         try:
-            return Evaluator({**_FUNCTIONS, **signals})[self._tree]
+            return _DoubleEvaluator({**_FUNCTIONS, **signals})[self._tree]
         except (CannotEval, ArithmeticError, TypeError, ValueError, RecursionError, MemoryError):
             return None
+
+
+class _DoubleEvaluator(Evaluator):
+    """Evaluates as the test vectors state: every number is a double, and `//` is rounded only once."""
+
+    def __getitem__(self, node: ast.expr) -> Any:
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.FloorDiv):
+            return _floor_quotient(self[node.left], self[node.right])
+        value = super().__getitem__(node)
+        return float(value) if type(value) is int else value
+
+
+def _floor_quotient(x: float, y: float) -> float:
+    """The floor of the exact quotient, rounded once. Python's own `//` rounds twice if the quotient exceeds 2^51."""
+    if not (math.isfinite(x) and math.isfinite(y)):
+        return x // y
+    try:
+        return float(Fraction(x) // Fraction(y))
+    except OverflowError:
+        return x / y  # infinity with the sign of the quotient
 
 
 def _collect_constants(node: ast.expr, found: dict[str, set[float | str]]) -> bool:
@@ -145,8 +172,6 @@ def _check_spelling(source: str) -> None:
         raise RuleError("must be one line of printable characters")
     if "\\" in source:
         raise RuleError("must not contain a backslash")
-    if "'''" in source or '"""' in source:
-        raise RuleError("must not contain three quotes in a row")
     marked = _STRING.sub("\0", source)
     if re.search(r"\w\0", marked):
         raise RuleError("must not have a letter or digit directly before a quoted string")
@@ -158,9 +183,17 @@ def _check_spelling(source: str) -> None:
         raise RuleError(f"must be ASCII outside quotes, got {character!r}")
     if "#" in bare:
         raise RuleError("must not contain a comment")
+    if _bracket_depth(bare) > MAX_DEPTH:
+        raise RuleError(f"must have brackets nested at most {MAX_DEPTH} deep")
     for number in _NUMBER.findall(bare):
         if not _PLAIN_NUMBER.fullmatch(number):
             raise RuleError(f"must have numbers like 12, 0.5 or 1e6, got {number!r}")
+
+
+def _bracket_depth(source: str) -> int:
+    """The largest number of brackets that are open at once. Python's own limit depends on its version."""
+    steps = (1 if character in "([{" else -1 for character in source if character in "()[]{}")
+    return max(accumulate(steps), default=0)
 
 
 def _check_size(tree: ast.expr) -> None:
@@ -179,8 +212,10 @@ def _check_size(tree: ast.expr) -> None:
 class _Checker:
     """Computes the kind of every part of an expression, and refuses what is not in the language."""
 
-    def __init__(self, signals: Mapping[str, Kind]) -> None:
+    def __init__(self, signals: Mapping[str, Kind], source: str) -> None:
+        """source: what the expression was parsed from, because the tree does not contain redundant brackets."""
         self.signals = signals
+        self.source = source.strip().encode()
 
     def kind(self, node: ast.expr) -> Kind:
         match node:
@@ -201,6 +236,7 @@ class _Checker:
             case ast.Compare():
                 return self._comparison(node)
             case ast.Call(func=ast.Name(id=name), keywords=[]) if name in _FUNCTIONS:
+                self._check_call(node)
                 return self._call(name, node.args)
         raise RuleError(f"must not contain {_describe(node)}")
 
@@ -231,6 +267,7 @@ class _Checker:
                 if not isinstance(right, ast.List | ast.Tuple) or not right.elts or not all(map(_literal, right.elts)):
                     raise RuleError(f"'in' needs a list of constants, got {_source(right)}")
                 self._all(right.elts, left_kind, "the list after this 'in'")
+                self._check_list(node.left, right)
                 if len(node.ops) > 1:
                     raise RuleError("'in' must not be part of a chain of comparisons; combine them with 'and'")
                 continue
@@ -260,6 +297,30 @@ class _Checker:
             self._all([argument], Kind.STRING, name)
             return Kind.NUMBER
         return self._all([argument], Kind.NUMBER, name)
+
+    def _check_list(self, left: ast.expr, constants: ast.expr) -> None:
+        """Require a list of constants without redundant brackets, directly after `in`."""
+        before = self._between(left.end_col_offset, constants.col_offset)
+        listed = self._between(constants.col_offset, constants.end_col_offset)
+        if not before.endswith("in") or not _LIST_OF_CONSTANTS.fullmatch(listed):
+            raise RuleError("'in' needs a list without other brackets, like x in [1, -2]")
+
+    def _check_call(self, node: ast.Call) -> None:
+        """Require a call without redundant brackets around its name or its list, and without a comma at its end."""
+        if self._between(node.func.end_col_offset, node.end_col_offset)[0] != "(":
+            raise RuleError(f"must not have brackets around the name of a function, got {_source(node)}")
+        if not node.args:
+            return
+        before = self._between(node.func.end_col_offset, node.args[0].col_offset)
+        after = self._between(node.args[-1].end_col_offset, node.end_col_offset)
+        if "," in after:
+            raise RuleError(f"must not have a comma after the argument of a function, got {_source(node)}")
+        if isinstance(node.args[0], ast.List) and before != "(":
+            raise RuleError(f"must not have brackets around the list of a function, got {_source(node)}")
+
+    def _between(self, start: int | None, end: int | None) -> str:
+        """The part of the source between two positions, without the spaces around it."""
+        return self.source[start:end].decode().strip()
 
 
 def _literal(node: ast.expr) -> bool:

@@ -8,7 +8,7 @@ from hushtally.client_sdk.protocol.report import Batch, Report
 from hushtally.client_sdk.testing import SeededRandomness
 from hushtally.collector.admission import admit
 from hushtally.collector.sqlite_store import SqliteStore
-from hushtally.survey.commands import example
+from hushtally.survey.template import example
 
 CUSTOMERS = {  # week and platform: how many customers are in each segment of frequency
     ("2026-W47", "web"): (1_100, 500, 360, 40),

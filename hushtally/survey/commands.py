@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import shlex
 import shutil
-from datetime import date
-from importlib.resources import files
 from pathlib import Path
 
 import click
@@ -15,21 +12,15 @@ from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.explain.advice import advice, describe_accuracy
 from hushtally.client_sdk.explain.explanation import WIDTH, explain_survey
 from hushtally.client_sdk.survey import Survey
-from hushtally.client_sdk.survey.epochs import EpochLength
-from hushtally.survey.card import write_card
+from hushtally.output.streams import print_data, print_text
+from hushtally.survey.card.command import write_card
+from hushtally.survey.card.context import context_path
+from hushtally.survey.card.context_reader import find_context
+from hushtally.survey.card.review import card_status, card_warnings
 from hushtally.survey.diff import diff
-from hushtally.survey.new_file import write_new_file
+from hushtally.survey.new import new
 
-EXAMPLE_STARTS, EXAMPLE_ENDS = date(2026, 11, 2), date(2027, 5, 2)
 NARROWEST = 50  # columns; wide enough for every heading
-
-
-def example(today: date) -> str:
-    """The example survey in TOML, with its dates moved so that the survey starts in the week of `today`."""
-    text = files("hushtally").joinpath("example.toml").read_text(encoding="utf-8")
-    starts = EpochLength.WEEK.start(today)
-    ends = starts + (EXAMPLE_ENDS - EXAMPLE_STARTS)
-    return text.replace(str(EXAMPLE_STARTS), str(starts), 1).replace(str(EXAMPLE_ENDS), str(ends), 1)
 
 
 @click.group()
@@ -39,6 +30,7 @@ def survey() -> None:
 
 survey.add_command(diff)
 survey.add_command(write_card)
+survey.add_command(new)
 
 
 @survey.command()
@@ -49,14 +41,22 @@ def check(file: str) -> None:
     For a valid survey, prints the digest and the accuracy. For an invalid survey, prints each mistake on one line with
     its place in the file, and exits with 1. Warnings are about settings that are allowed but unwise. They do not change
     the exit status.
+
+    If the survey has a context file (habits.card.toml for habits.toml), its mistakes are listed, too. A warning says
+    that the review of the card is overdue.
     """
     found, today = Survey.load(file), utc_today()
+    context, context_file = find_context(file, found), context_path(Path(file))
     for line in advice(found, today):
-        click.echo(f"Warning: {file}: {line}", err=True)
-    click.echo(f"{file}: {found.name} is valid; digest {found.digest}")
-    click.echo(f"{file}: {describe_accuracy(found)}")
+        print_text(f"Warning: {file}: {line}", err=True)
+    for line in card_warnings(found, context, today) if context else ():
+        print_text(f"Warning: {context_file}: {line}", err=True)
+    print_text(f"{file}: {found.name} is valid; digest {found.digest}")
+    print_text(f"{file}: {describe_accuracy(found)}")
     if today < found.starts:
-        click.echo(f"{file}: no device answers before {found.starts}")
+        print_text(f"{file}: no device answers before {found.starts}")
+    for line in card_status(found, context, today) if context else ():
+        print_text(f"{context_file}: {line}")
 
 
 @survey.command()
@@ -70,12 +70,7 @@ def explain(file: str, shape: str) -> None:
     """
     found = explain_survey(Survey.load(file), technical=True)
     width = min(WIDTH, max(NARROWEST, shutil.get_terminal_size((WIDTH, 24)).columns))
-    click.echo(json.dumps(found.as_dict(), indent=2) if shape == "json" else found.text(width))
-
-
-@survey.command()
-@click.argument("file", type=click.Path(path_type=Path))
-def new(file: Path) -> None:
-    """Create FILE with an example survey to edit."""
-    write_new_file(file, example(utc_today()), "survey.toml")
-    click.echo(f"wrote {file}; next: hushtally survey check {shlex.quote(str(file))}", err=True)
+    if shape == "json":
+        print_data(json.dumps(found.as_dict(), indent=2) + "\n")
+    else:
+        print_text(found.text(width))

@@ -12,6 +12,7 @@ from hushtally.client_sdk.explain.disclosure import reveals_changes
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.differences import differences
+from hushtally.output.streams import print_data, print_text
 from hushtally.survey.change import MEANING, Change, Effect, compare_values
 from hushtally.survey.diff_segments import compare_forms
 
@@ -216,6 +217,9 @@ def diff(old: str, new: str, shape: str, exit_code: bool) -> None:
     with keep_consent=True does not ask again.
     """
     difference = compare(Survey.load(old), Survey.load(new))
-    click.echo(json.dumps(difference.as_dict(), indent=2) if shape == "json" else report(difference))
+    if shape == "json":
+        print_data(json.dumps(difference.as_dict(), indent=2) + "\n")
+    else:
+        print_text(report(difference))
     if exit_code and difference.needs_consent:
         raise click.exceptions.Exit(1)

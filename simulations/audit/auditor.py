@@ -19,6 +19,7 @@ from hushtally.client_sdk.randomness import Randomness, SystemRandomness
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.questions import Question
 from hushtally.client_sdk.testing import SeededRandomness
+from hushtally.output.progress import ProgressBar, no_progress
 from hushtally.simulations.audit.branches import RandomBranch, found_share, wrong_branches, wrong_repeats
 from hushtally.simulations.audit.certificate import Certificate, Finding, Method
 from hushtally.simulations.audit.client_reports import check_lifetime, check_wiring, sample_reports, steps
@@ -26,7 +27,6 @@ from hushtally.simulations.audit.distinguisher import distinguishers, supporting
 from hushtally.simulations.audit.rows import TOLERANCE, Draw, Row, enumerate_rows, exact_epsilon, row_breaches
 from hushtally.simulations.audit.source import WORDS, wrong_draws, wrong_words
 from hushtally.simulations.audit.theory import Theory, reference, theory_of
-from hushtally.simulations.cli.progress import ProgressBar, no_progress
 
 TRIALS = 10_000  # reports per value of the shipped client
 BRANCHES = 2**21  # branches that an audit runs for exact rows, for all questions together

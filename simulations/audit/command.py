@@ -8,11 +8,12 @@ import click
 
 from hushtally.aggregator.click_command import Command
 from hushtally.aggregator.rows import to_csv
+from hushtally.output.progress import progress_bar
+from hushtally.output.streams import print_data, print_text
 from hushtally.simulations.audit.auditor import BRANCHES, TRIALS
 from hushtally.simulations.audit.auditor import audit as audit_survey
 from hushtally.simulations.audit.certificate import Finding
 from hushtally.simulations.cli.option_types import Count
-from hushtally.simulations.cli.progress import progress_bar
 from hushtally.simulations.definition import Definition
 
 
@@ -43,10 +44,10 @@ def audit(file: str, trials: int, branches: int, seed: int | None, form: str) ->
     survey = Definition.load(file).survey
     certificate = audit_survey(survey, trials, seed, branches, progress_bar)
     if form == "json":
-        click.echo(json.dumps(certificate.as_dict(), indent=2, ensure_ascii=False))
+        print_data(json.dumps(certificate.as_dict(), indent=2, ensure_ascii=False) + "\n")
     elif form == "csv":
-        click.echo(to_csv(certificate.findings, Finding), nl=False)
+        print_data(to_csv(certificate.findings, Finding))
     else:
-        click.echo(certificate)
+        print_text(str(certificate))
     if not certificate.holds:
         raise SystemExit(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.cells import cell_len, set_cell_size
 
+from hushtally.output.printable import printable
 from hushtally.simulations.charts.bar_chart import Bar, BarChart
 from hushtally.simulations.charts.line_chart import LineChart
 
@@ -11,21 +12,21 @@ COLUMNS, ROWS = 64, 14
 NAME_WIDTH = 18  # columns for the name of a bar
 
 
-def to_text(chart: LineChart | BarChart) -> str:
-    """The chart as lines of text."""
-    return _line_chart(chart) if isinstance(chart, LineChart) else _bar_chart(chart)
+def to_text(chart: LineChart | BarChart, encoding: str = "utf-8") -> str:
+    """The chart as lines of text; characters of names that the encoding lacks are escaped."""
+    return _line_chart(chart, encoding) if isinstance(chart, LineChart) else _bar_chart(chart, encoding)
 
 
-def _bar_chart(chart: BarChart) -> str:
+def _bar_chart(chart: BarChart, encoding: str) -> str:
     """One line for each bar: = is the interval, o the estimate, | the true value."""
     lines = [chart.title, f"  =o=: {chart.key}; |: true value"]
     for group in chart.groups:
         lines.append(f"{group.name}  {group.subtitle}")
-        lines += [_bar(chart, bar) for bar in group.bars]
+        lines += [_bar(chart, bar, printable(bar.name, encoding)) for bar in group.bars]
     return "\n".join(lines)
 
 
-def _bar(chart: BarChart, bar: Bar) -> str:
+def _bar(chart: BarChart, bar: Bar, name: str) -> str:
     def column(share: float) -> int:
         return round(chart.axis.position(share) * (COLUMNS - NAME_WIDTH - 3))
 
@@ -34,18 +35,18 @@ def _bar(chart: BarChart, bar: Bar) -> str:
         cells[position] = "="
     cells[column(bar.estimate)] = "o"
     cells[column(bar.truth)] = "|"
-    name = set_cell_size(bar.name, min(cell_len(bar.name), NAME_WIDTH))
+    name = set_cell_size(name, min(cell_len(name), NAME_WIDTH))
     aligned = " " * (NAME_WIDTH - cell_len(name)) + name
     return f"{aligned} {''.join(cells)} {bar.estimate:z7.1%}{' miss' if bar.misses else ''}"
 
 
-def _line_chart(chart: LineChart) -> str:
+def _line_chart(chart: LineChart, encoding: str) -> str:
     """A letter for each line, its capital for the true value, - for the limit."""
     labels = {_row(chart, tick): chart.y.text(tick) for tick in chart.y.ticks}
     lines = [chart.title, chart.y.label]
     lines += [f"{labels.get(number, ''):>8} |{''.join(cells).rstrip()}" for number, cells in enumerate(_plot(chart))]
     lines += [" " * 9 + "+" + "-" * COLUMNS, _x_labels(chart), f"{chart.x.label:>{COLUMNS + 10}}"]
-    lines += [f"  {chr(ord('a') + number)} {line.name}" for number, line in enumerate(chart.lines)]
+    lines += [f"  {chr(ord('a') + number)} {printable(line.name, encoding)}" for number, line in enumerate(chart.lines)]
     if any(line.truths for line in chart.lines):
         lines.append("  capital letter: true value, if no estimate is at the same place")
     if chart.limit is not None:

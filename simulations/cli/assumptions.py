@@ -11,8 +11,9 @@ from typing import Any
 import click
 
 from hushtally.client_sdk.survey import Survey
+from hushtally.output.progress import progress_bar
+from hushtally.output.streams import print_text
 from hushtally.simulations.cli.option_types import Count, ShapeName, Share
-from hushtally.simulations.cli.progress import progress_bar
 from hushtally.simulations.population.population import MAX_DEVICES, Population
 from hushtally.simulations.population.shape import DEFAULT_SHAPE
 
@@ -60,7 +61,7 @@ def load(path: Path, survey: Survey, default_shape: str = DEFAULT_SHAPE) -> Popu
     with progress_bar(f"Reading {path}", None) as advance:
         population = Population.load(path, survey, default_shape, advance)
     for warning in population.warnings:
-        click.echo(f"Warning: {warning}", err=True)
+        print_text(f"Warning: {warning}", err=True)
     return population
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from hushtally.simulations.cli.write_check import require_writable_file, require_writable_folder
+from hushtally.output.output_file import require_writable_file, require_writable_folder
 from hushtally.simulations.errors import SimulationError
 from hushtally.simulations.population.shape import SHAPE_NAMES, SHAPES, Shape
 
@@ -99,7 +99,7 @@ class OutputFile(click.Path):
         super().__init__(dir_okay=False)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """See ParamType; ClickException if the file cannot be written."""
+        """See ParamType; OutputFileError if the file cannot be written."""
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         require_writable_file(path)
         return path
@@ -112,7 +112,7 @@ class OutputFolder(click.Path):
         super().__init__(file_okay=False)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """See ParamType; ClickException if the folder cannot be written."""
+        """See ParamType; OutputFileError if the folder cannot be written."""
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         require_writable_folder(path)
         return path

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import shlex
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from click.core import ParameterSource
 from hushtally.aggregator.rows import to_csv, to_json
 from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.survey import Survey
+from hushtally.output.output_file import create_folder, write_file
+from hushtally.output.streams import encoding_of, print_data, print_text
 from hushtally.simulations.charts.png import to_png
 from hushtally.simulations.charts.svg import to_svg
 from hushtally.simulations.charts.text import to_text
@@ -23,6 +25,7 @@ from hushtally.simulations.cli.assumptions import Assumptions
 from hushtally.simulations.cli.option_types import OutputFile, OutputFolder
 from hushtally.simulations.cli.page import Page
 from hushtally.simulations.cli.picture import Picture
+from hushtally.version import VERSION
 
 OPTIONS = (
     click.option(
@@ -61,22 +64,28 @@ class Presentation:
 
     def write(self, page: Page) -> None:
         """Write the page and the pictures to the files that the options name; call this before anything is printed."""
-        if self.output:
-            self.output.write_text(page.html(), encoding="utf-8")
+        files: dict[Path, str | bytes] = {}
         if self.pictures:
-            self.pictures.mkdir(parents=True, exist_ok=True)
             for picture in page.pictures:
-                (self.pictures / f"{picture.name}.svg").write_text(to_svg(picture.chart), encoding="utf-8")
-                (self.pictures / f"{picture.name}.png").write_bytes(to_png(picture.chart))
+                files[self.pictures / f"{picture.name}.svg"] = to_svg(picture.chart)
+                files[self.pictures / f"{picture.name}.png"] = to_png(picture.chart)
+        if self.output:
+            files[self.output] = page.html()
+        if self.pictures:
+            create_folder(self.pictures)
+        for path, content in files.items():
+            write_file(path, content)
 
     def print_rows(self, rows: list[Any]) -> None:
         """Print rows as JSON or CSV."""
-        click.echo(to_json(rows) if self.form == "json" else to_csv(rows, type(rows[0])), nl=False)
+        print_data(to_json(rows) if self.form == "json" else to_csv(rows, type(rows[0])))
 
     def print_pictures(self, pictures: Sequence[Picture]) -> None:
         """With --draw, print the pictures as text; on stderr if the rows for a program are on stdout."""
         if self.draw:
-            click.echo("\n" + "\n\n".join(to_text(picture.chart) for picture in pictures), err=not self.as_table)
+            stream = sys.stdout if self.as_table else sys.stderr
+            charts = [to_text(picture.chart, encoding_of(stream)) for picture in pictures]
+            print_text("\n" + "\n\n".join(charts), err=not self.as_table)
 
 
 def presentation_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -99,7 +108,7 @@ def page_facts(survey: Survey, truth: str, assumptions: Assumptions) -> dict[str
         "true shares": truth,
         "devices": f"{assumptions.devices:,}, of which {100 * assumptions.participation:.4g}% take part",
         "command": _command_line(),
-        "created": f"{utc_today()} by hushtally {metadata.version('hushtally')}",
+        "created": f"{utc_today()} by hushtally {VERSION}",
     }
 
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from hushtally.aggregator.terminal import print_table, print_title, print_words
+from hushtally.aggregator.terminal import cell, print_table, print_title, print_words
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,11 @@ def print_text_table(table: TextTable, out: Console) -> None:
         grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
         for name in table.columns:
             is_text = name in table.text_columns
-            grid.add_column(name, justify="left" if is_text else "right", no_wrap=not is_text, overflow="fold")
+            grid.add_column(
+                cell(name, out), justify="left" if is_text else "right", no_wrap=not is_text, overflow="fold"
+            )
         for number, row in enumerate(table.rows):
-            grid.add_row(*map(escape, row), style="bold" if number == table.highlighted else None)
+            grid.add_row(*(cell(text, out) for text in row), style="bold" if number == table.highlighted else None)
         print_table(grid, out)
     if table.footnote:
         print_words(f"  {table.footnote}", out)

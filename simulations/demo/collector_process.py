@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from hushtally.client_sdk.errors import HushtallyError
+from hushtally.simulations.demo.program import process_environment, process_words
 
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
@@ -28,13 +28,14 @@ def collector_process(survey: Path, database: Path, port: int = 0) -> Iterator[s
     port: 0 uses any free port. The process ends with the block. Raises CollectorError, with the messages of the
     collector, if it does not start.
     """
-    command = [sys.executable, "-m", "hushtally", "serve", str(survey)]
     process = subprocess.Popen(
-        [*command, "--port", str(port), "--database", str(database)],
+        [*process_words(), "serve", str(survey), "--port", str(port), "--database", str(database)],
+        env=process_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        errors="backslashreplace",
         start_new_session=True,  # Ctrl-C interrupts this process only, which then stops the collector cleanly
     )
     try:

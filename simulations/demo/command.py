@@ -20,9 +20,10 @@ from hushtally.client_sdk.clock import utc_today
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.mechanisms.base import EPSILON_RANGE
 from hushtally.client_sdk.survey import Survey
+from hushtally.output.output_file import create_folder, write_file
+from hushtally.output.progress import progress_bar
 from hushtally.simulations.charts.svg import to_svg
 from hushtally.simulations.cli.option_types import Count, Number, OutputFile, OutputFolder
-from hushtally.simulations.cli.progress import progress_bar
 from hushtally.simulations.demo.collector_process import collector_process
 from hushtally.simulations.demo.comparison import Comparison, compare
 from hushtally.simulations.demo.next_steps import print_next_steps
@@ -74,13 +75,13 @@ def demo(epsilon: float, customers: int, seed: int, port: int, keep: Path | None
         with progress_bar("Comparing the estimates with the truth", None):
             comparisons = compare(survey, folder / DATABASE_FILE, people)
     if image is not None:  # before anything is printed, because the reader of stdout may stop early
-        image.write_text(to_svg(demo_picture(comparisons, len(people), epsilon)), encoding="utf-8")
+        write_file(image, to_svg(demo_picture(comparisons, len(people), epsilon)))
     out = console()
     _print_introduction(survey, len(people), epsilon, today, out)
     for question, rows in groupby(comparisons, key=lambda one: one.row.question):
         print_question(question, list(rows), out)
     _print_conclusion(comparisons, survey, people, out)
-    print_next_steps(keep, out)
+    print_next_steps(keep)
 
 
 @contextmanager
@@ -92,7 +93,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         return
     if keep.exists() and any(keep.iterdir()):
         raise ArgumentError("keep", f"must be a new or an empty folder, but {keep} contains files")
-    keep.mkdir(parents=True, exist_ok=True)
+    create_folder(keep)
     yield keep
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import shlex
-import shutil
-import sys
 from pathlib import Path
 
-from rich.console import Console
-
+from hushtally.output.streams import print_text
+from hushtally.simulations.demo.program import typed_words
 from hushtally.simulations.demo.survey import DATABASE_FILE, SURVEY_FILE
 
 
-def print_next_steps(keep: Path | None, console: Console) -> None:
+def print_next_steps(keep: Path | None) -> None:
     """Print three commands that work as printed, in the folder and the environment of the demo."""
     folder = keep or Path("demo")
     database, survey = str(folder / DATABASE_FILE), str(folder / SURVEY_FILE)
@@ -25,15 +23,7 @@ def print_next_steps(keep: Path | None, console: Console) -> None:
         steps.insert(0, ("Run the demo again with a larger epsilon, and keep its files", again, str(folder)))
     else:
         steps.append(("Forecast the accuracy of each epsilon for 50,000 devices", "tune --devices 50000", survey))
-    console.print("Next:")
+    print_text("Next:")
     for purpose, command, path in steps:
-        line = shlex.join([*_program(), *command.split(), path])
-        console.print(f"  # {purpose}:", f"  {line}", sep="\n", markup=False, soft_wrap=True)
-
-
-def _program() -> list[str]:
-    """The words with which this program was started."""
-    script = Path(sys.argv[0])
-    if script.name == "__main__.py":
-        return [sys.executable, "-m", "hushtally"]
-    return ["hushtally"] if shutil.which("hushtally") == str(script.absolute()) else [str(script)]
+        line = shlex.join([*typed_words(), *command.split(), path])
+        print_text(f"  # {purpose}:\n  {line}")

@@ -13,13 +13,14 @@ from hushtally.aggregator.terminal import console, print_words
 from hushtally.client_sdk.explain.advice import lag_warnings
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.survey import Survey
+from hushtally.output.progress import progress_bar
+from hushtally.output.streams import print_text
 from hushtally.simulations.accuracy import CONFIDENCE
 from hushtally.simulations.cli.assumptions import Assumptions, assumption_options, load
 from hushtally.simulations.cli.option_types import Count, ShapeName, Share
 from hushtally.simulations.cli.page import Page
 from hushtally.simulations.cli.picture import Picture
 from hushtally.simulations.cli.presentation import Presentation, page_facts, presentation_options
-from hushtally.simulations.cli.progress import progress_bar
 from hushtally.simulations.cli.text_table import print_text_table
 from hushtally.simulations.definition import Definition
 from hushtally.simulations.population.population import Population
@@ -105,7 +106,7 @@ def simulate(
         presentation.print_rows(outcomes)
     presentation.print_pictures(pictures)
     for warning in lag_warnings(survey):
-        click.echo(f"Warning: {warning}", err=True)
+        print_text(f"Warning: {warning}", err=True)
 
 
 def _page(outcomes: list[Outcome], facts: Mapping[str, str], title: str) -> Page:
@@ -123,7 +124,7 @@ def _print(outcomes: list[Outcome], truth: str) -> None:
 
 
 def _note_ignored_memory() -> None:
-    click.echo(
+    print_text(
         "Note: each epoch is simulated independently, because the tally engine can follow permanent memory only for up"
         f" to {permanent_memory.MAX_DEVICES:,} devices, and not for sue, oue and rappor. Use --engine clients (up to"
         f" {client_engine.MAX_DEVICES:,} devices) to include it.",

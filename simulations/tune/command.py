@@ -12,14 +12,15 @@ from hushtally.client_sdk.explain.advice import ADVISED_LIFETIME_EPSILON, lag_wa
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.mechanisms import EPSILON_RANGE
 from hushtally.client_sdk.survey import Survey
+from hushtally.output.output_file import require_writable_file
+from hushtally.output.progress import progress_bar
+from hushtally.output.streams import print_text
 from hushtally.simulations.cli.assumptions import Assumptions, assumption_options
 from hushtally.simulations.cli.number_format import margin
 from hushtally.simulations.cli.option_types import Count, Number, Share
 from hushtally.simulations.cli.page import Page
 from hushtally.simulations.cli.presentation import Presentation, page_facts, presentation_options
-from hushtally.simulations.cli.progress import progress_bar
 from hushtally.simulations.cli.text_table import TextTable, print_text_table
-from hushtally.simulations.cli.write_check import require_replaceable_file
 from hushtally.simulations.definition import Definition
 from hushtally.simulations.tune.constraints import Constraints
 from hushtally.simulations.tune.pictures import tuning_pictures
@@ -72,7 +73,7 @@ def tune(
     set their own epsilon keep it.
     """
     if write:
-        require_replaceable_file(Path(file))
+        require_writable_file(Path(file))
     definition = Definition.load(file)
     survey = definition.survey
     population = assumptions.population(survey)
@@ -95,10 +96,10 @@ def tune(
         _print(tuning.reason, tables, truth)
     else:
         presentation.print_rows(tuning.rows)
-        click.echo(tuning.reason, err=True)
+        print_text(tuning.reason, err=True)
     presentation.print_pictures(pictures)
     for warning in lag_warnings(survey):
-        click.echo(f"Warning: {warning}", err=True)
+        print_text(f"Warning: {warning}", err=True)
 
 
 def _print(reason: str, tables: list[TextTable], truth: str) -> None:
@@ -119,9 +120,9 @@ def _write(file: str, tuning: Tuning, survey: Survey) -> None:
         raise click.ClickException(f"{file} is unchanged, because no epsilon is recommended. {tuning.reason}")
     written = write_epsilon(file, epsilon)
     if written.digest == survey.digest:
-        click.echo(f"{file} already has epsilon = {epsilon:g}", err=True)
+        print_text(f"{file} already has epsilon = {epsilon:g}", err=True)
     else:
-        click.echo(
+        print_text(
             f"wrote epsilon = {epsilon:g} to {file}; if version {survey.version} is already in use, raise the version",
             err=True,
         )

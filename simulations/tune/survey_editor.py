@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hushtally.client_sdk.survey import Survey
+from hushtally.output.output_file import write_file
 from hushtally.simulations.definition import Definition
 from hushtally.simulations.errors import SimulationError
 
@@ -13,23 +14,15 @@ from hushtally.simulations.errors import SimulationError
 def write_epsilon(path: str | Path, epsilon: float) -> Survey:
     """Set the epsilon in a survey file and return the new survey.
 
-    The file is replaced as a whole or not at all. Raises SurveyError if a question does not allow the epsilon, and
-    SimulationError if the epsilon is above epsilon_permanent, if the edited file would not have the intended meaning,
-    or if the file cannot be written.
+    The file is replaced as a whole or not at all. Raises SurveyError if a question does not allow the epsilon,
+    SimulationError if the epsilon is above epsilon_permanent or if the edited file would not have the intended meaning,
+    and OutputFileError if the file cannot be written.
     """
     intended = Definition.load(path).at(epsilon)
-    target = Path(path).resolve()  # a symbolic link stays a link
-    text = _edited(target, epsilon)
+    text = _edited(Path(path), epsilon)
     if Survey.parse(text).digest != intended.digest:
         raise SimulationError(f"cannot edit {path}; set epsilon = {epsilon:g} under [privacy] by hand")
-    temporary = target.with_name(f".{target.name}.new")
-    try:
-        temporary.write_bytes(text.encode())
-        temporary.chmod(target.stat().st_mode)
-        temporary.replace(target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise SimulationError(f"{path} cannot be written: {error.strerror}") from None
+    write_file(Path(path), text)
     return intended
 
 

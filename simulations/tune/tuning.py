@@ -9,7 +9,7 @@ from hushtally.aggregator.errors import ArgumentError
 from hushtally.client_sdk.errors import SurveyError
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.privacy import FRESH, PERMANENT
-from hushtally.simulations.cli.progress import ProgressBar, no_progress
+from hushtally.output.progress import ProgressBar, no_progress
 from hushtally.simulations.definition import Definition
 from hushtally.simulations.errors import SimulationError
 from hushtally.simulations.population.population import Population

@@ -206,7 +206,7 @@ def test_shares_that_cannot_be_estimated_are_not_published(survey_text: str) -> 
     rappor = 'mechanism = { name = "rappor", k = 4, h = 1, m = 14, f = 0.5, p = 0.25, q = 0.75 }'
     text = survey_text.replace('"books", "music", "games"]', f"{names}]\nepsilon = 1.0216512475319814\n{rappor}")
     text = text.replace(
-        "answers_every = 4", 'memory = "permanent"\nepsilon_permanent = 2.1972245773362196\nchanges = 1'
+        "answers_every = 9", 'memory = "permanent"\nepsilon_permanent = 2.1972245773362196\nchanges = 1'
     )
     survey = Survey.parse(text)
     cell = Cell.of("shop", 1, "affinity", {"platform": "web", "plan": "free"}, "2026-W45")

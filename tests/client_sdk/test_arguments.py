@@ -1,6 +1,6 @@
 """Invalid arguments of a client raise a ClientError of one line, before anything is opened."""
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -8,10 +8,10 @@ import pytest
 from hushtally import Client, ClientError, Survey
 from hushtally.client_sdk.arguments import checked_cohorts
 from hushtally.client_sdk.testing import Recorder
-from hushtally.survey.commands import EXAMPLE_STARTS, example
+from hushtally.survey.template import example
 
-SURVEY = Survey.parse(example(EXAMPLE_STARTS))
-OTHER = Survey.parse(example(EXAMPLE_STARTS).replace("shopping-habits", "other").replace("platform", "os"))
+SURVEY = Survey.parse(example(date(2026, 11, 2)))
+OTHER = Survey.parse(example(date(2026, 11, 2)).replace("shopping-habits", "other").replace("platform", "os"))
 MUST_BE_SURVEYS = "surveys must be one or several Survey objects, as Survey.load returns them, got "
 
 

@@ -60,12 +60,12 @@ def test_a_report_is_accepted_or_rejected_with_a_reason(
         cohort = json.dumps(report.cohort, separators=(",", ":"))
         cell = Cell("habits", 1, report.question, cohort, report.epoch)
         assert admission.counts == {cell: Counter({report.symbol: 1})}
-        assert admission.rejected == ()
+        assert admission.outcome.rejected == ()
     else:
         expected = Reason.SYMBOL_OUT_OF_RANGE if reason == "final" else reason
         assert admission.counts == {}
-        assert admission.rejected == ((0, expected),)
-        assert json.loads(admission.response) == {
+        assert admission.outcome.rejected == ((0, expected),)
+        assert json.loads(admission.outcome.response) == {
             "accepted": 0,
             "rejected": [{"index": 0, "reason": str(expected), "retryable": expected is Reason.EPOCH_NOT_OPEN}],
         }
@@ -82,20 +82,30 @@ def test_the_reports_of_a_batch_are_summed_by_cell(survey: Survey, batches: Any)
     admission = admit(batches.batch(report(), report(symbol=5), report(), report(symbol=1)), [survey], TODAY)
     ((_, symbols),) = admission.counts.items()
     assert symbols == {0: 2, 1: 1}
-    assert admission.accepted == 3
-    assert admission.response == (
+    assert admission.outcome.accepted == 3
+    assert admission.outcome.response == (
         '{"accepted":3,"rejected":[{"index":1,"reason":"symbol_out_of_range","retryable":false}]}'
     )
 
 
 @pytest.mark.parametrize(
     ("days", "expires"),
-    [([0], 1), ([-1], 0), ([-1, 0], 1), ([0, 3], 2), ([0, 1], 2), ([-2], None), ([-2, -1], 0), ([20], None)],
+    [
+        ([0], 1),
+        ([-1], 0),
+        ([-1, 0], 1),
+        ([0, 3], 2),
+        ([0, 1], 2),
+        ([-2], None),
+        ([-2, -1], 0),
+        ([1], None),
+        ([20], None),
+    ],
 )
 def test_a_batch_id_expires_with_the_last_report_that_can_be_accepted(
     days: list[int], expires: int | None, survey: Survey, batches: Any
 ) -> None:
-    """A report of a future epoch counts up to the next epoch. If no report can be accepted, no id is stored."""
+    """A report of a future epoch counts up to the next epoch. If no report was accepted, no id is stored."""
     reports = [batches.report(days=day) for day in days]
     admission = admit(batches.batch(*reports), [survey], TODAY)
     assert admission.expires == (None if expires is None else TODAY + timedelta(days=expires))
@@ -171,7 +181,7 @@ def test_the_last_epoch_of_a_survey_is_accepted_until_the_next_epoch_ends(
     """After that day, every report of the survey is rejected with a final reason."""
     last = batches.report(days=(survey.ends - TODAY).days)
     admission = admit(batches.batch(last), [survey], survey.ends + timedelta(days=days))
-    assert [rejection for _, rejection in admission.rejected] == ([] if reason is None else [reason])
+    assert [rejection for _, rejection in admission.outcome.rejected] == ([] if reason is None else [reason])
 
 
 def test_a_survey_that_is_given_twice_is_an_error(survey: Survey) -> None:

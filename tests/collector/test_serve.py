@@ -198,7 +198,9 @@ def test_nothing_is_counted_without_the_database(
     assert post(process, live.batch(live.report()))["accepted"] == 1
     lose(path)
     before = tally(path) if path.exists() else None
-    for ask in (("GET", "/healthz"), ("POST", "/v1/reports", live.batch(live.report()).encode())) * 2:
+    while process.request("GET", "/healthz")[0] == 200:  # the writer checks the file when it is asked
+        sleep(0.1)
+    for ask in (("POST", "/v1/reports", live.batch(live.report()).encode()), ("GET", "/healthz")) * 2:
         status, problem = process.request(*ask)
         assert (status, problem["type"]) == (503, "urn:hushtally:unavailable")
     code, printed = process.stop()
@@ -311,7 +313,7 @@ def test_the_metrics_have_no_label_that_a_sender_chose(start: Start, live: Any, 
     before = process.metrics()
     assert before.pop("hushtally_can_count") == 1
     assert set(before.values()) == {0}
-    assert len(before) == 1 + len(Reason) + len(Refused) + 3
+    assert len(before) == 1 + len(Reason) + len(Refused) + 4
 
     batch = live.batch(live.report(), live.report(), live.report(platform="canary"), live.report("canary"))
     for _ in range(2):
@@ -369,9 +371,10 @@ def test_nothing_about_the_sender_is_stored_or_logged(start: Start, live: Any, t
         assert b"application/problem+json" in connection.recv(10_000)
     stored = b"".join(file.read_bytes() for file in tmp_path.glob("counts.db*"))
     code, printed = process.stop()
-    assert (code, printed) == STOPPED
+    refusals = "refused 1 request: The body is not a batch of reports (malformed)\nrefused 1 request: invalid HTTP\n"
+    assert (code, printed) == (0, refusals + STOPPED[1])
     stored += b"".join(file.read_bytes() for file in tmp_path.glob("counts.db*"))
-    assert b'{"accepted":1' in stored
+    assert b"frequency" in stored
     assert b"canary" not in stored
     assert b"127.0.0.1" not in stored
 

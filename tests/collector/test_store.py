@@ -101,12 +101,12 @@ def test_a_batch_is_counted_exactly_once(
     """A batch id that comes again, in the same group, in a later group or after a restart, gets the first response."""
     first = admitted(1)
     again = admitted(1, 1, id=first.batch)
-    assert store.add([first, again]) == [(first.response, True), (first.response, False)]
-    assert store.add([again]) == [(first.response, False)]
+    assert store.add([first, again]) == [(first.outcome.response, True), (first.outcome.response, False)]
+    assert store.add([again]) == [(first.outcome.response, False)]
     store.close()
     with closing(SqliteStore(path)) as reopened:
         reopened.register([survey])
-        assert reopened.add([again]) == [(first.response, False)]
+        assert reopened.add([again]) == [(first.outcome.response, False)]
         assert total(reopened) == {1: 1}
 
 
@@ -259,6 +259,98 @@ def test_a_file_that_disappears_during_a_commit_is_detected(
         store.add([admitted(1)])
 
 
+DELETED_LOGS = [["-wal"], ["-shm"], ["-wal", "-shm"]]
+
+
+@pytest.mark.parametrize("gone", DELETED_LOGS)
+@pytest.mark.parametrize("step", ["add", "check", "checkpoint", "close"])
+def test_a_deleted_log_loses_no_acknowledged_batch(
+    step: str,
+    gone: list[str],
+    store: SqliteStore,
+    path: Path,
+    admitted: Callable[..., Admission],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The next step of any kind saves the contents of the deleted log in the database, and counting goes on."""
+    store.add([admitted(1)])
+    for suffix in gone:
+        path.with_name(path.name + suffix).unlink()
+    {"add": lambda: store.add([admitted(1)]), "check": lambda: store.add([]), "checkpoint": store.checkpoint}.get(
+        step, store.close
+    )()
+    again = "add" if step != "close" else None
+    if again:
+        store.add([admitted(1)])
+    copy = path.with_name("copy.db")  # what a crash would leave
+    for suffix in ("", "-wal"):
+        if path.with_name(path.name + suffix).exists():
+            shutil.copy(path.with_name(path.name + suffix), copy.with_name(copy.name + suffix))
+    with closing(sqlite3.connect(copy)) as connection:
+        (count,) = connection.execute("SELECT sum(count) FROM counts").fetchone()
+    assert count == {"add": 3, "close": 1}.get(step, 2)
+    assert "its log (-wal or -shm) was deleted or replaced while the collector was running" in caplog.text
+    assert "nothing was lost" in caplog.text
+
+
+def test_a_log_that_is_deleted_during_a_commit_is_saved_before_the_response(
+    store: SqliteStore, path: Path, admitted: Callable[..., Admission], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = store._write
+
+    def write_then_delete(*arguments: Any) -> None:
+        write(*arguments)
+        path.with_name("counts.db-wal").unlink()
+
+    monkeypatch.setattr(store, "_write", write_then_delete)
+    store.add([admitted(1)])
+    assert total(store) == {1: 1}
+
+
+def test_a_new_log_of_another_program_is_not_overwritten(
+    store: SqliteStore, path: Path, admitted: Callable[..., Admission]
+) -> None:
+    """Two logs cannot be merged, so nothing is counted until the collector is restarted."""
+    store.add([admitted(1)])
+    log = path.with_name("counts.db-wal")
+    log.unlink()
+    log.write_bytes(b"another program's log")
+    with pytest.raises(StoreError, match="another program writes to a new log; restart the collector"):
+        store.add([admitted(2)])
+    log.unlink()
+
+
+def test_a_deleted_log_is_saved_when_the_reader_has_gone(
+    store: SqliteStore, path: Path, admitted: Callable[..., Admission]
+) -> None:
+    """Until then the batches are refused, so that their senders send them again."""
+    store.add([admitted(1)])
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM counts").fetchall()
+        path.with_name("counts.db-wal").unlink()
+        with pytest.raises(StoreError, match="cannot be saved yet: another program is reading the database"):
+            store.add([admitted(2)])
+    store.add([admitted(2)])
+    assert total(store) == {1: 1, 2: 1}
+
+
+def test_a_saved_log_is_followed_by_attempts_to_open_the_database_again(
+    store: SqliteStore, path: Path, admitted: Callable[..., Admission], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For example, the disk may be full at that moment."""
+    store.add([admitted(1)])
+    path.with_name("counts.db-wal").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_open", lambda: (_ for _ in ()).throw(StoreError("the disk is full")))
+        with pytest.raises(StoreError, match="cannot be saved yet: the disk is full"):
+            store.add([admitted(2)])
+        with pytest.raises(StoreError, match="cannot be saved yet: the disk is full"):
+            store.checkpoint()
+    store.add([admitted(2)])
+    assert total(store) == {1: 1, 2: 1}
+
+
 def test_a_purge_erases_expired_counts_and_batch_ids(
     store: SqliteStore, path: Path, survey: Survey, admitted: Callable[..., Admission]
 ) -> None:
@@ -270,7 +362,7 @@ def test_a_purge_erases_expired_counts_and_batch_ids(
     old, new = admitted(1, days=-1), admitted(1)
     store.add([old, new])
     store.purge(TODAY + timedelta(days=1))
-    assert store.add([old]) == [(old.response, False)]
+    assert store.add([old]) == [(old.outcome.response, False)]
     store.purge(TODAY + timedelta(days=2))
     store.checkpoint()
     assert bytes.fromhex(old.batch) not in path.read_bytes()

@@ -106,7 +106,7 @@ def test_batches_that_arrive_during_a_commit_share_the_next_commit(
         first = pool.submit(writer.add, admissions[0])
         assert store.begun.wait(DEADLINE)
         rest = [pool.submit(writer.add, admission) for admission in admissions[1:]]
-        wait_until(lambda: writer._queue.qsize() == 19)
+        wait_until(lambda: len(writer._waiting) == 19)
         assert not first.done()
         store.go.set()
         assert [response.result(DEADLINE) for response in [first, *rest]] == [
@@ -123,7 +123,7 @@ def test_closing_counts_the_waiting_batches(store: ScriptedStore, admissions: li
         responses = [pool.submit(writer.add, admissions[0])]
         assert store.begun.wait(DEADLINE)
         responses += [pool.submit(writer.add, admission) for admission in admissions[1:]]
-        wait_until(lambda: writer._queue.qsize() == 19)
+        wait_until(lambda: len(writer._waiting) == 19)
         closing = pool.submit(writer.close)
         wait_until(lambda: writer._closing)
         with pytest.raises(Refusal, match="the collector is stopping"):
@@ -133,8 +133,7 @@ def test_closing_counts_the_waiting_batches(store: ScriptedStore, admissions: li
         assert [response.result(DEADLINE) for response in responses] == [admission.batch for admission in admissions]
     assert store.closed
     writer.close()
-    with pytest.raises(Refusal, match="the collector is stopping"):
-        writer.check()
+    assert writer.problem == "the collector is stopping"
 
 
 def test_closing_raises_an_error_if_the_counts_are_gone(store: ScriptedStore) -> None:
@@ -163,11 +162,38 @@ def test_the_batches_of_a_failed_transaction_can_be_retried(
     assert caught.value.retry_after == 5
     assert ("database full" if isinstance(error, StoreError) else "RuntimeError") in caplog.text
     assert "canary" not in caplog.text
-    with pytest.raises(Refusal):
-        writer.check()
+    assert writer.problem == "the database could not store the batch"
     store.error = None
-    writer.check()
     assert writer.add(admissions[0]) == admissions[0].batch
+    assert writer.problem is None
+    writer.close()
+
+
+def test_the_state_of_the_store_is_known_without_a_batch(store: ScriptedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look at it answers at once, and asks for a check whose result a later look shows."""
+    monkeypatch.setattr(module, "CHECK_INTERVAL", 0.0)
+    writer = start_writer(store)
+    store.go.set()
+    assert writer.problem is None
+    store.error = StoreError("full")
+    wait_until(lambda: writer.problem == "the database could not store the batch")
+    store.error = None
+    wait_until(lambda: writer.problem is None)
+    assert set(store.groups) == {0}
+    writer.close()
+
+
+def test_a_look_at_the_state_does_not_wait_for_a_store_that_hangs(
+    store: ScriptedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHECK_INTERVAL", 0.0)
+    monkeypatch.setattr(module, "STALLED", 0.01)
+    writer = start_writer(store)
+    assert writer.problem is None
+    assert store.begun.wait(DEADLINE)
+    wait_until(lambda: writer.problem == "the database did not respond in time")
+    store.go.set()
+    wait_until(lambda: writer.problem is None)
     writer.close()
 
 
@@ -176,17 +202,17 @@ def test_a_lasting_failure_is_logged_once(
 ) -> None:
     """The log has one line however many batches and health checks fail, and one line when it is resolved."""
     monkeypatch.setattr(housekeeping, "CHECKPOINT_INTERVAL", 0.0)
+    monkeypatch.setattr(module, "IDLE_WAKEUP", 0.01)
     store.checkpoint_error = StoreError("no log")
     writer = start_writer(store)
     store.go.set()
     store.error = StoreError("full")
-    for request in (lambda: writer.add(admissions[0]), writer.check) * 3:
+    for _ in range(3):
         with pytest.raises(Refusal):
-            request()
-    wait_until(lambda: store.checkpoints > 3)
+            writer.add(admissions[0])
+    wait_until(lambda: store.checkpoints > 5)
     store.error = store.checkpoint_error = None
     writer.add(admissions[0])
-    writer.check()
     wait_until(lambda: len(caplog.records) == 6)
     writer.close()
     problems = [
@@ -205,7 +231,7 @@ def test_a_full_queue_refuses(store: ScriptedStore, admissions: list[Admission])
         first = pool.submit(writer.add, admissions[0])
         assert store.begun.wait(DEADLINE)
         rest = [pool.submit(writer.add, admission) for admission in admissions[1:3]]
-        wait_until(writer._queue.full)
+        wait_until(lambda: len(writer._waiting) == 2)
         with pytest.raises(Refusal, match="too many batches are waiting"):
             writer.add(admissions[3])
         store.go.set()
@@ -248,6 +274,7 @@ def test_a_checkpoint_that_a_read_delayed_is_repeated_without_a_batch(
     monkeypatch.setattr(module, "IDLE_WAKEUP", 0.01)
     monkeypatch.setattr(housekeeping, "CHECKPOINT_INTERVAL", 0.01)
     store.reads = 3
+    store.go.set()
     writer = start_writer(store)
     wait_until(lambda: store.checkpoints == 4)
     writer.close()
@@ -263,11 +290,11 @@ def test_a_forked_process_refuses_every_batch(store: ScriptedStore, admissions: 
         lines = []
         logging.getLogger("hushtally.collector").addHandler(handler := logging.Handler())
         handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
-        for request in (writer.check, lambda: writer.add(admissions[0])):
-            try:
-                request()
-            except Refusal as refusal:
-                lines.append(refusal.detail)
+        lines.append(str(writer.problem))
+        try:
+            writer.add(admissions[0])
+        except Refusal as refusal:
+            lines.append(refusal.detail)
         os.write(end, "\n".join(lines).encode())
         os._exit(0)
     os.close(end)
@@ -277,7 +304,7 @@ def test_a_forked_process_refuses_every_batch(store: ScriptedStore, admissions: 
     why = (
         "this process was forked from the collector and cannot count batches: run the collector with `hushtally serve`"
     )
-    assert lines == [f"{why} (logged once)", why, why]
+    assert lines == [why, f"{why} (logged once)", why]
     assert writer.add(admissions[0]) == admissions[0].batch
     writer.close()
 
@@ -290,12 +317,11 @@ def test_the_metrics_count_transactions(store: ScriptedStore, admissions: list[A
     store.new = False
     writer.add(admissions[0])
     store.error = StoreError("full")
-    for request in (lambda: writer.add(admissions[1]), writer.check):
-        with pytest.raises(Refusal):
-            request()
+    with pytest.raises(Refusal):
+        writer.add(admissions[1])
     writer.close()
     text = store.metrics.text(False)
     assert 'hushtally_reports_counted_total{survey="habits",version="1"} 1\n' in text
-    assert "hushtally_commits_failed_total 1\n" in text  # the transaction of `check` has no batches
+    assert "hushtally_commits_failed_total 1\n" in text
     assert "hushtally_commits_failed_total Transactions with batches that failed. " in text
     assert "hushtally_can_count 0\n" in text

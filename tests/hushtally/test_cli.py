@@ -15,7 +15,7 @@ from hushtally.cli import COMMANDS, main
 from hushtally.collector.sqlite_store import SqliteStore
 
 HUSHTALLY = Path(sys.executable).parent / "hushtally"
-EXAMPLE = Path(__file__).parents[2] / "hushtally" / "example.toml"
+EXAMPLE = Path(__file__).parents[2] / "hushtally" / "survey" / "templates" / "shop.toml"
 
 
 def run(*arguments: str | bytes, **environment: str) -> subprocess.CompletedProcess[str]:

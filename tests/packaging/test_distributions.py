@@ -44,10 +44,14 @@ def test_the_wheel_contains_every_module_once(wheel: Path) -> None:
     """The folders are in the wheel below the import root, with their data files and type markers."""
     names = contents(wheel)
     sources = {str(path.relative_to(ROOT)) for path in (ROOT / "hushtally").glob("*.py")}
-    sources |= {str(path.relative_to(ROOT)) for path in (ROOT / "hushtally" / "survey").rglob("*.py")}
+    for folder in ("output", "survey"):
+        sources |= {str(path.relative_to(ROOT)) for path in (ROOT / "hushtally" / folder).rglob("*.py")}
     sources |= {str("hushtally" / path.relative_to(ROOT)) for part in PARTS for path in (ROOT / part).rglob("*.py")}
     assert {name for name in names if name.endswith(".py")} == sources
-    assert {"hushtally/py.typed", "hushtally/example.toml", "hushtally/simulations/demo/data/cdnow.toml"} <= set(names)
+    data = {f"hushtally/survey/templates/{name}.toml" for name in ("shop", "media", "app", "kiosk")}
+    data |= {"hushtally/py.typed", "hushtally/simulations/demo/data/cdnow.toml"}
+    data |= {"hushtally/survey/card/page.html"}
+    assert data <= set(names)
     assert {f"hushtally/{part}/py.typed" for part in PARTS} <= set(names)
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".db"))]

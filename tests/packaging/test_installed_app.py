@@ -80,10 +80,10 @@ def test_an_app_with_modules_of_the_same_names_uses_hushtally(installed: Any, ap
         assert done.returncode == 0, done.stderr
         return done
 
-    command("survey", "new", "survey.toml")
+    command("survey", "new", "survey.toml", "--starts", "today")
     file = app / "survey.toml"
     text = file.read_text().replace("min_reports = 500", "min_reports = 1")
-    file.write_text(text.replace("answers_every = 4", "answers_every = 1"))
+    file.write_text(text.replace("answers_every = 9", "answers_every = 1"))
     with serving(installed, app) as url:
         done = installed.run("app.py", url, cwd=app)
     assert (done.stdout, done.stderr) == ("20\n", "")

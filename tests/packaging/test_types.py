@@ -77,7 +77,7 @@ def test_mypy_checks_an_app_against_the_wheel(check: Check, installed: Any) -> N
         ("import hushtally.collector.app\nhushtally.collector.app.create_app", "collector/app.py"),
         ("from hushtally.aggregator.summary import summarize\nsummarize", "aggregator/summary.py"),
         ("from hushtally.simulations.tune.tuning import tune\ntune", "simulations/tune/tuning.py"),
-        ("from hushtally.survey import card\ncard.card", "hushtally/survey/card.py"),
+        ("from hushtally.survey.card.card import card\ncard", "hushtally/survey/card/card.py"),
     ],
 )
 def test_an_editor_finds_the_definition_in_the_checkout(tmp_path: Path, editable: Any, source: str, place: str) -> None:

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLE = Path(__file__).parents[2] / "hushtally" / "example.toml"
+SHOP = Path(__file__).parents[2] / "hushtally" / "survey" / "templates" / "shop.toml"
 
 
-@pytest.fixture
-def example() -> Path:
-    """The path of the example survey."""
-    return EXAMPLE
+@pytest.fixture(scope="session")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The path of the shop's survey, with 7 answers instead of 3, so that budgets and ceilings have room to differ."""
+    text = SHOP.read_text(encoding="utf-8")
+    assert "answers_every = 9" in text
+    path = tmp_path_factory.mktemp("example") / "shop.toml"
+    path.write_text(text.replace("answers_every = 9", "answers_every = 4"), encoding="utf-8")
+    return path

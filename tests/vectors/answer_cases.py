@@ -5,8 +5,53 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-from odd_values import INFINITY
+from odd_values import COMPOSED, DECOMPOSED, INFINITY
 
+EDGES_OF_LANGUAGES = """
+id = "languages"
+version = 1
+title = "Where languages differ"
+purpose = "To fix what becomes of unusual values."
+owner = "vectors"
+starts = 2026-11-02
+ends = 2027-05-02
+[privacy]
+epsilon = 1.0
+
+[signals]
+idle = { days_since = "visit", days = 30 }
+constructor = { count = "visit", days = 30 }
+taste = { top = "visit.taste", days = 30 }
+level = { sum = "visit.level", days = 30 }
+
+[[questions]]
+id = "idle"
+number = "idle * 2"
+edges = [0, 7, 1e15]
+otherwise = "never"
+
+[[questions]]
+id = "inverse"
+number = "-1 / idle"
+edges = [-1, -0.25, 0]
+
+[[questions]]
+id = "taste"
+one_of = "taste"
+categories = ["\u00e9t\u00e9", "e\u0301te\u0301", "__proto__", "books", "1e+15"]
+
+[[questions]]
+id = "level"
+number = "level % 3 - constructor"
+edges = [-0.5, 1e-7, 0.1, 100000000000.0625]
+
+[[questions]]
+id = "word"
+segments = [
+  { id = "null", when = "taste != 'a' and taste not in ['a', 'b'] and idle > 1000" },
+  { id = "long", when = "len(taste) > 5 or taste == 'books'" },
+]
+"""
 BEFORE, TODAY, AFTER = "2026-11-23", "2026-11-24", "2026-11-25"
 SURVEY = """
 id = "answers"
@@ -157,4 +202,54 @@ ANSWERS: list[tuple[list[Any], tuple[Any, ...], tuple[str, ...]]] = [
             ([1e12], 1e12, "10+"),
         )
     ),
+]
+
+LANGUAGE_SEGMENTS = {
+    "idle": ["0-7", "7-1e+15", "1e+15+", "never"],
+    "inverse": ["-1--0.25", "-0.25-0", "0+", "other"],
+    "taste": [COMPOSED, DECOMPOSED, "__proto__", "books", "1e+15", "other"],
+    "level": ["-0.5-1e-07", "1e-07-0.1", "0.1-100000000000.062", "100000000000.062+", "other"],
+    "word": ["null", "long", "other"],
+}
+LANGUAGE_SIGNALS = ("idle", "constructor", "taste", "level")
+
+
+def visit(day: str, taste: Any = None, level: Any = None) -> list[Any]:
+    fields = {"taste": taste, "level": level}
+    return [day, "visit", {name: value for name, value in fields.items() if value is not None}]
+
+
+# events, the signals on 2026-11-24, and the segment of every question
+LANGUAGE_ANSWERS: list[tuple[list[Any], tuple[Any, ...], tuple[str, ...]]] = [
+    ([], (INFINITY, 0, None, 0), ("1e+15+", "0+", "other", "-0.5-1e-07", "null")),
+    *(
+        ([visit(TODAY, taste)], (0, 1, found, 0), ("0-7", "other", segment, "other", word))
+        for taste, found, segment, word in (
+            (COMPOSED, COMPOSED, COMPOSED, "other"),
+            (DECOMPOSED, DECOMPOSED, DECOMPOSED, "other"),
+            ("__proto__", "__proto__", "__proto__", "long"),
+            ("constructor", "constructor", "other", "long"),
+            ("toString", "toString", "other", "long"),
+            ("hasOwnProperty", "hasOwnProperty", "other", "long"),
+            ("books", "books", "books", "long"),
+            (" books", " books", "other", "long"),
+            ("books ", "books ", "other", "long"),
+            ("Books", "Books", "other", "other"),
+            ("\uff42ooks", "\uff42ooks", "other", "other"),
+            ("", "", "other", "other"),
+            ("1e15", "1e15", "other", "other"),
+            (1e12, "1000000000000", "other", "long"),
+        )
+    ),
+    (
+        [visit("2026-11-20", None, 1.1), visit(BEFORE)],
+        (1, 2, None, 1.1),
+        ("0-7", "-1--0.25", "other", "other", "other"),
+    ),
+    (
+        [visit("2026-11-20", None, 4.1)],
+        (4, 1, None, 4.1),
+        ("7-1e+15", "-0.25-0", "other", "1e-07-0.1", "other"),
+    ),
+    ([visit("2026-11-20", None, 1)], (4, 1, None, 1), ("7-1e+15", "-0.25-0", "other", "-0.5-1e-07", "other")),
 ]

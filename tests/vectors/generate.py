@@ -6,20 +6,28 @@ meaning needs a new format number.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from math import prod
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import answer_cases
+import delivery_cases
+import device_cases
+import limit_cases
 import mechanism_cases
+import resolved_cases
 import rule_cases
 import schedule_cases
 import signal_cases
+from edited import edited
 
-from hushtally.client_sdk.canonical_json import canonical_json
+from hushtally.client_sdk.canonical_json import canonical_json, sha256
 from hushtally.client_sdk.errors import MechanismError, RuleError, SurveyError
 from hushtally.client_sdk.mechanisms import NAMES, Mechanism, PermanentMechanism, Rappor, Weights, build, describe
 from hushtally.client_sdk.mechanisms.channel import Channel
@@ -27,8 +35,12 @@ from hushtally.client_sdk.randomness import Randomness
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.rules import Kind, Rule
 
-FORMAT = 1
 HERE = Path(__file__).parent
+sys.path.append(str(HERE.parent / "support"))
+
+from vector_player import ScriptedWords, play_delivery, play_device  # noqa: E402  (from the folder that was just added)
+
+FORMAT = 1
 ALL_VALUES = 16  # for a larger domain, only a sample of the values is listed under `supports`
 DRAWS = 12
 EXPLANATIONS = ("error", "problems")  # our messages; they are not part of the contract
@@ -136,7 +148,25 @@ def randomness() -> dict[str, Any]:
         "weights": [
             {"epsilon": e, "near": Weights.of(e).near, "far": Weights.of(e).far} for e in mechanism_cases.EPSILONS
         ],
+        "repeat": [step for d in mechanism_cases.REPEATED for step in next_to_gamma(d)],
     }
+
+
+def next_to_gamma(domain: int) -> list[dict[str, Any]]:
+    """Reports of a permanent symbol whose first word is just below gamma, and gamma itself."""
+    mechanism = build("direct", {}, domain, 1.0, 2.0)
+    assert isinstance(mechanism, PermanentMechanism)
+    steps = []
+    gamma = int(str(describe(mechanism)["gamma"]))
+    for first in (gamma - 1, gamma):
+        words = [f"{first:016x}", "e" * 16][: 1 + (first == gamma)]
+        randomness = ScriptedWords(words)
+        symbol = mechanism.repeat(1, randomness)
+        assert randomness.left == []
+        steps.append(
+            {"description": describe(mechanism), "of": domain, "permanent": 1, "words": words, "symbol": symbol}
+        )
+    return steps
 
 
 def below(n: int) -> list[dict[str, Any]]:
@@ -198,13 +228,24 @@ def rule_error(source: str, kind: str) -> str:
 
 def answers() -> dict[str, Any]:
     """From events to the index of every question's segment."""
+    cases = answer_rows(answer_cases.ANSWERS, answer_cases.SIGNAL_NAMES, answer_cases.SEGMENTS)
+    return {"toml": answer_cases.SURVEY, "segments": answer_cases.SEGMENTS, "cases": cases, **languages()}
+
+
+def languages() -> dict[str, Any]:
+    """A second survey, about values that languages treat differently."""
+    segments = answer_cases.LANGUAGE_SEGMENTS
+    cases = answer_rows(answer_cases.LANGUAGE_ANSWERS, answer_cases.LANGUAGE_SIGNALS, segments)
+    return {"languages_toml": answer_cases.EDGES_OF_LANGUAGES, "languages_segments": segments, "languages": cases}
+
+
+def answer_rows(answers: list[Any], names: tuple[str, ...], segments: dict[str, list[str]]) -> list[dict[str, Any]]:
     cases = []
-    for events, values, segments in answer_cases.ANSWERS:
-        signal_values = dict(zip(answer_cases.SIGNAL_NAMES, values, strict=True))
-        questions = zip(answer_cases.SEGMENTS.items(), segments, strict=True)
-        indices = {id: names.index(segment) for (id, names), segment in questions}
+    for events, values, chosen in answers:
+        signal_values = dict(zip(names, values, strict=True))
+        indices = {id: ids.index(segment) for (id, ids), segment in zip(segments.items(), chosen, strict=True)}
         cases.append({"today": answer_cases.TODAY, "events": events, "signals": signal_values, "answers": indices})
-    return {"toml": answer_cases.SURVEY, "segments": answer_cases.SEGMENTS, "cases": cases}
+    return cases
 
 
 def schedule() -> dict[str, Any]:
@@ -216,6 +257,129 @@ def schedule() -> dict[str, Any]:
         "memory": rows(schedule_cases.MEMORY, "changes", "values", "repeated", "new"),
         "invalid": rows(schedule_cases.INVALID_LABELS, "epoch", "label"),
     }
+
+
+def resolved() -> dict[str, Any]:
+    """Canonical JSON, resolved surveys, surveys that a client must refuse, and answers of a collector."""
+    surveys = [Survey.parse(source) for source in resolved_cases.SURVEYS]
+    return {
+        "canonical": [{**row, "digest": digest_of(row["canonical"])} for row in rows(resolved_cases.CANONICAL, *FORMS)],
+        "invalid_canonical": [{"json": text} for text in resolved_cases.INVALID_CANONICAL],
+        "cases": [
+            {
+                "toml": source,
+                "resolved": survey.resolved,
+                "segments": {question.id: list(question.segments) for question in survey.questions},
+                "lifetime_epsilon": survey.lifetime_epsilon,
+                "digest": survey.digest,
+            }
+            for source, survey in zip(resolved_cases.SURVEYS, surveys, strict=True)
+        ],
+        "invalid": [
+            invalid_survey(title, surveys[number], place, new) for title, number, place, new in resolved_cases.INVALID
+        ],
+        "fetched": [fetched(surveys[resolved_cases.ALL], *case) for case in resolved_cases.FETCHED],
+    }
+
+
+FORMS = ("json", "canonical")
+
+
+def digest_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def invalid_survey(title: str, survey: Survey, place: list[Any], new: Any) -> dict[str, Any]:
+    """A resolved survey with one change, and the digest of the changed survey."""
+    changed = edited(survey.resolved, place, new)
+    return {"title": title, "resolved": changed, "digest": sha256(changed)}
+
+
+def fetched(survey: Survey, title: str, differs: dict[str, Any], accepted: bool) -> dict[str, Any]:
+    """A request for a survey with its answer."""
+    case = {"id": survey.id, "version": survey.version, "pinned": survey.digest}
+    case |= {"max_epsilon": None, "max_lifetime_epsilon": None}
+    answer: Any = {"survey": survey.resolved, "digest": survey.digest}
+    if "answer" in differs:
+        answer = edited(answer, *differs["answer"])
+        with suppress(KeyError, ValueError):
+            case["pinned"] = sha256(answer["survey"])
+    body = differs.get("body", json.dumps(answer, ensure_ascii=False, separators=(",", ":")))
+    stated = {name: value for name, value in differs.items() if name not in ("answer", "body")}
+    if callable(stated.get("pinned")):
+        stated["pinned"] = stated["pinned"](survey.digest)
+    return {"title": title, **case, **stated, "body": body, "accepted": accepted}
+
+
+def limits() -> dict[str, Any]:
+    """For every limit, a value within and a value beyond it."""
+    surveys = [Survey.parse(source) for source in limit_cases.SURVEYS]
+    fields = [
+        {"survey": number, "at": place, "accepted": accepted, "refused": refused}
+        for number, place, accepted, refused in limit_cases.FIELDS
+    ]
+    questions = [
+        {"survey": 0, "at": ["questions"], "accepted": with_weights(accepted), "refused": with_weights(refused)}
+        for accepted, refused in limit_cases.QUESTIONS
+    ]
+    return {
+        "surveys": [survey.resolved for survey in surveys],
+        "fields": fields + questions,
+        "rules": rows(limit_cases.RULES, "accepted", "refused", "yields"),
+        "recorded": rows(limit_cases.RECORDED, "accepted", "refused"),
+    }
+
+
+def with_weights(questions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """These questions, resolved with the mechanism `direct`, also if a survey with them is refused."""
+    weights = Weights.of(1.5)
+    sizes: dict[str, int] = {}
+    resolved = []
+    for question in questions:
+        crossed = question.get("cross")
+        size = prod(sizes[id] for id in crossed) if crossed else len(question["categories"]) + 1
+        sizes[question["id"]] = size
+        mechanism = {"name": "direct", "symbols": size, "weights": [weights.near, weights.far]}
+        resolved.append(question | {"epsilon": 1.5, "only_crossed": False, "mechanism": mechanism})
+    return resolved
+
+
+def delivery() -> dict[str, Any]:
+    """When batches are sent, and what an answer means."""
+    survey = Survey.parse(delivery_cases.SURVEY)
+    cases = []
+    for case in delivery_cases.CASES:
+        batches = [
+            {"body": delivery_cases.body(survey.digest, id, epoch, reports), "due": delivery_cases.moment(due)}
+            for id, epoch, due, reports in case.batches
+        ]
+        ticks = [(delivery_cases.moment(seconds), answers) for seconds, answers in case.ticks]
+        steps = play_delivery(survey, ScriptedWords(case.words), batches, ticks)
+        assert [len(step["exchanges"]) for step in steps] == [len(answers) for _, answers in ticks], case.title
+        cases.append({"title": case.title, "words": case.words, "outbox": batches, "ticks": steps})
+    retry_after = [
+        {"headers": headers, "at": delivery_cases.moment(0), "seconds": seconds}
+        for headers, seconds in delivery_cases.RETRY_AFTER
+    ]
+    return {"survey": survey.resolved, "digest": survey.digest, "cases": cases, "retry_after": retry_after}
+
+
+def device() -> dict[str, Any]:
+    """Whole devices: from events and random words to the bodies of requests."""
+    cases = []
+    for case in device_cases.CASES:
+        survey, recorder = Survey.parse(case.toml), Recorder(case.title)
+        steps = play_device(survey, case.cohort, recorder, case.steps, lambda step: list(step["tick"]))
+        cases.append(
+            {
+                "title": case.title,
+                "survey": survey.resolved,
+                "cohort": case.cohort,
+                "words": recorder.taken,
+                "steps": steps,
+            }
+        )
+    return {"cases": cases}
 
 
 def rows(cases: list[Any], *keys: str) -> list[dict[str, Any]]:
@@ -259,6 +423,10 @@ def main(folder: Path) -> None:
     write(folder, "rules", rules())
     write(folder, "answers", answers())
     write(folder, "schedule", schedule())
+    write(folder, "resolved", resolved())
+    write(folder, "limits", limits())
+    write(folder, "delivery", delivery())
+    write(folder, "device", device())
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ VALID: dict[str, list[tuple[dict[str, Any], int, float, float | None]]] = {
         ({"r": 9, "w": 2}, 9, 1.0, 2.0),
         ({"r": 2, "w": 1, "t": 2}, 4, 1.0, None),
         ({"r": 29, "w": 12, "t": 3}, 16384, 0.35, 1.0),
+        ({"r": 49, "w": 7}, 49, 2.0, None),
     ],
     "projective": [
         ({}, 4096, 0.5, None),
@@ -34,7 +35,7 @@ VALID: dict[str, list[tuple[dict[str, Any], int, float, float | None]]] = {
         ({"r": 53, "t": 4}, 16384, 4.0, None),
         ({"r": 3, "t": 3}, 13, 1.0, 2.0),
     ],
-    "sue": [({}, 4, 1.0, None), ({}, 52, 2.0, None), ({}, 4, 1.0, 3.0)],
+    "sue": [({}, 4, 1.0, None), ({}, 52, 2.0, None), ({}, 4, 1.0, 3.0), ({}, 3, 0.041, None)],
     "oue": [({}, 4, 1.0, None), ({}, 52, 2.0, None), ({}, 4, 1.0, 3.0)],
     "rappor": [(RAPPOR, 100, 1.1, 2.2), (RAPPOR, 100, 1.1, None), (TWO_HASHES, 6, 8.0, 8.0)],
 }
@@ -120,5 +121,7 @@ MISTAKES = [
     ("2026-11-02", "2026-11-03"),
     ("orders / 2", "orders ** 2"),
 ]
+REPEATED = (4, 8)  # numbers of values, for permanent memory next to gamma
 BELOW = (1, 2, 3, 10, 2**32, 2**33 + 1, 2**64 - 1, 2**64, 2**64 + 1, 10**30)
-EPSILONS = (0.01, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 8.0)
+# the last ones need more digits than a double has, and the decimal instead of the double
+EPSILONS = (0.01, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 8.0, 6.657, 6.738, 6.759, 7.348, 7.785, 7.897, 7.954)

@@ -82,6 +82,36 @@ CONDITIONS: list[tuple[str, dict[str, Any], bool]] = [
     ("t == u", {"t": "a", "u": "a"}, True),
     ("len(t) > 0", {"t": None}, False),
     ("len(t) == 0", {"t": None}, False),
+    # strings: code points, without normalization, and three quotes in another kind of quotes
+    (f"len(t) == 5 and t == '{DECOMPOSED}'", {"t": DECOMPOSED}, True),
+    ("t in ['\u212b']", {"t": "\u00c5"}, False),
+    ("t == '\ufb01'", {"t": "fi"}, False),
+    ('t == \'"""\'', {"t": '"""'}, True),
+    ("t == '(['", {"t": "(["}, True),
+    ("t in ['constructor']", {"t": "toString"}, False),
+    ("t == '__proto__'", {"t": "__proto__"}, True),
+    ("t not in ['a'] and t != 'a'", {"t": None}, True),
+    # infinity
+    ("x > y", {"x": INFINITY, "y": INFINITY}, False),
+    ("x >= y", {"x": INFINITY, "y": INFINITY}, True),
+    ("-x < y", {"x": INFINITY, "y": -(10**12)}, True),
+    ("x in [1, 2]", {"x": INFINITY}, False),
+    ("x not in [1, 2]", {"x": INFINITY}, True),
+    ("x - x == 0 or True", {"x": INFINITY}, True),
+    ("x * 0 < 1", {"x": INFINITY}, False),
+    ("not x * 0 < 1", {"x": INFINITY}, True),
+    # doubles, where exact integers differ
+    ("x + 1 == x", {"x": 9007199254740992}, True),
+    ("99_999_999 * 99_999_999 == x", {"x": 9999999800000000}, True),
+    # brackets, commas and spaces
+    ("((x)) in [1,]", {"x": 1}, True),
+    ("  x   not   in(1,2)  ", {"x": 3}, True),
+    ("not(x==1)and(y==1)", {"x": 0, "y": 1}, True),
+    ("t=='a'or x==1", {"t": "b", "x": 1}, True),
+    ("(((((((((((((((((((( x ))))))))))))))))))))==1", {"x": 1}, True),
+    ("0 < x < 10 and not x == y == 5", {"x": 5, "y": 5}, False),
+    ("True == (x == 1) == True", {"x": 1}, True),
+    ("(t == 'a') == (u == 'a')", {"t": None, "u": "b"}, True),
 ]
 
 # a rule, signals, and its number; None if it has no number
@@ -143,6 +173,41 @@ NUMBERS: list[tuple[str, dict[str, Any], Any]] = [
     ("len(t)", {"t": NOTE}, 1),
     ("len('books') + 1", {}, 6),
     ("len(t)", {"t": None}, None),
+    # beyond 2^51 a quotient that is rounded before the floor is off by one
+    ("x // y", {"x": 4504162746383774, "y": 1.004303865400722}, 4484860510405973),
+    ("x // 3", {"x": 9007199254740991}, 3002399751580330),
+    ("x // 0.1", {"x": 10**12}, 9999999999999),
+    ("x // -0.1", {"x": 10**12}, -(10**13)),
+    ("x // y", {"x": 10**12, "y": 1e-300}, INFINITY),
+    ("-x // y", {"x": 10**12, "y": 1e-300}, "-infinity"),
+    ("x // y", {"x": 1e-300, "y": -(10**12)}, -1),
+    ("0 // -x", {"x": INFINITY}, 0),
+    ("-x // x", {"x": INFINITY}, None),
+    ("5 // -x", {"x": INFINITY}, -1),
+    ("5 % -x", {"x": INFINITY}, "-infinity"),
+    ("x % 0.1", {"x": 10**12}, 0.09994448884876875),
+    ("x % y", {"x": 1e-300, "y": -(10**12)}, -(10**12)),
+    ("x % 3", {"x": 9007199254740991}, 1),
+    ("x % y", {"x": 5.5, "y": 5.5}, 0),
+    ("x / y", {"x": 10**12, "y": 1e-300}, INFINITY),
+    ("x * y", {"x": 1e200, "y": 1e200}, INFINITY),
+    ("x * y", {"x": 1e-200, "y": 1e-200}, 0),
+    ("x * 3 - x - x - x", {"x": 0.1}, 2.7755575615628914e-17),
+    ("1e15 + 0.0625", {}, 1000000000000000),
+    ("1000000000000000.05 - 1e15", {}, 0),
+    ("max([-x, -5])", {"x": INFINITY}, -5),
+    ("min([x, y])", {"x": INFINITY, "y": INFINITY}, INFINITY),
+    ("min([x / y])", {"x": 1, "y": 0}, None),
+    ("abs(-x)", {"x": INFINITY}, INFINITY),
+    ("- - x", {"x": 2}, 2),
+    ("2 * -x + 1", {"x": 2}, -3),
+    ("7 // 2 % 2 * 3", {}, 3),
+    ("7 % 4 // 2", {}, 1),
+    ("max([1, 2,])", {}, 2),
+    ("abs((x))", {"x": -1}, 1),
+    ("max([(x)])", {"x": 1}, 1),
+    ('len(\'"""\')', {}, 3),
+    (f"len('{'(' * 30}')", {}, 30),
 ]
 
 # invalid rules, and the type that each should have
@@ -177,4 +242,33 @@ INVALID: list[tuple[str, str]] = [
     ("x" + " " * 500, NUMBER),
     ("-" * 20 + "x", NUMBER),
     (f"max([{','.join('x' * 148)}])", NUMBER),
+    # brackets and commas that Python accepts
+    *((source, NUMBER) for source in ("abs(x,)", "abs((x),)", "len(t,)", "max([x],)", "min([x,],)")),
+    *((source, NUMBER) for source in ("(abs)(x)", "(max)([x])", "max(([x]))", "min( ( [x] ) )", "max([x,,])")),
+    *((source, TRUTH) for source in ("x in ([1])", "x in ((1, 2))", "x in ((1,))", "x in [(1)]", "x in [-(1)]")),
+    *((source, TRUTH) for source in ("x in (1, (2))", "x in [1] ,", "x in 1, 2", "x == 1,", "x in [1, 2", "x in [1)")),
+    ("(" * 21 + "x" + ")" * 21, NUMBER),
+    ("(" * 60 + "x" + ")" * 60, NUMBER),
+    # numbers
+    *((f"x == {number}", TRUTH) for number in ("1__0", "0_1", "1_0_", "1.0_0", "_1", "1._5", "0b1", "0o7", "0_0")),
+    *((f"x == {number}", TRUTH) for number in ("1e", "1e+", "1.2.3", "..5", ".", "1L", "1f", "0x", "infinity", "nan")),
+    *((f"x == {number}", TRUTH) for number in ("1000000000000001", "1e309", "1000000000000000.1", "9" * 400)),
+    # names and other characters
+    ("x == 1٣", TRUTH),
+    ("x == .٣", TRUTH),
+    *((source, TRUTH) for source in ("ｘ == 1", "x == ٣", "x\u00a0== 1", "x\u2003== 1", "x == 1\t", "x == 1\ufeff")),
+    *((source, TRUTH) for source in ("constructor == 1", "toString == 1", "__proto__ == 1", "None == x", "True == x")),
+    *((source, TRUTH) for source in ("x == 1 and", "and x == 1", "x == 1 x == 1", "x 1", "not", "x not 1", "x ! = 1")),
+    *(
+        (source, TRUTH)
+        for source in ("x == not x == 1", "x === 1", "x !== 1", "x => 1", "x && y", "!(x == 1)", "x ? 1")
+    ),
+    *((source, TRUTH) for source in ("x == 1or x == 2", "x == 1 and'a' == t", "t == 'a", "t == \"a'", "t == `a`")),
+    *((source, TRUTH) for source in ('t == """\'"""', "t == 'a' \"b\"", "t == ''''", "t in ['a', 'b' 'c']")),
+    *((source, TRUTH) for source in ("x in [True]", "(x == 1) in [1]", "(x == 1) in [-True]", "t in [-'a']")),
+    *(
+        (source, NUMBER)
+        for source in ("x y", "x +", "+", "()", "(x", "x)", "[x", "abs x", "abs(", "x // // y", "x / / y")
+    ),
+    *((source, NUMBER) for source in ("x; y", "x ^ y", "x++", "max([x] + [y])", "len([1])", "len(t)(x)", "1 if x")),
 ]

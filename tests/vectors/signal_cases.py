@@ -99,4 +99,35 @@ SIGNALS: list[tuple[dict[str, Any], str, list[Any], Any]] = [
     ({"distinct": "e.f", "days": 7}, TODAY, on(TODAY, 7, 7.0, "7", 0, -0.0, 0.3, 0.30000000000000004), 3),
     ({"distinct": "e.f", "days": 7}, TODAY, on(TODAY, "a", "A", "a ", "", COMPOSED, DECOMPOSED), 6),
     ({"distinct": "e.f", "days": 7}, TODAY, on("2026-11-17", "a") + on("2026-11-18", "b") + on(AFTER, "c"), 1),
+    # ties of %.15g go to the even digit; these doubles are exact
+    ({"top": "e.f", "days": 7}, TODAY, on(TODAY, 100000000000.0625), "100000000000.062"),
+    ({"top": "e.f", "days": 7}, TODAY, on(TODAY, 100000000000.1875), "100000000000.188"),
+    ({"top": "e.f", "days": 7}, TODAY, on(TODAY, -100000000000.3125), "-100000000000.312"),
+    ({"top": "e.f", "days": 7}, TODAY, on(TODAY, 0.5000000000000005), "0.500000000000001"),
+    ({"top": "e.f", "days": 7}, TODAY, on(TODAY, 2.675), "2.675"),
+    ({"top": "e.f", "days": 7}, TODAY, on(TODAY, 999999999999.9999), "1000000000000"),
+    ({"top": "e.f", "days": 7}, TODAY, on(TODAY, 0.0001234567890123456), "0.000123456789012346"),
+    ({"top": "e.f", "days": 7}, TODAY, on(TODAY, 0.00009999999999999999), "0.0001"),
+    ({"top": "e.f", "days": 7}, TODAY, on(TODAY, 1e-7), "1e-07"),
+    ({"top": "e.f", "days": 7}, TODAY, on(TODAY, 1.5e-100), "1.5e-100"),
+    ({"top": "e.f", "days": 7}, TODAY, on(TODAY, 5e-324), "4.94065645841247e-324"),
+    ({"distinct": "e.f", "days": 7}, TODAY, on(TODAY, 100000000000.0625, 100000000000.062, 100000000000.063), 2),
+    # names that objects of some languages have
+    ({"top": "e.f", "days": 7}, TODAY, on(TODAY, "constructor", "toString", "constructor"), "constructor"),
+    ({"top": "e.f", "days": 7}, TODAY, on(TODAY, "__proto__"), "__proto__"),
+    ({"distinct": "e.f", "days": 7}, TODAY, on(TODAY, "__proto__", "constructor", "valueOf", "__proto__"), 3),
+    ({"count": "toString", "days": 7}, TODAY, on(TODAY, 1), 0),
+    ({"distinct": "e.constructor", "days": 7}, TODAY, on(TODAY, "a"), 0),
+    # nothing is normalized, and only numbers are formatted
+    ({"top": "e.f", "days": 7}, TODAY, on(TODAY, DECOMPOSED, COMPOSED, DECOMPOSED), DECOMPOSED),
+    ({"top": "e.f", "days": 7}, TODAY, on(TODAY, "\u212b", "\u00c5", "\u212b"), "\u212b"),
+    ({"distinct": "e.f", "days": 7}, TODAY, on(TODAY, "\ufb01", "fi", "\ufb00", "ff", "ß", "ss"), 6),
+    ({"distinct": "e.f", "days": 7}, TODAY, on(TODAY, "7", "7.0", "07", 7, " 7", "1e2", 100), 6),
+    # sums are exact
+    ({"sum": "e.f", "days": 7}, TODAY, on(TODAY, 1e12, 1e-300, -1e12, -1e-300), 0),
+    ({"sum": "e.f", "days": 7}, TODAY, on(TODAY, 1, 1e-16, 1e-16), 1.0000000000000002),
+    ({"sum": "e.f", "days": 7}, TODAY, on(TODAY, 2.0**39, 2.0**-14, 2.0**-14), 2.0**39 + 2.0**-13),
+    # a day of 23 hours, and a year
+    ({"days_since": "e", "days": 366}, "2027-03-29", on("2027-03-27", 1), 2),
+    ({"days_since": "e", "days": 366}, "2026-11-01", on("2025-11-01", 1), 365),
 ]

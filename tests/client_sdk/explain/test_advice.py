@@ -10,32 +10,33 @@ from hushtally.cli import main
 from hushtally.client_sdk.explain.advice import advice, describe_accuracy
 from hushtally.client_sdk.mechanisms import build
 from hushtally.client_sdk.survey import Survey
-from hushtally.survey.commands import EXAMPLE_STARTS, example
+from hushtally.survey.template import example
 
+STARTS = date(2026, 11, 2)
 FIFTEEN = ", ".join(f'"category-{number}"' for number in range(15))
 RAPPOR = '{ name = "rappor", k = 16, h = 1, m = 4, f = 0.5, p = 0.5, q = 0.75 }'
 
 
 def sixteen_segments(mechanism: str) -> str:
     """The example with a question of 16 segments that uses this mechanism."""
-    return example(EXAMPLE_STARTS).replace(
+    return example(STARTS).replace(
         'categories = ["books", "music", "games"]', f"categories = [{FIFTEEN}]\nmechanism = {mechanism}"
     )
 
 
 def warnings(*changes):
     """The warnings about the example with these changes, on its first day."""
-    text = example(EXAMPLE_STARTS)
+    text = example(STARTS)
     for old, new in changes:
         assert old in text, old
         text = text.replace(old, new, 1)
-    return advice(Survey.parse(text), EXAMPLE_STARTS)
+    return advice(Survey.parse(text), STARTS)
 
 
 @pytest.mark.parametrize("mechanism", ['"auto"', '"subset"', '{ name = "subset", w = 4 }'])
 def test_the_best_mechanism_causes_no_warning(mechanism):
     """Neither the automatic choice nor an equally good one that the survey names."""
-    assert advice(Survey.parse(sixteen_segments(mechanism)), EXAMPLE_STARTS) == []
+    assert advice(Survey.parse(sixteen_segments(mechanism)), STARTS) == []
 
 
 @pytest.mark.parametrize("name", ["direct", "sue", "oue"])
@@ -43,7 +44,7 @@ def test_a_costly_mechanism_is_named_with_its_cost(name):
     """The warning names the question, the cost, and the mechanism that it is compared with."""
     survey = Survey.parse(sixteen_segments(f'"{name}"'))
     cost = build(name, {}, 16, 1.0).mean_variance() / build("auto", {}, 16, 1.0).mean_variance()
-    assert advice(survey, EXAMPLE_STARTS) == [
+    assert advice(survey, STARTS) == [
         f"questions[2] (affinity).mechanism: {name} has {cost:.2f} times the variance of the automatic choice, subset,"
         " so it needs that many times as many devices"
     ]
@@ -53,12 +54,12 @@ def test_permanent_answers_that_identify_a_device_are_named():
     """With permanent memory the automatic choice uses few symbols; a mechanism that the survey names may use many."""
     memory = 'memory = "permanent"\nepsilon_permanent = 2\nchanges = 1'
     text = sixteen_segments('"oue"').replace('memory = "fresh"', memory)
-    assert advice(Survey.parse(text), EXAMPLE_STARTS)[-1] == (
+    assert advice(Survey.parse(text), STARTS)[-1] == (
         "questions[2] (affinity).mechanism: with permanent memory, a repeated symbol out of 65,536 identifies the"
         " device that sent it; auto uses at most 2,048 symbols"
     )
     automatic = Survey.parse(text.replace('"oue"', '"auto"'))
-    assert not any("mechanism" in line for line in advice(automatic, EXAMPLE_STARTS))
+    assert not any("mechanism" in line for line in advice(automatic, STARTS))
 
 
 def test_check_prints_warnings_and_calls_the_survey_valid(tmp_path):
@@ -81,7 +82,7 @@ def test_check_prints_warnings_and_calls_the_survey_valid(tmp_path):
     ],
 )
 def test_a_survey_that_has_ended_is_named(today, line):
-    assert advice(Survey.parse(example(EXAMPLE_STARTS)), today) == ([line] if line else [])
+    assert advice(Survey.parse(example(STARTS)), today) == ([line] if line else [])
 
 
 @pytest.mark.parametrize(
@@ -94,14 +95,13 @@ def test_a_survey_that_has_ended_is_named(today, line):
 )
 def test_devices_that_never_answer_are_counted(every, ends, warning):
     """A device answers in one of `answers_every` epochs, drawn at random; in a shorter survey some never answer."""
-    text = (
-        example(EXAMPLE_STARTS).replace("answers_every = 4 ", f"answers_every = {every} ").replace("2027-05-02", ends)
-    )
+    text = example(STARTS).replace("answers_every = 9 ", f"answers_every = {every} ").replace("2027-05-02", ends)
     expected = [f"privacy.answers_every: the survey has {warning}"] if warning else []
-    assert advice(Survey.parse(text), EXAMPLE_STARTS) == expected
+    assert advice(Survey.parse(text), STARTS) == expected
 
 
-FRESH, EVERY, EACH = 'memory = "fresh"', "answers_every = 4 ", "questions_per_device = 1"
+FRESH, EVERY, EACH = 'memory = "fresh"', "answers_every = 9 ", "questions_per_device = 1"
+OFTENER = (EVERY, "answers_every = 4 ")  # 7 answers instead of 3
 OFTEN = "answer less often (raise answers_every, or shorten the survey)"
 CERTAIN = "an observer who was 10% sure of a segment can become practically certain"
 
@@ -114,9 +114,9 @@ def permanent(epsilon, changes):
     ("changes", "warning"),
     [
         ([], None),
-        ([("ends = 2027-05-02", "ends = 2027-06-13")], None),  # 8 answers: epsilon 8
+        ([OFTENER, ("ends = 2027-05-02", "ends = 2027-06-13")], None),  # 8 answers: epsilon 8
         (
-            [("ends = 2027-05-02", "ends = 2027-06-20")],
+            [OFTENER, ("ends = 2027-05-02", "ends = 2027-06-20")],
             "9, so an observer who was 10% sure of a segment can become at most 99.89% sure; lower epsilon or " + OFTEN,
         ),
         (
@@ -127,13 +127,13 @@ def permanent(epsilon, changes):
             [(EVERY, "answers_every = 26 "), (EACH, "questions_per_device = 4"), ("epsilon = 1.0", "epsilon = 4")],
             f"16, so {CERTAIN}; lower epsilon or lower questions_per_device",
         ),
-        ([permanent(1, 6)], None),
+        ([permanent(1, 6), OFTENER], None),
         (
             [permanent(2, 12), (EVERY, "answers_every = 1 ")],
             f"26 for what was answered, so {CERTAIN}; lower epsilon_permanent or follow fewer changes",
         ),
         (
-            [permanent(2, 30)],
+            [permanent(2, 30), OFTENER],
             f"14 for what was answered, so {CERTAIN}; lower epsilon_permanent or {OFTEN}",
         ),
         (
@@ -144,7 +144,7 @@ def permanent(epsilon, changes):
     ],
 )
 def test_a_large_lifetime_epsilon_is_named_with_its_meaning_and_remedies(changes, warning):
-    """Above 8, which is the most that one report may reveal; the example has 7."""
+    """Above 8, which is the most that one report may reveal; the example has 3."""
     expected = [f"privacy: the lifetime epsilon is {warning}"] if warning else []
     assert [line for line in warnings(*changes) if line.startswith("privacy:")] == expected
 
@@ -154,8 +154,8 @@ def test_a_large_lifetime_epsilon_is_named_with_its_meaning_and_remedies(changes
     [
         (0, [], "a device keeps sending its first answer"),
         (1, [], "after 1 new answer a device keeps sending an old one"),
-        (5, [], "after 5 new answers a device keeps sending an old one"),
-        (6, [], None),  # 7 answers: every change is followed
+        (5, [OFTENER], "after 5 new answers a device keeps sending an old one"),
+        (6, [OFTENER], None),  # 7 answers: every change is followed
         (7, [(EVERY, "answers_every = 1 ")], None),  # 8 segments of the largest question: every value is followed
         (6, [(EVERY, "answers_every = 1 ")], "after 6 new answers a device keeps sending an old one"),
     ],
@@ -177,7 +177,7 @@ def test_fresh_memory_follows_every_change():
 @pytest.mark.parametrize(("reports", "points"), [(500, 14), (50, 46), (25, 65), (1, 100)])
 def test_the_accuracy_of_an_estimate_from_min_reports(reports, points):
     """1.96 standard errors of the least accurate question; no share is off by more than 100 points."""
-    survey = Survey.parse(example(EXAMPLE_STARTS).replace("min_reports = 500", f"min_reports = {reports}"))
+    survey = Survey.parse(example(STARTS).replace("min_reports = 500", f"min_reports = {reports}"))
     assert describe_accuracy(survey) == (
         f"an estimate from {reports} report{'s' if reports > 1 else ''} (min_reports) has a 95% confidence interval of"
         f" about ±{points} points (frequency_x_returned)"
@@ -196,7 +196,7 @@ def test_a_min_reports_that_gives_no_information_is_named(name):
 
     def found(reports):
         text = sixteen_segments(mechanism).replace("min_reports = 500", f"min_reports = {reports}")
-        return [line for line in advice(Survey.parse(text), EXAMPLE_STARTS) if line.startswith("min_reports")]
+        return [line for line in advice(Survey.parse(text), STARTS) if line.startswith("min_reports")]
 
     warning = (
         "min_reports: an estimate of affinity from {} is meaningless: its 95% confidence interval is wider than 100"
@@ -245,9 +245,7 @@ def test_strings_of_a_field_that_is_summed_are_named(changes, dropped):
 
 def windows(days, epoch):
     """The warnings about signals of the example with this window and epoch."""
-    text = example(EXAMPLE_STARTS).replace(
-        '{ count = "purchase", days = 90 }', f'{{ count = "purchase", days = {days} }}'
-    )
+    text = example(STARTS).replace('{ count = "purchase", days = 90 }', f'{{ count = "purchase", days = {days} }}')
     if epoch == "month":
         text = text.replace("2026-11-02", "2026-11-01").replace("2027-05-02", "2027-04-30")
     survey = Survey.parse(text.replace('"week"  ', f'"{epoch}"  ', 1))

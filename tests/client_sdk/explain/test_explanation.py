@@ -9,7 +9,7 @@ from hushtally import Survey
 from hushtally.client_sdk.explain.data_use import ARRIVAL_ORDER, DEVICE
 from hushtally.client_sdk.explain.explanation import explain_survey
 
-EXAMPLE = resources.files("hushtally").joinpath("example.toml").read_text(encoding="utf-8")
+EXAMPLE = resources.files("hushtally.survey").joinpath("templates/shop.toml").read_text(encoding="utf-8")
 
 
 def sections(explanation):

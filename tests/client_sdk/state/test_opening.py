@@ -21,7 +21,7 @@ from hushtally.client_sdk.state.file import State
 from hushtally.client_sdk.testing import Recorder, ScriptedClock
 
 Options = dict[str, Any]
-EXAMPLE = Path(__file__).parents[3] / "hushtally" / "example.toml"
+EXAMPLE = Path(__file__).parents[3] / "hushtally" / "survey" / "templates" / "shop.toml"
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from hushtally.client_sdk.errors import SurveyError
 from hushtally.client_sdk.survey import Survey
 
-EXAMPLE = resources.files("hushtally").joinpath("example.toml").read_text(encoding="utf-8")
+EXAMPLE = resources.files("hushtally.survey").joinpath("templates/shop.toml").read_text(encoding="utf-8")
 
 
 def edited(changes):

@@ -7,7 +7,7 @@ import pytest
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.differences import describe_change, differences
 
-EXAMPLE = resources.files("hushtally").joinpath("example.toml").read_text(encoding="utf-8")
+EXAMPLE = resources.files("hushtally.survey").joinpath("templates/shop.toml").read_text(encoding="utf-8")
 
 
 def edited(*changes):
@@ -74,7 +74,7 @@ FREQUENCY = 'id = "frequency"'
             [],
             [
                 ("epsilon = 1.0", "epsilon = 2.0"),
-                ("answers_every = 4", "answers_every = 2"),
+                ("answers_every = 9", "answers_every = 2"),
                 ("min_reports = 500", "min_reports = 400"),
                 ("retention_days = 180", "retention_days = 90"),
                 ("days = 365", "days = 300"),

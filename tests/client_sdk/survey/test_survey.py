@@ -11,7 +11,7 @@ from hushtally.client_sdk.errors import SurveyError
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.differences import differences
 
-EXAMPLE = resources.files("hushtally").joinpath("example.toml").read_text(encoding="utf-8")
+EXAMPLE = resources.files("hushtally.survey").joinpath("templates/shop.toml").read_text(encoding="utf-8")
 PERMANENT = EXAMPLE.replace('memory = "fresh"', 'memory = "permanent"\nepsilon_permanent = 2\nchanges = 3')
 
 
@@ -186,18 +186,18 @@ def test_a_manipulated_mechanism_is_refused(survey):
 @pytest.mark.parametrize(
     ("changes", "epochs", "answers", "epsilon"),
     [
-        ([], 26, 7, 7.0),
-        ([("answers_every = 4", "answers_every = 1")], 26, 26, 26.0),
-        ([("answers_every = 4", "answers_every = 26")], 26, 1, 1.0),
-        ([("questions_per_device = 1", "questions_per_device = 2")], 26, 7, 14.0),
-        ([("questions_per_device = 1", "questions_per_device = 2"), ("edges", "epsilon = 2\nedges")], 26, 7, 21.0),
-        ([('epoch = "week"', 'epoch = "day"')], 182, 46, 46.0),
-        ([('memory = "fresh"', 'memory = "permanent"\nepsilon_permanent = 2\nchanges = 3')], 26, 7, 8.0),
-        ([('memory = "fresh"', 'memory = "permanent"\nepsilon_permanent = 2\nchanges = 0')], 26, 7, 2.0),
-        ([('memory = "fresh"', 'memory = "permanent"\nepsilon_permanent = 2\nchanges = 20')], 26, 7, 14.0),
+        ([], 26, 3, 3.0),
+        ([("answers_every = 9", "answers_every = 1")], 26, 26, 26.0),
+        ([("answers_every = 9", "answers_every = 26")], 26, 1, 1.0),
+        ([("questions_per_device = 1", "questions_per_device = 2")], 26, 3, 6.0),
+        ([("questions_per_device = 1", "questions_per_device = 2"), ("edges", "epsilon = 2\nedges")], 26, 3, 9.0),
+        ([('epoch = "week"', 'epoch = "day"')], 182, 21, 21.0),
+        ([('memory = "fresh"', 'memory = "permanent"\nepsilon_permanent = 2\nchanges = 3')], 26, 3, 6.0),
+        ([('memory = "fresh"', 'memory = "permanent"\nepsilon_permanent = 2\nchanges = 0')], 26, 3, 2.0),
+        ([('memory = "fresh"', 'memory = "permanent"\nepsilon_permanent = 2\nchanges = 20')], 26, 3, 6.0),
         ([('memory = "fresh"', 'memory = "permanent"\nepsilon_permanent = 2\nchanges = 1'),
-          ("edges", "epsilon_permanent = 5\nedges")], 26, 7, 10.0),
-        ([("edges", "epsilon = 2\nedges"), ('id = "returned"', 'id = "returned"\nepsilon = 8')], 26, 7, 14.0),
+          ("edges", "epsilon_permanent = 5\nedges")], 26, 3, 10.0),
+        ([("edges", "epsilon = 2\nedges"), ('id = "returned"', 'id = "returned"\nepsilon = 8')], 26, 3, 6.0),
     ],
 )  # fmt: skip
 def test_the_lifetime_epsilon_follows_from_the_survey(changes, epochs, answers, epsilon):

@@ -14,7 +14,7 @@ from hushtally.client_sdk.errors import SurveyError
 from hushtally.client_sdk.survey import Survey
 
 MOST_SECONDS = 60  # CPU time: thousands of times what is needed, so that only an endless search exceeds it
-EXAMPLE = resources.files("hushtally").joinpath("example.toml").read_text(encoding="utf-8")
+EXAMPLE = resources.files("hushtally.survey").joinpath("templates/shop.toml").read_text(encoding="utf-8")
 VALUES = [
     None, True, False, 0, 1, -1, 2, 64, 366, 10**6, 2**53, 2**63 - 1, 2**63, -(2**63), 10**5000, 0.0, -0.0, 0.5,
     8.0, 1e15, 1e300, float("inf"), float("-inf"), float("nan"), "", " ", "a", "other", "frequency", "returned",

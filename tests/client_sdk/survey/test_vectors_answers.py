@@ -107,7 +107,7 @@ def test_the_published_rules_cover_the_language() -> None:
     """Every operator and every function occurs in a rule that holds or has a number."""
     successful = [case["rule"] for case in RULES["conditions"] if case["holds"]]
     successful += [case["rule"] for case in RULES["numbers"] if case["number"] is not None]
-    nodes = [node for rule in successful for node in ast.walk(ast.parse(rule, mode="eval"))]
+    nodes = [node for rule in successful for node in ast.walk(ast.parse(rule.strip(), mode="eval"))]
     arithmetic = {ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.USub}
     comparisons = {ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn}
     assert {type(node) for node in nodes} >= arithmetic | comparisons | {ast.And, ast.Or, ast.Not}

@@ -1,17 +1,18 @@
 """`hushtally survey diff`: every change is named with its effect on privacy, and whether new consent is needed."""
 
 import json
+from datetime import date
 
 import pytest
 from click.testing import CliRunner
 
 from hushtally.cli import main
 from hushtally.client_sdk.survey import Survey
-from hushtally.survey import commands
 from hushtally.survey.change import Effect
 from hushtally.survey.diff import compare
+from hushtally.survey.template import example
 
-EXAMPLE = commands.example(commands.EXAMPLE_STARTS)
+EXAMPLE = example(date(2026, 11, 2))
 PERMANENT = 'memory = "permanent"\nepsilon_permanent = 2\nchanges = 3'
 
 
@@ -32,7 +33,7 @@ def hushtally(tmp_path, new, *options):
 
 def test_equal_surveys_need_no_consent(tmp_path):
     """Comments and spaces are no change, because they do not change the digest."""
-    result = hushtally(tmp_path, EXAMPLE.replace("# what one report may reveal", ""))
+    result = hushtally(tmp_path, EXAMPLE.replace("# what one report may reveal", "# "))
     assert (result.exit_code, result.stdout) == (
         0,
         "Nothing changed: consent to the old survey is consent to the new one.\n",
@@ -45,7 +46,7 @@ def test_a_change_is_described_in_words(tmp_path):
     assert result.stdout.splitlines() == [
         "shopping-habits v1 -> shopping-habits v2: 6 changes, 2 of them about privacy",
         "  epsilon: 1 -> 0.5 (reveals less)",
-        "  lifetime epsilon: 7 -> 3.5 (reveals less)",
+        "  lifetime epsilon: 3 -> 1.5 (reveals less)",
         "  question frequency, mechanism: direct -> subset w=2 (follows from other changes)",
         "  question affinity, mechanism: direct -> subset w=2 (follows from other changes)",
         "  question frequency_x_returned, mechanism: subset w=2 -> subset w=3 (follows from other changes)",
@@ -53,7 +54,7 @@ def test_a_change_is_described_in_words(tmp_path):
         "reveals less: an observer can learn less about a customer.",
         "New consent is needed: customers agree to exactly the survey that they were shown. An app with"
         " keep_consent=True does not ask again. Devices start anew with the new version.",
-        "A device that answers both can reveal up to epsilon 10.5 (7 + 3.5), or the app's max_lifetime_epsilon if that"
+        "A device that answers both can reveal up to epsilon 4.5 (3 + 1.5), or the app's max_lifetime_epsilon if that"
         " is lower.",
     ]
 
@@ -71,8 +72,8 @@ def test_a_change_is_described_in_words(tmp_path):
         ("min_reports = 500", "min_reports = 600", "min_reports", "reveals less"),
         ("epsilon = 1.0", "epsilon = 2.0", "epsilon", "reveals more"),
         ("questions_per_device = 1", "questions_per_device = 2", "questions_per_device", "reveals more"),
-        ("answers_every = 4", "answers_every = 2", "answers_every", "reveals more"),
-        ("answers_every = 4", "answers_every = 5", "answers_every", "reveals less"),
+        ("answers_every = 9", "answers_every = 2", "answers_every", "reveals more"),
+        ("answers_every = 9", "answers_every = 13", "answers_every", "reveals less"),
         (
             'memory = "fresh"',
             'memory = "permanent"\nepsilon_permanent = 2\nchanges = 3',
@@ -308,11 +309,11 @@ def test_a_change_without_an_effect_on_privacy_needs_consent_too(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "sum"),
     [
-        ((), "up to epsilon 14 (7 + 7), or"),
-        ((("epsilon = 1.0", "epsilon = 0.5"),), "up to epsilon 10.5 (7 + 3.5), or"),
-        ((('memory = "fresh"', PERMANENT),), "up to epsilon 15 for what was answered (7 + 8), or"),
-        ((('memory = "fresh"', PERMANENT.replace("3", "0")),), "up to epsilon 9 (7 + 2), or"),
-        ((('id = "shopping-habits"', 'id = "other"'),), "up to epsilon 14 (7 + 7), or"),
+        ((), "up to epsilon 6 (3 + 3), or"),
+        ((("epsilon = 1.0", "epsilon = 0.5"),), "up to epsilon 4.5 (3 + 1.5), or"),
+        ((('memory = "fresh"', PERMANENT),), "up to epsilon 9 for what was answered (3 + 6), or"),
+        ((('memory = "fresh"', PERMANENT.replace("3", "0")),), "up to epsilon 5 (3 + 2), or"),
+        ((('id = "shopping-habits"', 'id = "other"'),), "up to epsilon 6 (3 + 3), or"),
     ],
 )
 def test_both_versions_together_reveal_the_sum(changes, sum):

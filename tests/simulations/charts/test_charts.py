@@ -44,8 +44,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(scope="module")
-def pictures() -> list[Picture]:
-    definition = Definition.load(Path(__file__).parents[3] / "hushtally" / "example.toml")
+def pictures(example: Path) -> list[Picture]:
+    definition = Definition.load(example)
     constraints = Constraints(200_000, ceiling=28.0)
     return tuning_pictures(definition, constraints, tune(definition, constraints, Population.from_shape("zipf:1")))
 

@@ -157,9 +157,3 @@ def test_an_unknown_shape_is_an_error_with_the_option(example: Path) -> None:
         done = CliRunner().invoke(main, [*simulate, option, "nope.csv"])
         assert done.exit_code == 2
         assert f"Invalid value for '{option}': {message}" in done.output
-
-
-def test_a_pipe_gets_no_progress_bar(example: Path) -> None:
-    """If stderr is not a terminal, nothing is printed there, not even an empty line."""
-    done = CliRunner().invoke(main, ["simulate", str(example), "--devices", "50000"])
-    assert (done.exit_code, done.stderr) == (0, "")

@@ -16,6 +16,8 @@ from hushtally.simulations.definition import Definition
 from hushtally.simulations.errors import SimulationError
 from hushtally.simulations.tune.survey_editor import write_epsilon
 
+COMMENT = "# what one report may reveal: an observer who was 10% sure is then at most 24% sure."
+
 
 @pytest.fixture
 def file(example: Path, tmp_path: Path) -> Path:
@@ -39,8 +41,8 @@ def test_only_one_line_changes_and_its_comment_stays(file: Path, example: Path) 
         lineterm="",
     )
     assert [line for line in lines if line[0] in "+-" and line[:3] not in ("+++", "---")] == [
-        "-epsilon = 1.0                # what one report may reveal",
-        "+epsilon = 2.5                # what one report may reveal",
+        f"-epsilon = 1.0                {COMMENT}",
+        f"+epsilon = 2.5                {COMMENT}",
     ]
     assert Survey.load(file).privacy.epsilon == 2.5
     assert list(file.parent.iterdir()) == [file]
@@ -51,7 +53,7 @@ def test_the_comment_stays_in_its_column(file: Path, epsilon: float) -> None:
     """The comment keeps its column if there is room for the new number."""
     write_epsilon(file, epsilon)
     line = next(one for one in file.read_text(encoding="utf-8").splitlines() if one.startswith("epsilon"))
-    assert line == f"epsilon = {epsilon}".ljust(29) + "# what one report may reveal"
+    assert line == f"epsilon = {epsilon}".ljust(29) + COMMENT
 
 
 def test_without_write_or_a_recommendation_nothing_is_written(file: Path, example: Path) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 from typing import NamedTuple
 
-MAX_CHARACTERS = 500
+MAX_CHARACTERS, MAX_BRACKETS = 500, 20
 TOKEN = re.compile(
     r" *(?:(?P<number>(?:(?:0|[1-9]\d*(?:_\d+)*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])"
     r"|(?P<string>'[^'\\]*'|\"[^\"\\]*\")(?! *['\"])"
@@ -34,7 +35,15 @@ def tokens(source: str) -> list[Token]:
             raise InvalidRule
         found.append(Token(match.lastgroup, match[match.lastgroup]))
         place = match.end()
+    require(open_brackets(found) <= MAX_BRACKETS)
     return found
+
+
+def open_brackets(found: list[Token]) -> int:
+    """The largest number of brackets that are open at once."""
+    signs = "".join(token.text for token in found if token.kind == "sign")
+    steps = [1 if sign in "([" else -1 for sign in signs if sign in "()[]"]
+    return max(accumulate(steps), default=0)
 
 
 def require(condition: bool) -> None:

@@ -9,6 +9,10 @@ FAR = 2**32
 DIGITS = Context(prec=50)
 
 
+def exponential(epsilon: float) -> Decimal:
+    return DIGITS.exp(Decimal(repr(float(epsilon))))
+
+
 def weights(epsilon: float) -> tuple[int, int]:
     """near and far."""
-    return floor(DIGITS.multiply(DIGITS.exp(Decimal(repr(epsilon))), FAR)), FAR
+    return floor(DIGITS.multiply(exponential(epsilon), FAR)), FAR

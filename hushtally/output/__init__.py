@@ -1,0 +1,1 @@
+"""What every command writes: text, rows for a program, files and progress."""

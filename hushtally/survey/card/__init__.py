@@ -1,0 +1,1 @@
+"""`hushtally survey card`: a data protection impact assessment (DPIA) of a survey."""
