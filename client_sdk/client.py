@@ -79,7 +79,8 @@ class Client(Embedding[Device]):
         keep_consent: Let consent cover later versions of a survey, up to `max_lifetime_epsilon`, which is then
             required. Ask the customer again if `hushtally survey diff` says so: a later version may reveal more.
         durable: Write every event to the disk before `record` returns. By default events are written in batches: when
-            64 events wait, or with the first call after a second.
+            64 events wait, or with the first call after a second. Under uWSGI, and in workers of Celery, every event is
+            written at once, because these processes may end without notice.
         strict: Let `record` raise ClientError for an event, a field or a value that no survey can use. For development.
         on_error: A function that is called with a Fault for every failure. It is not called for a silent survey, for a
             delivery that will be retried, or for a dropped event. `status` lists these cases.
@@ -92,7 +93,11 @@ class Client(Embedding[Device]):
         ClientError: An argument is invalid.
 
     The methods do not raise: they log a failure and pass it to `on_error`. The only exception is `record` with
-    strict=True.
+    strict=True. A failure of a call that a log handler or `on_error` makes is not reported again.
+
+    A signal handler, a finalizer or a log handler may call a client in the middle of another call on the same thread.
+    Such a call never waits. `record` keeps the event, `withdraw_consent` and `close` take effect when the other call
+    ends, and other methods return what they can without the state file.
 
     Several clients may share a device, for example in two libraries of one app. Each client has its own surveys and
     records events only for these surveys. The ledger and a withdrawal apply to the whole device.
@@ -156,12 +161,13 @@ class Client(Embedding[Device]):
             shown: The text that the customer agreed to, for the receipt. By default the text of `explain`.
 
         Returns:
-            Whether consent to every survey is stored. False has three causes. The client does not retry by itself.
+            Whether consent to every survey is stored. False has four causes. The client does not retry by itself.
 
             - The state file cannot be used. If the file could not be opened before, this call tries to open it again.
             - DO_NOT_TRACK or HUSHTALLY_DISABLED is set, or the client was closed.
             - The customer already agreed to a newer version of a survey, for example before a new release of the app
               was rolled back. That consent stays, and consent to the other surveys is stored.
+            - The call was made in the middle of another call on this thread, for example in a signal handler.
         """
         return calls.run(partial(self._grant, shown), partial(self._refuse, "grant_consent"))
 
@@ -173,7 +179,7 @@ class Client(Embedding[Device]):
         system already accepted, and a request of another process.
 
         Returns:
-            Whether the withdrawal is stored and everything is erased. False has three causes.
+            Whether the withdrawal is stored and everything is erased. False has four causes.
 
             - Another process was reading the file. The next `tick` erases the rest.
             - The file could not be written; `on_error` is called. This client then records, answers and sends nothing.
@@ -182,6 +188,8 @@ class Client(Embedding[Device]):
               start.
             - The file could not be opened, not even by this call, or the client was closed; `on_error` is called. The
               client does not retry. Withdraw again later. After `close`, use a new client.
+            - The call was made in the middle of another call on this thread. When that call ends, the withdrawal is
+              written and everything is erased.
         """
         return calls.run(self._withdraw, self._withdraw_later)
 

@@ -120,7 +120,7 @@ class Embedding(Generic[C]):
         return calls.run(lambda: self._run_within(timeout, send) is True, lambda: False)
 
     def start(self) -> None:
-        """Start a background thread that calls `tick` until `close`.
+        """Start a background thread that calls `tick` until `close`, first after a second.
 
         A thread does not survive a fork. In a forked process the thread starts with the first call of any method.
         """

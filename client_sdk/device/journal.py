@@ -26,6 +26,7 @@ from hushtally.client_sdk.state.records import Records
 
 MAX_BUFFERED = 64  # events in memory
 MAX_BUFFERED_SECONDS = 1.0  # after this time, the next call of any kind writes the buffer
+END_SECONDS = 2.0  # how long the end of a process waits for other threads and processes, as long as `close`
 TRIM_EVERY = 64  # events between two checks of the limit on events of one name
 
 
@@ -144,6 +145,11 @@ class Journal(Forking):
         with self._lock:
             if not self.has_unwritten:
                 _unwritten.discard(self)
+
+    def write_before(self, deadline: float) -> None:
+        """Write the buffer as the process ends, even if the last write failed a moment ago."""
+        with self._state.within(max(0.0, deadline - time.monotonic())):
+            self.write()
 
     def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
         """Wait for the disk, unless every event has its own transaction only because the process ends unnoticed."""
@@ -273,9 +279,10 @@ def _ends_unnoticed() -> bool:
 
 
 def _write_all() -> None:
+    deadline = time.monotonic() + END_SECONDS
     for journal in list(_unwritten):
         with suppress(Exception):  # events that cannot be written soon are lost with the process
-            calls.run(partial(journal.write, brief=True), lambda: None)
+            calls.run(partial(journal.write_before, deadline), lambda: None)
 
 
 @atexit.register

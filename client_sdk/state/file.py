@@ -194,17 +194,23 @@ class State(Forking):
         """
         self._raise_if_paused()
         try:
-            with _Use(self, BRIEF_SECONDS) as connection:
+            with self.within(BRIEF_SECONDS):
                 self._raise_if_paused()  # another thread may have failed in the meantime
-                try:
-                    set_busy_timeout(connection, BRIEF_SECONDS)
-                    yield
-                finally:
-                    with suppress(sqlite3.Error):
-                        set_busy_timeout(connection, BUSY_SECONDS)
+                yield
         except Exception:
             self._pause()
             raise
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """In this block, wait at most `seconds` for other threads, and at most as long for other processes."""
+        with _Use(self, seconds) as connection:
+            try:
+                set_busy_timeout(connection, seconds)
+                yield
+            finally:
+                with suppress(sqlite3.Error):  # the connection was closed after a signal
+                    set_busy_timeout(connection, BUSY_SECONDS)
 
     def _pause(self) -> None:
         if not self.is_paused:
