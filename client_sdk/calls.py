@@ -143,7 +143,8 @@ def _release(thread: _Thread) -> None:
     while thread.held:
         held = thread.held[-1]
         held.abandon()
-        released(held)
+        with suppress(ValueError):  # `abandon` has done the same, except in a child of a fork
+            thread.held.remove(held)
 
 
 def _finish(thread: _Thread) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from os import PathLike
-from types import TracebackType
-from typing import Required, Self, SupportsFloat, TypedDict, TypeVar
+from typing import Required, SupportsFloat, TypedDict, TypeVar
 
 from hushtally.client_sdk import calls
 from hushtally.client_sdk.arguments import (
@@ -28,40 +25,20 @@ from hushtally.client_sdk.clock import utc_now
 from hushtally.client_sdk.delivery.http import HttpTransport
 from hushtally.client_sdk.delivery.transport import Transport
 from hushtally.client_sdk.delivery.url import checked_url
-from hushtally.client_sdk.device.device import TICK_SECONDS, Device, Entry, Settings
+from hushtally.client_sdk.device.device import Device, Settings
+from hushtally.client_sdk.device.embedding import Embedding, Fault
+from hushtally.client_sdk.device.journal import Entry
 from hushtally.client_sdk.device.recording import Recording
-from hushtally.client_sdk.device.ticker import Ticker
-from hushtally.client_sdk.errors import ClientError, StateError, StateLostError
 from hushtally.client_sdk.explain.explanation import Explanation, explain_survey
 from hushtally.client_sdk.explain.status import Status
-from hushtally.client_sdk.failures import describe_failure
-from hushtally.client_sdk.opt_out import opt_out_reason
 from hushtally.client_sdk.randomness import Randomness, SystemRandomness
 from hushtally.client_sdk.state.consent import Receipt
 from hushtally.client_sdk.state.file import State
-from hushtally.client_sdk.state.silence import Silence
 from hushtally.client_sdk.survey import Survey
 
 logger = logging.getLogger("hushtally")
 
-CLOSE_SECONDS = 2.0  # the longest time that `close` blocks
-
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A failure that was kept out of the app. It contains nothing that was recorded.
-
-    Attributes:
-        during: The name of the method that failed.
-        kind: The class of the exception.
-        why: What failed, in a few words.
-    """
-
-    during: str
-    kind: str
-    why: str
 
 
 class Options(TypedDict, total=False):
@@ -82,7 +59,7 @@ class Options(TypedDict, total=False):
     transport: Transport | None
 
 
-class Client:
+class Client(Embedding[Device]):
     """Records events on this device and answers surveys with randomized reports.
 
     Nothing is recorded or sent before `grant_consent`. Call `tick` regularly, or `start` once.
@@ -102,7 +79,8 @@ class Client:
         keep_consent: Let consent cover later versions of a survey, up to `max_lifetime_epsilon`, which is then
             required. Ask the customer again if `hushtally survey diff` says so: a later version may reveal more.
         durable: Write every event to the disk before `record` returns. By default events are written in batches: when
-            64 events wait, or with the first call after a second.
+            64 events wait, or with the first call after a second. Under uWSGI, and in workers of Celery, every event is
+            written at once, because these processes may end without notice.
         strict: Let `record` raise ClientError for an event, a field or a value that no survey can use. For development.
         on_error: A function that is called with a Fault for every failure. It is not called for a silent survey, for a
             delivery that will be retried, or for a dropped event. `status` lists these cases.
@@ -115,7 +93,11 @@ class Client:
         ClientError: An argument is invalid.
 
     The methods do not raise: they log a failure and pass it to `on_error`. The only exception is `record` with
-    strict=True.
+    strict=True. A failure of a call that a log handler or `on_error` makes is not reported again.
+
+    A signal handler, a finalizer or a log handler may call a client in the middle of another call on the same thread.
+    Such a call never waits. `record` keeps the event, `withdraw_consent` and `close` take effect when the other call
+    ends, and other methods return what they can without the state file.
 
     Several clients may share a device, for example in two libraries of one app. Each client has its own surveys and
     records events only for these surveys. The ledger and a withdrawal apply to the whole device.
@@ -158,21 +140,19 @@ class Client:
         url = checked_url(collector)
         self._recording = Recording(self._surveys)
         self._strict = strict
-        self._on_error = on_error
-        self._silent: str | None = None
-        self._device: Device | None = None
-        self._closed = False
         randomness = randomness or SystemRandomness()
-        self._ticker = Ticker(self.tick, randomness)
-        self._started = False
         settings = Settings(max_lifetime_epsilon, keep_consent, durable)
         transport = transport or HttpTransport()
         self._path = State.absolute_path(state)  # the app may change its working directory
-        self._create_device: Callable[[], Device] = lambda: Device(
-            State.at(self._path), device, asked, url, transport, settings, clock, randomness
+        super().__init__(
+            lambda: Device(State.at(self._path), device, asked, url, transport, settings, clock, randomness),
+            on_error,
+            randomness,
         )
-        self._opens_later = False
-        calls.run(lambda: self._open("constructor"), self._open_later)
+
+    @property
+    def _device(self) -> Device | None:
+        return self._core
 
     def grant_consent(self, shown: str | None = None) -> bool:
         """Store that the customer agrees to the surveys. Before this call nothing is recorded or sent.
@@ -181,14 +161,15 @@ class Client:
             shown: The text that the customer agreed to, for the receipt. By default the text of `explain`.
 
         Returns:
-            Whether consent to every survey is stored. False has three causes. The client does not retry by itself.
+            Whether consent to every survey is stored. False has four causes. The client does not retry by itself.
 
             - The state file cannot be used. If the file could not be opened before, this call tries to open it again.
             - DO_NOT_TRACK or HUSHTALLY_DISABLED is set, or the client was closed.
             - The customer already agreed to a newer version of a survey, for example before a new release of the app
               was rolled back. That consent stays, and consent to the other surveys is stored.
+            - The call was made in the middle of another call on this thread, for example in a signal handler.
         """
-        return calls.run(partial(self._grant, shown), self._refuse_to_grant)
+        return calls.run(partial(self._grant, shown), partial(self._refuse, "grant_consent"))
 
     def withdraw_consent(self) -> bool:
         """Stop at once, and erase events, answers and unsent reports. Only the decision and the ledger are kept.
@@ -198,7 +179,7 @@ class Client:
         system already accepted, and a request of another process.
 
         Returns:
-            Whether the withdrawal is stored and everything is erased. False has three causes.
+            Whether the withdrawal is stored and everything is erased. False has four causes.
 
             - Another process was reading the file. The next `tick` erases the rest.
             - The file could not be written; `on_error` is called. This client then records, answers and sends nothing.
@@ -207,6 +188,8 @@ class Client:
               start.
             - The file could not be opened, not even by this call, or the client was closed; `on_error` is called. The
               client does not retry. Withdraw again later. After `close`, use a new client.
+            - The call was made in the middle of another call on this thread. When that call ends, the withdrawal is
+              written and everything is erased.
         """
         return calls.run(self._withdraw, self._withdraw_later)
 
@@ -233,50 +216,6 @@ class Client:
             self._recording.check(event, fields)
         calls.run(partial(self._record, event, fields), partial(self._record_later, event, fields))
 
-    def tick(self, timeout: float = TICK_SECONDS) -> None:
-        """Make the answers that are due, and try once to send the reports that are due.
-
-        Call `tick` from a timer, so that the time of the call reveals nothing about the customer. Each report gets a
-        random moment in its epoch, and the first tick after that moment sends the report.
-
-        Args:
-            timeout: How many seconds a slow collector may delay the call. After a failure, the collector is not tried
-                again for a while, and the call does not wait.
-        """
-        # if the customer opted out, a tick still deletes old events
-        tick = partial(self._call, "tick", lambda device: device.tick(timeout), None, even_if_opted_out=True)
-        calls.run(tick, lambda: None)
-
-    def flush(self, timeout: float = 5.0) -> bool:
-        """Send the reports that are due, for at most `timeout` seconds.
-
-        A report is due when its random moment has come. Other reports wait, as `status().waiting` shows.
-
-        Args:
-            timeout: The number of seconds after which the call returns, even if the disk or the network hangs. A
-                request that is still in progress continues in the background.
-
-        Returns:
-            True if every report that is due was sent. False if a report is left, or if this is unknown.
-        """
-        if not isinstance(timeout, int | float):
-            self._report(
-                "flush",
-                ClientError("timeout must be a number of seconds"),
-                f"flush: timeout must be a number of seconds, got {type(timeout).__name__}",
-            )
-            return False
-        send = partial(self._call, "flush", lambda device: device.send(timeout, wait=True), False)
-        return calls.run(lambda: self._run_within(timeout, send) is True, lambda: False)
-
-    def start(self) -> None:
-        """Start a background thread that calls `tick` until `close`.
-
-        A thread does not survive a fork. In a forked process the thread starts with the first call of any method.
-        """
-        self._started = True
-        calls.run(self._ticker.ensure_running, lambda: None)  # a re-entrant call leaves it to the next call
-
     def explain(self) -> Explanation:
         """Return what the surveys ask and why, what leaves the device, what the reports reveal, and the epsilon spent.
 
@@ -285,11 +224,7 @@ class Client:
         parts = calls.run(partial(self._read, "explain", Device.explain, None), lambda: None) or tuple(
             explain_survey(survey, stopped=self._why_silent()) for survey in self._surveys
         )
-        if len(parts) == 1:
-            return parts[0]
-        return Explanation(
-            " · ".join(part.title for part in parts), tuple(section for part in parts for section in part.sections)
-        )
+        return Explanation.joined(parts)
 
     def status(self) -> Status:
         """Return the state of each survey, the number of waiting reports, and what was delivered or dropped, and why.
@@ -307,53 +242,9 @@ class Client:
         nothing: tuple[Receipt, ...] = ()
         return calls.run(partial(self._read, "receipts", Device.receipts, nothing), lambda: nothing)
 
-    def close(self) -> None:
-        """Stop the background thread and write everything that is in memory. Unsent reports wait for the next start.
-
-        The last client of a state file closes the file. The call blocks for two seconds at most. If something is not
-        written by then, `on_error` is called. You may call `close` more than once.
-        """
-        calls.run(self._close, partial(calls.defer, self.close))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _open(self, during: str) -> None:
-        """Open the state file; if that fails, the client is silent."""
-        self._opens_later = False
-        try:
-            self._device, self._silent = self._create_device(), None
-        except Exception as error:  # a damaged file may contain anything
-            why = describe_failure(error)
-            self._silent = why if isinstance(error, StateError) else f"the state file cannot be used: {why}"
-            self._report(during, error, f"silent: {self._silent}")
-
-    def _open_later(self) -> None:
-        self._opens_later = calls.defer(lambda: calls.run(lambda: self._open("constructor"), lambda: None))
-
-    def _reopen(self, during: str) -> None:
-        """Try again to open a file that could not be opened, so that the customer's decision is not lost."""
-        if self._closed:
-            self._report(
-                during, StateError("the client was closed"), f"{during}: the client was closed; nothing is stored"
-            )
-            return
-        self._call(during, Device.require_file, None, even_if_opted_out=True)
-        if self._device is None:
-            self._open(during)
-
     def _grant(self, shown: str | None) -> bool:
         self._reopen("grant_consent")
         return self._call("grant_consent", lambda device: device.grant(shown), False)
-
-    def _refuse_to_grant(self) -> bool:
-        self._report("grant_consent", StateError(Silence.REENTRANT))
-        return False
 
     def _withdraw(self) -> bool:
         self._reopen("withdraw_consent")
@@ -403,81 +294,12 @@ class Client:
 
         calls.run(call, lambda: None)
 
-    def _close(self) -> None:
-        self._closed = True
-        self._started = False
-        self._ticker.stop(CLOSE_SECONDS / 2)
-        device = self._device
-        if device is None:
-            return
-
-        def close() -> bool:
-            self._call("close", Device.close, None, even_if_opted_out=True)
-            return True
-
-        if device.is_idle:
-            close()  # without a thread, because starting one takes longer and a kiosk closes many devices
-        elif not self._run_within(CLOSE_SECONDS / 2, close):
-            self._report("close", StateError("not everything was written within a second"))
-        self._device = None
-        self._silent = self._silent or str(Silence.CLOSED)
-
-    def _why_silent(self) -> str:
-        """Return why the client does nothing while there is no device, or while the device cannot be read."""
-        if calls.is_running():
-            return str(Silence.REENTRANT)
-        return opt_out_reason() or self._silent or str(Silence.UNREADABLE)
-
-    def _call(self, during: str, action: Callable[[Device], T], default: T, *, even_if_opted_out: bool = False) -> T:
-        """Return what `action` returns for the device; report a failure and return `default`."""
-        device = self._device
-        if device is None or (not even_if_opted_out and opt_out_reason()):
-            return default
-        try:
-            if self._started:
-                self._ticker.ensure_running()
-            return action(device)
-        except StateLostError as error:
-            device.abandon()
-            if self._device is device:
-                self._device, self._silent = None, str(error)
-            self._report(during, error, f"silent: {error}")
-        except Exception as error:
-            self._report(during, error)
-        return default
-
     def _read(self, during: str, action: Callable[[Device], T], default: T) -> T:
         """Do the same as `_call`, even if the customer opted out. After `close`, open the file for this call only."""
         if self._device is not None or not (self._closed and State.exists_at(self._path)):
             return self._call(during, action, default, even_if_opted_out=True)
         try:
-            return action(self._create_device())
+            return action(self._create())
         except Exception as error:
             self._report(during, error)
             return default
-
-    def _run_within(self, seconds: float, action: Callable[[], T]) -> T | None:
-        """Return the result of `action`, or None after `seconds`; a disk, a lock or a name lookup may hang."""
-        outcome: list[T] = []
-        run = calls.for_other_thread(lambda: outcome.append(action()))
-        thread = threading.Thread(target=run, name="hushtally-call", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # the interpreter is shutting down, or the system has no thread left
-            return action()
-        thread.join(min(max(0.0, seconds), threading.TIMEOUT_MAX))
-        return outcome[0] if outcome else None
-
-    def _report(self, during: str, error: Exception, message: str | None = None) -> None:
-        """Log a failure and pass it to `on_error`, both when the call has ended."""
-        why = describe_failure(error)
-        calls.report(logger.error, "%s", message or f"{during} failed: {why}")
-        if self._on_error is not None:
-            calls.report(self._tell_app, self._on_error, Fault(during, type(error).__name__, why))
-
-    @staticmethod
-    def _tell_app(on_error: Callable[[Fault], None], fault: Fault) -> None:
-        try:
-            on_error(fault)
-        except Exception as another:
-            logger.error("on_error failed: %s", describe_failure(another))

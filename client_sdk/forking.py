@@ -58,7 +58,12 @@ def at_end_of_worker(action: Callable[[], None]) -> None:
 
 
 def ends_without_notice() -> bool:
-    """Return whether this is a worker of billiard, as Celery's are; it ends by os._exit and calls nothing before."""
+    """Return whether this process may end without calling exit handlers.
+
+    A worker of billiard, as Celery's are, ends by os._exit. uWSGI skips the exit handlers of a worker that is busy.
+    """
+    if "uwsgi" in sys.modules:  # only uWSGI itself has this module
+        return True
     billiard = sys.modules.get("billiard.process")
     return billiard is not None and billiard.current_process().name != "MainProcess"
 

@@ -8,8 +8,8 @@ The device is the shop's server, as in web_shop.py. The first lines of web_shop.
     python examples/django_shop.py runserver --noreload 8000 &
     watch -n 900 python examples/django_shop.py tick
 
-In your project, move DeviceMiddleware to a module that MIDDLEWARE names, `tick` to a management command that cron runs,
-and the list of customers who agreed to a model.
+In your project, move the parts to their places: GATEWAY to a module that is imported once, DeviceMiddleware to a module
+that MIDDLEWARE names, and the tick to a management command that cron runs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import os
 import secrets
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from django.conf import settings
 from django.core.management import execute_from_command_line
@@ -27,7 +26,7 @@ from django.template import engines
 from django.urls import path
 from django.views.decorators.http import require_GET, require_POST
 
-from hushtally import Client, Survey
+from hushtally import Gateway, GatewayDevice, Survey
 
 settings.configure(
     ALLOWED_HOSTS=["127.0.0.1", "localhost"],
@@ -44,8 +43,7 @@ settings.configure(
 )
 
 SURVEY = Survey.load("shopping-habits.toml")
-COLLECTOR = os.environ.get("COLLECTOR", "http://127.0.0.1:8080")
-AGREED = Path("agreed")  # the shop's own list, one file per key; the state file stores only salted hashes of the keys
+GATEWAY = Gateway(SURVEY, collector=os.environ.get("COLLECTOR", "http://127.0.0.1:8080"), state="django-shop.db")
 DEVICE_NOTE = (
     "“The device” is this shop's server: your purchases are stored there, where the operator of the shop can read them."
 )
@@ -58,57 +56,49 @@ PAGE = """
 """
 
 
-def open_client(key: str) -> Client:
-    """Return the client of one customer."""
-    return Client(SURVEY, collector=COLLECTOR, state="django-shop.db", device=key, cohort={"platform": "web"})
-
-
 class DeviceMiddleware:
-    """Opens the customer's client as `request.client` for the duration of a request."""
+    """Gives every request the customer's device, as `request.device`."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         key = request.session.setdefault("key", secrets.token_hex(16))
-        with open_client(key) as request.client:
-            return self.get_response(request)
+        request.device = GATEWAY.device(key, cohort={"platform": "web"})
+        return self.get_response(request)
 
 
-def privacy_page(client: Client) -> str:
+def privacy_page(device: GatewayDevice) -> str:
     """Return the text that a customer agrees to."""
-    return f"{DEVICE_NOTE}\n\n{client.explain()}"
+    return f"{DEVICE_NOTE}\n\n{device.explain()}"
 
 
 @require_GET
 def shop(request: HttpRequest) -> HttpResponse:
-    agreed = request.client.status().surveys[0].consent
+    agreed = request.device.status().surveys[0].consent
     return HttpResponse(engines["django"].from_string(PAGE).render({"agreed": agreed}, request))
 
 
 @require_GET
 def privacy(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(privacy_page(request.client), content_type="text/plain; charset=utf-8")
+    return HttpResponse(privacy_page(request.device), content_type="text/plain; charset=utf-8")
 
 
 @require_POST
 def agree(request: HttpRequest) -> HttpResponse:
-    AGREED.mkdir(exist_ok=True)
-    if request.client.grant_consent(shown=privacy_page(request.client)):
-        (AGREED / request.session["key"]).touch()
+    request.device.grant_consent(shown=privacy_page(request.device))
     return HttpResponseRedirect("/")
 
 
 @require_POST
 def withdraw(request: HttpRequest) -> HttpResponse:
-    if request.client.withdraw_consent():  # otherwise keep the key: the timer's next tick erases the rest
-        (AGREED / request.session["key"]).unlink(missing_ok=True)
+    request.device.withdraw_consent()
     return HttpResponseRedirect("/")
 
 
 @require_POST
 def buy(request: HttpRequest) -> HttpResponse:
-    request.client.record("purchase", amount=float(request.POST.get("amount", 24.90)), category="books")
+    request.device.record("purchase", amount=float(request.POST.get("amount", 24.90)), category="books")
     return HttpResponseRedirect("/")
 
 
@@ -121,15 +111,8 @@ urlpatterns = [
 ]
 
 
-def tick() -> None:
-    """Tick the device of every customer who agreed."""
-    for key in AGREED.iterdir() if AGREED.exists() else ():
-        with open_client(key.name) as client:
-            client.tick()
-
-
 if __name__ == "__main__":
     if sys.argv[1:] == ["tick"]:
-        tick()
+        GATEWAY.tick()  # answers and sends for every customer who agreed
     else:
         execute_from_command_line(sys.argv)

@@ -10,9 +10,9 @@ The device is the shop's server, as in web_shop.py. The first lines of web_shop.
     curl -c cookies -b cookies -X POST 'http://127.0.0.1:8000/purchases?amount=24.90&category=books'
     curl -c cookies -b cookies http://127.0.0.1:8000/status
 
-Endpoints are plain functions: FastAPI runs them in threads, so a client never blocks the event loop. A timer inside
-the app ticks every device whose customer agreed. Several workers may do this at the same time: a device answers each
-question once.
+Endpoints are plain functions: FastAPI runs them in threads, so the gateway never blocks the event loop. A timer inside
+the app ticks the gateway, which answers for every customer who agreed. Several workers may do this at the same time: a
+device answers each question once.
 """
 
 from __future__ import annotations
@@ -21,42 +21,28 @@ import asyncio
 import os
 import re
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import Cookie, Depends, FastAPI, Response
 from fastapi.responses import PlainTextResponse
 
-from hushtally import Client, Survey
+from hushtally import Gateway, GatewayDevice, Survey
 
 SURVEY = Survey.load("shopping-habits.toml")
-COLLECTOR = os.environ.get("COLLECTOR", "http://127.0.0.1:8080")
+GATEWAY = Gateway(SURVEY, collector=os.environ.get("COLLECTOR", "http://127.0.0.1:8080"), state="fastapi-shop.db")
 TICK_SECONDS = float(os.environ.get("TICK_SECONDS", "900"))
-AGREED = Path("agreed")  # the shop's own list, one file per key; the state file stores only salted hashes of the keys
 KEY = re.compile("[0-9a-f]{32}")
 DEVICE_NOTE = (
     "“The device” is this shop's server: your purchases are stored there, where the operator of the shop can read them."
 )
 
 
-def open_client(key: str) -> Client:
-    """Return the client of one customer."""
-    return Client(SURVEY, collector=COLLECTOR, state="fastapi-shop.db", device=key, cohort={"platform": "web"})
-
-
-def tick_all() -> None:
-    """Tick the device of every customer who agreed."""
-    for key in AGREED.iterdir() if AGREED.exists() else ():
-        with open_client(key.name) as client:
-            client.tick()
-
-
 async def tick_regularly() -> None:
     while True:
         await asyncio.sleep(TICK_SECONDS)
-        await asyncio.to_thread(tick_all)
+        await asyncio.to_thread(GATEWAY.tick)
 
 
 @asynccontextmanager
@@ -76,51 +62,40 @@ def customer_key(response: Response, shop_key: Annotated[str | None, Cookie()] =
     return key
 
 
-Key = Annotated[str, Depends(customer_key)]
+def customer_device(key: Annotated[str, Depends(customer_key)]) -> GatewayDevice:
+    """Return the customer's device."""
+    return GATEWAY.device(key, cohort={"platform": "web"})
 
 
-def customer_client(key: Key) -> Iterator[Client]:
-    """Open the customer's client for the duration of a request."""
-    with open_client(key) as client:
-        yield client
+Device = Annotated[GatewayDevice, Depends(customer_device)]
 
 
-Device = Annotated[Client, Depends(customer_client)]
-
-
-def privacy_page(client: Client) -> str:
+def privacy_page(device: GatewayDevice) -> str:
     """Return the text that a customer agrees to."""
-    return f"{DEVICE_NOTE}\n\n{client.explain()}"
+    return f"{DEVICE_NOTE}\n\n{device.explain()}"
 
 
 @app.get("/privacy", response_class=PlainTextResponse)
-def privacy(client: Device) -> str:
-    return privacy_page(client)
+def privacy(device: Device) -> str:
+    return privacy_page(device)
 
 
 @app.get("/status", response_class=PlainTextResponse)
-def status(client: Device) -> str:
-    return str(client.status())
+def status(device: Device) -> str:
+    return str(device.status())
 
 
 @app.post("/consent")
-def agree(client: Device, key: Key) -> dict[str, bool]:
-    AGREED.mkdir(exist_ok=True)
-    stored = client.grant_consent(shown=privacy_page(client))
-    if stored:
-        (AGREED / key).touch()
-    return {"stored": stored}
+def agree(device: Device) -> dict[str, bool]:
+    return {"stored": device.grant_consent(shown=privacy_page(device))}
 
 
 @app.delete("/consent")
-def withdraw(client: Device, key: Key) -> dict[str, bool]:
-    erased = client.withdraw_consent()
-    if erased:  # otherwise keep the key: the timer's next tick erases the rest
-        (AGREED / key).unlink(missing_ok=True)
-    return {"erased": erased}
+def withdraw(device: Device) -> dict[str, bool]:
+    return {"erased": device.withdraw_consent()}
 
 
 @app.post("/purchases")
-def buy(client: Device, amount: float, category: str) -> dict[str, str]:
-    client.record("purchase", amount=amount, category=category)
+def buy(device: Device, amount: float, category: str) -> dict[str, str]:
+    device.record("purchase", amount=amount, category=category)
     return {"bought": category}

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hushtally.client_sdk.async_client import AsyncClient
-    from hushtally.client_sdk.client import Client, Fault
+    from hushtally.client_sdk.client import Client
+    from hushtally.client_sdk.device.embedding import Fault
     from hushtally.client_sdk.errors import ClientError, HushtallyError, Problem, SurveyError
     from hushtally.client_sdk.explain.explanation import Explanation, Section
     from hushtally.client_sdk.explain.status import Status, SurveyStatus
     from hushtally.client_sdk.fetch import fetch_survey
+    from hushtally.client_sdk.gateway import Gateway, GatewayDevice
     from hushtally.client_sdk.state.consent import Receipt
     from hushtally.client_sdk.survey import Survey
 
@@ -27,6 +29,8 @@ __all__ = [
     "ClientError",
     "Explanation",
     "Fault",
+    "Gateway",
+    "GatewayDevice",
     "HushtallyError",
     "Problem",
     "Receipt",
@@ -43,7 +47,9 @@ _MODULES = {
     "Client": "client",
     "ClientError": "errors",
     "Explanation": "explain.explanation",
-    "Fault": "client",
+    "Fault": "device.embedding",
+    "Gateway": "gateway",
+    "GatewayDevice": "gateway",
     "HushtallyError": "errors",
     "Problem": "errors",
     "Receipt": "state.consent",

@@ -53,6 +53,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "client_sdk.device", "client_sdk.delivery", "client_sdk.state", "client_sdk.explain", "client_sdk.survey",
         "client_sdk.arguments",
     },
+    "client_sdk.gateway": {
+        "client_sdk.device", "client_sdk.delivery", "client_sdk.state", "client_sdk.explain", "client_sdk.survey",
+        "client_sdk.arguments",
+    },
     "client_sdk.async_client": {
         "client_sdk.client", "client_sdk.device", "client_sdk.delivery", "client_sdk.state", "client_sdk.explain",
         "client_sdk.survey", "client_sdk.arguments",
@@ -247,7 +251,7 @@ def test_no_folder_imports_itself_through_others() -> None:
     assert cycle(edges) == []
 
 
-@pytest.mark.parametrize(("package", "most"), [("client_sdk", 16), ("collector", 21), ("simulations", 12)])
+@pytest.mark.parametrize(("package", "most"), [("client_sdk", 17), ("collector", 21), ("simulations", 12)])
 def test_the_top_of_a_package_fits_on_a_screen(package: str, most: int) -> None:
     assert len(list((ROOT / package).glob("*.py"))) <= most
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from hushtally import Client, Survey
-from hushtally.client_sdk.client import Fault
 from hushtally.client_sdk.delivery.http import HttpTransport
+from hushtally.client_sdk.device.embedding import Fault
 from hushtally.client_sdk.errors import ClientError
 from hushtally.survey.template import example
 

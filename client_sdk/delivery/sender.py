@@ -6,41 +6,47 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import date, datetime
 
 from hushtally.client_sdk import calls
 from hushtally.client_sdk.delivery.backoff import Backoffs
 from hushtally.client_sdk.delivery.http import HttpTransport
 from hushtally.client_sdk.delivery.transport import RequestCancelled, Response, Transport
 from hushtally.client_sdk.delivery.verdict import BUSY, Verdict, judge, retry_reason
+from hushtally.client_sdk.errors import BatchError
 from hushtally.client_sdk.failures import describe_failure
 from hushtally.client_sdk.forking import Forking
-from hushtally.client_sdk.protocol.report import Batch
+from hushtally.client_sdk.protocol.report import MAX_REPORTS, Batch, Report
 from hushtally.client_sdk.randomness import Randomness
 from hushtally.client_sdk.state import counters, outbox
 from hushtally.client_sdk.state.counters import Fate
 from hushtally.client_sdk.state.file import State
-from hushtally.client_sdk.state.outbox import Waiting
+from hushtally.client_sdk.state.outbox import Due, Waiting
 from hushtally.client_sdk.state.permission import Permission
 from hushtally.client_sdk.survey import Survey
 
 logger = logging.getLogger("hushtally")
 
 TRY_SECONDS = 10.0  # the time limit of one request
+PAUSE_SECONDS = 1.0  # the shortest time before a postponed report is sent again
 
 # shared by all devices of the process, so that a gateway makes only one attempt if the collector is unreachable
 _shared_backoffs = Backoffs()
 
 
 class Sender(Forking):
-    """Sends the batches of one device. A retry sends the same bytes."""
+    """Sends the batches of one device, or of all devices of a file. A retry sends the same bytes.
+
+    device: None for all devices. Their reports are mixed: see `outbox.mix`.
+    """
 
     def __init__(
         self,
         state: State,
-        device: int,
+        device: int | None,
         surveys: Iterable[Survey],
         collector: str,
         transport: Transport,
@@ -57,6 +63,8 @@ class Sender(Forking):
         self._http = transport if isinstance(transport, HttpTransport) else None
         self._backoffs = _shared_backoffs if self._http else Backoffs()
         self._sending = threading.RLock()
+        self._current: Waiting | None = None  # the batch of the current request
+        self._searched_on: date | None = None  # the day on which the whole outbox was last searched for expired rows
         super().__init__()
 
     def send(self, now: datetime, seconds: float, *, wait: bool = False) -> bool:
@@ -78,9 +86,9 @@ class Sender(Forking):
                 if pause > (deadline - time.monotonic() if wait else 0.0):
                     return False
                 time.sleep(pause)
-                if self._send_all(due, now, deadline):
-                    return not self._due(now)
-                if not wait or time.monotonic() >= deadline:
+                batches = self._freeze(due, now)
+                settled = self._send_all(batches, now, deadline)
+                if not batches or (not settled and (not wait or time.monotonic() >= deadline)):
                     return False
             return True
         except RequestCancelled:
@@ -99,45 +107,83 @@ class Sender(Forking):
         names: list[str | bytes] = [self._url, *waiting]
         return next((reason for name in names if (reason := self._backoffs.reason(name))), None)
 
-    def _due(self, now: datetime) -> list[Waiting]:
-        """Return the batches to send. Batches that can no longer be sent are dropped."""
-        with self._state.lock() as connection:
-            due = outbox.due(connection, self._device, now)
-        if any(batch.lost for batch in due):
-            with self._state.transaction() as connection:
-                outbox.drop(connection, self._device, due)
-        return [batch for batch in due if not batch.lost]
+    def cancel_erased(self) -> None:
+        """Cancel the current request if its batch was erased."""
+        current = self._current
+        if current is not None:
+            with self._state.lock() as connection:
+                erased = not outbox.holds(connection, current)
+            if erased:
+                self.cancel()
 
-    def _pause(self, due: list[Waiting], now: datetime) -> float:
+    def _due(self, now: datetime) -> Due:
+        """Return what is due. Batches that can no longer be sent are dropped."""
+        thorough = self._device is None and self._searched_on != now.date()
+        with self._state.lock() as connection:
+            if self._device is not None:
+                due = outbox.due(connection, self._device, now)
+            else:
+                due = outbox.due_everywhere(connection, now, thorough=thorough)
+        lost = [batch for batch in due.batches if batch.lost]
+        if lost:
+            with self._state.transaction() as connection:
+                counters.add_all(connection, outbox.drop(connection, lost))
+        if thorough and len(lost) < MAX_REPORTS:
+            self._searched_on = now.date()
+        return Due([batch for batch in due.batches if not batch.lost], due.loose)
+
+    def _pause(self, due: Due, now: datetime) -> float:
         """Return the number of seconds until the first of the batches may be sent."""
-        first = min(self._backoffs.remaining(waiting.batch, now) for waiting in due)
+        first = 0.0 if due.loose else min(self._backoffs.remaining(waiting.batch, now) for waiting in due.batches)
         return max(self._backoffs.remaining(self._url, now), first)
+
+    def _freeze(self, due: Due, now: datetime) -> list[Waiting]:
+        """Return the batches to send. Reports that are in no batch yet become one, or a part of one, for good."""
+        if due.loose:
+            # a copy of the file in which these reports are in no batch must not send them in another
+            with self._state.answering() as connection:
+                if self._device is not None:
+                    outbox.claim(connection, self._device, now)
+                else:
+                    withdrawing = self._permission.withdrawing
+                    counters.add_all(connection, outbox.mix(connection, now, withdrawing, self._randomness))
+            due = self._due(now)
+        return due.batches
 
     def after_fork(self) -> None:
         self._sending = threading.RLock()
 
     def _send_all(self, due: list[Waiting], now: datetime, deadline: float) -> bool:
-        """Send every batch once, unless the collector is unreachable. Returns whether all batches are settled."""
+        """Send every batch once, unless the collector is unreachable. Returns whether to go on with what is left.
+
+        A device goes on if all batches are settled. A gateway, which mixes one batch after the other, if one is.
+        """
         self._state.mark()
-        settled = True
+        settled = failed = 0
         for waiting in due:
             if self._backoffs.remaining(waiting.batch, now) > 0:
-                settled = False
+                failed += 1
                 continue
             left = deadline - time.monotonic()
             # checked after `resume`: a withdrawal after this check cancels the request
-            if left <= 0 or self._permission.withdrawing:
+            if left <= 0 or waiting.device in self._permission.withdrawing:
                 return False
             with self._state.lock() as connection:
-                if not outbox.holds(connection, self._device, waiting.batch):
+                if not outbox.holds(connection, waiting):
                     continue  # consent was withdrawn meanwhile, or another process delivered the batch
             try:
+                self._current = waiting
                 response = self._transport.request("POST", self._url, waiting.body, min(left, TRY_SECONDS))
             except RequestCancelled:
                 raise  # the collector did not fail
             except OSError as error:
                 self._unreachable(waiting, now, f"the last try failed: {describe_failure(error)}")
+                if waiting.device is None and never_sent(error):
+                    with self._state.transaction() as connection:
+                        outbox.dissolve(connection, waiting)
                 return False
+            finally:
+                self._current = None
             if response.status in BUSY:
                 reason = f"the collector answered with status {response.status}"
                 self._unreachable(waiting, now, reason, response.retry_after)
@@ -145,9 +191,10 @@ class Sender(Forking):
             self._backoffs.succeeded(self._url)
             if self._settle(waiting, response, now):
                 self._backoffs.succeeded(waiting.batch)
+                settled += 1
             else:
-                settled = False
-        return settled
+                failed += 1
+        return not failed if self._device is not None else settled > 0
 
     def _unreachable(self, waiting: Waiting, now: datetime, reason: str, retry_after: float | None = None) -> None:
         """Record that the collector did not accept any batch."""
@@ -171,25 +218,58 @@ class Sender(Forking):
             return False
         try:
             with self._state.transaction() as connection:
-                if outbox.remove(connection, self._device, waiting.batch):
-                    self._account(connection, batch, verdict, now)
+                self._account(connection, outbox.take(connection, waiting), batch, verdict, now)
         except sqlite3.Error as error:
             # for example a full disk; without a pause, every tick would send the batch again
             self._retry(waiting, now, f"the collector's response could not be stored: {describe_failure(error)}")
             raise
         return True
 
-    def _account(self, connection: sqlite3.Connection, batch: Batch, verdict: Verdict, now: datetime) -> None:
-        """Count what happened to the reports. Reports that may be accepted later are queued again, unchanged."""
-        if verdict.delivered:
-            counters.add(connection, self._device, Fate.DELIVERED, verdict.delivered)
-        for fate, number in verdict.lost.items():
-            counters.add(connection, self._device, fate, number)
+    def _account(
+        self,
+        connection: sqlite3.Connection,
+        rows: list[tuple[int, bytes]],
+        batch: Batch,
+        verdict: Verdict,
+        now: datetime,
+    ) -> None:
+        """Count what happened to the reports. Reports that may be accepted later are queued again, unchanged.
+
+        rows: the device and the reports of each row of the batch. Equal reports are interchangeable, so a report's
+        content finds its device. A report whose device withdrew consent meanwhile is not counted.
+        """
+        fates: dict[str, list[Fate]] = {}
+        for report, fate in zip(batch.reports, verdict.fates, strict=True):
+            fates.setdefault(repr(report), []).append(fate)
         survey = self._surveys.get(batch.digest)
-        if verdict.again and survey is not None:
-            due = outbox.moment(survey, now, self._randomness)
-            outbox.put(connection, self._device, survey, verdict.again, due, self._randomness)
-            # this happens if the device's clock is ahead; without this counter, only expired reports would reveal it
-            counters.add(connection, self._device, Fate.POSTPONED, len(verdict.again))
-        elif verdict.again:
-            counters.add(connection, self._device, Fate.SURVEY_REMOVED, len(verdict.again))
+        counts: Counter[tuple[int, Fate]] = Counter()
+        entries = []
+        for device, body in rows:
+            again = []
+            for report in _reports(body):
+                fate = fates.get(repr(report), [Fate.DAMAGED_REPORT]).pop()
+                if fate is Fate.POSTPONED and survey is None:
+                    fate = Fate.SURVEY_REMOVED
+                elif fate is Fate.POSTPONED:
+                    again.append(report)
+                # POSTPONED happens if the device's clock is ahead; otherwise only expired reports would reveal it
+                counts[device, fate] += 1
+            if again and survey is not None:
+                due = outbox.moment(survey, now, self._randomness) + PAUSE_SECONDS
+                alone = self._device is not None
+                entries.append(outbox.entry(device, survey, again, due, self._randomness, alone=alone))
+        counters.add_all(connection, counts)
+        outbox.put_all(connection, entries)
+
+
+def _reports(body: bytes) -> Sequence[Report]:
+    """The reports of a row; none if it was damaged since it was mixed into a batch."""
+    try:
+        return Batch.decode(body).reports
+    except BatchError:
+        return ()
+
+
+def never_sent(error: OSError) -> bool:
+    """Return whether the connection failed before any byte could be sent."""
+    return any(kind.__name__ in ("ConnectionRefusedError", "gaierror") for kind in type(error).__mro__)

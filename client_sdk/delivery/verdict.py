@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hushtally.client_sdk.delivery.transport import Response
 from hushtally.client_sdk.protocol.refused import Refused
-from hushtally.client_sdk.protocol.report import Batch, Reason, Report
+from hushtally.client_sdk.protocol.report import Batch, Reason
 from hushtally.client_sdk.state.counters import Fate
 
 BUSY = frozenset({429, 503})  # the status with which a collector, or its proxy, asks for a pause
@@ -17,11 +17,17 @@ BUSY = frozenset({429, 503})  # the status with which a collector, or its proxy,
 
 @dataclass(frozen=True)
 class Verdict:
-    """The end of a batch: how many reports count, which are sent again, and how many are lost for each reason."""
+    """The end of a batch: what became of each of its reports, in the order of the batch.
 
-    delivered: int
-    again: tuple[Report, ...]
-    lost: Mapping[Fate, int]
+    A report whose fate is POSTPONED is sent again.
+    """
+
+    fates: tuple[Fate, ...]
+
+    @property
+    def lost(self) -> Mapping[Fate, int]:
+        """How many reports are lost, by reason."""
+        return Counter(fate for fate in self.fates if fate not in (Fate.DELIVERED, Fate.POSTPONED))
 
 
 def judge(response: Response, batch: Batch) -> Verdict | None:
@@ -32,9 +38,9 @@ def judge(response: Response, batch: Batch) -> Verdict | None:
     if response.status == 200:
         return _counted(response.body, batch)
     kind = _refusal(response)
-    return (
-        None if kind is None or kind.retryable else Verdict(0, (), {Fate(f"refused: {kind.code}"): len(batch.reports)})
-    )
+    if kind is None or kind.retryable:
+        return None
+    return Verdict((Fate(f"refused: {kind.code}"),) * len(batch.reports))
 
 
 def retry_reason(response: Response, batch: Batch) -> str:
@@ -57,9 +63,10 @@ def _counted(body: bytes, batch: Batch) -> Verdict | None:
         return None
     if type(accepted) is not int or accepted != len(batch.reports) - len(rejected):
         return None
-    again = tuple(batch.reports[index] for index, (_, retryable) in sorted(rejected.items()) if retryable)
-    lost = Counter(Fate(f"rejected: {_reason(reason)}") for reason, retryable in rejected.values() if not retryable)
-    return Verdict(accepted, again, lost)
+    fates = [Fate.DELIVERED] * len(batch.reports)
+    for index, (reason, retryable) in rejected.items():
+        fates[index] = Fate.POSTPONED if retryable else Fate(f"rejected: {_reason(reason)}")
+    return Verdict(tuple(fates))
 
 
 def _reason(reason: object) -> str:

@@ -6,29 +6,29 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import NamedTuple
 
 from hushtally.client_sdk import calls
 from hushtally.client_sdk.delivery.sender import Sender
 from hushtally.client_sdk.delivery.transport import Transport
-from hushtally.client_sdk.device import answering
-from hushtally.client_sdk.device.journal import Journal
-from hushtally.client_sdk.device.survey_status import survey_status
+from hushtally.client_sdk.device.answering import Answering, has_work
+from hushtally.client_sdk.device.granting import consent_text, grant
+from hushtally.client_sdk.device.journal import Entry, Journal
+from hushtally.client_sdk.device.survey_status import survey_statuses
+from hushtally.client_sdk.device.withdrawal import Withdrawals, stop_sending
 from hushtally.client_sdk.errors import StateError
 from hushtally.client_sdk.explain.explanation import Explanation, explain_survey
 from hushtally.client_sdk.explain.status import Status, SurveyStatus
 from hushtally.client_sdk.failures import describe_failure
 from hushtally.client_sdk.randomness import Randomness
-from hushtally.client_sdk.state import checksum, cohorts, consent, counters, erasure, ledger, outbox, schedule
+from hushtally.client_sdk.state import cohorts, consent, counters, outbox
 from hushtally.client_sdk.state.consent import Receipt
-from hushtally.client_sdk.state.counters import Fate
 from hushtally.client_sdk.state.facts import Facts
 from hushtally.client_sdk.state.file import State
 from hushtally.client_sdk.state.permission import NO_PERMIT, Permission, Permit
-from hushtally.client_sdk.state.schedule import Schedule
+from hushtally.client_sdk.state.records import Records
 from hushtally.client_sdk.state.silence import Silence
 from hushtally.client_sdk.survey import Survey
 
@@ -54,18 +54,6 @@ class Settings:
     durable: bool
 
 
-class Entry(NamedTuple):
-    """What one call of `record` stores: an event, or None if it is not stored, and what is counted.
-
-    The fields have passed the checks of the permit.
-    """
-
-    permit: Permit
-    event: str
-    fields: dict[str, float | str] | None
-    mistakes: tuple[Fate, ...]
-
-
 class Device:
     """The implementation of a client. Its methods raise; the client keeps failures out of the app."""
 
@@ -89,11 +77,15 @@ class Device:
         # these objects do not refer to the device: there is no reference cycle, and the file is closed with the device
         given = {name: value for _, cohort in surveys for name, value in cohort.items()}
         self._permission = Permission(self._surveys, given, settings.keep_consent, clock)
+        self._answering = Answering(
+            self._surveys, self._permission, settings.max_lifetime_epsilon, randomness, alone=True
+        )
         self.delivery = Sender(state, self._id, self._surveys, collector, transport, randomness, self._permission)
         self.journal = Journal(state, self._id, settings.durable, self._permission)
-        self._withdrawals: int | None = None  # the number in the file before a withdrawal that is not written yet
+        self._withdrawals = Withdrawals(state, self._surveys, self._permission, clock)
         with state.snapshot() as connection:
-            self._permission.damaged = not checksum.matches(connection, self._id)
+            if not Records.read(connection, self._id).intact:
+                self._permission.damaged.add(self._id)
         self._last_failure: str | None = None
         self._warned_of_rollback = False
         self._permit = NO_PERMIT
@@ -140,21 +132,12 @@ class Device:
         """
         self._finish_withdrawal()
         now = self._clock()
-        with self._checked(self._state.transaction()) as connection:
-            facts = Facts.read(connection, self._id)
-            outdated = [survey for survey in self._surveys if facts.agrees_to_newer(survey)]
-            agreed = [survey for survey in self._surveys if survey not in outdated]
-            for survey in agreed:
-                consent.grant(connection, self._id, survey, now, shown or str(explain_survey(survey)))
-                self._enroll(connection, survey, facts.schedules.get(survey.digest), now.date())
-            cohorts.store(connection, self._id, self._permission.cohorts(agreed))
-        for survey in outdated:
-            ignored = "grant_consent: ignored for %s, because this device agrees to a newer version"
-            calls.report(logger.warning, ignored, survey.name)
-        for survey in agreed:
-            if self._permission.cohort(facts, survey) is None:
-                silent = "grant_consent: %s is silent until a client gives cohort= for this device"
-                calls.report(logger.warning, silent, survey.name)
+        with self._state.transaction() as connection:
+            records = self._sound_records(connection)
+            text = (lambda _: shown) if shown else consent_text
+            ceiling = self._settings.max_lifetime_epsilon
+            given = self._permission.cohorts(self._surveys)
+            outdated = grant(connection, records, self._surveys, text, given, now, ceiling, self._randomness)
         self.refresh()
         return not outdated
 
@@ -164,51 +147,30 @@ class Device:
         Return whether the write-ahead log is erased too. Raise if the file cannot be written. Until the withdrawal is
         written, the device records, answers and sends nothing.
         """
-        self._withdrawals = None
         self.stop()
+        self._withdrawals.begin(self._id)
         self.journal.clear()
-        with suppress(Exception), self._state.lock() as connection:  # if unknown, the withdrawal is written in any case
-            self._withdrawals = consent.withdrawals(connection, self._id)
         self._finish_withdrawal()
         return self._state.erase()
 
     def stop(self) -> None:
         """Record, answer and send nothing until a withdrawal is written. Waits for nothing."""
-        self._permission.withdrawing = True
+        self._permission.withdrawing.add(self._id)
         self.delivery.cancel()
         self._permit = NO_PERMIT
 
     def _finish_withdrawal(self) -> None:
         """Write a withdrawal that could not be written before."""
-        if not self._permission.withdrawing:
-            return
-        with self._state.lock():
-            if not self._permission.withdrawing:
-                return  # another thread wrote the withdrawal, and consent may have been given since
-            with self._state.transaction() as connection:
-                # another process, such as the parent of a fork, may have written the withdrawal, and the customer may
-                # have given consent since
-                if self._withdrawals is None or self._withdrawals == consent.withdrawals(connection, self._id):
-                    self._write_withdrawal(connection)
-                    with suppress(OSError, StateError):  # a mark that cannot be read must not prevent the withdrawal
-                        self._state.invalidate_copies(connection)
-            self._permit = NO_PERMIT  # another thread may have issued a permit from facts that it read before
-            self._permission.withdrawing = False
-            with suppress(OSError, StateError, sqlite3.Error):  # a later call writes the mark
-                self._state.mark()
-            for user in self._state.users:  # stop other clients of this device that are sending now
-                if isinstance(user, Device) and user._id == self._id:
-                    user.delivery.cancel()
-        self._state.erase()
-        self._state.vacuum()
+        self._withdrawals.finish(self._withdrawn)
 
-    def _write_withdrawal(self, connection: sqlite3.Connection) -> None:
-        intact = checksum.matches(connection, self._id)
-        consent.withdraw(connection, self._id, self._surveys, self._clock())
-        schedule.silence_permanent(connection, self._id)
-        if intact:  # a damaged device stays damaged, and silent
-            checksum.update(connection, self._id)
-        erasure.request(connection)
+    def _withdrawn(self, device: int) -> None:
+        self._permit = NO_PERMIT  # another thread may have issued a permit from facts that it read before
+        stop_sending(self._state, device)
+
+    def stop_sending(self, device: int) -> None:
+        """Stop sending if this is the device, because consent was withdrawn."""
+        if device == self._id:
+            self.delivery.cancel()
 
     def permit(self) -> Permit | None:
         """Return the permit for what may be recorded now; None if nothing may be recorded."""
@@ -236,16 +198,11 @@ class Device:
 
     def store(self, entry: Entry) -> None:
         """Store an event that the permit allows, and count the mistakes of the app."""
-        permit = entry.permit
-        for fate in entry.mistakes:
-            self.journal.drop(permit.withdrawals, permit.day, fate)
-        if entry.fields is not None:
-            self.journal.add(permit.withdrawals, permit.day, entry.event, entry.fields)
+        self.journal.store(entry)
 
     def lose(self, entry: Entry) -> None:
         """Count what a re-entrant call could neither store nor defer. Waits for nothing."""
-        for fate in entry.mistakes if entry.fields is None else (*entry.mistakes, Fate.NOT_WRITTEN):
-            self.journal.lose(entry.permit.withdrawals, fate)
+        self.journal.lose(entry)
 
     def tick(self, seconds: float) -> None:
         """Make the answers that are due, then send for at most `seconds`."""
@@ -264,30 +221,19 @@ class Device:
         self.journal.write_if_due(today)
         self._state.erase()
         self._state.mark_soon()
-        if self._permission.stopped():
+        if self._permission.stopped(self._id):
             return
         facts = self.refresh(today)
-        ended = facts.ended(today)
         surveys = [
             survey
             for survey in self._permit.surveys
-            if _has_work(facts, survey, today) and self._permission.cohort(facts, survey) is not None
+            if has_work(facts, survey, today) and self._permission.cohort(facts, survey) is not None
         ]
-        unneeded = bool(facts.cohorts) and not self._permit.surveys and not facts.running(today)
-        if surveys or ended or unneeded:
+        if surveys or facts.ended(today) or self._answering.has_unneeded_cohorts(facts, today):
             self.journal.write(today)
-            with self._checked(self._state.answering() if surveys else self._state.transaction()) as connection:
-                facts = Facts.read(connection, self._id)  # another process may have written since
-                for survey in self._surveys:
-                    if survey.digest in ended:
-                        self._count_missed(connection, facts, survey, now)
-                for digest in ended:
-                    schedule.close(connection, self._id, digest)
-                if unneeded:
-                    cohorts.erase(connection, self._id)
-                    erasure.request(connection)
-                for survey in surveys:
-                    self._answer_survey(connection, facts, survey, now)
+            with self._state.answering() if surveys else self._state.transaction() as connection:
+                for failure in self._answering.answer(connection, [self._id], now):
+                    raise failure
             self._state.erase()
 
     def send(self, seconds: float, now: datetime | None = None, *, wait: bool = False) -> bool:
@@ -295,7 +241,7 @@ class Device:
 
         now: by default the clock's time.
         """
-        if self._permission.stopped():
+        if self._permission.stopped(self._id):
             return False
         with self._recording_failure():
             return self.delivery.send(now or self._clock(), seconds, wait=wait)
@@ -308,21 +254,21 @@ class Device:
             self._state.erase()
         today = self._permission.today()
         with self._state.snapshot() as connection:
-            facts = Facts.read(connection, self._id)
-            self._issue_permit(facts, today)  # so that `record` agrees with the status
-            surveys = self._survey_statuses(connection, facts, today)
+            records = Records.read(connection, self._id)
+            self._issue_permit(records, today)  # so that `record` agrees with the status
+            surveys = self._survey_statuses(records, today)
             waiting = outbox.waiting(connection, self._id)
             counted = counters.find(connection, self._id)
-        self._warn_of_rollback(facts, today)
+        self._warn_of_rollback(records, today)
         status = Status(self._last_failure, surveys, len(waiting), counted, self.delivery.last_failure(waiting))
-        stopped = self._permission.stopped()
+        stopped = self._permission.stopped(self._id)
         return status.silenced(stopped) if stopped else status
 
     def explain(self) -> tuple[Explanation, ...]:
         """Return an explanation of every survey, with its status."""
-        stopped = self._permission.stopped()
+        stopped = self._permission.stopped(self._id)
         with self._state.snapshot() as connection:
-            statuses = self._survey_statuses(connection, Facts.read(connection, self._id), self._permission.today())
+            statuses = self._survey_statuses(Records.read(connection, self._id), self._permission.today())
         return tuple(
             explain_survey(survey, status, stopped=stopped)
             for survey, status in zip(self._surveys, statuses, strict=True)
@@ -358,18 +304,13 @@ class Device:
         finally:
             self._state.remove_user(self)
 
-    @contextmanager
-    def _checked(self, transaction: AbstractContextManager[sqlite3.Connection]) -> Iterator[sqlite3.Connection]:
-        """Verify the device's checksum at the beginning of a transaction, and update it at the end.
-
-        Raises StateError if the device is damaged.
-        """
-        with transaction as connection:
-            if not checksum.matches(connection, self._id):
-                self._permission.damaged = True
-                raise StateError(Silence.DAMAGED)
-            yield connection
-            checksum.update(connection, self._id)
+    def _sound_records(self, connection: sqlite3.Connection) -> Records:
+        """Return the device's records. Raises StateError if they are damaged."""
+        records = Records.read(connection, self._id)
+        if not records.intact:
+            self._permission.damaged.add(self._id)
+            raise StateError(Silence.DAMAGED)
+        return records
 
     @contextmanager
     def _recording_failure(self) -> Iterator[None]:
@@ -381,47 +322,6 @@ class Device:
             raise
         self._last_failure = None
 
-    def _enroll(self, connection: sqlite3.Connection, survey: Survey, found: Schedule | None, today: date) -> Schedule:
+    def _survey_statuses(self, records: Records, today: date) -> tuple[SurveyStatus, ...]:
         ceiling = self._settings.max_lifetime_epsilon
-        return schedule.enroll(connection, self._id, survey, found, ceiling, today, self._randomness)
-
-    def _answer_survey(self, connection: sqlite3.Connection, facts: Facts, survey: Survey, now: datetime) -> None:
-        cohort = self._permission.cohort(facts, survey)
-        if cohort is None or not self._permission.covers(facts, survey):
-            return
-        self._count_missed(connection, facts, survey, now)
-        plan = self._enroll(connection, survey, facts.schedules.get(survey.digest), now.date())
-        if answering.is_due(connection, self._id, survey, plan, now) and not self._is_over_ceiling(connection):
-            answering.answer(connection, self._id, survey, plan, cohort, now, self._randomness)
-            if self._permission.cohorts([survey]).items() - cohort.items():
-                counters.add(connection, self._id, Fate.COHORT_IGNORED)
-        schedule.mark_handled(connection, self._id, survey, survey.epoch.start(now.date()))
-
-    def _count_missed(self, connection: sqlite3.Connection, facts: Facts, survey: Survey, now: datetime) -> None:
-        found, agreed_on = facts.schedules.get(survey.digest), facts.agreed_on(survey)
-        if found is None or agreed_on is None or not self._permission.covers(facts, survey):
-            return
-        if not self._is_over_ceiling(connection):
-            missed = answering.count_missed(connection, self._id, survey, found, agreed_on, now)
-            if missed:
-                counters.add(connection, self._id, Fate.MISSED, missed)
-
-    def _is_over_ceiling(self, connection: sqlite3.Connection) -> bool:
-        return not ledger.fits(connection, self._id, self._settings.max_lifetime_epsilon)
-
-    def _survey_statuses(self, connection: sqlite3.Connection, facts: Facts, today: date) -> tuple[SurveyStatus, ...]:
-        over_ceiling = self._is_over_ceiling(connection)
-        return tuple(
-            survey_status(
-                survey, facts, self._permission, ledger.spent(connection, self._id, survey), over_ceiling, today
-            )
-            for survey in self._surveys
-        )
-
-
-def _has_work(facts: Facts, survey: Survey, today: date) -> bool:
-    """Return whether a tick must write for the survey: at most once an epoch, whatever the customer did."""
-    if not survey.runs(today):
-        return False
-    found = facts.schedules.get(survey.digest)
-    return found is None or (found.silent is None and found.handled < survey.epoch.start(today).toordinal())
+        return survey_statuses(records, self._surveys, self._permission, ceiling, today)

@@ -1,4 +1,4 @@
-"""The journal of one device: a buffer of events, written to the state file in batches."""
+"""The journal: a buffer of events of one device or of many, written to the state file in batches."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import sqlite3
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import date
 from functools import partial
+from typing import NamedTuple
 
 from hushtally.client_sdk import calls
 from hushtally.client_sdk.forking import Forking, at_end_of_worker, ends_without_notice
@@ -20,10 +22,24 @@ from hushtally.client_sdk.state.events import Recorded
 from hushtally.client_sdk.state.facts import Facts
 from hushtally.client_sdk.state.file import State, StateBusyError
 from hushtally.client_sdk.state.permission import Permission, Permit
+from hushtally.client_sdk.state.records import Records
 
 MAX_BUFFERED = 64  # events in memory
 MAX_BUFFERED_SECONDS = 1.0  # after this time, the next call of any kind writes the buffer
+END_SECONDS = 2.0  # how long the end of a process waits for other threads and processes, as long as `close`
 TRIM_EVERY = 64  # events between two checks of the limit on events of one name
+
+
+class Entry(NamedTuple):
+    """What one call of `record` stores: an event, or None if it is not stored, and what is counted.
+
+    The fields have passed the checks of the permit.
+    """
+
+    permit: Permit
+    event: str
+    fields: dict[str, float | str] | None
+    mistakes: tuple[Fate, ...]
 
 
 class Journal(Forking):
@@ -36,44 +52,51 @@ class Journal(Forking):
     If the file cannot be written, the last 64 events stay in the buffer. Earlier events are dropped and counted.
     """
 
-    def __init__(self, state: State, device: int, durable: bool, permission: Permission) -> None:
+    def __init__(self, state: State, device: int | None, durable: bool, permission: Permission) -> None:
+        """device: the only device, whose checksum was verified; None for any device of the file."""
         self._state = state
         self._device = device
         self._durable = durable
         self._permission = permission
         self._lock = threading.Lock()
-        # each event and each count is stored with the number of withdrawals before it
-        self._buffer: list[tuple[int, Recorded]] = []
-        self._dropped: Counter[tuple[int, Fate]] = Counter()
-        self._lost: deque[tuple[int, Fate]] = deque()  # what is not counted in `_dropped` yet
+        # the permit names the device and the number of withdrawals before the event
+        self._buffer: list[tuple[Permit, Recorded]] = []
+        self._dropped: Counter[tuple[int, int, Fate]] = Counter()
+        self._lost: deque[tuple[int, int, Fate]] = deque()  # what is not counted in `_dropped` yet
         self._buffered_since = 0.0
-        self._untrimmed = TRIM_EVERY
+        self._untrimmed: Counter[int] = Counter() if device is None else Counter({device: TRIM_EVERY})
         self._pruned_on: date | None = None
         super().__init__()
 
-    def add(self, withdrawals: int, day: date, name: str, fields: dict[str, float | str]) -> None:
-        """Add an event with the day on which it happened; the time of day is not stored.
+    def store(self, entry: Entry) -> None:
+        """Add an event, and count the mistakes of the app."""
+        for fate in entry.mistakes:
+            self.drop(entry.permit, fate)
+        if entry.fields is not None:
+            self.add(entry.permit, entry.event, entry.fields)
 
-        withdrawals: how often the customer had withdrawn consent when the permit for the event was issued.
-        """
+    def add(self, permit: Permit, name: str, fields: dict[str, float | str]) -> None:
+        """Add an event with the day on which it happened; the time of day is not stored."""
         with self._lock:
             if not self._buffer:
                 self._begin()
-            self._buffer.append((withdrawals, (day, name, fields)))
+            self._buffer.append((permit, (permit.day, name, fields)))
         if self._durable or self._is_due() or _ends_unnoticed():
-            self._write_for_app(day)
+            self._write_for_app(permit.day)
 
-    def drop(self, withdrawals: int, day: date, fate: Fate) -> None:
+    def drop(self, permit: Permit, fate: Fate) -> None:
         """Count an event or a field that is not stored."""
         with self._lock:
             self._begin()
-            self._dropped[withdrawals, fate] += 1
+            self._dropped[permit.device, permit.withdrawals, fate] += 1
         if self._is_due():
-            self._write_for_app(day)
+            self._write_for_app(permit.day)
 
-    def lose(self, withdrawals: int, fate: Fate) -> None:
-        """Do the same as `drop` in a re-entrant call, which must not wait for a lock."""
-        self._lost.append((withdrawals, fate))
+    def lose(self, entry: Entry) -> None:
+        """Count what a re-entrant call can neither store nor defer; such a call must not wait for a lock."""
+        permit = entry.permit
+        for fate in entry.mistakes if entry.fields is None else (*entry.mistakes, Fate.NOT_WRITTEN):
+            self._lost.append((permit.device, permit.withdrawals, fate))
 
     @property
     def has_unwritten(self) -> bool:
@@ -98,24 +121,22 @@ class Journal(Forking):
         """
         today = today or self._permission.today()
         process = os.getpid()
-        taken: list[tuple[int, Recorded]] = []
-        dropped: Counter[tuple[int, Fate]] = Counter()
+        taken: list[tuple[Permit, Recorded]] = []
+        dropped: Counter[tuple[int, int, Fate]] = Counter()
         try:
             with self._state.briefly() if brief else nullcontext(), self._state.lock():
-                prune = self._pruned_on != today and self._has_expired(today)
                 # checked under the lock: another thread may have taken events, failed, and put them back
-                if self.has_unwritten or prune:
+                if self.has_unwritten:
                     with self._transaction() as connection:
                         with self._lock:  # only for this moment: other threads continue to record
                             while self._lost:
                                 self._dropped[self._lost.popleft()] += 1
                             taken, self._buffer = self._buffer, []
                             dropped, self._dropped = self._dropped, Counter()
-                        facts = Facts.read(connection, self._device)
-                        self._store(connection, self._permission.permit(facts, today), taken, dropped)
-                        if prune:
-                            days_needed = self._permission.days_needed(facts, today)
-                            events.prune(connection, self._device, today, days_needed)
+                        self._store(connection, today, taken, dropped)
+                    taken, dropped = [], Counter()
+                if self._device is not None and self._pruned_on != today:
+                    prune(self._state, self._permission, [self._device], today)
                 self._pruned_on = today
         except BaseException:
             if process == os.getpid():  # a child that is forked in the middle leaves the events to its parent
@@ -124,6 +145,11 @@ class Journal(Forking):
         with self._lock:
             if not self.has_unwritten:
                 _unwritten.discard(self)
+
+    def write_before(self, deadline: float) -> None:
+        """Write the buffer as the process ends, even if the last write failed a moment ago."""
+        with self._state.within(max(0.0, deadline - time.monotonic())):
+            self.write()
 
     def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
         """Wait for the disk, unless every event has its own transaction only because the process ends unnoticed."""
@@ -151,39 +177,51 @@ class Journal(Forking):
     def _store(
         self,
         connection: sqlite3.Connection,
-        permit: Permit,
-        taken: list[tuple[int, Recorded]],
-        dropped: Counter[tuple[int, Fate]],
+        today: date,
+        taken: list[tuple[Permit, Recorded]],
+        dropped: Counter[tuple[int, int, Fate]],
     ) -> None:
-        """Write what the permit allows now. Another process may have stored a withdrawal, and new consent after it."""
-        number, vocabulary = permit.withdrawals, permit.vocabulary
-        recorded = [event for before, event in taken if before == number and vocabulary.event(event[1])]
-        events.add(connection, self._device, recorded, vocabulary)
-        if recorded:
-            cohorts.store(connection, self._device, permit.cohorts)
-        for (before, fate), times in dropped.items():
-            if before == number and vocabulary.events:
-                counters.add(connection, self._device, fate, times)
-        self._untrimmed += len(taken)
-        if self._untrimmed >= TRIM_EVERY:
-            trimmed = events.trim(connection, self._device)
-            if trimmed:
-                counters.add(connection, self._device, Fate.TOO_MANY_EVENTS, trimmed)
-            self._untrimmed = 0
+        """Write what the permits allow now. Another process may have stored a withdrawal, and new consent after it."""
+        touched = {issued.device for issued, _ in taken} | {device for device, _, _ in dropped}
+        several = self._facts(connection, touched)
+        permits = {device: self._permission.permit(facts, today) for device, facts in several.items()}
+        recorded, given = [], dict[int, Mapping[str, str]]()
+        for issued, event in taken:
+            permit = permits.get(issued.device)
+            if permit is not None and issued.withdrawals == permit.withdrawals and permit.vocabulary.event(event[1]):
+                recorded.append((permit.device, event, permit.vocabulary))
+                given[permit.device] = self._permission.cohorts(permit.surveys, issued.cohorts)
+        events.add_all(connection, recorded)
+        counts: Counter[tuple[int, Fate]] = Counter()
+        counts += cohorts.store_all(connection, [(one, several[one].cohorts, new) for one, new in given.items()])
+        for (device, before, fate), times in dropped.items():
+            permit = permits.get(device)
+            if permit is not None and before == permit.withdrawals and permit.vocabulary.events:
+                counts[device, fate] += times
+        self._untrimmed.update(issued.device for issued, _ in taken)
+        if sum(self._untrimmed.values()) >= TRIM_EVERY:
+            counts.update(events.trim(connection, self._untrimmed))
+            self._untrimmed.clear()
+        counters.add_all(connection, counts)
 
-    def _put_back(self, taken: list[tuple[int, Recorded]], dropped: Counter[tuple[int, Fate]]) -> None:
+    def _facts(self, connection: sqlite3.Connection, devices: Iterable[int]) -> Mapping[int, Facts]:
+        """Return the facts of sound devices."""
+        if self._device is not None:
+            return Facts.read_all(connection, list(devices))
+        several = Records.read_all(connection, sorted(devices))
+        self._permission.damaged.update(device for device, one in several.items() if not one.intact)
+        return {device: one for device, one in several.items() if one.intact}
+
+    def _put_back(self, taken: list[tuple[Permit, Recorded]], dropped: Counter[tuple[int, int, Fate]]) -> None:
         """Put events and counts that could not be written back; drop and count the events that no longer fit."""
         with self._lock:
             self._buffer[:0] = taken
             self._dropped.update(dropped)
             surplus = max(0, len(self._buffer) - MAX_BUFFERED)
-            self._dropped.update((withdrawals, Fate.NOT_WRITTEN) for withdrawals, _ in self._buffer[:surplus])
+            self._dropped.update(
+                (permit.device, permit.withdrawals, Fate.NOT_WRITTEN) for permit, _ in self._buffer[:surplus]
+            )
             del self._buffer[:surplus]
-
-    def _has_expired(self, today: date) -> bool:
-        with self._state.snapshot() as connection:
-            days_needed = self._permission.days_needed(Facts.read(connection, self._device), today)
-            return bool(events.expired(connection, self._device, today, days_needed))
 
     def clear(self) -> None:
         """Discard everything that is only in memory."""
@@ -192,6 +230,12 @@ class Journal(Forking):
             self._dropped.clear()
             self._lost.clear()
             _unwritten.discard(self)
+
+    def forget(self, device: int) -> None:
+        """Discard what is only in memory of one device."""
+        with self._lock:
+            self._buffer = [one for one in self._buffer if one[0].device != device]
+            self._dropped = Counter({one: times for one, times in self._dropped.items() if one[0] != device})
 
     def before_fork(self) -> None:
         self.write(brief=True)
@@ -202,6 +246,22 @@ class Journal(Forking):
         self._dropped = Counter()
         self._lost = deque()
         _unwritten.discard(self)
+
+
+def prune(state: State, permission: Permission, devices: Sequence[int], today: date) -> None:
+    """Delete the events of these devices that no survey needs any more; write only if there are some."""
+    with state.snapshot() as connection:
+        found = events.expired(connection, _days_needed(connection, permission, devices, today), today)
+    if found:
+        with state.transaction() as connection:
+            events.prune(connection, _days_needed(connection, permission, devices, today), today)
+
+
+def _days_needed(
+    connection: sqlite3.Connection, permission: Permission, devices: Sequence[int], today: date
+) -> dict[int, Callable[[str], int]]:
+    several = Facts.read_all(connection, devices)
+    return {device: permission.days_needed(facts, today) for device, facts in several.items() if facts.intact}
 
 
 def _is_busy(error: sqlite3.OperationalError) -> bool:
@@ -219,9 +279,10 @@ def _ends_unnoticed() -> bool:
 
 
 def _write_all() -> None:
+    deadline = time.monotonic() + END_SECONDS
     for journal in list(_unwritten):
         with suppress(Exception):  # events that cannot be written soon are lost with the process
-            calls.run(partial(journal.write, brief=True), lambda: None)
+            calls.run(partial(journal.write_before, deadline), lambda: None)
 
 
 @atexit.register

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from hushtally.client_sdk import calls
-from hushtally.client_sdk.device.device import Device, Entry
+from hushtally.client_sdk.device.device import Device
+from hushtally.client_sdk.device.devices import KeyedDevice
+from hushtally.client_sdk.device.journal import Entry
 from hushtally.client_sdk.error_text import closest_match
 from hushtally.client_sdk.errors import ClientError
 from hushtally.client_sdk.state.counters import Fate
@@ -54,7 +56,7 @@ class Recording:
                 raise ClientError(f"field {event}.{mistake.field} is not in any survey")
             raise ClientError(f"field {event}.{mistake.field} {mistake.required}, got {mistake.given}")
 
-    def record(self, device: Device, event: str, fields: Mapping[str, object]) -> None:
+    def record(self, device: Device | KeyedDevice, event: str, fields: Mapping[str, object]) -> None:
         """Store the event, with the fields that are asked for; count and log mistakes.
 
         Without consent nothing is stored, and mistakes are not counted.

@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 
 from hushtally.client_sdk.explain.status import SurveyStatus
+from hushtally.client_sdk.state import ledger
 from hushtally.client_sdk.state.facts import Facts
 from hushtally.client_sdk.state.permission import Permission
+from hushtally.client_sdk.state.records import Records
 from hushtally.client_sdk.state.silence import Silence
 from hushtally.client_sdk.survey import Survey
 
 
-def survey_status(
+def survey_statuses(
+    records: Records, surveys: Iterable[Survey], permission: Permission, ceiling: float | None, today: date
+) -> tuple[SurveyStatus, ...]:
+    """Return the status of each survey. ceiling: the most epsilon that the app allows; None for no limit."""
+    if not records.intact:
+        return tuple(_unknown(survey) for survey in surveys)
+    over_ceiling = not ledger.fits(records, ceiling)
+    return tuple(
+        _survey_status(survey, records, permission, ledger.spent(records, survey), over_ceiling, today)
+        for survey in surveys
+    )
+
+
+def _unknown(survey: Survey) -> SurveyStatus:
+    """The status on a damaged device, whose records mean nothing."""
+    return SurveyStatus(survey.id, survey.version, False, str(Silence.DAMAGED), 0.0, 0.0)
+
+
+def _survey_status(
     survey: Survey, facts: Facts, permission: Permission, spent: tuple[float, float], over_ceiling: bool, today: date
 ) -> SurveyStatus:
     """Return the status of a survey.
@@ -21,7 +42,7 @@ def survey_status(
     """
     schedule = facts.schedules.get(survey.digest)
     agreed = permission.covers(facts, survey)
-    withdrew = permission.withdrawing or facts.withdrew(survey)
+    withdrew = facts.device in permission.withdrawing or facts.withdrew(survey)
     silent = _silence(survey, facts, agreed, withdrew, over_ceiling, today)
     if silent is None and permission.cohort(facts, survey) is None:
         silent = Silence.NO_COHORT

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Self
 
 from hushtally.client_sdk.explain.data_use import (
     DEVICE,
@@ -38,6 +40,13 @@ class Explanation:
 
     title: str
     sections: tuple[Section, ...]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The explanations of several surveys, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(" · ".join(part.title for part in parts), tuple(one for part in parts for one in part.sections))
 
     def __str__(self) -> str:
         return self.text()

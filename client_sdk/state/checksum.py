@@ -7,29 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-
-_TABLES = (
-    "SELECT * FROM consents WHERE device = ? ORDER BY survey",
-    "SELECT * FROM schedules WHERE device = ? ORDER BY digest",
-    "SELECT * FROM answers WHERE device = ? ORDER BY digest, question, value",
-    "SELECT * FROM ledger WHERE device = ? ORDER BY survey, question, epoch",
-)
+from collections.abc import Mapping
 
 
-def matches(connection: sqlite3.Connection, device: int) -> bool:
-    """Return whether the device's consents, schedules, permanent answers and ledger are as they were last written."""
-    row = connection.execute("SELECT checksum FROM devices WHERE device = ?", (device,)).fetchone()
-    return row is not None and row[0] == _of_device(connection, device)
+def of_device(tables: Mapping[str, Mapping[tuple[object, ...], tuple[object, ...]]]) -> bytes:
+    """Return the checksum of a device's consents, schedules, permanent answers and ledger.
 
-
-def update(connection: sqlite3.Connection, device: int) -> None:
-    """Store the checksum of the device's rows as they are now; in the transaction that wrote the rows."""
-    connection.execute("UPDATE devices SET checksum = ? WHERE device = ?", (_of_device(connection, device), device))
-
-
-def of_new_device(connection: sqlite3.Connection) -> bytes:
-    """Return the checksum of a device that has no rows yet."""
-    return _of_device(connection, None)
+    tables: the rows of each of these tables, by their keys.
+    """
+    return _hash([[rows[key] for key in sorted(rows)] for rows in tables.values()])
 
 
 def of_device_list(connection: sqlite3.Connection) -> bytes:
@@ -48,6 +34,14 @@ def with_device(total: bytes, salt: bytes, device: int, key: bytes) -> bytes:
     return (int.from_bytes(total) ^ int.from_bytes(_hash((salt, device, key)))).to_bytes(32)
 
 
+def update_device_list(connection: sqlite3.Connection, total: bytes) -> None:
+    """Store the checksum of the device list, and that of the file, which contains it."""
+    salt, rollbacks, day = connection.execute("SELECT salt, rollbacks, rollback_day FROM file").fetchone()
+    connection.execute(
+        "UPDATE file SET devices_checksum = ?, checksum = ?", (total, _hash((salt, total, rollbacks, day)))
+    )
+
+
 def update_file(connection: sqlite3.Connection) -> None:
     """Store the checksum of the settings of the whole file; in the transaction that changed them."""
     connection.execute("UPDATE file SET checksum = ?", (of_file(connection),))
@@ -58,9 +52,8 @@ def of_file(connection: sqlite3.Connection) -> bytes:
     return _hash(connection.execute("SELECT salt, devices_checksum, rollbacks, rollback_day FROM file").fetchone())
 
 
-def _of_device(connection: sqlite3.Connection, device: int | None) -> bytes:
-    return _hash([connection.execute(query, (device,)).fetchall() for query in _TABLES])
-
-
 def _hash(value: object) -> bytes:
     return hashlib.sha256(repr(value).encode()).digest()
+
+
+OF_NEW_DEVICE = of_device({name: {} for name in ("consents", "schedules", "answers", "ledger")})  # without any row

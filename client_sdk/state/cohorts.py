@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 
-from hushtally.client_sdk.state import counters
 from hushtally.client_sdk.state.counters import Fate
 from hushtally.client_sdk.survey import Survey
 
 
-def find(connection: sqlite3.Connection, device: int) -> dict[str, str]:
-    """Return the stored values by the name of the cohort."""
-    return dict(connection.execute("SELECT name, value FROM cohorts WHERE device = ?", (device,)))
-
-
-def store(connection: sqlite3.Connection, device: int, given: Mapping[str, str]) -> None:
-    """Store the values that the app gave with a consent or an event; count it if a stored value changes."""
-    stored = find(connection, device)
-    different = {name: value for name, value in given.items() if stored.get(name) != value}
-    connection.executemany(
-        "INSERT OR REPLACE INTO cohorts VALUES (?, ?, ?)", [(device, name, value) for name, value in different.items()]
+def find_all(connection: sqlite3.Connection, devices: str) -> Iterator[tuple[int, str, str]]:
+    """Return the device, the name of the cohort and the stored value of each row; devices: see `facts.in_list`."""
+    rows = connection.execute(
+        f"SELECT device, name, value FROM cohorts WHERE device IN {devices} ORDER BY device, name"
     )
-    if different.keys() & stored.keys():
-        counters.add(connection, device, Fate.COHORT_CHANGED)
+    return iter(rows)
+
+
+def store_all(
+    connection: sqlite3.Connection, given: Iterable[tuple[int, Mapping[str, str], Mapping[str, str]]]
+) -> Counter[tuple[int, Fate]]:
+    """Store the values that the app gave with a consent or an event; count each device whose stored value changes.
+
+    given: devices, each with its stored values and the new ones.
+    """
+    counts: Counter[tuple[int, Fate]] = Counter()
+    rows = []
+    for device, stored, new in given:
+        different = {name: value for name, value in new.items() if stored.get(name) != value}
+        rows += [(device, name, value) for name, value in different.items()]
+        if different.keys() & stored.keys():
+            counts[device, Fate.COHORT_CHANGED] += 1
+    if rows:
+        connection.executemany("INSERT OR REPLACE INTO cohorts VALUES (?, ?, ?)", rows)
+    return counts
 
 
 def store_missing(connection: sqlite3.Connection, device: int, given: Mapping[str, str]) -> None:
@@ -46,6 +57,6 @@ def in_force(survey: Survey, stored: Mapping[str, str], given: Mapping[str, str]
     return None if survey.cohort_problem(chosen) else chosen
 
 
-def erase(connection: sqlite3.Connection, device: int) -> None:
+def erase(connection: sqlite3.Connection, devices: Iterable[int]) -> None:
     """Delete the stored values, when no survey needs them any more."""
-    connection.execute("DELETE FROM cohorts WHERE device = ?", (device,))
+    connection.executemany("DELETE FROM cohorts WHERE device = ?", [(device,) for device in devices])

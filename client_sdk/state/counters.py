@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -23,6 +24,7 @@ class Fate(StrEnum):
     TOO_MANY_EVENTS = "dropped: too many events"
     DAMAGED_EVENT = "dropped: damaged events"
     DAMAGED_REPORT = "dropped: damaged reports"
+    ROLLED_BACK = "dropped: the state file was restored"
     SURVEY_REMOVED = "dropped: the app no longer has the survey"
 
     # the collector refused the whole batch; the rest of the string is a kind of refusal
@@ -41,14 +43,21 @@ class Fate(StrEnum):
     REJECTED_OTHER = "rejected: other"
 
 
-def add(connection: sqlite3.Connection, device: int, fate: Fate, by: int = 1) -> None:
-    """Add `by` to one of the device's counters."""
-    connection.execute(
+def add_all(connection: sqlite3.Connection, counts: Mapping[tuple[int, Fate], int]) -> None:
+    """Add to counters of several devices, each by its device and its name."""
+    if not counts:
+        return
+    connection.executemany(
         "INSERT INTO counters VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
-        (device, fate, by),
+        [(device, fate, by) for (device, fate), by in counts.items()],
     )
 
 
 def find(connection: sqlite3.Connection, device: int) -> dict[str, int]:
     """Return all counters of the device by name; a file may contain names of an older version."""
     return dict(connection.execute("SELECT name, count FROM counters WHERE device = ? ORDER BY name", (device,)))
+
+
+def find_sums(connection: sqlite3.Connection) -> dict[str, int]:
+    """Return the sums of the counters over all devices, by name."""
+    return dict(connection.execute("SELECT name, sum(count) FROM counters GROUP BY name ORDER BY name").fetchall())

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
+from itertools import groupby
+from operator import itemgetter
 from typing import TypeAlias
 
-from hushtally.client_sdk.state import counters, erasure
+from hushtally.client_sdk.state import erasure
 from hushtally.client_sdk.state.counters import Fate
+from hushtally.client_sdk.state.facts import in_list
 from hushtally.client_sdk.survey.signals import Event
 from hushtally.client_sdk.survey.vocabulary import EventVocabulary, storable
 
@@ -24,52 +27,67 @@ _EXPIRES = "coalesce(CAST(expires AS INTEGER), 0)"
 Recorded: TypeAlias = tuple[date, str, dict[str, float | str]]  # the day, the name and the fields of an event
 
 
-def add(connection: sqlite3.Connection, device: int, recorded: Iterable[Recorded], vocabulary: EventVocabulary) -> None:
-    """Store events, each with the day on which it is deleted at the latest.
+def add_all(connection: sqlite3.Connection, recorded: Iterable[tuple[int, Recorded, EventVocabulary]]) -> None:
+    """Store events of several devices, each with the day on which it is deleted at the latest.
 
-    vocabulary: of the surveys that are agreed to now. A survey that looks back longer later does not extend the day.
+    recorded: the device, the event, and the vocabulary of the surveys that the device agrees to now. A survey that
+    looks back longer later does not extend the day.
     """
     connection.executemany(
         "INSERT INTO events(device, day, expires, name, fields) VALUES (?, ?, ?, ?, ?)",
         [
             (device, day.toordinal(), day.toordinal() + vocabulary.days(name), name, json.dumps(fields))
-            for day, name, fields in recorded
+            for device, (day, name, fields), vocabulary in recorded
         ],
     )
 
 
-def trim(connection: sqlite3.Connection, device: int) -> int:
-    """Delete the oldest events of every name that has more than MAX_EVENTS; return how many were deleted."""
-    trimmed = connection.execute(
-        "DELETE FROM events WHERE id IN (SELECT id FROM (SELECT id, row_number()"
-        " OVER (PARTITION BY name ORDER BY id DESC) AS place FROM events WHERE device = ?) WHERE place > ?)",
-        (device, MAX_EVENTS),
-    ).rowcount
-    if trimmed:
+def trim(connection: sqlite3.Connection, devices: Iterable[int]) -> dict[tuple[int, Fate], int]:
+    """Delete the oldest events of a name if a device has more than MAX_EVENTS of it; return how many."""
+    surplus = connection.execute(
+        "SELECT id, device FROM (SELECT id, device, row_number() OVER (PARTITION BY device, name ORDER BY id DESC)"
+        f" AS place FROM events WHERE device IN {in_list(devices)}) WHERE place > ?",
+        (MAX_EVENTS,),
+    ).fetchall()
+    if surplus:
+        connection.executemany("DELETE FROM events WHERE id = ?", [(id,) for id, _ in surplus])
         erasure.request(connection)
-    return trimmed
+    return Counter((device, Fate.TOO_MANY_EVENTS) for _, device in surplus)
 
 
-def find(connection: sqlite3.Connection, device: int) -> list[Event]:
-    """Return the last MAX_EVENTS events of each name in the order in which they were recorded.
+class Histories:
+    """The events of several devices, read one device after the other, so that memory is bounded by one device."""
 
-    Deletes and counts damaged ones; within a transaction.
-    """
-    found, damaged = [], []
-    rows = connection.execute(
-        f"SELECT id, {_NAME}, {_DAY}, coalesce(CAST(fields AS BLOB), x'') FROM events WHERE device = ? ORDER BY id",
-        (device,),
-    )
-    for id, name, day, fields in rows:
-        try:
-            found.append(Event(name.decode(), date.fromordinal(day), _decode(fields)))
-        except (ValueError, OverflowError, RecursionError):
-            damaged.append((id,))
-    if damaged:
-        connection.executemany("DELETE FROM events WHERE id = ?", damaged)
-        counters.add(connection, device, Fate.DAMAGED_EVENT, len(damaged))
-        erasure.request(connection)
-    return _last(found)
+    def __init__(self, connection: sqlite3.Connection, devices: Iterable[int]) -> None:
+        """devices: in ascending order. The connection must not be used by others until the last history is read."""
+        rows = connection.execute(
+            f"SELECT device, id, {_NAME}, {_DAY}, coalesce(CAST(fields AS BLOB), x'') FROM events"
+            f" WHERE device IN {in_list(devices)} ORDER BY device, id"
+        )
+        self._groups = groupby(rows, key=itemgetter(0))
+        self._next = next(self._groups, None)
+        self._damaged: list[tuple[int, int]] = []  # id and device
+
+    def of(self, device: int) -> list[Event]:
+        """Return the device's events in the order in which they were recorded. Ask for devices in ascending order."""
+        while self._next is not None and self._next[0] < device:
+            self._next = next(self._groups, None)
+        if self._next is None or self._next[0] != device:
+            return []
+        found = []
+        for _, id, name, day, fields in self._next[1]:
+            try:
+                found.append(Event(name.decode(), date.fromordinal(day), _decode(fields)))
+            except (ValueError, OverflowError, RecursionError):
+                self._damaged.append((id, device))
+        return _last(found)
+
+    def delete_damaged(self, connection: sqlite3.Connection) -> dict[tuple[int, Fate], int]:
+        """Delete the damaged events that were found; return how many each device had."""
+        if self._damaged:
+            connection.executemany("DELETE FROM events WHERE id = ?", [(id,) for id, _ in self._damaged])
+            erasure.request(connection)
+        return Counter((device, Fate.DAMAGED_EVENT) for _, device in self._damaged)
 
 
 def _last(found: list[Event]) -> list[Event]:
@@ -90,30 +108,37 @@ def _decode(stored: bytes) -> dict[str, float | str]:
     return fields
 
 
-def expired(
-    connection: sqlite3.Connection, device: int, today: date, days_needed: Callable[[str], int]
-) -> list[tuple[bytes, int]]:
-    """Return the names that have expired events, each with the last day (ordinal) that no survey needs.
+def with_events(connection: sqlite3.Connection, after: int, most: int) -> list[int]:
+    """Return the next devices, in ascending order, that have events: at most `most`, with numbers above `after`."""
+    query = "SELECT DISTINCT device FROM events WHERE device > ? ORDER BY device LIMIT ?"
+    return [device for (device,) in connection.execute(query, (after, most))]
 
-    days_needed: for how many days, today included, events of a name are needed; 0 for none.
+
+def expired(
+    connection: sqlite3.Connection, days_needed: Mapping[int, Callable[[str], int]], today: date
+) -> list[tuple[int, bytes, int]]:
+    """Return the devices and names that have expired events, each with the last day (ordinal) that no survey needs.
+
+    days_needed: by device, for how many days, today included, events of a name are needed; 0 for none.
     """
     oldest = connection.execute(
-        f"SELECT {_NAME} AS name_read, min({_DAY}), min({_EXPIRES}) FROM events WHERE device = ? GROUP BY name_read",
-        (device,),
+        f"SELECT device, {_NAME} AS name_read, min({_DAY}), min({_EXPIRES}) FROM events"
+        f" WHERE device IN {in_list(days_needed)} GROUP BY device, name_read"
     )
     found = []
-    for name, day, expires in oldest:
-        last = today.toordinal() - days_needed(name.decode(errors="replace"))
+    for device, name, day, expires in oldest:
+        last = today.toordinal() - days_needed[device](name.decode(errors="replace"))
         if day <= last or expires <= today.toordinal():
-            found.append((name, last))
+            found.append((device, name, last))
     return found
 
 
-def prune(connection: sqlite3.Connection, device: int, today: date, days_needed: Callable[[str], int]) -> None:
+def prune(connection: sqlite3.Connection, days_needed: Mapping[int, Callable[[str], int]], today: date) -> None:
     """Delete the events that no survey needs any more, and those whose day of deletion has come."""
-    for name, last in expired(connection, device, today, days_needed):
-        connection.execute(
+    found = expired(connection, days_needed, today)
+    if found:
+        connection.executemany(
             f"DELETE FROM events WHERE device = ? AND {_NAME} = ? AND ({_DAY} <= ? OR {_EXPIRES} <= ?)",
-            (device, name, last, today.toordinal()),
+            [(device, name, last, today.toordinal()) for device, name, last in found],
         )
         erasure.request(connection)

@@ -161,9 +161,12 @@ class State(Forking):
         return _Use(self, LOCK_SECONDS)
 
     @contextmanager
-    def snapshot(self) -> Iterator[sqlite3.Connection]:
-        """Give the connection to read the file as it is at one moment, whatever other processes write meanwhile."""
-        with self.lock() as connection:
+    def snapshot(self, *, brief: bool = False) -> Iterator[sqlite3.Connection]:
+        """Give the connection to read the file as it is at one moment, whatever other processes write meanwhile.
+
+        brief: wait for other threads at most a fraction of a second, then raise StateBusyError.
+        """
+        with _Use(self, BRIEF_SECONDS) if brief else self.lock() as connection:
             try:
                 connection.execute("BEGIN")
                 yield connection
@@ -191,17 +194,23 @@ class State(Forking):
         """
         self._raise_if_paused()
         try:
-            with _Use(self, BRIEF_SECONDS) as connection:
+            with self.within(BRIEF_SECONDS):
                 self._raise_if_paused()  # another thread may have failed in the meantime
-                try:
-                    set_busy_timeout(connection, BRIEF_SECONDS)
-                    yield
-                finally:
-                    with suppress(sqlite3.Error):
-                        set_busy_timeout(connection, BUSY_SECONDS)
+                yield
         except Exception:
             self._pause()
             raise
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """In this block, wait at most `seconds` for other threads, and at most as long for other processes."""
+        with _Use(self, seconds) as connection:
+            try:
+                set_busy_timeout(connection, seconds)
+                yield
+            finally:
+                with suppress(sqlite3.Error):  # the connection was closed after a signal
+                    set_busy_timeout(connection, BUSY_SECONDS)
 
     def _pause(self) -> None:
         if not self.is_paused:
@@ -260,29 +269,42 @@ class State(Forking):
 
     def device_number(self, key: str) -> int:
         """Return the number of the device with this local key. Only a salted hash of the key is stored."""
-        hashed = hashlib.sha256(self._salt + key.encode(errors="surrogatepass")).digest()
-        query = "SELECT device FROM devices WHERE key = ?"
         with self.lock() as connection:
-            found = connection.execute(query, (hashed,)).fetchone()
+            found = self.find_device(connection, key)
             if found is None:
                 with self.fast_transaction():
-                    self._add_device(connection, hashed)
-                found = connection.execute(query, (hashed,)).fetchone()
-            number: int = found[0]
-            return number
+                    found = self.add_device(connection, key)
+            return found
 
-    def _add_device(self, connection: sqlite3.Connection, key: bytes) -> None:
+    def find_device(self, connection: sqlite3.Connection, key: str) -> int | None:
+        """Return the number of the device with this local key; None if the file does not know it."""
+        row = connection.execute("SELECT device FROM devices WHERE key = ?", (self._hashed(key),)).fetchone()
+        return None if row is None else row[0]
+
+    def add_device(self, connection: sqlite3.Connection, key: str) -> int:
+        """Return the number of the device with this local key, a new number if needed; within a transaction."""
+        total = self.verify_device_list(connection)
+        hashed = self._hashed(key)
+        added = connection.execute(
+            "INSERT OR IGNORE INTO devices(key, checksum) VALUES (?, ?)", (hashed, checksum.OF_NEW_DEVICE)
+        )
+        if not added.rowcount:
+            return self.find_device(connection, key) or 0
+        number = added.lastrowid or 0
+        checksum.update_device_list(connection, checksum.with_device(total, self._salt, number, hashed))
+        return number
+
+    def verify_device_list(self, connection: sqlite3.Connection) -> bytes:
+        """Return the checksum of the device list. Raises StateError if it is damaged: an unknown device may be lost."""
+        total: bytes
         (total,) = connection.execute("SELECT devices_checksum FROM file").fetchone()
         if self._file not in State._verified and total != checksum.of_device_list(connection):
             raise StateError(Silence.DAMAGED)
         State._verified.add(self._file)  # once is enough: it takes half a second for 100,000 devices
-        added = connection.execute(
-            "INSERT OR IGNORE INTO devices(key, checksum) VALUES (?, ?)", (key, checksum.of_new_device(connection))
-        )
-        if added.rowcount:
-            total = checksum.with_device(total, self._salt, added.lastrowid or 0, key)
-            connection.execute("UPDATE file SET devices_checksum = ?", (total,))
-            checksum.update_file(connection)
+        return total
+
+    def _hashed(self, key: str) -> bytes:
+        return hashlib.sha256(self._salt + key.encode(errors="surrogatepass")).digest()
 
     def erase(self) -> bool:
         """Empty the write-ahead log if rows were deleted for good; return whether no deleted row is left in the log.

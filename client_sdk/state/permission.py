@@ -16,13 +16,14 @@ from hushtally.client_sdk.survey.vocabulary import EventVocabulary
 
 @dataclass(frozen=True)
 class Permit:
-    """What may be recorded on one day.
+    """What may be recorded of a device on one day.
 
     surveys: those that the events are for. vocabulary: the events and fields that these surveys use. cohorts: the
     values that the app gave for these surveys. withdrawals: how often the device had withdrawn consent when the permit
     was issued.
     """
 
+    device: int
     surveys: Sequence[Survey]
     vocabulary: EventVocabulary
     cohorts: Mapping[str, str]
@@ -30,14 +31,14 @@ class Permit:
     withdrawals: int
 
 
-NO_PERMIT = Permit((), EventVocabulary.of(()), {}, date.min, 0)
+NO_PERMIT = Permit(0, (), EventVocabulary.of(()), {}, date.min, 0)
 
 
 class Permission:
-    """The rules of consent for one device and the surveys of the app.
+    """The rules of consent for the surveys of the app.
 
-    cohorts: the values that the app gave, by name. withdrawing: a withdrawal is not in the file yet. damaged: the
-    device's rows do not match their checksum.
+    cohorts: the values that the app gave for every device, by name. withdrawing: the devices whose withdrawal is not in
+    the file yet. damaged: the devices whose rows do not match their checksum.
     """
 
     def __init__(
@@ -51,30 +52,32 @@ class Permission:
         self._cohorts = cohorts
         self._keep_consent = keep_consent
         self._clock = clock
-        self.withdrawing = False
-        self.damaged = False
+        self.withdrawing: set[int] = set()
+        self.damaged: set[int] = set()
 
     def today(self) -> date:
         """Return the day by the device's clock."""
         return self._clock().date()
 
-    def stopped(self) -> str | None:
+    def stopped(self, device: int) -> str | None:
         """Return why nothing may be recorded, answered or sent, whatever the customer agreed to; None if it may."""
-        return opt_out_reason() or (str(Silence.DAMAGED) if self.damaged else None)
+        return opt_out_reason() or (str(Silence.DAMAGED) if device in self.damaged else None)
 
-    def permit(self, facts: Facts, today: date) -> Permit:
-        """Return what may be recorded on this day."""
-        surveys = [] if self.withdrawing or self.stopped() else self._agreed(facts, today)
-        return Permit(surveys, EventVocabulary.of(surveys), self.cohorts(surveys), today, facts.withdrawals)
+    def permit(self, facts: Facts, today: date, given: Mapping[str, str] | None = None) -> Permit:
+        """Return what may be recorded on this day. given: the cohorts that the app gave for this device alone."""
+        surveys = [] if facts.device in self.withdrawing or self.stopped(facts.device) else self._agreed(facts, today)
+        cohorts = self.cohorts(surveys, given)
+        return Permit(facts.device, surveys, EventVocabulary.of(surveys), cohorts, today, facts.withdrawals)
 
-    def cohorts(self, surveys: Iterable[Survey]) -> dict[str, str]:
+    def cohorts(self, surveys: Iterable[Survey], given: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return the values that the app gave for the cohorts of these surveys."""
         declared = {name for survey in surveys for name in survey.cohorts}
-        return {name: value for name, value in self._cohorts.items() if name in declared}
+        values = self._cohorts if given is None else given
+        return {name: value for name, value in values.items() if name in declared}
 
     def covers(self, facts: Facts, survey: Survey) -> bool:
         """Return whether the customer agrees to the survey."""
-        return facts.agrees(survey, self._keep_consent) and not self.withdrawing
+        return facts.agrees(survey, self._keep_consent) and facts.device not in self.withdrawing
 
     def cohort(self, facts: Facts, survey: Survey) -> dict[str, str] | None:
         """Return the cohort that the device reports; None if neither the file nor the app has it."""

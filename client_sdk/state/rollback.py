@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hushtally.client_sdk.errors import StateError
-from hushtally.client_sdk.state import checksum
+from hushtally.client_sdk.state import checksum, outbox
 from hushtally.client_sdk.state.silence import Silence
 
 TOKEN_BYTES = 16
@@ -167,4 +167,5 @@ def _inode(descriptor: int) -> str:
 def _record_rollback(connection: sqlite3.Connection) -> None:
     """Silence every schedule of every device in this file for good, and every survey that has begun by now."""
     connection.execute("UPDATE file SET rollbacks = rollbacks + 1, rollback_day = NULL")
+    outbox.drop_loose(connection)
     checksum.update_file(connection)

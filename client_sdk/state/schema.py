@@ -41,8 +41,11 @@ CREATE TABLE ledger(
     device INTEGER, survey TEXT, question TEXT, epoch TEXT, digest TEXT NOT NULL, epsilon REAL NOT NULL,
     PRIMARY KEY(device, survey, question, epoch)) WITHOUT ROWID;
 CREATE TABLE outbox(
-    device INTEGER, batch TEXT, digest TEXT NOT NULL, due REAL NOT NULL, expires INTEGER NOT NULL, body BLOB NOT NULL,
-    PRIMARY KEY(device, batch)) WITHOUT ROWID;
+    device INTEGER, batch TEXT, digest TEXT NOT NULL, due REAL NOT NULL, expires INTEGER NOT NULL, sent_in TEXT,
+    body BLOB NOT NULL, PRIMARY KEY(device, batch)) WITHOUT ROWID;
+CREATE INDEX outbox_by_due ON outbox(due);
+CREATE INDEX outbox_by_mix ON outbox(sent_in) WHERE sent_in IS NOT NULL AND sent_in <> batch;
+CREATE TABLE mixes(batch TEXT PRIMARY KEY, digest TEXT NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE counters(
     device INTEGER, name TEXT, count INTEGER NOT NULL, PRIMARY KEY(device, name)) WITHOUT ROWID;
 """
@@ -54,6 +57,11 @@ ALTER TABLE file ADD COLUMN mark_due INTEGER NOT NULL DEFAULT 0;
 UPDATE file SET pending_inode = mark_inode WHERE pending_token IS NOT NULL;
 CREATE TABLE cohorts(
     device INTEGER, name TEXT, value TEXT NOT NULL, PRIMARY KEY(device, name)) WITHOUT ROWID;
+ALTER TABLE outbox ADD COLUMN sent_in TEXT;
+UPDATE outbox SET sent_in = batch;
+CREATE INDEX outbox_by_due ON outbox(due);
+CREATE INDEX outbox_by_mix ON outbox(sent_in) WHERE sent_in IS NOT NULL AND sent_in <> batch;
+CREATE TABLE mixes(batch TEXT PRIMARY KEY, digest TEXT NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
 """
 
 

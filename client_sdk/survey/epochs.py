@@ -35,7 +35,9 @@ class EpochLength(StrEnum):
 
     def start(self, day: date) -> date:
         """The first day of the epoch that contains `day`."""
-        return self.first_day(self.label(day))
+        if self is EpochLength.DAY:
+            return day
+        return day - timedelta(days=day.weekday() if self is EpochLength.WEEK else day.day - 1)
 
     def end(self, day: date) -> date:
         """The last day of the epoch that contains `day`."""

@@ -14,8 +14,9 @@ import numpy as np
 
 from hushtally.aggregator.errors import ArgumentError
 from hushtally.aggregator.tally import Integers
-from hushtally.client_sdk.client import Client, Fault
+from hushtally.client_sdk.client import Client
 from hushtally.client_sdk.delivery.transport import MAX_RESPONSE_BYTES, Response
+from hushtally.client_sdk.device.embedding import Fault
 from hushtally.client_sdk.mechanisms import Mechanism, PermanentMechanism
 from hushtally.client_sdk.randomness import Randomness, SystemRandomness
 from hushtally.client_sdk.survey import Survey

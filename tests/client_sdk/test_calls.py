@@ -23,7 +23,7 @@ import pytest
 
 from hushtally import AsyncClient, Client, ClientError, fetch_survey
 from hushtally.client_sdk import calls
-from hushtally.client_sdk.client import Fault
+from hushtally.client_sdk.device.embedding import Fault
 from hushtally.client_sdk.state import file as state_file
 from hushtally.client_sdk.state.counters import Fate
 from hushtally.client_sdk.state.silence import Silence
@@ -349,7 +349,7 @@ class TestWhatAReentrantCallReturns:
         client.record("purchase", amount=1)
 
         def withdraw() -> tuple[bool, bool]:
-            return client.withdraw_consent(), client._device._permission.withdrawing  # type: ignore[union-attr]
+            return client.withdraw_consent(), bool(client._device._permission.withdrawing)  # type: ignore[union-attr]
 
         assert inside(client, withdraw) == (False, True)
         assert lab.rows("SELECT granted FROM consents") == [(0,)]

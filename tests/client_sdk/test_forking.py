@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import site
+import socket
 import sqlite3
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -41,8 +46,8 @@ def client(number=0, **options):
 """
 
 WORKERS = """
-import hushtally.client_sdk.client
-hushtally.client_sdk.client.CLOSE_SECONDS = 600.0
+import hushtally.client_sdk.device.embedding
+hushtally.client_sdk.device.embedding.CLOSE_SECONDS = 600.0
 clients = [client(number) for number in range(devices)]
 for one in clients[:2]:
     one.start()
@@ -404,3 +409,327 @@ def test_a_client_that_was_closed_may_be_called(make_client: Callable[..., Any])
     assert client.status().silent == "the client was closed"
     assert [receipt.granted for receipt in client.receipts()] == [True]
     assert json.dumps(client.explain().as_dict())
+
+
+IN_C = """
+import ctypes
+libc = ctypes.PyDLL(None)  # as uWSGI does: this fork calls none of Python's hooks
+
+def fork_in_c():
+    child = libc.fork()
+    if child == 0:
+        logging.disable()
+    return child
+
+def threads():
+    return len(os.listdir("/proc/self/task"))  # `threading` in the child still lists the threads of the parent
+"""
+in_c = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux")
+
+
+@in_c
+@pytest.mark.parametrize("hook", ["", "ctypes.pythonapi.PyOS_AfterFork_Child()"])
+def test_a_fork_by_c_code(hook: str, run: Run, counter: Any) -> None:
+    """Each child notices by itself that it is another process. It drops the events of its parent, records its own,
+    starts its own thread, and shares the file with its parent and the other children."""
+    printed = run(
+        IN_C
+        + f"""
+made = client()
+made.start()
+made.record("purchase", amount=0)
+children = []
+for number in range(4):
+    child = fork_in_c()
+    if child == 0:
+        {hook or "pass"}
+        before = threads()
+        made.record("purchase", amount=1)
+        print(before, made.grant_consent(), made.status().silent, threads(), flush=True)
+        for _ in range(100):
+            made.record("purchase", amount=1)
+            made.status()
+        made.close()
+        os._exit(0)
+    children.append(child)
+    made.record("purchase", amount=2)
+    made.status()
+for child in children:
+    assert os.waitpid(child, 0)[1] == 0
+made.tick()
+made.flush(600.0)
+made.close()
+"""
+    )
+    assert printed == "1 True None 2\n" * 4
+    assert run.rows("SELECT count(*) FROM events") == [(1 + 4 + 4 * 101,)]
+    assert run.rows("PRAGMA integrity_check") == [("ok",)]
+    assert_everything_arrived_once(run, counter, 1)
+
+
+@in_c
+def test_a_fork_by_c_code_while_a_thread_uses_the_file(run: Run) -> None:
+    """The child could only share SQLite's locks with a thread that it does not have. So it is silent and says why, also
+    with a new client. The transaction of the parent is committed."""
+    printed = run(
+        IN_C
+        + """
+made = client()
+used = made._device._state
+begun, may_end = threading.Event(), threading.Event()
+
+def use():
+    with used.transaction() as connection:
+        connection.execute("DELETE FROM events")
+        begun.set()
+        may_end.wait()
+
+thread = threading.Thread(target=use, daemon=True)
+thread.start()
+begun.wait()
+if fork_in_c() == 0:
+    made.record("purchase", amount=1)
+    made.tick()
+    print(made.grant_consent(), made.flush(0.1), made.status().silent)
+    print(client(1).status().silent, flush=True)
+    made.close()
+    sys.exit(0)
+assert os.wait()[1] == 0
+may_end.set()
+thread.join()
+made.record("purchase", amount=2)
+made.close()
+"""
+    )
+    reason = f"the state file {run.state} was in use when this process was forked; this process cannot use it"
+    assert printed == f"False False {reason}\n{reason}\n"
+    assert run.rows("SELECT count(*) FROM events") == [(1,)]
+    assert run.rows("PRAGMA integrity_check") == [("ok",)]
+
+
+def test_a_fork_in_a_transaction(run: Run) -> None:
+    """A clock forks. The child never uses the parent's connection: its call fails, and it is silent after that. The
+    parent's transaction is committed."""
+    printed = run(
+        """
+forked = []
+
+def clock():
+    connection = made and made._device._state._connection
+    if connection is not None and connection.in_transaction and not forked:
+        forked.append(os.fork())
+    return now
+
+made = None
+made = Client(survey, collector=url, state=state, cohort={"platform": "web"}, clock=clock)
+made.grant_consent()
+made.record("purchase", amount=1)
+logging.disable()
+withdrawn = made.withdraw_consent()
+if forked == [0]:
+    made.record("purchase", amount=1)
+    print("child", withdrawn, made.status().silent, flush=True)
+    made.close()
+    sys.exit(0)
+assert os.wait()[1] == 0
+print("parent", withdrawn, made.status().silent, made.grant_consent())
+made.record("purchase", amount=2)
+made.close()
+"""
+    )
+    reason = f"the state file {run.state} was in use when this process was forked; this process cannot use it"
+    assert printed == f"child False {reason}\nparent True None True\n"
+    assert run.rows("SELECT granted FROM consents") == [(1,)]
+    assert run.rows("SELECT count(*) FROM events") == [(1,)]
+    assert run.rows("PRAGMA integrity_check") == [("ok",)]
+
+
+def test_a_fork_in_a_request(run: Run) -> None:
+    """A transport forks. The file is not in use then, so parent and child both go on. The response counts once."""
+    run(
+        """
+from hushtally.testing import Recorder
+forked = []
+
+class Forking(Recorder):
+    def request(self, *arguments):
+        forked.append(os.fork())
+        return super().request(*arguments)
+
+made = client(transport=Forking())
+made.record("purchase", amount=0)
+made.tick()
+made.record("purchase", amount=1)
+made.close()
+if forked == [0]:
+    sys.exit(0)
+assert os.wait()[1] == 0
+"""
+    )
+    assert run.rows("SELECT count(*) FROM events") == [(3,)]
+    assert run.rows("SELECT name, count FROM counters") == [("delivered", 3)]
+
+
+def test_a_fork_in_a_signal_handler(run: Run) -> None:
+    """The handler interrupts a fork, a call, or nothing. What waits in the parent is done there, and only there. A
+    child that is forked while a call uses the file is silent."""
+    printed = run(
+        """
+import signal
+logging.disable()
+forks, children = 0, []
+
+def handler(*_):
+    global forks
+    forks += 1
+    made.record("purchase", amount=1)
+    child = os.fork()
+    if child == 0:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        made.record("purchase", amount=2)
+        made.close()
+        os._exit(0)
+    children.append(child)
+    signal.setitimer(signal.ITIMER_REAL, 0.002)
+
+made = client()
+made.status()
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.002)
+while forks < 20:
+    made.record("purchase", amount=3)
+    made.status()
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    children.append(child)
+signal.setitimer(signal.ITIMER_REAL, 0)
+for child in children:
+    assert os.waitpid(child, 0)[1] == 0
+made.close()
+print(forks)
+"""
+    )
+    assert run.rows("SELECT count(*) FROM events WHERE fields LIKE '%1%'") == [(int(printed),)]
+    assert run.rows("PRAGMA integrity_check") == [("ok",)]
+
+
+def test_a_finalizer_that_records_as_the_interpreter_ends(run: Run) -> None:
+    """It runs after all exit handlers. Its event is written at once."""
+    run(
+        """
+class Session:
+    def __del__(self):
+        made.record("purchase", amount=1)
+
+made = client()
+made.record("purchase", amount=2)
+session = Session()
+session.itself = session
+"""
+    )
+    assert run.rows("SELECT count(*) FROM events") == [(2,)]
+
+
+WORKER_SCRIPT = """
+import {module}
+
+def task(number):
+    for _ in range(10):
+        made.record("purchase", amount=number)
+
+if __name__ == "__main__":
+    made = client()
+    pool = {module}.Pool(1, maxtasksperchild=1)
+    for number in range(2):
+        pool.apply(task, (number,))
+    pool.close()
+    pool.join()
+    made.close()
+"""
+
+
+@pytest.mark.parametrize("module", ["multiprocessing", "billiard"])
+def test_the_workers_of_a_pool_that_replaces_them(module: str, run: Run) -> None:
+    """Celery uses billiard, whose workers end by os._exit and call nothing before. No event is lost."""
+    if module == "billiard":
+        pytest.importorskip("billiard")
+    run(WORKER_SCRIPT.format(module=module))
+    assert run.rows("SELECT count(*) FROM events") == [(20,)]
+
+
+def in_billiard(name: str) -> dict[str, object]:
+    return {"billiard.process": SimpleNamespace(current_process=lambda: SimpleNamespace(name=name))}
+
+
+@pytest.mark.parametrize(
+    ("modules", "written"),
+    [
+        ({}, 0),
+        (in_billiard("MainProcess"), 0),
+        (in_billiard("ForkPoolWorker-1"), 1),
+        ({"uwsgi": SimpleNamespace()}, 1),
+    ],
+)
+def test_a_process_that_may_skip_exit_handlers_writes_every_event_at_once(
+    modules: dict[str, object],
+    written: int,
+    make_client: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)  # type: ignore[arg-type]
+    make_client().record("purchase", amount=1)
+    with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM events").fetchone() == (written,)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("uwsgi"), reason="needs uWSGI 2")
+@pytest.mark.parametrize("options", [[], ["--enable-threads"], ["--enable-threads", "--lazy-apps"]])
+def test_uwsgi(options: list[str], tmp_path: Path) -> None:
+    """The app creates and starts its client before uWSGI forks. Every request is answered and every event is kept."""
+    (tmp_path / "survey.toml").write_text(habits_text())
+    (tmp_path / "wsgi.py").write_text(
+        """
+from datetime import UTC, datetime
+from hushtally import Client, Survey
+client = Client(Survey.load("survey.toml"), collector="http://127.0.0.1:9", state="state.db",
+                cohort={"platform": "web"}, clock=lambda: datetime(2026, 11, 2, 9, tzinfo=UTC))
+client.grant_consent()
+client.start()
+
+def application(environ, start_response):
+    client.record("purchase", amount=1)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(client.grant_consent()).encode()]
+"""
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = "{}:{}".format(*free.getsockname())
+    command = ["uwsgi", "--http-socket", address, "--wsgi-file", "wsgi.py", "--master", "--processes", "2"]
+    folders = [str(ROOT), *site.getsitepackages()]
+    with subprocess.Popen(
+        [*command, "--need-app", "--die-on-term", *options],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(folders)},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stderr is not None
+        log = []
+        for line in server.stderr:
+            log.append(line)
+            if "spawned uWSGI worker 2" in line:
+                break
+        else:
+            pytest.fail("".join(log))
+        for _ in range(6):
+            with urllib.request.urlopen(f"http://{address}/", timeout=MUST_END) as response:
+                assert response.read() == b"True"
+        server.terminate()
+        server.stderr.read()
+    with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM events").fetchone() == (6,)

@@ -379,35 +379,37 @@ SOURCES: dict[str, tuple[type, str, Any]] = {
 recall = answers.recall
 
 
-def forget(connection: Any, device: int, *rest: Any) -> Any:
+def forget(records: Any, *rest: Any) -> Any:
     """Loses all stored answers."""
-    connection.execute("DELETE FROM answers")
-    return recall(connection, device, *rest)
+    records.answers.clear()
+    return recall(records, *rest)
 
 
-def forget_one(connection: Any, device: int, survey: Any, question: Any, *rest: Any) -> Any:
+def forget_one(records: Any, survey: Any, question: Any, *rest: Any) -> Any:
     """Loses the stored answer of one value."""
-    connection.execute("DELETE FROM answers WHERE value = ?", (question.mechanism.domain // 2,))
-    return recall(connection, device, survey, question, *rest)
+    for key in [key for key in records.answers if key[2] == question.mechanism.domain // 2]:
+        del records.answers[key]
+    return recall(records, survey, question, *rest)
 
 
-def always_first(connection: Any, device: int, survey: Any, question: Any, signals: Any, source: Any) -> Any:
+def in_order(records: Any, question: Any) -> list[Any]:
+    """The stored symbols of a question, in the order in which they were used last."""
+    rows = [row for (_, id, _), row in records.answers.items() if id == question.id]
+    return [symbol for symbol, _ in sorted(rows, key=lambda row: row[1])]
+
+
+def always_first(records: Any, survey: Any, question: Any, signals: Any, source: Any) -> Any:
     """Repeats the first answer for every later value."""
-    row = connection.execute(
-        "SELECT symbol FROM answers WHERE device = ? AND question = ? ORDER BY used LIMIT 1", (device, question.id)
-    ).fetchone()
-    if row is None:
-        return recall(connection, device, survey, question, signals, source)
-    return question.mechanism.repeat(row[0], source), 0.0
+    symbols = in_order(records, question)
+    if not symbols:
+        return recall(records, survey, question, signals, source)
+    return question.mechanism.repeat(symbols[0], source), 0.0
 
 
-def in_the_clear(connection: Any, device: int, survey: Any, question: Any, *rest: Any) -> Any:
+def in_the_clear(records: Any, survey: Any, question: Any, *rest: Any) -> Any:
     """Sends the permanent symbol without the second noise."""
-    recall(connection, device, survey, question, *rest)
-    (symbol,) = connection.execute(
-        "SELECT symbol FROM answers WHERE device = ? AND question = ? ORDER BY used DESC LIMIT 1", (device, question.id)
-    ).fetchone()
-    return symbol, 0.0
+    recall(records, survey, question, *rest)
+    return in_order(records, question)[-1], 0.0
 
 
 MEMORIES: dict[str, Any] = {

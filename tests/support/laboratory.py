@@ -93,9 +93,13 @@ class Laboratory:
                 client.tick()
             self.clock.advance(seconds=seconds)
 
+    def connect(self):
+        """A connection to the state file, for a test that damages it."""
+        return sqlite3.connect(self.path)
+
     def rows(self, query, *values):
         """The rows that a query finds in the state file."""
-        with closing(sqlite3.connect(self.path)) as connection:
+        with closing(self.connect()) as connection:
             return connection.execute(query, values).fetchall()
 
     def on_disk(self):

@@ -412,7 +412,7 @@ class TestUnwritten:
 
     def test_a_close_that_takes_too_long_is_reported(self, lab, client, monkeypatch, caplog):
         """The file is locked for longer than `close` may block. The log reports it, too."""
-        monkeypatch.setattr("hushtally.client_sdk.client.CLOSE_SECONDS", 0.1)
+        monkeypatch.setattr("hushtally.client_sdk.device.embedding.CLOSE_SECONDS", 0.1)
         client._device._state._connection.execute("PRAGMA busy_timeout = 5000")
         self.blocker.execute("BEGIN IMMEDIATE")
         client.close()

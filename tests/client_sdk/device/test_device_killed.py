@@ -4,11 +4,9 @@ The script: 10 epochs, 5 questions, four changes of answer, one withdrawal with 
 consent. It runs in a forked child that ends without any clean-up at its k-th step, for every k.
 """
 
-import mmap
 import os
 import random
 import sqlite3
-import struct
 from collections import defaultdict
 from contextlib import closing
 from datetime import timedelta
@@ -19,68 +17,14 @@ import pytest
 from hushtally import Client
 from hushtally.client_sdk.protocol.report import Batch
 from hushtally.client_sdk.state import connection
-from hushtally.client_sdk.state.connection import Connection
 from hushtally.client_sdk.state.rollback import RollbackGuard
-from hushtally.client_sdk.testing import ScriptedClock, SeededRandomness, accepted
+from hushtally.client_sdk.testing import ScriptedClock, SeededRandomness
+from kill_switch import Collector, KillSwitch, SteppedConnection, stepped
 
 DAYS = 10
 WITHDRAWN = 6
 QUESTIONS = 5
 CATEGORIES = ["c1", "c1", "c2", "c1", "c3", "c3", "c2", "c2", "c1", "c3"]
-KILLED = 9
-
-
-class KillSwitch:
-    """Counts the steps of a process and ends the process at one of them. The count survives the process."""
-
-    def __init__(self):
-        self._shared = mmap.mmap(-1, 16)
-
-    def begin(self, at):
-        self._shared[:8] = struct.pack("q", 0)
-        self._at = at
-
-    def step(self):
-        (steps,) = struct.unpack("q", self._shared[:8])
-        self._shared[:8] = struct.pack("q", steps + 1)
-        if steps + 1 == self._at:
-            os._exit(KILLED)
-
-    def reach(self, position):
-        self._shared[8:] = struct.pack("q", position)
-
-    @property
-    def position(self):
-        return struct.unpack("q", self._shared[8:])[0]
-
-
-class SteppedConnection(Connection):
-    """A connection on which every statement is a step."""
-
-    kill_switch: KillSwitch
-
-    def execute(self, *arguments):
-        self.kill_switch.step()
-        return super().execute(*arguments)
-
-    def executemany(self, *arguments):
-        self.kill_switch.step()
-        return super().executemany(*arguments)
-
-
-class Collector:
-    """Writes batches to a file that survives the process. Receiving a batch and answering it are steps."""
-
-    def __init__(self, path, kill_switch):
-        self._path = path
-        self._kill_switch = kill_switch
-
-    def request(self, method, url, body, timeout, *_):
-        self._kill_switch.step()
-        with self._path.open("ab") as out:
-            out.write(body + b"\n")
-        self._kill_switch.step()
-        return accepted(body)
 
 
 def script():
@@ -123,18 +67,6 @@ def live(survey, folder, kill_switch, seed, start):
             client.record("purchase", amount=day, category=CATEGORIES[day])
         else:
             getattr(client, {"grant": "grant_consent", "withdraw": "withdraw_consent"}.get(action, action))()
-
-
-def stepped(function, kill_switch):
-    """The function, with a step before and after it."""
-
-    def run(*arguments):
-        kill_switch.step()
-        result = function(*arguments)
-        kill_switch.step()
-        return result
-
-    return run
 
 
 def child(survey, folder, kill_switch, seed, start, at):

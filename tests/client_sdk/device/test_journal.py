@@ -6,7 +6,7 @@ from contextlib import closing, suppress
 
 import pytest
 
-from hushtally.client_sdk.client import Fault
+from hushtally.client_sdk.device.embedding import Fault
 from hushtally.client_sdk.state import file as state_module
 from hushtally.client_sdk.state.counters import Fate
 

@@ -1,7 +1,5 @@
 """Epochs in which a device should have answered and did not, because no tick ran: counted, and never sent."""
 
-from dataclasses import replace
-
 import pytest
 
 from hushtally.client_sdk.state.counters import Fate
@@ -84,7 +82,7 @@ def test_a_new_version_covered_by_old_consent_misses_no_earlier_epoch(lab):
 
 def test_epochs_that_the_ceiling_forbids_are_not_counted(lab):
     client = lab.client(max_lifetime_epsilon=20)
-    client._device._settings = replace(client._device._settings, max_lifetime_epsilon=5.0)
+    client._device._answering._ceiling = 5.0
     lab.clock.advance(days=3)
     client.tick()
     assert missed(client) == 0

@@ -158,7 +158,7 @@ def test_a_damaged_event_is_deleted_and_counted_and_the_others_are_used(
     assert (faults, client.status().counters) == ([], {"dropped: damaged events": 1, "delivered": 1})
     assert client.status().waiting == 1
     with device._state.lock() as connection:
-        assert [event.fields["amount"] for event in events.find(connection, device._id)] == [0, 2]
+        assert [event.fields["amount"] for event in events.Histories(connection, [device._id]).of(device._id)] == [0, 2]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_an_event_without_a_readable_day_is_deleted_with_old_events(
     client.tick()
     assert (faults, client.status().silent) == ([], None)
     with device._state.lock() as connection:
-        assert [event.fields["amount"] for event in events.find(connection, device._id)] == [0, 2]
+        assert [event.fields["amount"] for event in events.Histories(connection, [device._id]).of(device._id)] == [0, 2]
 
 
 def test_decimal_prices_are_summed_without_rounding(make_client: Make, survey: Survey) -> None:
@@ -193,5 +193,5 @@ def test_decimal_prices_are_summed_without_rounding(make_client: Make, survey: S
     device = client._device
     assert device is not None
     with device._state.lock() as connection:
-        found = events.find(connection, device._id)
+        found = events.Histories(connection, [device._id]).of(device._id)
     assert survey.signals["spent"].value(found, device._clock().date()) == 1.0

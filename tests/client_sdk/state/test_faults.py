@@ -283,7 +283,7 @@ class TestCorrupt:
         source, now, ends = random.Random(8), lab.clock.now, Counter()
         for _ in range(300):
             data = bytearray(whole)
-            damage_between(data, 4096 * page - len(body) - 125, 4096 * page, source)  # SQLite fills a page from its end
+            damage_between(data, 4096 * page - len(body) - 160, 4096 * page, source)  # SQLite fills a page from its end
             lab.path.write_bytes(data)
             put_back_mark()
             lab.clock.now = now
@@ -392,7 +392,7 @@ class TestCorrupt:
         ("assignment", "silent"),
         [
             ("file SET mark_inode", "the state file {} cannot be used: the state file is damaged"),
-            ("consents SET at", "the state file cannot be used: the state file is damaged"),
+            ("consents SET at", "the state file is damaged"),
         ],
     )
     def test_no_content_of_the_file_is_quoted(self, lab, assignment, silent, caplog):
@@ -403,9 +403,8 @@ class TestCorrupt:
             connection.execute(f"UPDATE {assignment} = CAST(x'ff43616e617279' AS TEXT)")  # \xff, then "Canary"
         client = lab.client(agreed=False)
         assert client.status().silent == silent.format(lab.path)
-        assert [fault.kind for fault in lab.faults] == ["StateError" if "{}" in silent else "OperationalError"]
+        assert [fault.kind for fault in lab.faults] == (["StateError"] if "{}" in silent else [])
         assert "Canary" not in caplog.text + str(client.status())
-        assert f"silent: {client.status().silent}" in caplog.text
 
     @pytest.mark.parametrize(
         "damage",

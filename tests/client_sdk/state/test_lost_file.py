@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from hushtally.client_sdk.client import Fault
+from hushtally.client_sdk.device.embedding import Fault
 from hushtally.client_sdk.state.file import State
 from hushtally.client_sdk.state.silence import Silence
 

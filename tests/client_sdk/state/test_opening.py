@@ -216,7 +216,7 @@ class TestTheFileIsClosed:
     def test_later_if_close_did_not_wait_for_its_thread(
         self, survey: Survey, options: Options, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("hushtally.client_sdk.client.CLOSE_SECONDS", 0.1)
+        monkeypatch.setattr("hushtally.client_sdk.device.embedding.CLOSE_SECONDS", 0.1)
         faults: list[Any] = []
         client = Client(survey, **options, on_error=faults.append)
         client.grant_consent()
@@ -266,6 +266,10 @@ def test_an_exit_does_not_wait_for_a_locked_file(tmp_path: Path) -> None:
 
 VERSION_1 = """
 DROP TABLE cohorts;
+DROP TABLE mixes;
+DROP INDEX outbox_by_due;
+DROP INDEX outbox_by_mix;
+ALTER TABLE outbox DROP COLUMN sent_in;
 ALTER TABLE file DROP COLUMN pending_inode;
 ALTER TABLE file DROP COLUMN mark_due;
 ALTER TABLE file ADD COLUMN pending_since INTEGER;

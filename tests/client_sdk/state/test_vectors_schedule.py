@@ -79,7 +79,7 @@ def test_survey(case: dict[str, Any]) -> None:
     assert len(case["phases"]) == survey.privacy.answers_every
     days = [survey.starts + timedelta(days=number) for number in range(-40, (survey.ends - survey.starts).days + 40)]
     for phase, labels in enumerate(case["phases"]):
-        schedule = Schedule(survey.id, survey.ends.toordinal(), "[]", phase, 1.0, 0, None)
+        schedule = Schedule(1, survey.digest, survey.id, 0, survey.ends.toordinal(), "[]", phase, 0, 1.0, 0, None, 1)
         found = dict.fromkeys(survey.epoch.label(day) for day in days if schedule.answers_in(survey, day))
         assert list(found) == labels
 
