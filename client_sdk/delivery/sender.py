@@ -31,7 +31,6 @@ from hushtally.client_sdk.survey import Survey
 logger = logging.getLogger("hushtally")
 
 TRY_SECONDS = 10.0  # the time limit of one request
-PAUSE_SECONDS = 1.0  # the shortest time before a postponed report is sent again
 
 # shared by all devices of the process, so that a gateway makes only one attempt if the collector is unreachable
 _shared_backoffs = Backoffs()
@@ -64,6 +63,7 @@ class Sender(Forking):
         self._backoffs = _shared_backoffs if self._http else Backoffs()
         self._sending = threading.RLock()
         self._current: Waiting | None = None  # the batch of the current request
+        self._postponed = False  # whether a report was postponed since `send` began
         self._searched_on: date | None = None  # the day on which the whole outbox was last searched for expired rows
         super().__init__()
 
@@ -81,6 +81,7 @@ class Sender(Forking):
                 return False  # another thread is sending
             if self._http:
                 self._http.resume()
+            self._postponed = False
             while due := self._due(now):
                 pause = self._pause(due, now)
                 if pause > (deadline - time.monotonic() if wait else 0.0):
@@ -88,6 +89,8 @@ class Sender(Forking):
                 time.sleep(pause)
                 batches = self._freeze(due, now)
                 settled = self._send_all(batches, now, deadline)
+                if settled and (self._device is not None or self._postponed):
+                    return not self._due(now)  # a postponed report may be due at once; it waits for the next call
                 if not batches or (not settled and (not wait or time.monotonic() >= deadline)):
                     return False
             return True
@@ -255,7 +258,8 @@ class Sender(Forking):
                 # POSTPONED happens if the device's clock is ahead; otherwise only expired reports would reveal it
                 counts[device, fate] += 1
             if again and survey is not None:
-                due = outbox.moment(survey, now, self._randomness) + PAUSE_SECONDS
+                self._postponed = True
+                due = outbox.moment(survey, now, self._randomness)
                 alone = self._device is not None
                 entries.append(outbox.entry(device, survey, again, due, self._randomness, alone=alone))
         counters.add_all(connection, counts)

@@ -95,9 +95,10 @@ class Player:
         device, batch = self.client._device, Batch.decode(body.encode())
         assert device is not None
         last = min(self._accepted_until(report.epoch) for report in batch.reports)
-        row = (device._id, batch.id, batch.digest, datetime.fromisoformat(due).timestamp(), last, body.encode())
-        with device._checked(device._state.transaction()) as connection:
-            connection.execute("INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?)", row)
+        moment = datetime.fromisoformat(due).timestamp()
+        row = outbox.Entry(device._id, batch.id, batch.digest, moment, last, batch.id, body.encode())
+        with device._state.transaction() as connection:
+            outbox.put_all(connection, [row])
 
     def _accepted_until(self, label: str) -> int:
         epoch = self.survey.epoch

@@ -147,7 +147,7 @@ class TestWithoutACohort:
     def test_a_first_tick_with_a_cohort_does_not_outlast_the_next_event(self, shop):
         """As in a file of an older version, which has no cohorts."""
         visit(shop, PAID, agreed=True)
-        with shop.clients[-1]._create_device()._state.transaction() as connection:
+        with shop.clients[-1]._create()._state.transaction() as connection:
             connection.execute("DELETE FROM cohorts")
         shop.live(client(shop, FREE), 1)
         visit(shop, PAID)
