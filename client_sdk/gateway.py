@@ -30,10 +30,10 @@ from hushtally.client_sdk.device.embedding import Embedding, Fault
 from hushtally.client_sdk.device.recording import Recording
 from hushtally.client_sdk.explain.explanation import Explanation, explain_survey
 from hushtally.client_sdk.explain.status import Status
-from hushtally.client_sdk.opt_out import opt_out_reason
 from hushtally.client_sdk.randomness import Randomness, SystemRandomness
 from hushtally.client_sdk.state.consent import Receipt
 from hushtally.client_sdk.state.file import State
+from hushtally.client_sdk.state.opt_out import opt_out_reason
 from hushtally.client_sdk.survey import Survey
 
 MAX_KNOWN_COHORTS = 10_000  # valid cohorts that a gateway remembers

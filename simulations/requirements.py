@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hushtally.client_sdk.opt_out import opt_out_reason
+from hushtally.client_sdk.state.opt_out import opt_out_reason
 from hushtally.simulations.errors import SimulationError
 
 

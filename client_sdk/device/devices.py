@@ -24,12 +24,12 @@ from hushtally.client_sdk.errors import StateError
 from hushtally.client_sdk.explain.explanation import Explanation, explain_survey
 from hushtally.client_sdk.explain.status import Status, SurveyStatus
 from hushtally.client_sdk.failures import describe_failure
-from hushtally.client_sdk.opt_out import opt_out_reason
 from hushtally.client_sdk.randomness import Randomness
 from hushtally.client_sdk.state import consent, counters, events, outbox
 from hushtally.client_sdk.state.consent import Receipt
 from hushtally.client_sdk.state.facts import Facts
 from hushtally.client_sdk.state.file import State, StateBusyError
+from hushtally.client_sdk.state.opt_out import opt_out_reason
 from hushtally.client_sdk.state.permission import Permission, Permit
 from hushtally.client_sdk.state.records import Records
 from hushtally.client_sdk.state.silence import Silence

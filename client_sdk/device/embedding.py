@@ -15,8 +15,8 @@ from hushtally.client_sdk.device.device import TICK_SECONDS
 from hushtally.client_sdk.device.ticker import Ticker
 from hushtally.client_sdk.errors import ClientError, StateError, StateLostError
 from hushtally.client_sdk.failures import describe_failure
-from hushtally.client_sdk.opt_out import opt_out_reason
 from hushtally.client_sdk.randomness import Randomness
+from hushtally.client_sdk.state.opt_out import opt_out_reason
 from hushtally.client_sdk.state.silence import Silence
 
 logger = logging.getLogger("hushtally")

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from hushtally.client_sdk.opt_out import opt_out_reason
 from hushtally.client_sdk.state.cohorts import in_force
 from hushtally.client_sdk.state.facts import Facts
+from hushtally.client_sdk.state.opt_out import opt_out_reason
 from hushtally.client_sdk.state.silence import Silence
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.vocabulary import EventVocabulary
