@@ -28,7 +28,7 @@ from hushtally import Client, Gateway, Survey
 from hushtally.client_sdk.clock import utc_now, utc_today
 from hushtally.client_sdk.delivery.transport import Response
 from hushtally.client_sdk.testing import ScriptedClock, accepted
-from hushtally.survey.commands import example
+from hushtally.survey.template import example
 
 RESULTS = Path(__file__).parent / "results" / "gateway.json"
 MOST_BARE, MOST_CLIENT, MOST_REQUEST = 12.0, 0.1, 3.0
@@ -54,7 +54,7 @@ def cpu_of(action: Callable[[], object]) -> float:
 
 def surveyed() -> Survey:
     """The example survey, answered in every epoch."""
-    return Survey.parse(re.sub(r"answers_every = 4\b", "answers_every = 1", example(utc_today())))
+    return Survey.parse(re.sub(r"answers_every = \d+", "answers_every = 1", example(utc_today())))
 
 
 def live_in_gateway(folder: Path, survey: Survey, devices: int) -> None:
