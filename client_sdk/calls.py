@@ -68,14 +68,17 @@ def run(call: Callable[[], T], reentrant: Callable[[], T]) -> T:
     try:
         thread.running = True
         forking.notice_fork()
-        _release(thread)
+        if thread.held:
+            _release(thread)
         return call()
     finally:
         try:
-            _release(thread)
+            if thread.held:
+                _release(thread)
         finally:
             thread.running = False
-            _finish(thread)
+            if thread.deferred:
+                _finish(thread)
 
 
 def for_other_thread(call: Callable[[], object]) -> Callable[[], None]:
@@ -135,16 +138,19 @@ def hold(held: Held) -> None:
 
 def released(held: Held) -> None:
     """Forget what was released."""
-    with suppress(ValueError):
-        _this_thread().held.remove(held)
+    _forget(_this_thread(), held)
 
 
 def _release(thread: _Thread) -> None:
     while thread.held:
         held = thread.held[-1]
         held.abandon()
-        with suppress(ValueError):  # `abandon` has done the same, except in a child of a fork
-            thread.held.remove(held)
+        _forget(thread, held)  # `abandon` has done the same, except in a child of a fork
+
+
+def _forget(thread: _Thread, held: Held) -> None:
+    if held in thread.held:
+        thread.held.remove(held)
 
 
 def _finish(thread: _Thread) -> None:

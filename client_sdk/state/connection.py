@@ -14,6 +14,7 @@ from hushtally.client_sdk.errors import SafeMessage, StateError
 from hushtally.client_sdk.state import schema
 
 RETRY_SECONDS = 0.01
+FORKED = "the process was forked in the middle of the call"
 
 
 class ForkedError(SafeMessage, sqlite3.ProgrammingError):
@@ -35,16 +36,14 @@ class Connection(sqlite3.Connection):
         self._process = os.getpid()
 
     def execute(self, *arguments: Any) -> sqlite3.Cursor:
-        self._check_process()
+        if self._process != os.getpid():
+            raise ForkedError(FORKED)
         return super().execute(*arguments)
 
     def executemany(self, *arguments: Any) -> sqlite3.Cursor:
-        self._check_process()
-        return super().executemany(*arguments)
-
-    def _check_process(self) -> None:
         if self._process != os.getpid():
-            raise ForkedError("the process was forked in the middle of the call")
+            raise ForkedError(FORKED)
+        return super().executemany(*arguments)
 
 
 def create_file(path: Path) -> None:
