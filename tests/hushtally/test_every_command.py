@@ -320,7 +320,7 @@ INTERRUPTED = {
     "purge": ("hushtally.collector.purge_cli.SqliteStore", TEXT["purge"]),
     "serve": ("hushtally.collector.serve_cli.create_app", ("serve", "FILE", "--port", "0", "--database", "NEW")),
     "check": ("hushtally.survey.commands.advice", TEXT["check"]),
-    "new": ("hushtally.survey.commands.write_new_file", ("survey", "new", "NEW")),
+    "new": ("hushtally.survey.new.write_new_file", ("survey", "new", "NEW")),
     "tune": ("hushtally.simulations.tune.command.tune_survey", TEXT["tune"]),
     "simulate": ("hushtally.simulations.simulate.command.run_simulation", TEXT["simulate"]),
     "audit": ("hushtally.simulations.audit.command.audit_survey", TEXT["audit"]),
