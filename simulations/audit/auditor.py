@@ -20,7 +20,13 @@ from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.questions import Question
 from hushtally.client_sdk.testing import SeededRandomness
 from hushtally.output.progress import ProgressBar, no_progress
-from hushtally.simulations.audit.branches import RandomBranch, found_share, wrong_branches, wrong_repeats
+from hushtally.simulations.audit.branches import (
+    RandomBranch,
+    found_share,
+    wrong_branches,
+    wrong_later_draws,
+    wrong_repeats,
+)
 from hushtally.simulations.audit.certificate import Certificate, Finding, Method
 from hushtally.simulations.audit.client_reports import check_lifetime, check_wiring, sample_reports, steps
 from hushtally.simulations.audit.distinguisher import distinguishers, supporting
@@ -115,7 +121,13 @@ class _Auditor:
         """Audit all reports of one answer. They reveal at most the permanent symbol, the only input of `repeat`."""
         claimed = question.epsilon_permanent or 0.0
         breaches = _above(logarithm(mechanism.permanent_ratio), claimed)
-        rows, each, found = self._exact(question.id, mechanism, theory_of(expected), mechanism.draw, permanent=True)
+        theory = theory_of(expected)
+        rows, each, found = self._exact(question.id, mechanism, theory, mechanism.draw, permanent=True)
+        if theory is not None and isinstance(expected, PermanentMechanism) and not found:
+            try:
+                found = wrong_later_draws(mechanism, expected, theory, RANDOM_BRANCHES // 8, self._random)
+            except (MechanismError, ValueError, LookupError) as error:
+                found = [f"the code of a later answer fails: {type(error).__name__}"]
         return self._bound(question, "all reports of one answer", claimed, rows, _power(each, 0), breaches + found)
 
     def _exact(

@@ -112,6 +112,30 @@ def wrong_repeats(
     return []
 
 
+def wrong_later_draws(
+    mechanism: PermanentMechanism, expected: PermanentMechanism, theory: Theory, branches: int, random: Random
+) -> list[str]:
+    """Run random branches of `draw` after random permanent symbols; return the first wrong branch as a breach.
+
+    theory: of a draw without an earlier symbol. A later draw has the same probabilities; only RAPPOR keeps its group.
+    """
+    for _ in range(branches):
+        value, previous = random.randrange(mechanism.domain), random.randrange(mechanism.symbols)
+        branch = RandomBranch(random)
+        symbol = mechanism.draw(value, branch, previous)
+        chance = theory.probability(symbol, value) / theory.branches(symbol, value)
+        right = branch.probability == chance
+        if isinstance(expected, Rappor):
+            right = symbol >> expected.k == previous >> expected.k and branch.probability == expected.m * chance
+        if not right:
+            return [
+                f"after the permanent symbol {previous}, a branch of segment {value} draws symbol {symbol} with"
+                f" probability {float(branch.probability):.12g}, which is not what the survey's epsilon_permanent"
+                " requires"
+            ]
+    return []
+
+
 def _right_repeat(expected: PermanentMechanism, permanent: int, symbol: int, branch: RandomBranch) -> bool:
     if isinstance(expected, Rappor):
         bits = bit_probability(expected, symbol, permanent, expected.q, expected.p)

@@ -297,8 +297,9 @@ def _follow_permanent(plan: Sequence[int], made: Sequence[Call], symbols: Sequen
 def check_lifetime(survey: Survey, progress: Callable[[], object] = lambda: None) -> tuple[int, list[str]]:
     """Run four devices through the whole survey, and return the number of their reports and at most one breach.
 
-    Two devices have no events. Two devices have events every day. No device may answer a question twice in an epoch,
-    answer more questions or in more epochs than the survey allows, or spend more than the lifetime epsilon.
+    Two devices have no events. Two devices have events every day. Every device must answer in every epoch of its phase,
+    because its silence would reveal what it recorded. No device may answer a question twice in an epoch, answer more
+    questions or in more epochs than the survey allows, or spend more than the lifetime epsilon.
     """
     require_clients_enabled()
     reports, breaches = 0, list[str]()
@@ -330,6 +331,9 @@ class _Life(_Sent):
         questions = {question for question, _ in self.seen}
         if len(set(self.seen)) < len(self.seen):
             return ["a device answered a question twice in one epoch"]
+        least = survey.epochs // survey.privacy.answers_every * survey.privacy.questions_per_device
+        if len(self.seen) < least:
+            return [f"a device sent {len(self.seen)} reports; whatever the customer did, it must send at least {least}"]
         if len(epochs) > survey.answers:
             return [f"a device answered in {len(epochs)} epochs; the survey allows {survey.answers}"]
         if len(questions) > survey.privacy.questions_per_device:
@@ -374,5 +378,6 @@ def _live_through(survey: Survey, *, with_events: bool, progress: Callable[[], o
             client.tick(PATIENCE)
             clock.advance(seconds=10)
             progress()
+        client.tick(PATIENCE)  # sends what is due in the last seconds
         life.spent = client.status().surveys[0].spent
     return life

@@ -172,6 +172,30 @@ def bit_in_clear(self: Unary, value: int, randomness: Randomness) -> int:
     return int(shipped(self).perturb(self, value, randomness)) | 1 << value
 
 
+def shared_coin(self: Unary, value: int, randomness: Randomness) -> int:
+    """Draws one coin for all bits of other values, so they are equal."""
+    others = randomness.coin(*self.others)
+    bits = ((1 << self.domain) - 1 if others else 0) & ~(1 << value)
+    return bits | randomness.coin(*self.truth) << value
+
+
+def best_of_three(self: Any, value: int, randomness: Randomness) -> int:
+    """Draws three symbols and sends the most frequent one, to reduce the noise."""
+    symbols = [int(shipped(self).perturb(self, value, randomness)) for _ in range(3)]
+    return max(symbols, key=symbols.count)
+
+
+def second_try(self: Any, value: int, randomness: Randomness) -> int:
+    """Draws again if the symbol does not support the value."""
+    symbol = int(shipped(self).perturb(self, value, randomness))
+    return symbol if self.supports(symbol, value) else int(shipped(self).perturb(self, value, randomness))
+
+
+def supports_next(self: Any, symbol: int, value: int) -> bool:
+    """Tests the next value, so estimates are useless."""
+    return bool(shipped(self).supports(self, symbol, (value + 1) % self.domain))
+
+
 @dataclass(frozen=True)
 class ValueFirst(Subset):
     """The symbol also reveals which member of the set came first: the true value, if the set contains it."""
@@ -257,6 +281,23 @@ def draw_for(bad: int, symbol: int) -> Any:
     return draw
 
 
+def truth_after_another(self: Permanent, value: int, randomness: Randomness, previous: int | None = None) -> int:
+    """Draws a symbol that supports the value if the device has answered another value before."""
+    if previous is None:
+        return int(shipped(self).draw(self, value, randomness))
+    return int(self.single_report.draw_supporting(value, randomness))  # type: ignore[attr-defined]
+
+
+def copy_of_another(self: Permanent, value: int, randomness: Randomness, previous: int | None = None) -> int:
+    """Repeats the symbol of the value that the device answered before."""
+    return int(shipped(self).draw(self, value, randomness)) if previous is None else previous
+
+
+def new_group(self: Rappor, value: int, randomness: Randomness, previous: int | None = None) -> int:
+    """Draws another hash group for every value."""
+    return int(shipped(self).draw(self, value, randomness))
+
+
 def with_permanent_epsilon(mechanism: Permanent, factor: float) -> Mechanism:
     """Draws the permanent answer with a larger epsilon than the survey claims."""
     return replace(
@@ -303,6 +344,10 @@ MECHANISMS: dict[str, Callable[[], Mechanism]] = {
     "a vector never drawn, d=4096": lambda: altered(auto(4_096), draw_supporting=missing_multiple),
     "unary: two bits drawn as true": lambda: altered(Optimized.of(16, 1.0), perturb=one_bit_more),
     "unary: the true bit always set": lambda: altered(Symmetric.of(20, 1.0), perturb=bit_in_clear),
+    "unary: one coin for all other bits": lambda: altered(Optimized.of(16, 1.0), perturb=shared_coin),
+    "the most frequent of three symbols": lambda: altered(auto(5), perturb=best_of_three),
+    "a second try without support": lambda: altered(auto(64), perturb=second_try),
+    "support of the next value": lambda: altered(auto(16), supports=supports_next),
     "epsilon 1% too large, d=4": lambda: with_epsilon(auto(4), 1.01),
     "epsilon 1% too large, d=256": lambda: with_epsilon(auto(256), 1.01),
     "epsilon 1% too large but stated as claimed, d=4": lambda: lying(auto(4), 1.01),
@@ -317,6 +362,9 @@ PERMANENT: dict[str, Callable[[], Mechanism]] = {
     "blanks from half of the symbols": lambda: altered(auto(30, 1.0, 2.0), repeat=narrow_blank),
     "one value has a fixed answer, d=16": lambda: altered(auto(16, 1.0, 2.0), draw=draw_for(11, 5)),
     "one value has a fixed answer, d=512": lambda: altered(auto(512, 1.0, 2.0), draw=draw_for(333, 5)),
+    "a later value sent truthfully, d=8": lambda: altered(auto(8, 1.0, 2.0), draw=truth_after_another),
+    "a later value has the answer of the first": lambda: altered(auto(8, 1.0, 2.0), draw=copy_of_another),
+    "RAPPOR with a new hash group for every value": lambda: altered(rappor(), draw=new_group),
     "permanent epsilon 1% too large": lambda: with_permanent_epsilon(auto(8, 1.0, 2.0), 1.01),  # type: ignore[arg-type]
     "RAPPOR without its second noise": lambda: altered(rappor(), repeat=unflipped),
     "RAPPOR with less permanent noise": lambda: replace(rappor(), f=Fraction(1, 10)),
@@ -429,11 +477,21 @@ def zero_report(kind: type[Any]) -> Any:
     return report
 
 
+shipped_answer = answering.answer
+
+
+def only_with_events(connection: Any, device: int, *rest: Any) -> None:
+    """Answers only if something was recorded, so silence reveals that nothing was."""
+    if connection.execute("SELECT 1 FROM events WHERE device = ?", (device,)).fetchone():
+        shipped_answer(connection, device, *rest)
+
+
 CLIENTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "every symbol replaced by 0": lambda patch: patch.setattr(answering, "Report", zero_report(answering.Report)),
     "a random source of its own": lambda patch: patch.setattr(
         "hushtally.client_sdk.client.SystemRandomness", lambda: SeededRandomness(4)
     ),
+    "no answer without events": lambda patch: patch.setattr(answering, "answer", only_with_events),
     "answers in every epoch": lambda patch: patch.setattr(
         "hushtally.client_sdk.state.schedule.Schedule.answers_in", lambda self, survey, day: survey.runs(day)
     ),

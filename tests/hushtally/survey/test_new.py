@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 import click
 import pytest
@@ -311,6 +311,9 @@ def test_ctrl_c_at_a_question_leaves_nothing_behind(key: str, terminal: Terminal
     terminal.answer("Template [shop]: ", "")
     terminal.read_until("Id [shopping-habits]: ")
     if key == "\x03":
+        stat = Path(f"/proc/{terminal.process.pid}/stat")
+        while stat.exists() and ") S " not in stat.read_text():  # a signal just before the read would not end the read
+            sleep(0.01)
         os.kill(terminal.process.pid, signal.SIGINT)  # the terminal of the test is not the process's own
     else:
         os.write(terminal.master, key.encode())

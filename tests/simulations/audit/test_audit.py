@@ -137,7 +137,7 @@ class TestBrokenCodeIsFound:
         assert not certificate.holds
         assert "BREACH" in str(certificate)
 
-    @pytest.mark.parametrize("name", some(broken.PERMANENT, "redrawn", "d=16"))
+    @pytest.mark.parametrize("name", some(broken.PERMANENT, "redrawn", "d=16", "d=8"))
     def test_a_broken_permanent_mechanism_is_found(self, name: str) -> None:
         assert not audit(surveyed(broken.PERMANENT[name]()), **FEW).holds
 
@@ -157,7 +157,7 @@ class TestBrokenCodeIsFound:
         assert not finding(certificate, "the client").holds
         assert finding(certificate, "one report").holds
 
-    @pytest.mark.parametrize("name", some(broken.CLIENTS, "source"))
+    @pytest.mark.parametrize("name", some(broken.CLIENTS, "source", "without events"))
     def test_a_broken_client_is_found(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         broken.CLIENTS[name](monkeypatch)
         assert not audit(survey(4), **FEW).holds
