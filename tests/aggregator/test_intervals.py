@@ -129,6 +129,7 @@ def test_the_interval_covers_for_small_counts() -> None:
     assert cases == 690
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("confidence", "least", "epsilons"),
     [(0.95, 0.94, (1, 4, 5, 6, 7, 8)), (0.99, 0.985, (1, 8)), (0.8, 0.77, (1, 8))],

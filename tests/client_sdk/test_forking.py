@@ -115,6 +115,7 @@ def assert_everything_arrived_once(run: Run, counter: Any, devices: int) -> None
     assert run.rows("SELECT count(*) FROM outbox") == [(0,)]
 
 
+@pytest.mark.slow
 def test_fifty_processes_forked_after_construction(run: Run, counter: Any) -> None:
     """8 threads in each of 50 processes record and tick for the same 12 devices. Every report arrives once, and every
     event is stored."""
@@ -287,6 +288,7 @@ made.flush(0.1)
     assert [counter.batches[batch].encode() for batch, _ in stored] == [body for _, body in stored]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closing", ["", "made.close()", "made.close(); made.close()", "del made"])
 def test_exit_while_a_server_hangs(closing: str, tmp_path: Path, serve: Any) -> None:
     """Its threads are in requests that take an hour. The process does not wait and prints nothing."""

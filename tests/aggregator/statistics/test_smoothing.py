@@ -142,6 +142,7 @@ def test_the_largest_change_is_a_share(survey: Survey, most: float) -> None:
         smooth(survey.question("frequency"), survey, {"2026-W45": TALLY}, most)
 
 
+@pytest.mark.slow
 def test_what_all_groups_have_in_common_may_change(survey: Survey) -> None:
     """All groups jump by 7 points from week to week, and the gaps drift by at most half a point. 40 surveys of six
     groups of 1,000 reports: the smoothed gap covers at least .88 of the shares (80 of them), with an interval of at

@@ -118,6 +118,7 @@ def rows(path: Path, query: str) -> list[Any]:
         return connection.execute(query).fetchall()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("processes", "devices", "kills"),
     [(6, 20, 2), pytest.param(50, 60, 4, marks=pytest.mark.slow)],

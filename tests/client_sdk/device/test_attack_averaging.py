@@ -68,6 +68,7 @@ def test_noise_without_a_budget_reveals_the_answer(lab, devices):
     assert abs(found - 0.89) < spread(0.89, devices)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answers", [1, 4])
 @pytest.mark.parametrize("devices", [96, *ON_MANY], indirect=True)
 def test_fresh_memory_reveals_at_most_its_lifetime_epsilon(lab, devices, answers):
@@ -81,6 +82,7 @@ def test_fresh_memory_reveals_at_most_its_lifetime_epsilon(lab, devices, answers
     assert found < 0.4  # four reports actually reveal far less than the bound: .19
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direct", [True, False], ids=["direct", "automatic"])
 @pytest.mark.parametrize("devices", [24, *ON_MANY], indirect=True)
 def test_permanent_memory_reveals_at_most_its_one_answer(lab, devices, direct):

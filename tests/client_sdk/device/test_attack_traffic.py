@@ -84,6 +84,7 @@ def compare(lab, survey, pairs):
     assert sent > pairs  # otherwise the test compares nothing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pairs", [150, pytest.param(1_000, marks=pytest.mark.slow), pytest.param(5_000, marks=pytest.mark.long)]
 )

@@ -161,6 +161,7 @@ def test_killed_at_every_step(survey, shm):
     assert kill_at_every(survey, shm, count(1)) >= 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("survey", ["fresh", "permanent"], indirect=True)
 def test_killed_repeatedly(survey, shm):
     """Killed a few steps after every start, as by a watchdog: the script still ends."""

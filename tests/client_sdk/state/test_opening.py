@@ -250,6 +250,7 @@ sys.stdin.readline()
 """
 
 
+@pytest.mark.slow
 def test_an_exit_does_not_wait_for_a_locked_file(tmp_path: Path) -> None:
     """Five devices have something to write while another process locks the file. The interpreter exits nevertheless."""
     (tmp_path / "survey.toml").write_text(EXAMPLE.read_text(encoding="utf-8"), encoding="utf-8")

@@ -81,6 +81,7 @@ def some(names: Iterable[str], *words: str) -> list[Any]:
 
 
 class TestShippedCodePasses:
+    @pytest.mark.slow
     def test_the_example_survey_is_proven(self, example: Path) -> None:
         """The exact epsilon of every question is at most 1e-9 below the claimed epsilon, and never above it."""
         certificate = audit(Survey.load(example), 1_000)
@@ -258,6 +259,7 @@ def test_arguments_outside_their_ranges_are_refused(arguments: dict[str, int], s
         audit(survey(3), **arguments)
 
 
+@pytest.mark.slow
 def test_the_command_prints_text_json_and_csv(example: Path) -> None:
     few = ["--trials", "1000", "--branches", "20000"]
     result = CliRunner().invoke(main, ["audit", str(example), *few])

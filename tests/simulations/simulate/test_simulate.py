@@ -67,6 +67,7 @@ def reports(counts: dict[tuple[str, int], EpochCounts]) -> dict[tuple[str, int],
     return {key: one.n for key, one in counts.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("repetitions", [4, pytest.param(16, marks=pytest.mark.slow)])
 def test_the_engines_agree(repetitions: int) -> None:
     """4 or 16 runs of 150 devices over four epochs, with turnover, change and withdrawal: the means agree.
@@ -92,6 +93,7 @@ def test_the_engines_agree(repetitions: int) -> None:
         assert (abs(difference) < 5.5 * error).all(), key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("memory", ["", pytest.param(PERMANENT, marks=pytest.mark.slow)])
 def test_both_engines_estimate_the_true_shares(memory: str) -> None:
     """Chi-square test of the errors in the first of 2 epochs with 1,000 devices; fails by chance 1 in 10^6."""
@@ -136,6 +138,7 @@ def test_clients_with_permanent_memory_repeat_their_answers() -> None:
     assert not np.array_equal(fresh["one", 0].support, fresh["one", 1].support)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", [1, pytest.param(6, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("changes", [0, 1])
 def test_the_engines_agree_on_permanent_memory(changes: int, runs: int) -> None:
