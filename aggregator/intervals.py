@@ -112,8 +112,8 @@ def respondents_exact(
     """Return the exact interval of the share among the n respondents by inverting two one-sided tests.
 
     Each test has the level (1 - confidence) / 2. The interval extends from the smallest to the largest number of
-    holders that neither test rejects, and to the estimate, which may lie between two numbers of holders. It is raw: an
-    end outside 0..1 is the end of `score`, the score interval.
+    holders that neither test rejects. It also includes the estimate, which may lie between two numbers of holders. The
+    interval is raw: an end outside 0..1 is the end of `score`, the score interval.
     """
     tail = (1 - confidence) / 2
     counts, at, place = np.unique(supporting.astype(np.float64), return_index=True, return_inverse=True)

@@ -51,7 +51,7 @@ LEGENDS = {
     "lift": "How many times as often two segments occur together as if they were independent.",
     "mean": "Between the least and the largest mean that the ranges allow. There is no single estimate.",
     "quantile": "From an edge to an edge. There is no single estimate.",
-    "membership": "How sure anyone can be that a customer is in the segment, and the range after one report of theirs.",
+    "membership": "How sure anyone can be that a customer is in the segment, and the range after one report.",
     "linear": "A weighted sum of shares. One is 100%.",
 }
 TOPS = {"yes": "surely {}", "maybe": "maybe {}", "no": ""}  # how a table describes a rank

@@ -108,8 +108,8 @@ def _ending(counts: Integers, width: int) -> Integers:
 def _slabs(mechanism: Affine, tally: Tally) -> Integers:
     """Sum the window sums T[m, <m, v>] over m, by r Fourier transforms over the space; half are conjugate.
 
-    r [h = <m, v>] is the sum over a of exp(-2 pi i a (h - <m, v>) / r). The result is therefore (1 / r) times the sum
-    over a of F_a[-a v], where G is the transform of T along h, and F_a is the transform of G[., a] over all m.
+    r [h = <m, v>] is the sum over a of exp(-2 pi i a (h - <m, v>) / r). Let G be the transform of T along h, and F_a
+    the transform of G[., a] over all m. The result is therefore (1 / r) times the sum over a of F_a[-a v].
     """
     r, t = mechanism.r, mechanism.t
     table = np.zeros((r**t, r), dtype=np.int64)
@@ -153,10 +153,10 @@ def _unary(mechanism: Unary, tally: Tally) -> Integers:
 def _projective(mechanism: Projective, tally: Tally) -> Integers:
     """Count by one Fourier transform for every number m of coordinates after the pivot of a symbol.
 
-    A symbol with m such coordinates u supports the values whose last coordinates (x, y), with y of length m, satisfy
-    x + <u, y> = 0 mod r. r [this is true] is the sum over a of exp(-2 pi i a (x + <u, y>) / r). The sum of the counts
-    over all u is therefore (1 / r) times the sum over a of exp(-2 pi i a x / r) F[a y], where F is the transform of the
-    counts over the grid r^m.
+    Let (x, y) be the last coordinates of a value, with y of length m. A symbol with m such coordinates u supports the
+    value if x + <u, y> = 0 mod r. r [this is true] is the sum over a of exp(-2 pi i a (x + <u, y>) / r). Let F be the
+    transform of the counts over the grid r^m. The sum of the counts over all u is therefore (1 / r) times the sum over
+    a of exp(-2 pi i a x / r) F[a y].
     """
     r, t = mechanism.r, mechanism.t
     digits, _ = vectors(np.arange(mechanism.domain), r, t)

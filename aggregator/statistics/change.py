@@ -54,8 +54,8 @@ def change(
 
     earlier, later: tallies by the label of their epoch. overlap: with permanent memory, how many devices gave the
     same answer in both epochs, if known. The interval is then narrower. Raises EstimateError if an epoch is in both
-    ranges, for a range without reports, and for an overlap with fresh memory, with ranges of several epochs, or above
-    the reports of either epoch.
+    ranges, or if a range has no reports. Also raises it for an overlap with fresh memory, with ranges of several
+    epochs, or above the reports of either epoch.
 
     >>> from hushtally.survey.template import example
     >>> from datetime import date

@@ -43,8 +43,8 @@ class ConfidenceSequence:
     def confidence_interval(self, level: float = 0.95) -> Interval:
         """Return the interval of each share: all rates that a mixture over all rates does not refute. Robbins 1970.
 
-        By Ville's inequality, the likelihood of the mixture ever exceeds that of the true rate by the factor
-        1 / (1 - level) with probability 1 - level at most.
+        The likelihood of the mixture may exceed 1 / (1 - level) times that of the true rate. By Ville's inequality, the
+        probability that this ever happens is at most 1 - level.
         """
         count, rest = self.supporting.astype(np.float64), self.n - self.supporting.astype(np.float64)
         limit = betaln(1 + count, 1 + rest) + np.log1p(-level)

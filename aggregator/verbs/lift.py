@@ -27,7 +27,7 @@ def lift_rows(selection: Selection) -> list[Row]:
     Raises ArgumentError if no selected question is a cross.
     """
     if not any(isinstance(question.form, Cross) for question in selection.selected_questions):
-        raise ArgumentError("question", "must name a question with cross; the selected ones have none")
+        raise ArgumentError("question", "must name a question with cross; the selected questions have none")
     rows: list[Row] = []
     for series in selection.cells():
         form = series.question.form

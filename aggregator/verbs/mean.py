@@ -49,7 +49,7 @@ def number_questions(selection: Selection, cap: float, otherwise: float | None) 
     """Return the selected number questions. Raises ArgumentError if there is none, or for a wrong number."""
     numbers = [question for question in selection.selected_questions if isinstance(question.form, Scale)]
     if not numbers:
-        raise ArgumentError("question", "must name a question with number and edges; the selected ones have none")
+        raise ArgumentError("question", "must name a question with number and edges; the selected questions have none")
     for question in numbers:
         assert isinstance(question.form, Scale)
         first, last = question.form.edges[0], question.form.edges[-1]
