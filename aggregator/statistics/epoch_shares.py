@@ -24,7 +24,7 @@ from hushtally.client_sdk.survey.questions import Question
 
 @dataclass(frozen=True, eq=False)
 class EpochShares:
-    """The tables of E epochs in the order of time. times: the number of each epoch; panels: which devices answered."""
+    """The tables of E epochs in the order of time. times: the number of each epoch; panels: its group of devices."""
 
     tables: Sequence[ShareTable]
     times: Integers

@@ -23,8 +23,8 @@ ESTIMABLE = 4.0  # standard errors of both margins; below, the share that indepe
 class Lifts:
     """The lift of every cell of a table of rows and columns: arrays of shape (rows, columns).
 
-    The lift of a cell is its share divided by the product of its row's and its column's share. joint, rows, columns:
-    the raw shares. covariance: of joint, row and column of each cell, of shape (rows, columns, 3, 3).
+    The lift of a cell is its share divided by the product of the shares of its row and its column. joint, rows,
+    columns: the raw shares. covariance: of joint, row and column of each cell, of shape (rows, columns, 3, 3).
     """
 
     joint: Floats

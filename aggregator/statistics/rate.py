@@ -69,8 +69,8 @@ class Rates:
     """The rate of an outcome inside each segment; arrays of shape (segments,) in the order of the segments.
 
     n: the number of reports of the table. yes, total: the raw shares of customers with the outcome in the segment, and
-    of all customers in the segment. covariance: of the shares with the outcome of all segments, and then of those
-    without it, of shape (2 segments, 2 segments). contrasts: None for rappor.
+    of all customers in the segment. covariance: of shape (2 segments, 2 segments); first the shares with the outcome of
+    all segments, and then the shares without the outcome. contrasts: None for rappor.
     """
 
     n: int
