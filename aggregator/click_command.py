@@ -10,10 +10,10 @@ from hushtally.aggregator.errors import ArgumentError
 
 
 class Command(click.Command):
-    """Turns an ArgumentError into a usage error of the option with the same name; the command then exits with 2."""
+    """A command that reports an ArgumentError as a usage error of the option with the same name, and exits with 2."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command; raises click.BadParameter for an ArgumentError."""
+        """Run the command. Raises click.BadParameter for an ArgumentError."""
         try:
             return super().invoke(ctx)
         except ArgumentError as error:

@@ -8,7 +8,7 @@ from hushtally.aggregator.intervals import Floats
 
 
 def consistent(estimate: Floats) -> Floats:
-    """The closest point of the probability simplex (least squares); these shares have no interval of their own.
+    """Return the closest point of the probability simplex (least squares). These shares have no interval of their own.
 
     estimate: float array of shape (d,), d >= 1. Returns an array of the same shape: the same number is subtracted from
     every share, and negative results become zero. Duchi et al. 2008; called Norm-Sub in Wang et al. 2020.

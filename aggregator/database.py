@@ -41,7 +41,7 @@ _COUNTS_ROW = np.dtype([(column, np.int64) for column in COUNTS.columns])
 
 
 class Database:
-    """An open database; a collector may use the same database. Create it with `open`; close it or use `with`."""
+    """An open database, which a collector may use at the same time. Create it with `open`. Close it, or use `with`."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self.path = path
@@ -51,7 +51,7 @@ class Database:
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """Opens a database for reading.
+        """Open a database for reading.
 
         Raises DatabaseError if the file cannot be read, is not a collector's database, or was written by a newer
         version.
@@ -77,7 +77,7 @@ class Database:
         return database
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         self._connection.close()
 
     def __enter__(self) -> Self:
@@ -96,14 +96,15 @@ class Database:
             raise DatabaseError(f"{self.path} {problem}")
 
     def surveys(self) -> list[tuple[str, int]]:
-        """The id and the version of every survey in the database, sorted."""
+        """Return the id and the version of every survey in the database, sorted."""
         sql = "SELECT id, version FROM surveys ORDER BY 1, 2"
         return [(str(id), int(version)) for id, version in self._rows(sql)]
 
     def survey(self, id: str, version: int | None = None) -> Survey:
-        """The survey as the collector stored it; version None: the newest version.
+        """Return the survey as the collector stored it. If `version` is None, return the newest version.
 
-        Raises DatabaseError if the database does not contain it, or if its definition does not match its digest.
+        Raises DatabaseError if the database does not contain the survey, or if its definition does not match its
+        digest.
         """
         versions = [stored for name, stored in self.surveys() if name == id]
         if not versions:
@@ -126,16 +127,17 @@ class Database:
         return survey
 
     def epochs(self, survey: Survey) -> list[str]:
-        """The epochs with reports of the survey whose retention has not ended today, ascending."""
+        """Return the epochs with reports of the survey whose retention has not ended, in ascending order."""
         sql = "SELECT DISTINCT epoch FROM cells WHERE survey = ? AND version = ? ORDER BY 1"
         with self._undamaged(survey):
             epochs = [str(epoch) for (epoch,) in self._rows(sql, survey.id, survey.version)]
             return [epoch for epoch in epochs if utc_today() < survey.erased_on(epoch)]
 
     def contains(self, survey: Survey) -> bool:
-        """Whether the database contains this survey.
+        """Return whether the database contains this survey.
 
-        Raises DatabaseError, with the differences, if it contains a different survey of the same id and version.
+        Raises DatabaseError, with the differences, if the database contains a different survey of the same id and
+        version.
         """
         if (survey.id, survey.version) not in self.surveys():
             return False
@@ -148,10 +150,10 @@ class Database:
         return True
 
     def tallies(self, survey: Survey, today: date | None = None) -> dict[Cell, Tally]:
-        """The tally of every cell of the survey, all read in one transaction.
+        """Read the tally of every cell of the survey in one transaction.
 
-        Cells whose retention has ended are left out, because no collector may have erased them. today: the day in UTC
-        of the reading, or a datetime with any time zone; None: the current day.
+        Cells whose retention has ended are left out: they remain in the file if no collector has run since to erase
+        them. today: the day of the reading in UTC, or a datetime with any time zone; None is the current day.
         """
         now = utc_today() if today is None else utc_day(today)
         with self._reading():

@@ -6,7 +6,7 @@ from hushtally.client_sdk.errors import HushtallyError
 
 
 class DatabaseError(HushtallyError):
-    """The file is not a database that this aggregator can read, or the database lacks the survey that was requested."""
+    """The aggregator cannot read the file as a database, or the database does not contain the requested survey."""
 
 
 class EstimateError(HushtallyError):
@@ -14,7 +14,7 @@ class EstimateError(HushtallyError):
 
 
 class NotEstimableError(EstimateError):
-    """The reports are valid but do not determine the estimate: a reason not to publish it, not a failure."""
+    """The reports are valid, but they do not determine the estimate. This is a reason not to publish, not a failure."""
 
 
 class ArgumentError(HushtallyError):

@@ -45,7 +45,7 @@ class Estimate:
 
     n: the number of reports. estimate: unbiased and raw, so it may be negative or above one. low..high: contains the
     true share of one segment with the requested confidence. simultaneous_low..simultaneous_high: all of these intervals
-    together contain the true shares with that confidence, so they also hold for segments that were picked for their
+    together contain the true shares with that confidence. So they also hold for segments that were picked for their
     estimates. consistent: the closest shares that are not negative and add up to one. detected: whether the share is
     distinguishable from zero, because the lower end of the one-sided interval of the same confidence is above zero.
     With rappor, low..high has the requested confidence for the segments with `detected` too, but not for the segments
@@ -69,11 +69,11 @@ def estimate(
     confidence: float = 0.95,
     population: Population = "customers",
 ) -> Estimate:
-    """The shares of the segments of a question, from the tally of its reports.
+    """Estimate the shares of the segments of a question from the tally of its reports.
 
-    confidence: 0.5 to 0.9999. population: "customers" for the larger population that the respondents are a sample of,
-    or "respondents" for the respondents alone. Raises EstimateError if there is no report or an argument is out of
-    range; NotEstimableError if the bits of rappor cannot distinguish the segments.
+    confidence: 0.5 to 0.9999. population: "customers" for the larger population from which the respondents are a
+    sample, or "respondents" for the respondents alone. Raises EstimateError if there is no report or an argument is out
+    of range; NotEstimableError if the bits of rappor cannot distinguish the segments.
     """
     mechanism = question.mechanism if isinstance(question, Question) else question
     _check(tally, confidence, population)
@@ -102,7 +102,7 @@ def _from_support_counts(mechanism: Mechanism, tally: Tally, confidence: float, 
     channel, n = mechanism.channel, tally.n
     supporting = support_counts(mechanism, tally)
     shares = channel.debias(supporting, n)
-    # A share outside 0..1 would have a variance that no population has, even zero.
+    # A share outside 0..1 would have a variance that no population has, or a variance of zero.
     possible = np.clip(shares, 0, 1)
     variance = channel.variance if population == "customers" else channel.respondents_variance
     single, together = (

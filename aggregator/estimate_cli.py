@@ -84,9 +84,9 @@ def estimate(
 
 
 def read_selection(database: Path, survey: str, **selected: Any) -> Selection:
-    """The selection of a command's options, read from the database; says on stderr what it cannot show.
+    """Read the selection of a command's options from the database. Report on stderr what cannot be shown.
 
-    selected: the arguments of Selection besides the survey and the tallies; an empty sequence of questions or epochs
+    selected: the arguments of Selection besides the survey and the tallies. An empty sequence of questions or epochs
     selects all of them.
     """
     _require_own_log(database)
@@ -107,14 +107,14 @@ def read_selection(database: Path, survey: str, **selected: Any) -> Selection:
 
 
 def _require_own_log(database: Path) -> None:
-    # not in Database.open: that process may have a collector's store open on the file
+    # not in Database.open, because that process may have a collector's store open on the file
     with suppress(OSError):  # Database.open refuses a file that cannot be read
         if problem := stale_log(database):
             raise DatabaseError(problem)
 
 
 def find_survey(name: str, database: Database) -> Survey:
-    """The survey in the database that a file, an id or id@version names.
+    """Return the survey in the database that a file, an id or id@version names.
 
     Raises SurveyError for an invalid survey file; DatabaseError if the database does not contain the survey, or
     contains a different survey of the same name; BadParameter if the version is not a number.
@@ -138,7 +138,7 @@ def find_survey(name: str, database: Database) -> Survey:
 
 
 def _report_other_versions(newest: Survey, database: Database) -> None:
-    """Prints which other versions have reports: the newest version may be new today."""
+    """Print which other versions have reports, because the newest version may have none yet."""
     for id, version in database.surveys():
         if id != newest.id or version == newest.version:
             continue
@@ -152,7 +152,7 @@ def _report_other_versions(newest: Survey, database: Database) -> None:
 
 
 def print_statistics(rows: list[Row], selection: Selection, form: str) -> None:
-    """Prints rows in the requested form; the table is that of statistics other than plain shares."""
+    """Print rows in the requested form. The table is the one for statistics other than plain shares."""
     if form == "table":
         print_statistic_tables(rows, console())
     else:
@@ -160,7 +160,7 @@ def print_statistics(rows: list[Row], selection: Selection, form: str) -> None:
 
 
 def print_rows(rows: list[Row], selection: Selection, form: str) -> None:
-    """Prints rows in the requested form."""
+    """Print rows in the requested form."""
     if form == "json":
         print_data(to_json(rows))
     elif form == "csv":

@@ -9,7 +9,7 @@ import click
 
 from hushtally.aggregator.click_command import Command
 
-# statistic -> what it estimates; each has a module of its name in aggregator/verbs, which is imported when it is called
+# statistic -> what it estimates. The module of the same name in aggregator/verbs is imported when it is called.
 STATISTICS = {
     "rate": "the rate of an outcome inside each segment; differences and ratios of rates",
     "change": "how the shares differ between two epochs or ranges of epochs",
@@ -19,7 +19,7 @@ STATISTICS = {
     "lift": "how much more often two segments occur together than by chance, and clusters",
     "mean": "bounds of the mean of a number",
     "quantile": "quantiles of a number, such as the median",
-    "membership": "what a single report can say about the customer who sent it",
+    "membership": "what a single report reveals about the customer who sent it",
     "linear": "any weighted sum of the shares of a question",
 }
 
@@ -28,7 +28,7 @@ class EstimateCommand(Command):
     """`estimate SURVEY [OPTIONS]` prints shares; `estimate SURVEY STATISTIC [OPTIONS]` prints another statistic."""
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> click.Context:
-        """The context of this command, or that of the statistic that the second argument names."""
+        """Return the context of this command, or of the statistic that the second argument names."""
         if args[1:2] and args[1] in STATISTICS:
             name, rest = args[1], [args[0], *args[2:]]
         elif args and args[0] in STATISTICS and args[1:2] and args[1] in self.get_help_option_names(self._bare(parent)):
@@ -42,7 +42,7 @@ class EstimateCommand(Command):
         return click.Context(self, parent=parent)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the options, and then the statistics."""
+        """Write the options, and then the statistics."""
         super().format_options(ctx, formatter)
         with formatter.section("Statistics (see `estimate SURVEY STATISTIC --help`)"):
             formatter.write_dl(list(STATISTICS.items()))

@@ -35,20 +35,20 @@ class Interval(NamedTuple):
 def share_interval(
     channel: Channel, supporting: Integers | Floats, n: int, confidence: float, population: Population = "customers"
 ) -> Interval:
-    """The two-sided confidence interval of each share, given how many of n reports support the value.
+    """Return the two-sided confidence interval of each share, given how many of n reports support the value.
 
     supporting: int array of any shape, or floats for expected counts; n >= 1; 0 <= confidence < 1.
 
     With population "customers", the respondents are a sample of a larger population, and the shares are those of the
     larger population. The interval is that of Wilson 1927, mapped through the channel. With "respondents", the shares
-    are those of the respondents alone, and the interval is a score interval.
+    are those of the respondents alone. The interval is a score interval.
 
-    The interval is exact (for customers, Clopper & Pearson 1934) if there are few reports, if few reports support the
-    value or few do not, if the noise changed few reports, or if the count is skewed.
+    The interval is exact (for customers, Clopper & Pearson 1934) in four cases: there are few reports, few reports
+    support the value or few do not, the noise changed few reports, or the count is skewed.
 
     Coverage by enumeration, for both populations: at least .938 at a confidence of .95 (less than .94 in 1 of 1,600
-    random cases), and at least .985 at .99. At lower confidences the discreteness of counts matters: with 200 reports
-    or more, the coverage is at least .88 at .9, .77 at .8 and .44 at .5.
+    random cases), and at least .985 at .99. At lower confidences, coverage falls because counts are whole numbers. With
+    200 reports or more, the coverage is at least .88 at .9, .77 at .8 and .44 at .5.
     """
     z = float(ndtri((1 + confidence) / 2))
     p, q = float(channel.p), float(channel.q)
@@ -72,19 +72,22 @@ def share_interval(
 
 
 def _skewed(variance: Floats, third: Floats, z: float) -> Booleans:
-    """Whether a count is too skewed for a normal tail at z. third: its third central moment divided by its variance."""
+    """Return whether a count is too skewed for a normal tail at z.
+
+    third: the third central moment of the count, divided by its variance.
+    """
     return np.asarray(np.abs(third) / np.sqrt(variance) * z**3 / 6 > SKEWED)
 
 
 def wilson(supporting: Integers | Floats, n: int, z: float) -> Interval:
-    """The score interval of a binomial rate; z: the normal quantile. Wilson 1927."""
+    """Return the score interval of a binomial rate. z: the normal quantile. Wilson 1927."""
     middle = supporting + z**2 / 2
     half = z * np.sqrt(supporting * (1 - supporting / n) + z**2 / 4)
     return Interval((middle - half) / (n + z**2), (middle + half) / (n + z**2))
 
 
 def clopper_pearson(supporting: Integers | Floats, n: int, confidence: float) -> Interval:
-    """The exact interval of a binomial rate; its coverage is at least `confidence`. Clopper & Pearson 1934."""
+    """Return the exact interval of a binomial rate. The coverage is at least `confidence`. Clopper & Pearson 1934."""
     tail = (1 - confidence) / 2
     low, high = np.zeros(supporting.shape), np.ones(supporting.shape)
     some, others = supporting > 0, supporting < n
@@ -94,7 +97,7 @@ def clopper_pearson(supporting: Integers | Floats, n: int, confidence: float) ->
 
 
 def respondents_score(channel: Channel, supporting: Integers | Floats, n: int, z: float) -> Interval:
-    """The score interval of the share among the n respondents: the solutions f of |estimate - f| <= z sd(f)."""
+    """Return the score interval of the share among the n respondents: the solutions f of |estimate - f| <= z sd(f)."""
     at_zero = channel.respondents_variance(0, n)
     slope = channel.respondents_variance(1, n) - at_zero
     estimate = channel.debias(supporting, n)
@@ -106,11 +109,11 @@ def respondents_score(channel: Channel, supporting: Integers | Floats, n: int, z
 def respondents_exact(
     channel: Channel, supporting: Integers | Floats, n: int, confidence: float, score: Interval
 ) -> Interval:
-    """The exact interval of the share among the n respondents: the inverse of two one-sided tests.
+    """Return the exact interval of the share among the n respondents by inverting two one-sided tests.
 
     Each test has the level (1 - confidence) / 2. The interval extends from the smallest to the largest number of
-    holders that neither test rejects, and to the estimate, which may lie between two numbers of holders. It is raw: an
-    end outside 0..1 is the end of `score`, the score interval.
+    holders that neither test rejects. It also includes the estimate, which may lie between two numbers of holders. The
+    interval is raw: an end outside 0..1 is the end of `score`, the score interval.
     """
     tail = (1 - confidence) / 2
     counts, at, place = np.unique(supporting.astype(np.float64), return_index=True, return_inverse=True)
@@ -122,12 +125,12 @@ def respondents_exact(
 
 
 def _raw_end(smallest: Integers, end: Floats, n: int, score: Floats) -> Floats:
-    """`end`, or the score end (at or beyond 0 or 1) if a test accepts every number of holders or no number."""
+    """Return `end`, or the score end (at or beyond 0 or 1) if a test accepts every number of holders or no number."""
     return np.select([smallest == 0, smallest > n], [np.minimum(score, 0), np.maximum(score, 1)], end)
 
 
 def _smallest(n: int, near: Floats, accepts: Callable[[Integers], Booleans]) -> Integers:
-    """The smallest number in 0..n that `accepts` accepts; n + 1 if `accepts` accepts no number.
+    """Return the smallest number in 0..n that `accepts` accepts, or n + 1 if `accepts` accepts none.
 
     near: the shares at which the search starts. accepts: if true for a number, also true for every larger number.
     """
@@ -145,7 +148,7 @@ def _smallest(n: int, near: Floats, accepts: Callable[[Integers], Booleans]) -> 
 
 
 def _at_most(channel: Channel, supporting: Floats, n: int, holders: Integers) -> Floats:
-    """The probability that at most `supporting` of n reports support a value that `holders` of the n devices hold.
+    """Return the probability that at most `supporting` of n reports support a value that `holders` of n devices hold.
 
     The count is the sum of two binomials, one of the holders and one of the other devices. Computed by convolution.
     """
@@ -170,25 +173,25 @@ def _binomial_at_most(most: Floats, n: Integers, rate: float) -> Floats:
 
 
 def normal_interval(shares: Floats, standard_error: Floats, confidence: float) -> Interval:
-    """The two-sided interval of shares with normally distributed estimates, given as float arrays of the same shape."""
+    """Return the two-sided interval of shares with normally distributed estimates; float arrays of the same shape."""
     half = float(ndtri((1 + confidence) / 2)) * standard_error
     return Interval(shares - half, shares + half)
 
 
 def one_sided(confidence: float) -> float:
-    """The confidence of the two-sided interval whose lower end alone has the given confidence, 0.5 to 1."""
+    """Return the confidence of the two-sided interval whose lower end alone has the given confidence, 0.5 to 1."""
     return 2 * confidence - 1
 
 
 def detected(
     channel: Channel, supporting: Integers, n: int, confidence: float, population: Population = "customers"
 ) -> Booleans:
-    """Which shares are distinguishable from zero: shares whose one-sided interval of this confidence is above zero."""
+    """Return which shares are distinguishable from zero: their one-sided interval of this confidence is above zero."""
     return np.asarray(share_interval(channel, supporting, n, one_sided(confidence), population).low > 0)
 
 
 def comparisons(mechanism: Mechanism) -> int:
-    """How many shares of the mechanism can have independent errors.
+    """Return how many shares of the mechanism can have independent errors.
 
     With two symbols, each symbol supports exactly one of two values, so one share determines the other share. With more
     symbols, a report may support both values or neither, even if there are only two values.
@@ -197,5 +200,5 @@ def comparisons(mechanism: Mechanism) -> int:
 
 
 def simultaneous(confidence: float, comparisons: int) -> float:
-    """The confidence that each of `comparisons` intervals needs so that all together have `confidence`. Sidak 1967."""
+    """Return the confidence that each of `comparisons` intervals needs so that all have `confidence`. Sidak 1967."""
     return float(confidence ** (1 / comparisons))

@@ -18,13 +18,13 @@ from hushtally.aggregator.tally import Tally
 from hushtally.client_sdk.mechanisms import Rappor
 from hushtally.client_sdk.survey.questions import Question
 
-IMPOSSIBLE = 1e-9  # the probability with which a table of genuine reports is refused as impossible, at most
+IMPOSSIBLE = 1e-9  # the largest probability that a table of genuine reports is refused as impossible
 
 
 def published(
     series: Series, min_reports: int, segments: Iterable[str], kind: str, rows: Callable[[Series], Iterable[Row]]
 ) -> Iterator[Row]:
-    """The rows of a series; or, if it may not be published, one row with the reason for each of the segments.
+    """Return the rows of a series. If it may not be published, return one row with the reason for each segment.
 
     kind: the kind of all rows. rows: a function from the series, whose template has this kind, to its rows.
     """
@@ -39,16 +39,16 @@ def published(
 
 
 def require_enough(tally: Tally, min_reports: int) -> None:
-    """Raises NotEstimableError for fewer reports than the survey publishes."""
+    """Raise NotEstimableError if there are fewer reports than the survey publishes."""
     if tally.n < min_reports:
         raise NotEstimableError(f"fewer than {min_reports:,} reports: {tally.n:,}")
 
 
 def require_possible(question: Question, tally: Tally) -> None:
-    """Raises NotEstimableError for counts that no population could give, except with probability IMPOSSIBLE.
+    """Raise NotEstimableError for counts that no population could give, except with probability IMPOSSIBLE.
 
-    If nobody is in a segment, its support count is Binomial(n, q); if everybody is in it, Binomial(n, p). A count
-    beyond both is no noise: the counts are damaged or invented, or belong to another survey.
+    If nobody is in a segment, its support count is Binomial(n, q). If everybody is in it, the count is Binomial(n, p).
+    Noise does not explain a count beyond both. The counts are damaged or invented, or belong to another survey.
     """
     shares, odds = _tails(question, tally)
     worst = int(np.argmin(odds))
@@ -60,7 +60,7 @@ def require_possible(question: Question, tally: Tally) -> None:
 
 
 def _tails(question: Question, tally: Tally) -> tuple[Floats, Floats]:
-    """The share of every segment, and how probable a share so far outside 0 to 1 is for any population."""
+    """Return the share of every segment, and how probable such an extreme share is at most, for any population."""
     mechanism, n = question.mechanism, tally.n
     if isinstance(mechanism, Rappor):
         found = regress(mechanism, tally)

@@ -31,11 +31,11 @@ class Regression:
     standard_error: Floats
 
     def detected(self, confidence: float) -> NDArray[np.bool_]:
-        """Which shares are distinguishable from zero, by a one-sided test of each share; bools of shape (domain,)."""
+        """Return which shares a one-sided test distinguishes from zero; bools of shape (domain,)."""
         return np.asarray(self.shares > float(ndtri(confidence)) * self.standard_error)
 
     def interval(self, confidence: float) -> Interval:
-        """The interval of each share. Its coverage is `confidence`, and at least `confidence` among detected shares.
+        """Return the interval of each share. The coverage is `confidence`, and at least that among detected shares.
 
         The estimates of detected shares are too high more often than other estimates. Therefore the lower end of a
         barely detected share is lowered, down to zero if necessary. Upper ends need no such change; see `_tails`.
@@ -50,11 +50,11 @@ class Regression:
             down = -ndtri(_tails(estimate - down, confidence)[1])
             up = -ndtri(_tails(estimate + up, confidence)[0])
         low = np.maximum(self.shares - down * self.standard_error, 0)
-        # No true share is negative, so an end below zero covers as much as zero; the plain end is never far away.
+        # No true share is negative, so an end below zero covers as much as zero. The plain end is never far away.
         return Interval(np.where(plain.low > 0, low, plain.low), self.shares + up * self.standard_error)
 
     def simultaneous(self, confidence: float) -> Interval:
-        """Intervals of which all contain their true shares at the same time, with `confidence`."""
+        """Return intervals that together contain all true shares with `confidence`."""
         return normal_interval(self.shares, self.standard_error, simultaneous(confidence, self.shares.size))
 
 
@@ -66,7 +66,7 @@ class JointRegression(Regression):
 
 
 def _tails(share: Floats, confidence: float) -> tuple[Floats, Floats]:
-    """The probabilities that the interval misses because the estimate is too low, and because it is too high.
+    """Return the probabilities that the interval misses because the estimate is too low, and because it is too high.
 
     share: true shares in standard errors. The two probabilities add up to a = 1 - confidence. Let D be the probability
     that the share is detected. For D <= 1/2, the estimate is too high with probability a D, so the interval misses in a
@@ -92,9 +92,9 @@ class Group(NamedTuple):
     debiased: Floats
 
     def covariance(self, channel: Channel, shares: Floats) -> Floats:
-        """The covariance of the debiased bits of one report, of shape (k, k), for customers with these shares.
+        """Return the covariance of the debiased bits of one report, of shape (k, k), for customers with these shares.
 
-        The bits depend on each other only through the value: the noise of each bit is independent.
+        The bits depend on each other only through the value, because the noise of each bit is independent.
         """
         rates = shares @ self.design
         between = (self.design.T * shares) @ self.design - np.outer(rates, rates)
@@ -102,11 +102,11 @@ class Group(NamedTuple):
 
 
 def regress(mechanism: Rappor, tally: Tally, population: Population = "customers") -> JointRegression:
-    """Least squares of the reported bits on the bits that each value sets, for all hash groups together.
+    """Fit the reported bits on the bits that each value sets by least squares, for all hash groups together.
 
     The shares are unbiased. Their covariance is that of reports from a population with the closest consistent shares.
     The sample covariance of the reports would be too small if few respondents or none have a value. population:
-    "customers" or "respondents"; the shares of respondents are uncertain only because of the noise. Raises
+    "customers" or "respondents". The shares of respondents are uncertain only because of the noise. Raises
     NotEstimableError if the bits cannot distinguish the values. Source: Erlingsson, Pihur & Korolova 2014.
     """
     groups = list(_groups(mechanism, tally))
@@ -134,12 +134,12 @@ def _groups(mechanism: Rappor, tally: Tally) -> Iterator[Group]:
 
 
 def _bits(symbols: Integers, k: int) -> Floats:
-    """The k lowest bits of every symbol, the lowest bit first; float array of shape (symbols, k)."""
+    """Return the k lowest bits of every symbol, lowest bit first, as a float array of shape (symbols, k)."""
     return (symbols[:, None] >> np.arange(k) & 1).astype(np.float64)
 
 
 def _inverse(normal: Floats, mechanism: Rappor) -> Floats:
-    """The inverse of the normal matrix, of shape (domain, domain), computed from its eigenvalues."""
+    """Compute the inverse of the normal matrix, of shape (domain, domain), from its eigenvalues."""
     eigenvalues, vectors = np.linalg.eigh(normal)
     if eigenvalues[0] <= SINGULAR * eigenvalues[-1]:
         raise NotEstimableError(

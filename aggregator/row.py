@@ -19,12 +19,12 @@ class Row:
     above zero. With rappor, low..high has this confidence for the segments with `detected` too, but not for the
     segments with low > 0. complete: no more reports of the epoch are accepted. A row with published = False has the
     number of reports and a reason, but no shares.
-    outcome: of a rate, like returned=yes; of a rank or a lift, what the row is about. versus: what the segment is
-    compared with. quality: of a rate "good", or "weak" inside a segment of few customers; of a share "smoothed",
-    "refuted" (it moved by more than was declared) or "always-valid". p_value: of a trend, the probability of estimates
-    that differ as much if the share never changed. pooling: what groups and epochs that are estimated together are
-    weighted by, "reports" or "customers". top: whether a segment is among the largest, "yes", "maybe" or "no". cluster:
-    of a lift, the number of a group of segments that occur together.
+    outcome: of a rate, like returned=yes; of a rank or a lift, what the row is about. versus: the segment, epoch or
+    range with which the segment is compared. quality: of a rate "good", or "weak" inside a segment of few customers; of
+    a share "smoothed", "refuted" (the share moved by more than was declared) or "always-valid". p_value: of a trend,
+    the probability that estimates differ as much if the share never changed. pooling: how groups and epochs that are
+    estimated together are weighted, by "reports" or "customers". top: whether a segment is among the largest, "yes",
+    "maybe" or "no". cluster: of a lift, the number of a group of segments that occur together.
     """
 
     survey: str

@@ -13,13 +13,13 @@ from hushtally.aggregator.row import Row
 
 
 def to_json(rows: Iterable[Any]) -> str:
-    """A JSON array with one object for every row; its keys are the fields of the dataclass, and None is null."""
+    """Return a JSON array with one object for each row. The keys are the fields of the dataclass, and None is null."""
     lines = ",\n".join("  " + json.dumps(asdict(row), ensure_ascii=False) for row in rows)
     return f"[\n{lines}\n]\n" if lines else "[]\n"
 
 
 def to_csv(rows: Iterable[Any], kind: type = Row) -> str:
-    """A header with the fields of the dataclass `kind`, and one line for every row.
+    """Return CSV: a header with the fields of the dataclass `kind`, and one line for each row.
 
     A mapping is written as "a=1;b=2", a tuple as "a; b", None as an empty field.
     """

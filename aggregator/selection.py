@@ -23,7 +23,7 @@ RANGE = ":"  # between the first and the last epoch of a range
 
 @dataclass(frozen=True)
 class Series:
-    """The tallies of one question and one group by epoch, in the order of time; a single epoch is a series, too.
+    """The tallies of one question and one group by epoch, in the order of time. A single epoch is also a series.
 
     template: a row without figures that names the survey, the question, the epochs and the group.
     """
@@ -42,11 +42,11 @@ class Series:
 class Selection:
     """What is estimated, from the tally of every cell of a survey.
 
-    tallies: from `Database.tallies`. by: names of cohorts; every combination of their values that has reports is a
-    group. Without names, all customers are one group. questions, epochs: only these; None: all questions, and all
-    epochs with reports. An epoch may be a range like 2026-W45:2026-W48. today: the day in UTC on which the tallies
-    were read; None: the current day. Raises ArgumentError for an unknown cohort or question, and for an epoch or a
-    range without reports.
+    tallies: from `Database.tallies`. by: names of cohorts. Every combination of their values with reports is a group.
+    Without names, all customers are one group. questions, epochs: what to show; None selects all questions, and all
+    epochs with reports. An epoch may be a range like 2026-W45:2026-W48. today: the day in UTC on which the tallies were
+    read; None: the current day. Raises ArgumentError for an unknown cohort or question, and for an epoch or a range
+    without reports.
     """
 
     survey: Survey
@@ -73,7 +73,7 @@ class Selection:
 
     @cached_property
     def cohort_names(self) -> list[str]:
-        """The names of the cohorts in alphabetical order: a stored definition does not have their order."""
+        """The names of the cohorts in alphabetical order, because a stored definition does not keep their order."""
         return sorted(set(self.by))
 
     @cached_property
@@ -83,7 +83,10 @@ class Selection:
         return [question for question in self.survey.asked if requested is None or question.id in requested]
 
     def asked_question(self, id: str, argument: str) -> Question:
-        """The question with this id; raises ArgumentError for `argument` if devices do not answer such a question."""
+        """Return the question with this id.
+
+        Raises ArgumentError for `argument` if devices do not answer such a question.
+        """
         asked = {question.id: question for question in self.survey.asked}
         if id in asked:
             return asked[id]
@@ -102,7 +105,10 @@ class Selection:
         return sorted({cell.epoch for cell in self.tallies}, key=self.survey.epoch.first_day)
 
     def epochs_of(self, name: str, argument: str) -> list[str]:
-        """The epochs with reports that an epoch or a range names; raises ArgumentError for `argument` without any."""
+        """Return the epochs with reports that an epoch or a range names.
+
+        Raises ArgumentError for `argument` if there is none.
+        """
         first, colon, last = name.partition(RANGE)
         if not colon:
             if name not in self.known_epochs:
@@ -127,7 +133,7 @@ class Selection:
         return [epoch for epoch in self.known_epochs if epoch in requested]
 
     def cells(self) -> Iterator[Series]:
-        """Every question, epoch and group with reports: one series of a single epoch for each."""
+        """Return one series of a single epoch for every question, epoch and group with reports."""
         for question in self.selected_questions:
             groups = self.groups(question, self.selected_epochs)
             for epoch in self.selected_epochs:
@@ -136,13 +142,16 @@ class Selection:
                         yield self.one_series(question, group, {epoch: tallies[epoch]})
 
     def series(self) -> Iterator[Series]:
-        """Every question and group with reports, with its tallies by epoch."""
+        """Return one series, with its tallies by epoch, for every question and group with reports."""
         for question in self.selected_questions:
             for group, tallies in self.groups(question, self.selected_epochs).items():
                 yield self.one_series(question, group, tallies)
 
     def groups(self, question: Question, epochs: Sequence[str]) -> dict[Group, dict[str, Tally]]:
-        """The tallies of a question by group and epoch; groups in the order of the survey, epochs in that of time."""
+        """Return the tallies of a question by group and epoch.
+
+        Groups are in the order of the survey, and epochs in the order of time.
+        """
         found: dict[Group, dict[str, list[Tally]]] = {}
         for cell, tally in self.tallies.items():
             if cell.question == question.id and tally.n and cell.epoch in epochs:
@@ -159,7 +168,7 @@ class Selection:
         )
 
     def one_series(self, question: Question, group: Group, tallies: Mapping[str, Tally]) -> Series:
-        """The series of these tallies, with the row that its figures are added to."""
+        """Return the series of these tallies, with the row to which figures are added."""
         epochs = list(tallies)
         now = utc_today() if self.today is None else utc_day(self.today)
         template = Row(

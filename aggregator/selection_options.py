@@ -55,7 +55,7 @@ _OPTIONS = (
 
 
 def selection_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds SURVEY and the options; the function gets survey, database, form and the arguments of a Selection."""
+    """Add SURVEY and the options. The function receives survey, database, form and the arguments of a Selection."""
     for option in reversed(_OPTIONS):
         function = option(function)
     return function

@@ -1,4 +1,4 @@
-"""Shares and intervals as characters: percentages, and a plot of an interval."""
+"""Formatting of shares and intervals: percentages, and a plot of an interval."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ PLOT_WIDTH = 24  # characters of a plot
 
 
 def percent(share: float | None) -> str:
-    """A share as a percentage with one decimal, like "-2.1%"; "-" for None. A share that rounds to zero has no sign."""
+    """Format a share as a percentage with one decimal, like "-2.1%", or "-" for None. A zero has no sign."""
     return "-" if share is None else f"{share:z.1%}"
 
 
 def span(low: float | None, high: float | None) -> str:
-    """An interval as percentages, like "-2.1% to 4.8%"; "-" if an end is None.
+    """Format an interval as percentages, like "-2.1% to 4.8%", or "-" if an end is None.
 
     Ends below 0% and above 100% are not cut, so that the interval contains its estimate.
     """
@@ -25,9 +25,9 @@ def span(low: float | None, high: float | None) -> str:
 
 
 def interval_plot(shares: Sequence[Row], console: Console) -> Callable[[Row], str]:
-    """A function that plots the estimate of a row as a dot on its interval.
+    """Return a function that plots the estimate of a row as a dot on its interval.
 
-    All rows of `shares` have one scale, from 0 to the highest upper end; ends outside 0 to 1 are cut in the plot.
+    All rows of `shares` use one scale, from 0 to the highest upper end. The plot cuts ends outside 0 to 1.
     """
     line, dot = ("─", "●") if (console.encoding or "").lower().startswith("utf") else ("-", "o")
     top = max(_possible(row.high or 0.0) for row in shares) or 1.0

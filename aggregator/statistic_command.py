@@ -18,12 +18,12 @@ class StatisticCommand(Command):
     """The command of one statistic; its usage names SURVEY before the statistic."""
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        """The pieces of the usage after the name of the command, which already contains SURVEY."""
+        """Return the pieces of the usage after the name of the command, which already contains SURVEY."""
         return [piece for piece in super().collect_usage_pieces(ctx) if piece != "SURVEY"]
 
 
 def statistic(name: str) -> Callable[[Callable[..., list[Row]]], click.Command]:
-    """Turns a function of a selection and of its own options into a command that prints the rows of the function."""
+    """Turn a function of a selection and of its own options into a command that prints the rows of the function."""
 
     def decorate(function: Callable[..., list[Row]]) -> click.Command:
         own = [option.name for option in getattr(function, "__click_params__", [])]

@@ -32,7 +32,7 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:,.2f}"
 
 
-# of the kinds that are not percentages
+# for the kinds that are not percentages
 FORMATS: dict[str, Callable[[float | None], str]] = {
     "ratio": _times,
     "trend": _points,
@@ -51,17 +51,17 @@ LEGENDS = {
     "lift": "How many times as often two segments occur together as if they were independent.",
     "mean": "Between the least and the largest mean that the ranges allow. There is no single estimate.",
     "quantile": "From an edge to an edge. There is no single estimate.",
-    "membership": "How sure anyone can be that a customer is in the segment, and the range after one report of theirs.",
+    "membership": "How sure anyone can be that a customer is in the segment, and the range after one report.",
     "linear": "A weighted sum of shares. One is 100%.",
 }
-TOPS = {"yes": "surely {}", "maybe": "maybe {}", "no": ""}  # what a table says of a rank
+TOPS = {"yes": "surely {}", "maybe": "maybe {}", "no": ""}  # how a table describes a rank
 REFUTED = "refuted: the share moved by more than you declared, so its figures are those of the epoch alone."
 ALWAYS_VALID = "The intervals hold however often you look at an open epoch. They are about twice as long as others."
 SIMULTANEOUS = "simultaneous: contains all true figures of a table at once with this confidence."
 
 
 def print_statistic_tables(rows: Iterable[Row], console: Console) -> None:
-    """Prints one table for every question, epoch and group, and the meaning of the figures below the last table."""
+    """Print one table for every question, epoch and group, and below the last table what the figures mean."""
     seen = list(rows)
     kinds = {row.kind: row for row in seen if row.published}
     for _, group in groupby(seen, key=lambda row: (row.question, row.epoch, dict(row.cohort), row.outcome, row.versus)):
@@ -142,7 +142,7 @@ def _span(row: Row, low: float | None, high: float | None) -> str:
 
 
 def _remark(row: Row) -> str:
-    """What a reader must know about one row."""
+    """Return what a reader must know about one row."""
     if row.p_value is not None:
         return f"p = {row.p_value:.3f}" if row.p_value >= 0.0005 else "p < 0.001"
     if row.top is not None:

@@ -27,11 +27,11 @@ def summarize(
     epochs: Iterable[str] | None = None,
     today: date | None = None,
 ) -> list[Row]:
-    """The rows by question, epoch, cohort and segment, in the order of the survey; cohorts are ordered by name.
+    """Return rows by question, epoch, cohort and segment, in the order of the survey. Cohorts are ordered by name.
 
-    tallies: the tally of every cell of the survey, from `Database.tallies`. by: names of cohorts; every combination of
-    their values that has reports is a group. Without names, all customers are one group. questions, epochs: only
-    these; None: all questions, and all epochs with reports. today: the day in UTC on which the tallies were read, or a
+    tallies: the tally of every cell of the survey, from `Database.tallies`. by: names of cohorts. Every combination of
+    their values with reports is a group. Without names, all customers are one group. questions, epochs: what to show;
+    None selects all questions, and all epochs with reports. today: the day in UTC on which the tallies were read, or a
     datetime with any time zone; None: the current day. Raises ArgumentError for an unknown cohort or question, and for
     an epoch without reports.
     """
@@ -39,7 +39,7 @@ def summarize(
 
 
 def summarize_selection(selection: Selection) -> list[Row]:
-    """The rows of a selection; see `summarize`."""
+    """Return the rows of a selection; see `summarize`."""
     return [
         row
         for series in selection.cells()
@@ -48,7 +48,7 @@ def summarize_selection(selection: Selection) -> list[Row]:
 
 
 def _rows(series: Series) -> Iterator[Row]:
-    """The rows of one group; they differ from the template in the segment and its figures."""
+    """Return the rows of one group. They differ from the template in the segment and its figures."""
     template = series.template
     found = estimate(series.question, series.tally, template.confidence, template.population)
     for index, segment in enumerate(series.question.segments):

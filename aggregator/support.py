@@ -17,11 +17,11 @@ from hushtally.client_sdk.mechanisms.unary import Unary
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
 
-BLOCK = 2**20  # elements of one working array; larger arrays do not fit the cache and are not faster
+BLOCK = 2**20  # elements of one working array; larger arrays do not fit into the cache and are not faster
 
 
 def support_counts(mechanism: Mechanism, tally: Tally) -> Integers:
-    """How many reports of the tally support each value; int64 array of shape (domain,).
+    """Return how many reports of the tally support each value; int64 array of shape (domain,).
 
     Equals the sum of mechanism.supports(symbol, value) over the reports. Raises EstimateError for a symbol that is out
     of range, and for a mechanism whose values share bits (rappor).
@@ -51,7 +51,7 @@ def _direct(mechanism: Direct, tally: Tally) -> Integers:
 
 @_decode.register
 def _affine(mechanism: Affine, tally: Tally) -> Integers:
-    """Symbol (m, s) supports v iff s is one of the w elements up to m v: window sums, one for each m and v."""
+    """Count by window sums, one for each m and v: symbol (m, s) supports v iff s is one of the w elements up to m v."""
     if mechanism.t > 1:
         return _slabs(mechanism, tally)
     r = mechanism.r
@@ -73,7 +73,7 @@ def _affine(mechanism: Affine, tally: Tally) -> Integers:
 
 
 def _pairs(mechanism: Affine, tally: Tally) -> Integers:
-    """Compares every symbol with every value: less work for few symbols in a large field."""
+    """Compare every symbol with every value, which is less work for few symbols in a large field."""
     values = np.arange(mechanism.domain)
     supporting = np.zeros(mechanism.domain, dtype=np.int64)
     step = max(BLOCK // mechanism.domain, 1)
@@ -85,7 +85,7 @@ def _pairs(mechanism: Affine, tally: Tally) -> Integers:
 
 
 def _windows(counts: Integers, mechanism: Affine) -> Integers:
-    """For every element h, the sum of the counts at h - x for x < w; arrays of shape (rows, r)."""
+    """Return, for every element h, the sum of the counts at h - x for x < w; arrays of shape (rows, r)."""
     p, w = mechanism.field.p, mechanism.w
     if p == mechanism.r:
         return _ending(counts, w)
@@ -100,16 +100,16 @@ def _windows(counts: Integers, mechanism: Affine) -> Integers:
 
 
 def _ending(counts: Integers, width: int) -> Integers:
-    """The sums of the `width` counts up to each index of the last axis, which is cyclic; 0 < width <= its size."""
+    """Return the sums of the `width` counts up to each index of the cyclic last axis; 0 < width <= its size."""
     sums = np.cumsum(np.concatenate([counts[..., -width:], counts], axis=-1), axis=-1)
     return np.asarray(sums[..., width:] - sums[..., :-width])
 
 
 def _slabs(mechanism: Affine, tally: Tally) -> Integers:
-    """The sum over m of the window sums T[m, <m, v>], by r Fourier transforms over the space; half are conjugate.
+    """Sum the window sums T[m, <m, v>] over m, by r Fourier transforms over the space; half are conjugate.
 
-    r [h = <m, v>] is the sum over a of exp(-2 pi i a (h - <m, v>) / r). The result is therefore (1 / r) times the sum
-    over a of F_a[-a v], where G is the transform of T along h, and F_a is the transform of G[., a] over all m.
+    r [h = <m, v>] is the sum over a of exp(-2 pi i a (h - <m, v>) / r). Let G be the transform of T along h, and F_a
+    the transform of G[., a] over all m. The result is therefore (1 / r) times the sum over a of F_a[-a v].
     """
     r, t = mechanism.r, mechanism.t
     table = np.zeros((r**t, r), dtype=np.int64)
@@ -133,10 +133,10 @@ def _subset(mechanism: Subset, tally: Tally) -> Integers:
 
 
 def unranked(mechanism: Subset, symbols: Integers) -> Iterator[Integers]:
-    """The w members of the subsets with these ranks, from the largest member down; each an array like `symbols`."""
+    """Yield the w members of the subsets with these ranks, largest member first; each is an array like `symbols`."""
     rest = symbols.copy()
     for j in range(mechanism.w, 0, -1):
-        # Above the range of symbols the exact binomial does not matter, and may exceed 64 bits.
+        # Above the range of symbols, the exact binomial does not matter. It may exceed 64 bits.
         ranks = np.array([min(math.comb(a, j), mechanism.symbols) for a in range(mechanism.domain)])
         members = np.searchsorted(ranks, rest, side="right") - 1
         rest -= ranks[members]
@@ -151,12 +151,12 @@ def _unary(mechanism: Unary, tally: Tally) -> Integers:
 
 @_decode.register
 def _projective(mechanism: Projective, tally: Tally) -> Integers:
-    """One Fourier transform for every number m of coordinates after the pivot of a symbol.
+    """Count by one Fourier transform for every number m of coordinates after the pivot of a symbol.
 
-    A symbol with m such coordinates u supports the values whose last coordinates (x, y), with y of length m, satisfy
-    x + <u, y> = 0 mod r. r [this is true] is the sum over a of exp(-2 pi i a (x + <u, y>) / r). The sum of the counts
-    over all u is therefore (1 / r) times the sum over a of exp(-2 pi i a x / r) F[a y], where F is the transform of the
-    counts over the grid r^m.
+    Let (x, y) be the last coordinates of a value, with y of length m. A symbol with m such coordinates u supports the
+    value if x + <u, y> = 0 mod r. r [this is true] is the sum over a of exp(-2 pi i a (x + <u, y>) / r). Let F be the
+    transform of the counts over the grid r^m. The sum of the counts over all u is therefore (1 / r) times the sum over
+    a of exp(-2 pi i a x / r) F[a y].
     """
     r, t = mechanism.r, mechanism.t
     digits, _ = vectors(np.arange(mechanism.domain), r, t)
@@ -171,7 +171,7 @@ def _projective(mechanism: Projective, tally: Tally) -> Integers:
 
 
 def _lines(transform: Complexes, x: Integers, y: Integers, r: int) -> Floats:
-    """The sum over a of exp(-2 pi i a x / r) F[a y]; the terms of a and r - a are conjugate. Same shape as x."""
+    """Sum exp(-2 pi i a x / r) F[a y] over a; the terms of a and r - a are conjugate. Same shape as x."""
     phases = np.exp(-2j * np.pi / r * np.arange(r))
     weights = r ** np.arange(len(y))[::-1]
     total = np.full(x.shape, transform[0].real)
@@ -182,7 +182,7 @@ def _lines(transform: Complexes, x: Integers, y: Integers, r: int) -> Floats:
 
 
 def vectors(indexes: Integers, r: int, t: int) -> tuple[Integers, Integers]:
-    """The canonical vectors of t coordinates mod r with these indexes, as columns, and the indexes of their pivots."""
+    """Return the canonical vectors of t coordinates mod r with these indexes, as columns, and their pivot indexes."""
     firsts = np.array([(r**m - 1) // (r - 1) for m in range(t)])
     after = np.searchsorted(firsts, indexes, side="right") - 1
     number = r**after + indexes - firsts[after]

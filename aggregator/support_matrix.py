@@ -21,7 +21,7 @@ LARGEST_KEPT = 2**22  # entries of a support matrix that is kept
 
 @singledispatch
 def support_matrix(mechanism: Mechanism, symbols: Integers, values: Integers) -> Booleans:
-    """Whether each symbol supports each value: mechanism.supports for all pairs; shape (symbols, values).
+    """Return whether each symbol supports each value, as mechanism.supports does; shape (symbols, values).
 
     Raises EstimateError for a mechanism whose values share bits (rappor).
     """
@@ -66,12 +66,12 @@ def _projective(mechanism: Projective, symbols: Integers, values: Integers) -> B
 
 @lru_cache(maxsize=8)
 def _whole_matrix(mechanism: Mechanism) -> Booleans:
-    """The support matrix of all symbols, kept because the tallies of one question share it."""
+    """Return the support matrix of all symbols, cached because the tallies of one question share it."""
     return support_matrix(mechanism, np.arange(mechanism.symbols), np.arange(mechanism.domain))
 
 
 def moments(mechanism: Mechanism, tally: Tally, weights: Floats) -> tuple[Floats, Floats]:
-    """The mean and the second moments of m scores over the reports of a tally.
+    """Return the mean and the second moments of m scores over the reports of a tally.
 
     A score is the sum of the weights of the values that a report supports. weights: shape (m, domain). Returns arrays
     of shape (m,) and (m, m). The work grows with the distinct symbols and the values with a weight, not with reports.

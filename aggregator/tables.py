@@ -17,13 +17,13 @@ from hushtally.aggregator.terminal import cell, print_table, print_title, print_
 from hushtally.client_sdk.explain.wording import counted
 from hushtally.client_sdk.survey import Survey
 
-MAX_SHOWN = 50  # segments in one table; of a longer domain, the largest segments are shown
+MAX_SHOWN = 50  # segments in one table; for a longer domain, the table shows the largest segments
 LONGEST_SEGMENT = 36  # characters of a segment's name
 SHORTEST_SEGMENT = 8
 
 
 def print_tables(rows: Iterable[Row], survey: Survey, console: Console) -> None:
-    """Prints one table for every question, epoch and group of a summary. Figures are never cut to fit the console.
+    """Print one table for every question, epoch and group of a summary. Figures are never cut to fit the console.
 
     A table has consistent shares if the console is wide enough, and a plot of the intervals on a wide terminal.
     """
@@ -58,7 +58,7 @@ def _legend(row: Row, consistent: bool) -> list[str]:
 
 
 def _print_group(shares: Sequence[Row], survey: Survey, console: Console) -> bool:
-    """Prints the table of one group; returns whether the table has consistent shares."""
+    """Print the table of one group, and return whether the table has consistent shares."""
     first = shares[0]
     group = ", ".join(f"{name}={value}" for name, value in first.cohort.items())
     epoch = first.epoch
@@ -83,7 +83,7 @@ def _last_day(row: Row, survey: Survey) -> date:
 
 
 def _print_table(shares: Sequence[Row], console: Console) -> bool:
-    """Prints the most complete table that fits; returns whether the table has consistent shares.
+    """Print the most complete table that fits, and return whether it has consistent shares.
 
     The table loses the plot first, then the consistent shares, then the end of long segment names. If it is still too
     wide, the terminal breaks its lines.

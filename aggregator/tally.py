@@ -19,7 +19,7 @@ MAX_REPORTS = 2**53  # up to here, a float holds every count exactly
 
 @dataclass(frozen=True, eq=False)
 class Tally:
-    """The counts of symbols of one question, in one cell or in several merged cells. Created by `of`; `+` merges.
+    """The counts of symbols of one question, in one cell or several merged cells. Create it with `of`, merge with `+`.
 
     symbols: sorted and distinct; counts: how often each symbol was reported, >= 1; int64 arrays of the same length.
     The length is the number of distinct symbols in the reports, not the number of symbols of the mechanism.
@@ -30,10 +30,10 @@ class Tally:
 
     @classmethod
     def of(cls, symbols: Mapping[int, int] | ArrayLike, counts: ArrayLike | None = None) -> Self:
-        """The tally of a mapping symbol -> count, of symbols with their counts, or of one symbol per report.
+        """Create the tally of a mapping symbol -> count, of symbols with their counts, or of one symbol per report.
 
         The symbols may be in any order and may repeat. Raises EstimateError for a negative symbol or count, for more
-        than MAX_REPORTS reports, and if there are not as many counts as symbols.
+        than MAX_REPORTS reports, and if the numbers of counts and symbols differ.
         """
         if isinstance(symbols, Mapping):
             return cls.of(list(symbols), list(symbols.values()))
@@ -52,7 +52,7 @@ class Tally:
 
     @classmethod
     def merge(cls, tallies: Iterable[Tally]) -> Self:
-        """The tally of the reports of all tallies together."""
+        """Merge the reports of all tallies into one tally."""
         parts = list(tallies)
         empty = np.empty(0, dtype=np.int64)
         return cls.of(
@@ -76,7 +76,7 @@ class Tally:
     __hash__ = None  # type: ignore[assignment]
 
     def histogram(self, first: int, last: int) -> Integers:
-        """The counts of the symbols first..last-1, including zeros; int64 array of shape (last - first,)."""
+        """Return the counts of the symbols first..last-1, including zeros; int64 array of shape (last - first,)."""
         begin, end = np.searchsorted(self.symbols, [first, last])
         dense = np.zeros(last - first, dtype=np.int64)
         dense[self.symbols[begin:end] - first] = self.counts[begin:end]

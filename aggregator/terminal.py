@@ -1,4 +1,4 @@
-"""Terminal: prints lines and tables, wrapped on a terminal, complete in a pipe, with every figure whole."""
+"""Terminal: prints lines and tables. They are wrapped on a terminal and complete in a pipe; no figure is cut."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ UNBOUNDED = 10_000  # columns; wider than any table
 
 
 def console() -> Console:
-    """The console for results: as wide as the terminal, or PIPED_WIDTH columns wide in a pipe."""
+    """Return the console for results: as wide as the terminal, or PIPED_WIDTH columns wide in a pipe."""
     return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
 
 
 def cell(text: str, out: Console, longest: int = UNBOUNDED) -> Text:
-    """A cell of a table with a text exactly as it is written: without markup and emoji codes, which rich would replace.
+    """Return a table cell with exactly this string. Without this, rich would replace markup and emoji codes.
 
-    What the console cannot show is escaped. longest: columns to which a longer text is cut.
+    Characters that the console cannot show are escaped. longest: the number of columns to which a string is cut.
     """
     shown = printable(text, out.encoding)
     if cell_len(shown) > longest:
@@ -34,24 +34,24 @@ def cell(text: str, out: Console, longest: int = UNBOUNDED) -> Text:
 
 
 def print_words(words: str, out: Console, style: str = "") -> None:
-    """Prints a string: wrapped on a terminal, on one line in a pipe."""
+    """Print a string: wrapped on a terminal, on one line in a pipe."""
     out.print(Text(printable(words, out.encoding, line_breaks=True), style), soft_wrap=not out.is_terminal)
 
 
 def print_title(title: str, about: str, out: Console) -> None:
-    """Prints a title in bold, and `about` on the same line."""
+    """Print a title in bold, and `about` on the same line."""
     line = Text.assemble((printable(title, out.encoding), "bold"), "  ", printable(about, out.encoding))
     line.rstrip()
     out.print(line, soft_wrap=not out.is_terminal)
 
 
 def width(table: Table, out: Console) -> int:
-    """The number of columns that a table needs if no cell is wrapped."""
+    """Return the number of columns that a table needs if no cell is wrapped."""
     return Measurement.get(out, out.options.update(max_width=UNBOUNDED), table).maximum
 
 
 def print_table(table: Table, out: Console) -> None:
-    """Prints a table. Columns of figures (no_wrap) are never cut, and no line ends in blanks."""
+    """Print a table. Columns of figures (no_wrap) are never cut, and no line ends in blanks."""
     options = out.options.update(max_width=UNBOUNDED)
     for column in table.columns:
         if column.no_wrap:

@@ -19,8 +19,8 @@ from hushtally.client_sdk.survey.questions import Question
 class Change:
     """The change of every share, from an earlier to a later range; arrays of shape (domain,).
 
-    epochs: the shares of all epochs; coefficients: their weights, negative for the earlier range. unchanged: by how
-    much devices that gave the same permanent answer in both reduce the variance; 0 if it is not known.
+    epochs: the shares of all epochs; coefficients: their weights, negative for the earlier range. unchanged: how much
+    devices that gave the same permanent answer in both ranges reduce the variance; 0 if unknown.
     """
 
     epochs: EpochShares
@@ -38,7 +38,7 @@ class Change:
         return self.epochs.standard_error(self.coefficients, self.unchanged)
 
     def confidence_interval(self, level: float = 0.95) -> Interval:
-        """The interval of each change; it contains the true change with probability `level`, or more."""
+        """Return the interval of each change. It contains the true change with probability `level` or more."""
         return self.epochs.interval(self.coefficients, level, self.unchanged)
 
 
@@ -50,12 +50,12 @@ def change(
     population: Population = "customers",
     overlap: int = 0,
 ) -> Change:
-    """The change between two ranges of epochs; each range is the mean of its epochs, weighted by reports.
+    """Estimate the change between two ranges of epochs. Each range is the mean of its epochs, weighted by reports.
 
-    earlier, later: tallies by the label of their epoch. overlap: with permanent memory, how many devices answered in
-    both with the same answer, if this is known; then the interval is narrower. Raises EstimateError if an epoch is in
-    both ranges, for a range without reports, and for an overlap with fresh memory, with ranges of several epochs, or
-    above the reports of either epoch.
+    earlier, later: tallies by the label of their epoch. overlap: with permanent memory, how many devices gave the
+    same answer in both epochs, if known. The interval is then narrower. Raises EstimateError if an epoch is in both
+    ranges, or if a range has no reports. Also raises it for an overlap with fresh memory, with ranges of several
+    epochs, or above the reports of either epoch.
 
     >>> from hushtally.survey.template import example
     >>> from datetime import date

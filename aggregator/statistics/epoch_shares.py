@@ -1,7 +1,7 @@
 """Epoch shares: the shares of several epochs, and intervals of weighted sums over the epochs.
 
-The same devices answer again after `answers_every` epochs. What these devices happen to be like then recurs, and with
-permanent memory a part of their noise, too. The epochs in which the same devices answer are a panel.
+The same devices answer again after `answers_every` epochs. The sampling error of these devices then recurs. With
+permanent memory, a part of their noise recurs, too. A panel is the epochs in which the same devices answer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from hushtally.client_sdk.survey.questions import Question
 
 @dataclass(frozen=True, eq=False)
 class EpochShares:
-    """The tables of E epochs in the order of time. times: the number of each epoch; panels: which devices answered."""
+    """The tables of E epochs in the order of time. times: the number of each epoch; panels: its group of devices."""
 
     tables: Sequence[ShareTable]
     times: Integers
@@ -38,9 +38,9 @@ class EpochShares:
         answers_every: int = 1,
         population: Population = "customers",
     ) -> EpochShares:
-        """The shares of the epochs with these numbers. A device answers every `answers_every` epochs.
+        """Compute the shares of the epochs with these numbers. A device answers every `answers_every` epochs.
 
-        Raises EstimateError if there is no epoch, and for an epoch without reports.
+        Raises EstimateError if there is no epoch, or if an epoch has no reports.
         """
         if not tallies:
             raise EstimateError("a statistic over epochs needs at least one epoch with reports")
@@ -79,7 +79,7 @@ class EpochShares:
         return np.unique(self.panels).size < self.panels.size
 
     def variance(self, shares: Floats) -> Floats:
-        """The variance of an estimate from one report, for these true shares."""
+        """Return the variance of an estimate from one report, for these true shares."""
         channel = self.mechanism.channel
         if isinstance(self.mechanism, Rappor):
             errors = [table.n * table.standard_errors(np.eye(shares.shape[-1])) ** 2 for table in self.tables]
@@ -91,8 +91,8 @@ class EpochShares:
     def recurring(self) -> Floats:
         """The part of the variance of one report that recurs if the device answers again unchanged; shape (domain,).
 
-        With fresh memory: the customer's own answer, which is no part of the uncertainty about respondents. With
-        permanent memory: the stored symbol. With rappor, everything, which is conservative.
+        With fresh memory, the customer's true answer recurs, which does not add to the uncertainty about respondents.
+        With permanent memory, the stored symbol recurs. With rappor, all variance is counted, which is conservative.
         """
         if isinstance(self.mechanism, Permanent):
             stored = self.mechanism.permanent_draw.channel
@@ -107,33 +107,35 @@ class EpochShares:
         return self.pooled * (1 - self.pooled) if self.population == "customers" else np.zeros(self.pooled.shape)
 
     def recurrence(self, coefficients: Floats) -> Floats:
-        """How much of the recurring variance is added, at most, because devices answer again; 0 if none does.
+        """Return the largest multiple of the recurring variance that devices add by answering again; 0 if none does.
 
-        By the inequality of Cauchy and Schwarz within each panel, whatever the customers do. coefficients: shape
-        (..., E); returns shape (...).
+        The Cauchy-Schwarz inequality within each panel gives this bound, whatever the customers do. coefficients:
+        shape (..., E); returns shape (...).
         """
         each = np.abs(coefficients) / np.sqrt(self.reports)
         members = (self.panels[:, None] == np.unique(self.panels)).astype(np.float64)
         return np.asarray(((each @ members) ** 2).sum(axis=-1) - (each**2).sum(axis=-1))
 
     def estimate(self, coefficients: Floats) -> Floats:
-        """The weighted sum of the shares over the epochs; shape (..., domain) for coefficients of shape (..., E)."""
+        """Return the weighted sum of the shares over the epochs.
+
+        coefficients: shape (..., E); returns shape (..., domain).
+        """
         return np.asarray(coefficients @ self.shares)
 
     def standard_error(self, coefficients: Floats, unchanged: float = 0.0) -> Floats:
-        """An upper bound on the standard error of the weighted sum; exact if no device answered in two of the epochs.
+        """Return an upper bound on the standard error of the weighted sum.
 
-        unchanged: see `interval`.
+        The bound is exact if no device answered in two of the epochs. unchanged: see `interval`.
         """
         independent = coefficients**2 / self.reports @ self.variance(np.clip(self.shares, 0, 1))
         return np.sqrt(np.maximum(independent + self._extra(coefficients, unchanged), 0))
 
     def interval(self, coefficients: Floats, level: float = 0.95, unchanged: float = 0.0) -> Interval:
-        """The interval of the weighted sum; it combines the intervals of the epochs.
+        """Return the interval of the weighted sum. It combines the intervals of the epochs.
 
-        unchanged: the share by which devices that answered twice with the same permanent answer reduce the variance,
-        sum of 2 m / (n1 n2) over the pairs of epochs, if it is known; then nothing is added for recurrence. MOVER: Zou
-        & Donner 2008.
+        unchanged: how much devices that gave the same permanent answer twice reduce the variance, if known: the sum of
+        2 m / (n1 n2) over the pairs of epochs. Then nothing is added for recurrence. MOVER: Zou & Donner 2008.
         """
         down, up = self._distances(level)
         below, above = np.where(coefficients > 0, down.T, up.T), np.where(coefficients > 0, up.T, down.T)
@@ -145,19 +147,19 @@ class EpochShares:
         )
 
     def _extra(self, coefficients: Floats, unchanged: float) -> Floats:
-        """What recurring answers add to the variance; shape (..., domain)."""
+        """Return what recurring answers add to the variance; shape (..., domain)."""
         factor = np.asarray(-unchanged) if unchanged else self.recurrence(coefficients)
         return np.asarray(factor[..., None] * self.recurring)
 
     def _distances(self, level: float) -> tuple[Floats, Floats]:
-        """How far the interval of each share reaches below and above it; two arrays of shape (E, domain)."""
+        """Return how far the interval of each share reaches below and above it; two arrays of shape (E, domain)."""
         if level not in self._reach:
             self._reach[level] = self._measure(level)
         return self._reach[level]
 
     @cached_property
     def _reach(self) -> dict[float, tuple[Floats, Floats]]:
-        """What `_distances` found already, by level."""
+        """The results of `_distances` so far, by level."""
         return {}
 
     def _measure(self, level: float) -> tuple[Floats, Floats]:
@@ -174,16 +176,16 @@ class EpochShares:
 
 
 def numbered(survey: Survey, tallies: Mapping[str, Tally]) -> dict[int, Tally]:
-    """The tallies by the number of their epoch, counted from the start of the survey."""
+    """Return the tallies by the number of their epoch, counted from the start of the survey."""
     return {epoch_number(survey, epoch): tally for epoch, tally in tallies.items()}
 
 
 def epoch_number(survey: Survey, epoch: str) -> int:
-    """The number of an epoch, counted from the start of the survey."""
+    """Return the number of an epoch, counted from the start of the survey."""
     return survey.epoch.steps(survey.starts, survey.epoch.first_day(epoch))
 
 
 def report_weights(reports: Integers, chosen: Iterable[bool]) -> Floats:
-    """The weights of a mean over the chosen epochs: proportional to the reports; shape (E,)."""
+    """Return the weights of a mean over the chosen epochs, proportional to the reports; shape (E,)."""
     weights = np.where(list(chosen), reports, 0)
     return np.asarray(weights / weights.sum())

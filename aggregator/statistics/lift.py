@@ -16,15 +16,15 @@ from hushtally.aggregator.tally import Tally
 from hushtally.client_sdk.mechanisms import Mechanism
 from hushtally.client_sdk.survey.questions import Question
 
-ESTIMABLE = 4.0  # standard errors of both margins; below, independence predicts no share that a lift could refer to
+ESTIMABLE = 4.0  # standard errors of both margins; below, the share that independence predicts is too uncertain
 
 
 @dataclass(frozen=True, eq=False)
 class Lifts:
     """The lift of every cell of a table of rows and columns: arrays of shape (rows, columns).
 
-    The lift of a cell is its share divided by the product of its row's and its column's share. joint, rows, columns:
-    the raw shares. covariance: of joint, row and column of each cell, of shape (rows, columns, 3, 3).
+    The lift of a cell is its share divided by the product of the shares of its row and its column. joint, rows,
+    columns: the raw shares. covariance: of joint, row and column of each cell, of shape (rows, columns, 3, 3).
     """
 
     joint: Floats
@@ -34,12 +34,12 @@ class Lifts:
 
     @cached_property
     def product(self) -> Floats:
-        """The unbiased estimate of the product of both margins: their covariance is subtracted."""
+        """The unbiased estimate of the product of both margins. The covariance of the margins is subtracted."""
         return np.asarray(np.outer(self.rows, self.columns) - self.covariance[..., 1, 2])
 
     @property
     def estimate(self) -> Floats:
-        """The lifts; not a number where they cannot be estimated."""
+        """The lifts; NaN for a lift that cannot be estimated."""
         missing = np.full(self.joint.shape, np.nan)
         return np.asarray(np.divide(self.joint, self.product, out=missing, where=self.estimable))
 
@@ -67,16 +67,16 @@ class Lifts:
 
     @property
     def standard_error(self) -> Floats:
-        """The standard error of each lift; not a number where it cannot be estimated."""
+        """The standard error of each lift; NaN if the lift cannot be estimated."""
         joint, product, both = self._moments
         lift = self.estimate
         variance = np.maximum(joint - 2 * lift * both + lift**2 * product, 0)
         return np.sqrt(variance) / np.where(self.estimable, self.product, 1)
 
     def confidence_interval(self, level: float = 0.95) -> Interval:
-        """The interval of each lift: all L for which (joint - L product) is compatible with 0. Fieller 1954.
+        """Return the interval of each lift: all L for which (joint - L product) is compatible with 0. Fieller 1954.
 
-        Not a number where a lift cannot be estimated, or where the data exclude no large lift.
+        Ends are NaN if a lift cannot be estimated, or if the data exclude no large lift.
         """
         z = float(ndtri((1 + level) / 2))
         joint, product, both = self._moments
@@ -89,10 +89,10 @@ class Lifts:
         return Interval((middle - root) / divisor, (middle + root) / divisor)
 
     def clusters(self, level: float = 0.95) -> list[tuple[list[int], list[int]]]:
-        """Groups of rows and columns that occur together, as far as the data distinguish them.
+        """Return groups of rows and columns that occur together, as far as the data distinguish them.
 
         A row and a column belong together if the lower end of their lift is above one, with `level` for all cells at
-        once (Sidak 1967). Rows and columns that are linked through others are one group. Returns the indexes of the
+        once (Sidak 1967). Rows and columns that are linked through others form one group. Returns the indexes of the
         rows and of the columns of every group.
         """
         low, _ = self.confidence_interval(level ** (1 / self.joint.size))
@@ -118,7 +118,7 @@ def lifts(
     cells: Sequence[Sequence[Sequence[int]]],
     population: Population = "customers",
 ) -> Lifts:
-    """The lift of every cell of a table.
+    """Estimate the lift of every cell of a table.
 
     cells: for every row and column, the indexes of the values of the domain that are in the cell. Raises EstimateError
     if there is no report, or if a value is in no cell or in two.

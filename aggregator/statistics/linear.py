@@ -29,7 +29,7 @@ class Linear:
     standard_error: Floats
 
     def confidence_interval(self, level: float = 0.95) -> Interval:
-        """The interval of each sum; it contains the true sum with probability `level`."""
+        """Return the interval of each sum. It contains the true sum with probability `level`."""
         return normal_interval(self.estimate, self.standard_error, level)
 
 
@@ -39,11 +39,11 @@ def linear(
     weights: Mapping[str, float] | ArrayLike,
     population: Population = "customers",
 ) -> Linear:
-    """Any weighted sum of the shares of a question, with its standard error.
+    """Estimate any weighted sum of the shares of a question, with its standard error.
 
-    weights: one weight for every segment, in the order of the domain, as an array whose last axis has this length; or
-    a mapping from segments to weights, in which segments without a weight have the weight 0. Raises EstimateError for
-    other weights, and if there is no report.
+    weights: an array whose last axis has one weight for every segment, in the order of the domain; or a mapping from
+    segments to weights. Segments that are not in the mapping have the weight 0. Raises EstimateError for other weights,
+    and if there is no report.
 
     How much larger is the first segment than the second? The errors of the two shares depend on each other:
 
@@ -71,7 +71,10 @@ def linear(
 
 
 def weights_of(question: Question | Mechanism, weights: Mapping[str, float]) -> Floats:
-    """The weights in the order of the domain; raises EstimateError for a segment that the question does not have."""
+    """Return the weights in the order of the domain.
+
+    Raises EstimateError for a segment that the question does not have.
+    """
     if not isinstance(question, Question):
         raise EstimateError("weights by segment need a question; for a mechanism, give one weight for every value")
     found = np.zeros(len(question.segments))

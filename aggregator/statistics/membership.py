@@ -1,4 +1,4 @@
-"""Membership: what a single report can say about the customer who sent it. A report is no label on a person."""
+"""Membership: what a single report reveals about the customer who sent it. A report does not label a person."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hushtally.client_sdk.survey.questions import Question
 class Membership:
     """How sure anyone can be that a customer is in each segment, before and after one report of this customer.
 
-    table: the shares; without a report of the customer, the share of a segment is what one can believe.
+    table: the shares. Without a report of the customer, the share of a segment is the best belief.
     """
 
     table: ShareTable
@@ -35,7 +35,7 @@ class Membership:
         return np.clip(self.table.shares, 0, 1)
 
     def confidence_interval(self, level: float = 0.95) -> Interval:
-        """The least and the largest belief after the report, whatever it is; arrays of shape (domain,).
+        """Return the smallest and the largest possible belief after the report; arrays of shape (domain,).
 
         They follow from Bayes' theorem for the ends of the interval of each share.
         """
@@ -47,7 +47,7 @@ class Membership:
 
 
 def membership(question: Question | Mechanism, tally: Tally, population: Population = "customers") -> Membership:
-    """What one report can say about its sender, for every segment of a question.
+    """Bound what one report reveals about its sender, for every segment of a question.
 
     Raises EstimateError without a report.
 

@@ -1,4 +1,4 @@
-"""Numbers: the mean and the quantiles of a number of which only the range between two edges is asked.
+"""Numbers: the mean and the quantiles of a number for which the survey asks only the range between two edges.
 
 Within its range, a number may lie anywhere. The data therefore determine only bounds, however many reports there are.
 """
@@ -26,7 +26,7 @@ SMALLEST = 1e-300  # no standard error is zero, so that bounds can be compared w
 
 @dataclass(frozen=True, eq=False)
 class Mean:
-    """The mean of a number, between the mean of the lower ends of the ranges and that of their upper ends.
+    """The mean of a number, which lies between the mean of the lower ends and the mean of the upper ends of the ranges.
 
     sums: the sum of the shares times the lower ends, the same of the upper ends, and the share of customers who count.
     covariance: of the three.
@@ -53,9 +53,9 @@ class Mean:
         return errors[0], errors[1]
 
     def confidence_interval(self, level: float = 0.95) -> Interval:
-        """The interval of the mean itself, not of its bounds. Imbens & Manski 2004, Stoye 2009; Fieller 1954.
+        """Return the interval of the mean, not of its bounds. Imbens & Manski 2004, Stoye 2009; Fieller 1954.
 
-        If the bounds are far apart, only one of them can be missed, and each needs only one tail.
+        If the bounds are far apart, the interval can miss only one of them. Each bound then needs only one tail.
         """
         low, high = self.bounds
         scale = max(*self.standard_errors, SMALLEST)
@@ -67,7 +67,7 @@ class Mean:
         return Interval(np.asarray(self._end(0, z, -1)), np.asarray(self._end(1, z, 1)))
 
     def _end(self, which: int, z: float, side: int) -> float:
-        """The value m on one side of a bound for which the sum - m share is z standard errors from zero."""
+        """Return the value m on one side of a bound for which the sum - m share is z standard errors from zero."""
         value, share = float(self.sums[which]), float(self.sums[2])
         own, shared, both = (float(self.covariance[i, j]) for i, j in ((which, which), (2, 2), (which, 2)))
         square, product, rest = share**2 - z**2 * shared, value * share - z**2 * both, value**2 - z**2 * own
@@ -81,7 +81,8 @@ class Quantile:
     """One quantile of a number, between two edges.
 
     edges: the ends of the ranges in ascending order, one more than ranges. excess: for every range but the last, the
-    share of customers up to its end, minus the fraction `at` of all who count; errors: their standard errors.
+    share of customers up to its end, minus the fraction `at` of all customers who count. errors: the standard errors of
+    `excess`.
     """
 
     at: float
@@ -90,11 +91,11 @@ class Quantile:
     errors: Floats
 
     def confidence_interval(self, level: float = 0.95) -> Interval:
-        """The interval of the quantile, from an edge to an edge.
+        """Return the interval of the quantile, from an edge to an edge.
 
-        From both sides, it leaves out ranges as long as a test excludes that the quantile is in them, and stops at the
-        first that it does not exclude. Only one test on each side can be wrong, so no correction is needed for their
-        number.
+        On each side, the interval leaves out ranges while a test excludes that the quantile is in them. It stops at the
+        first range that the test does not exclude. Only one test on each side can be wrong, so the number of tests
+        needs no correction.
         """
         z = float(ndtri((1 + level) / 2))
         above = self.excess + z * self.errors < 0  # the quantile is surely above the end of the range
@@ -106,9 +107,10 @@ class Quantile:
 
 @dataclass(frozen=True, eq=False)
 class Ranges:
-    """The ranges of a number in ascending order. values: the value of the domain of each; edges: their ends.
+    """The ranges of a number in ascending order.
 
-    A range may have no width: that of customers without a number, if a number is stated for them.
+    values: the value of each range in the domain. low, high: the ends of each range. The range of customers without a
+    number has no width, if a number is stated for them.
     """
 
     values: Sequence[int]
@@ -117,7 +119,7 @@ class Ranges:
 
     @classmethod
     def of(cls, form: Scale, cap: float, otherwise: float | None = None) -> Ranges:
-        """The ranges of a question. cap: the end of the last range.
+        """Return the ranges of a question. cap: the end of the last range.
 
         otherwise: the number of customers in the segment for everyone else; None leaves them out. Raises EstimateError
         if the cap is not above the last edge, or `otherwise` is above the first.
@@ -133,14 +135,14 @@ class Ranges:
         return cls([len(values), *values], np.array([otherwise, *edges[:-1]]), np.array([otherwise, *edges[1:]]))
 
     def weights(self, domain: int, each: Floats) -> Floats:
-        """Weights over the domain, of shape (..., domain), from weights of the ranges."""
+        """Convert weights of the ranges to weights over the domain, of shape (..., domain)."""
         found = np.zeros((*each.shape[:-1], domain))
         found[..., list(self.values)] = each
         return found
 
 
 def mean(question: Question | Mechanism, tally: Tally, ranges: Ranges, population: Population = "customers") -> Mean:
-    """The bounds of the mean of a number. A number above the cap counts as the cap.
+    """Estimate bounds of the mean of a number. A number above the cap counts as the cap.
 
     Raises EstimateError without a report; NotEstimableError if too few customers count.
 
@@ -165,7 +167,7 @@ def quantile(
     at: float = 0.5,
     population: Population = "customers",
 ) -> Quantile:
-    """One quantile of a number; 0.5 is the median.
+    """Estimate one quantile of a number. 0.5 is the median.
 
     Raises EstimateError without a report, and if `at` is not between 0 and 1; NotEstimableError if too few customers
     count.

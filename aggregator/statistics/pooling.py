@@ -21,8 +21,8 @@ from hushtally.client_sdk.survey.questions import Question
 class Pooled:
     """A weighted mean of the shares of several tables; arrays of shape (domain,).
 
-    parts: the tables; groups of customers are treated like epochs in which different devices answer. weights: of the
-    tables, adding up to one.
+    parts: the tables. Groups of customers are treated like epochs in which different devices answer. weights: of the
+    tables; they add up to one.
     """
 
     parts: EpochShares
@@ -39,17 +39,17 @@ class Pooled:
         return self.parts.standard_error(self.weights)
 
     def confidence_interval(self, level: float = 0.95) -> Interval:
-        """The interval of each mean; it contains the true mean with probability `level`, or more."""
+        """Return the interval of each mean. It contains the true mean with probability `level` or more."""
         return self.parts.interval(self.weights, level)
 
 
 def pool_epochs(
     question: Question, survey: Survey, tallies: Mapping[str, Tally], population: Population = "customers"
 ) -> Pooled:
-    """The mean share over several epochs, each weighted by its reports.
+    """Estimate the mean share over several epochs, each weighted by its reports.
 
-    tallies: by the label of their epoch; raises EstimateError without any. If devices answer again, their part of the
-    variance is bounded by the inequality of Cauchy and Schwarz.
+    tallies: by the label of their epoch; raises EstimateError if there are none. If devices answer again, the
+    Cauchy-Schwarz inequality bounds their part of the variance.
 
     >>> from hushtally.survey.template import example
     >>> from datetime import date
@@ -70,10 +70,10 @@ def pool_groups(
     customers: Sequence[float],
     population: Population = "customers",
 ) -> Pooled:
-    """The share among the customers of several groups together, if it is known how many customers each group has.
+    """Estimate the share among all customers of several groups, given how many customers each group has.
 
     tallies: of groups without common devices. customers: how many customers each group has, or any numbers in that
-    proportion. Merged tallies would estimate another share, in which each group counts by its reports. Raises
+    proportion. Merged tallies would estimate another share, which weights each group by its reports. Raises
     EstimateError if the two have different lengths, if a number is not positive, and for a group without reports.
 
     >>> from hushtally.client_sdk.mechanisms import Direct, Weights

@@ -24,9 +24,9 @@ _DENSITY = np.exp(-(_NODES**2) / 2) / math.sqrt(2 * math.pi) * (_NODES[1] - _NOD
 
 @cache
 def range_quantile(level: float, count: int) -> float:
-    """The quantile of the largest difference of `count` independent normal variables, in its standard deviations.
+    """Return the quantile of the largest difference of `count` independent normal variables, in standard deviations.
 
-    It is the quantile of Tukey's studentized range with infinite degrees of freedom, divided by the root of 2.
+    This is the quantile of Tukey's studentized range with infinite degrees of freedom, divided by the root of 2.
     """
 
     def below(q: float) -> float:
@@ -37,7 +37,7 @@ def range_quantile(level: float, count: int) -> float:
 
 @cache
 def largest_quantile(level: float, count: int) -> float:
-    """The quantile of the largest of the differences of count - 1 normal variables and one more. Dunnett 1955."""
+    """Return the quantile of the largest difference between count - 1 normal variables and one more. Dunnett 1955."""
 
     def below(q: float) -> float:
         return float(_DENSITY @ ndtr(_NODES + math.sqrt(2) * q) ** (count - 1))
@@ -54,8 +54,8 @@ class Ranking:
     """The segments of one table, compared with each other; arrays in the order of the domain.
 
     shares: raw, of shape (d,). errors: the standard error of the difference of each two shares, of shape (d, d).
-    Statements about all pairs hold at once, because they use Tukey's range; the estimates of a table have nearly equal
-    correlations, for which the range is exact in large surveys. Hsu 1996.
+    Statements about all pairs hold at once, because they use Tukey's range. The estimates of a table have nearly equal
+    correlations. For equal correlations, the range is exact in large surveys. Hsu 1996.
     """
 
     shares: Floats
@@ -72,29 +72,29 @@ class Ranking:
         return np.asarray((self.shares > self.shares[:, None]).sum(axis=1) + 1)
 
     def larger(self, level: float = 0.95) -> Booleans:
-        """Whether segment i is larger than segment j; with probability `level` no such statement is wrong."""
+        """Return whether segment i is larger than segment j, shape (d, d). All are right with probability `level`."""
         return np.asarray(self._statistic > range_quantile(level, self.shares.size))
 
     def confidence_interval(self, level: float = 0.95) -> Interval:
-        """The ranks that each segment may have; with probability `level` all intervals contain the true ranks."""
+        """Return the ranks that each segment may have. All intervals hold with probability `level`."""
         larger = self.larger(level)
         return Interval(1.0 + larger.sum(axis=0), self.shares.size - 1.0 * larger.sum(axis=1))
 
     def difference_interval(self, level: float = 0.95) -> Interval:
-        """The interval of every difference, of shape (d, d); with probability `level` all contain the true ones."""
+        """Return the interval of every difference, shape (d, d). All intervals hold with probability `level`."""
         half = range_quantile(level, self.shares.size) * self.errors
         return Interval(self.differences - half, self.differences + half)
 
     def may_be_largest(self, level: float = 0.95) -> Booleans:
-        """The segments that may be the largest; with probability `level` the largest is among them."""
+        """Return the segments that may be the largest. With probability `level`, the largest is among them."""
         statistic = self._statistic.copy()
         np.fill_diagonal(statistic, -np.inf)
         return np.asarray(statistic.max(axis=0) <= largest_quantile(level, self.shares.size))
 
     def top(self, k: int, level: float = 0.95) -> tuple[Booleans, Booleans]:
-        """The segments that are surely among the k largest, and those that may be.
+        """Return the segments that are surely among the k largest, and the segments that may be.
 
-        With probability `level` both are right at once. Raises EstimateError if k is not from 1 to the number of
+        With probability `level`, both sets are right at once. Raises EstimateError if k is not from 1 to the number of
         segments.
         """
         count = self.shares.size
@@ -105,13 +105,13 @@ class Ranking:
 
     @property
     def _statistic(self) -> Floats:
-        """The differences in their standard errors."""
+        """The differences, divided by their standard errors."""
         zero = np.zeros(self.errors.shape)
         return np.asarray(np.divide(self.differences, self.errors, out=zero, where=self.errors > 0))
 
 
 def ranking(question: Question | Mechanism, tally: Tally, population: Population = "customers") -> Ranking:
-    """The segments of a question, compared with each other.
+    """Compare the segments of a question with each other.
 
     Raises EstimateError if there is no report.
 

@@ -22,7 +22,7 @@ from hushtally.client_sdk.survey.questions import Question
 
 ESTIMABLE = 4.0  # standard errors of a segment's share; below, the rate inside the segment cannot be estimated
 GOOD = 6.0  # standard errors of a segment's share; below, the rate is weak
-RAW_RANGE = (-1.0, 2.0)  # ends of an interval are searched here: beyond, no rate is plausible
+RAW_RANGE = (-1.0, 2.0)  # the range in which ends of an interval are searched; no rate beyond it is plausible
 HALVINGS = 40
 
 
@@ -47,10 +47,10 @@ class Contrasts:
     values_no: Floats
 
     def variance(self, rate: Floats) -> Floats:
-        """The variance of A - r B if the true rate is r and customers are a sample of a larger population.
+        """Return the variance of A - r B if the true rate is r and customers are a sample of a larger population.
 
-        The number of supports follows from r and from the share of the segment; only how often a report supports two
-        values at once is taken from the reports. This is what makes the test a score test.
+        The number of supports follows from r and from the share of the segment. Only how often a report supports two
+        values at once comes from the reports. This makes the test a score test.
         """
         yes = self._supports(rate * self.total, self.values_yes)
         no = self._supports((1 - rate) * self.total, self.values_no)
@@ -60,7 +60,7 @@ class Contrasts:
         return np.asarray(self.channel.covariance(square - mean**2, self.n))
 
     def _supports(self, share: Floats, values: Floats) -> Floats:
-        """How many of some values with this total share a report supports on average."""
+        """Return how many of some values with this total share a report supports on average."""
         return np.asarray(self.channel.observed(np.clip(share, 0, 1)) + (values - 1) * float(self.channel.q))
 
 
@@ -69,8 +69,8 @@ class Rates:
     """The rate of an outcome inside each segment; arrays of shape (segments,) in the order of the segments.
 
     n: the number of reports of the table. yes, total: the raw shares of customers with the outcome in the segment, and
-    of all customers in the segment. covariance: of the shares with the outcome of all segments, and then of those
-    without it, of shape (2 segments, 2 segments). contrasts: None for rappor.
+    of all customers in the segment. covariance: of shape (2 segments, 2 segments); first the shares with the outcome of
+    all segments, and then the shares without the outcome. contrasts: None for rappor.
     """
 
     n: int
@@ -82,13 +82,13 @@ class Rates:
 
     @cached_property
     def estimate(self) -> Floats:
-        """The rates: raw, so they may lie outside 0 to 1; not a number for an empty segment."""
+        """The raw rates, which may lie outside 0 to 1; NaN for an empty segment."""
         empty = np.full(self.yes.shape, np.nan)
         return np.asarray(np.divide(self.yes, self.total, out=empty, where=self.total > 0))
 
     @cached_property
     def signal_to_noise(self) -> Floats:
-        """The share of each segment in its standard errors."""
+        """The share of each segment, divided by its standard error."""
         count = self.yes.size
         sums = np.hstack([np.eye(count), np.eye(count)])
         variance = np.diag(sums @ self.covariance @ sums.T)
@@ -96,7 +96,7 @@ class Rates:
 
     @property
     def estimable(self) -> Booleans:
-        """Whether the segment's share is at least ESTIMABLE standard errors, so that a rate inside it has a meaning."""
+        """Whether the segment's share is at least ESTIMABLE standard errors, so that a rate inside it is meaningful."""
         return np.asarray(self.signal_to_noise >= ESTIMABLE)
 
     @property
@@ -106,13 +106,13 @@ class Rates:
 
     @cached_property
     def standard_error(self) -> Floats:
-        """The standard error of each rate; not a number where the rate cannot be estimated."""
+        """The standard error of each rate; NaN if the rate cannot be estimated."""
         known = np.where(self.estimable, self.estimate, 0.5)
         error = np.sqrt(self._variance(known)) / np.where(self.estimable, self.total, 1)
         return np.where(self.estimable, error, np.nan)
 
     def confidence_interval(self, level: float = 0.95) -> Interval:
-        """The interval of each rate: all rates r for which A - r B is compatible with 0. Not a number if not estimable.
+        """Return the interval of each rate: all r for which A - r B is compatible with 0. NaN if not estimable.
 
         Fieller 1954, with the variance taken at r instead of at the estimate.
         """
@@ -122,7 +122,7 @@ class Rates:
 
     @cached_property
     def _intervals(self) -> dict[float, Interval]:
-        """The intervals that were computed already, by level."""
+        """The intervals computed so far, by level."""
         return {}
 
     def _interval(self, z: float) -> Interval:
@@ -136,7 +136,7 @@ class Rates:
         return Interval(*np.where(self.estimable, inside, np.nan))
 
     def _variance(self, rate: Floats) -> Floats:
-        """The variance of A - r B for rates r; the last axis of `rate` is that of the segments."""
+        """Return the variance of A - r B for rates r. The last axis of `rate` is that of the segments."""
         if self.contrasts is not None:
             variance = self.contrasts.variance(rate)
             if self.population == "respondents":
@@ -149,11 +149,11 @@ class Rates:
         return np.maximum(variance, 0)
 
     def _contrast(self, rate: Floats) -> Floats:
-        """The weights of A - r B over the shares with the outcome, and then those without it."""
+        """Return the weights of A - r B over the shares with the outcome, followed by the shares without it."""
         return np.hstack([np.diag(1 - rate), np.diag(-rate)])
 
     def correlation(self, first: int, second: int) -> float:
-        """The correlation of the rates of two segments of this table."""
+        """Return the correlation of the rates of two segments of this table."""
         contrast = self._contrast(np.nan_to_num(self.estimate))[[first, second]]
         covariance = contrast @ self.covariance @ contrast.T
         scale = math.sqrt(max(covariance[0, 0] * covariance[1, 1], 0))
@@ -164,7 +164,7 @@ class Rates:
 class RateComparison:
     """Two rates side by side: segment `first` of one table, and segment `second` of the same or of another table.
 
-    The errors of the rates of two tables are independent; this assumes that no device reported in both.
+    The errors of the rates of two tables are taken as independent. This assumes that no device reported in both.
     """
 
     rates: Rates
@@ -205,7 +205,10 @@ class RateComparison:
         return math.sqrt(first**2 + second**2 - 2 * self.correlation * first * second)
 
     def difference_interval(self, level: float = 0.95) -> Interval:
-        """The interval of the difference, from both intervals and their correlation. MOVER: Zou & Donner 2008."""
+        """Return the interval of the difference, from both intervals and their correlation.
+
+        MOVER: Zou & Donner 2008.
+        """
         a, down, up = self._distances(self.rates, self.first, level)
         b, other_down, other_up = self._distances(self.other, self.second, level)
         below = down**2 + other_up**2 - 2 * self.correlation * down * other_up
@@ -213,7 +216,7 @@ class RateComparison:
         return Interval(np.asarray(a - b - math.sqrt(below)), np.asarray(a - b + math.sqrt(above)))
 
     def ratio_interval(self, level: float = 0.95) -> Interval:
-        """The interval of the ratio: all R for which the interval of (first rate - R second rate) contains 0.
+        """Return the interval of the ratio: all R for which the interval of (first rate - R second rate) contains 0.
 
         An end is infinite if the interval of the second rate contains 0. Donner & Zou 2012.
         """
@@ -225,14 +228,14 @@ class RateComparison:
 
     @staticmethod
     def _distances(rates: Rates, segment: int, level: float) -> tuple[float, float, float]:
-        """A rate, and how far its interval reaches below and above it."""
+        """Return a rate, and how far its interval reaches below and above it."""
         low, high = rates.confidence_interval(level)
         estimate = float(rates.estimate[segment])
         return estimate, estimate - float(low[segment]), float(high[segment]) - estimate
 
 
 def _ratio_end(a: float, b: float, of_a: float, of_b: float, correlation: float, side: int) -> float:
-    """The solution R of (a - R b)^2 = of_a^2 + R^2 of_b^2 - 2 correlation R of_a of_b on one side of a / b."""
+    """Solve (a - R b)^2 = of_a^2 + R^2 of_b^2 - 2 correlation R of_a of_b for the R on one side of a / b."""
     square, product, rest = b**2 - of_b**2, a * b - correlation * of_a * of_b, a**2 - of_a**2
     if b <= 0 or square <= 0:
         return side * math.inf
@@ -246,13 +249,13 @@ def rates(
     no: Sequence[Sequence[int]] | ArrayLike,
     population: Population = "customers",
 ) -> Rates:
-    """The rate of an outcome inside each of several segments.
+    """Estimate the rate of an outcome inside each of several segments.
 
     yes, no: for every segment, the indexes of the values of the domain that are in the segment, with and without the
     outcome. Raises EstimateError if there is no report, or if a segment has no value with or without the outcome.
 
-    Of the customers in the first segment, which share came back? The values 0 and 1 are the first segment with and
-    without the outcome, 2 and 3 the second:
+    Which share of the customers in the first segment came back? The values 0 and 1 are the first segment with and
+    without the outcome. The values 2 and 3 are the second segment:
 
     >>> from hushtally.client_sdk.mechanisms import Direct, Weights
     >>> tally = Tally.of({0: 900, 1: 600, 2: 400, 3: 1_100})

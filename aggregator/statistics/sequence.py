@@ -1,4 +1,4 @@
-"""Confidence sequences: intervals of shares that hold however often an open epoch is looked at."""
+"""Confidence sequences: intervals of shares that hold however often the analyst looks at an open epoch."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ HALVINGS = 45
 class ConfidenceSequence:
     """The shares of an open epoch; arrays of shape (domain,).
 
-    supporting: how many of n reports support each value. An interval of the level 95% misses its true share, on any of
-    the days on which one looks, with probability 5% at most. It is about twice as long as an interval for one look.
+    supporting: how many of n reports support each value. A 95% interval misses its true share on any day
+    of looking with probability 5% at most. It is about twice as long as an interval for one look.
     """
 
     channel: Channel
@@ -41,10 +41,10 @@ class ConfidenceSequence:
         return np.asarray(np.sqrt(self.channel.variance(np.clip(self.estimate, 0, 1), self.n)))
 
     def confidence_interval(self, level: float = 0.95) -> Interval:
-        """The interval of each share: all rates that a mixture over all rates does not refute. Robbins 1970.
+        """Return the interval of each share: all rates that a mixture over all rates does not refute. Robbins 1970.
 
-        By Ville's inequality, the likelihood of the mixture exceeds that of the true rate by 1 / (1 - level) with
-        probability 1 - level at most, at any time.
+        The likelihood of the mixture may exceed 1 / (1 - level) times that of the true rate. By Ville's inequality, the
+        probability that this ever happens is at most 1 - level.
         """
         count, rest = self.supporting.astype(np.float64), self.n - self.supporting.astype(np.float64)
         limit = betaln(1 + count, 1 + rest) + np.log1p(-level)
@@ -58,7 +58,7 @@ class ConfidenceSequence:
 
 
 def confidence_sequence(question: Question | Mechanism, tally: Tally) -> ConfidenceSequence:
-    """The shares of all customers, with intervals that hold however often an open epoch is looked at.
+    """Estimate shares of all customers, with intervals that hold however often the analyst looks at an open epoch.
 
     Raises EstimateError without a report, and NotEstimableError for rappor, whose values have no support counts.
 

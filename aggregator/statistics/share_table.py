@@ -20,7 +20,7 @@ from hushtally.aggregator.tally import Integers, Tally
 from hushtally.client_sdk.mechanisms import Design, Mechanism, Permanent, Rappor
 from hushtally.client_sdk.survey.questions import Question
 
-LARGEST_EXACT = 256  # values; the covariance of all pairs of a longer domain is modelled, because its moments take long
+LARGEST_EXACT = 256  # values; the covariance of a longer domain is modelled, because its moments take too long
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class ShareTable:
 
     @classmethod
     def of(cls, question: Question | Mechanism, tally: Tally, population: Population = "customers") -> ShareTable:
-        """The table of a question. Raises EstimateError without a report, and for an unknown population."""
+        """Create the table of a question. Raises EstimateError without a report, and for an unknown population."""
         if population not in POPULATIONS:
             raise EstimateError(f"population must be one of {', '.join(POPULATIONS)}, got {population!r}")
         if not tally.n:
@@ -63,10 +63,10 @@ class ShareTable:
         return np.asarray(self.mechanism.channel.debias(self.supporting, self.n))
 
     def covariance(self, weights: Floats) -> Floats:
-        """The covariance of m weighted sums of the shares. weights: shape (m, domain); returns shape (m, m).
+        """Return the covariance of m weighted sums of the shares. weights: shape (m, domain); returns shape (m, m).
 
-        It consists of the exact moments of the reports. One correction: a value that is supported less often than an
-        empty segment would be gets the variance of an empty segment, because chance alone caused the difference.
+        The exact moments of the reports give the covariance, with one correction. A value with less support than an
+        empty segment gets the variance of an empty segment, because only chance causes such a difference.
         """
         if self.regression:
             return np.asarray(weights @ self.regression.covariance @ weights.T)
@@ -80,17 +80,17 @@ class ShareTable:
         return covariance if self.population == "customers" else covariance - self.sampling_covariance(weights)
 
     def sampling_covariance(self, weights: Floats) -> Floats:
-        """The part of the covariance that comes from sampling respondents, without the noise; shape (m, m)."""
+        """Return the part of the covariance that comes from sampling respondents, without the noise; shape (m, m)."""
         possible = np.clip(self.shares, 0, 1)
         sums = weights @ possible
         return np.asarray(((weights * possible) @ weights.T - np.outer(sums, sums)) / self.n)
 
     def standard_errors(self, weights: Floats) -> Floats:
-        """The standard error of each of m weighted sums; shape (m,)."""
+        """Return the standard error of each of m weighted sums; shape (m,)."""
         return np.sqrt(np.maximum(np.diag(self.covariance(weights)), 0))
 
     def difference_variances(self) -> Floats:
-        """The variance of the difference of each two shares; shape (domain, domain)."""
+        """Return the variance of the difference of each two shares; shape (domain, domain)."""
         domain = self.mechanism.domain
         if isinstance(self.mechanism, Design | Permanent) and domain > LARGEST_EXACT:
             covariance = self._modelled_covariance(self.mechanism)
@@ -100,10 +100,11 @@ class ShareTable:
         return np.maximum(variance[:, None] + variance - 2 * covariance, 0)
 
     def _modelled_covariance(self, mechanism: Design | Permanent) -> Floats:
-        """The covariance of all shares, with modelled instead of observed rates at which values are supported together.
+        """Return the covariance of all shares, with modelled rates at which a report supports two values together.
 
-        In a block design, a report supports two given values with one probability if one of them is true, and with
-        another on average over the other points. A uniformly drawn truth makes all symbols equally likely.
+        In a block design, a report supports two given values with one probability if one of them is true. It supports
+        them with another probability on average if neither is. A uniformly drawn truth makes all symbols equally
+        likely.
         """
         design = mechanism.single_report if isinstance(mechanism, Permanent) else mechanism
         assert isinstance(design, Design)

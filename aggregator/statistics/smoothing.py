@@ -1,7 +1,7 @@
-"""Smoothing: the share of one epoch with the help of its neighbours, if the share can move only so much an epoch.
+"""Smoothing: the share of one epoch from all epochs, if the analyst declares the largest change per epoch.
 
-The analyst declares the largest change. The interval contains the worst bias that this change allows, and the data are
-asked whether they refute the declaration. Donoho 1994; Armstrong & Kolesar 2018, 2020.
+The interval contains the worst bias that the declared change allows. A test checks whether the data refute the
+declaration. Donoho 1994; Armstrong & Kolesar 2018, 2020.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from hushtally.aggregator.tally import Integers, Tally
 from hushtally.client_sdk.survey import Survey
 from hushtally.client_sdk.survey.questions import Question
 
-REFUTATION_LEVEL = 0.05  # how often a true declaration is refuted, at most, for one segment
-LARGE_BIAS = 5.0  # standard errors; above, only one tail of the distribution counts
+REFUTATION_LEVEL = 0.05  # the largest probability that a true declaration is refuted for one segment
+LARGE_BIAS = 5.0  # standard errors; above this bias, only one tail of the distribution matters
 _GRID = np.linspace(0, LARGE_BIAS, 1_001)
 
 
@@ -30,9 +30,9 @@ class Smoothed:
     """The shares of one epoch, smoothed over its neighbours; arrays of shape (domain,).
 
     tables: the shares of all epochs, and of all groups if a gap is smoothed. own: the position of the table that is
-    smoothed. coefficients, bias, errors: of several widths of smoothing, the weights of the tables, the worst bias and
-    the standard error; shapes (widths, tables), (widths, 1) and (widths, domain). refuted: the segments for which the
-    data refute the declaration; they have the share of the epoch alone.
+    smoothed. coefficients, bias, errors: the weights of the tables, the worst bias and the standard error for several
+    widths of smoothing; shapes (widths, tables), (widths, 1) and (widths, domain). refuted: the segments for which the
+    data refute the declaration. They have the share of the epoch alone.
     """
 
     tables: EpochShares
@@ -53,7 +53,7 @@ class Smoothed:
         return np.asarray(np.where(self.refuted, self.tables.standard_error(self._alone), self._chosen(0.95)[2]))
 
     def confidence_interval(self, level: float = 0.95) -> Interval:
-        """The interval of each share of the epoch, valid for every path that the declaration allows."""
+        """Return the interval of each share of the epoch. It is valid for every path that the declaration allows."""
         middle, half, _ = self._chosen(level)
         smoothed = Interval(middle - half, middle + half)
         if not self.refuted.any():
@@ -62,7 +62,7 @@ class Smoothed:
         return Interval(*(np.where(self.refuted, *ends) for ends in zip(alone, smoothed, strict=True)))
 
     def _chosen(self, level: float) -> tuple[Floats, Floats, Floats]:
-        """The estimate, the half width and the standard error of the shortest interval of each segment."""
+        """Return the estimate, the half width and the standard error of the shortest interval of each segment."""
         if level not in self._shortest:
             half = bias_aware(self.bias / self.errors, level) * self.errors
             best = half.argmin(axis=0)
@@ -73,7 +73,7 @@ class Smoothed:
 
     @cached_property
     def _shortest(self) -> dict[float, tuple[Floats, Floats, Floats]]:
-        """What `_chosen` found already, by level."""
+        """The results of `_chosen` so far, by level."""
         return {}
 
     @property
@@ -82,9 +82,9 @@ class Smoothed:
 
 
 def smooth_epoch(epochs: EpochShares, target: int, most: float, refuted: Booleans) -> Smoothed:
-    """The epoch at the position `target`, smoothed over its neighbours.
+    """Smooth the epoch at the position `target` over its neighbours.
 
-    The variance is that of all epochs together, so that the choice of a width does not look at the estimate.
+    The variance uses the shares of all epochs together, so the choice of a width does not depend on the estimate.
     """
     weights, bias = _triangles(epochs.times, epochs.reports, target, most)
     variance = (weights**2 / epochs.reports).sum(axis=1)[:, None] * epochs.variance(epochs.pooled)
@@ -93,7 +93,7 @@ def smooth_epoch(epochs: EpochShares, target: int, most: float, refuted: Boolean
 
 
 def _triangles(times: Integers, reports: Integers, target: int, most: float) -> tuple[Floats, Floats]:
-    """Triangular weights of several widths around an epoch, and their worst bias; (widths, epochs), (widths, 1)."""
+    """Return triangular weights of several widths around an epoch, (widths, epochs), and worst biases, (widths, 1)."""
     distance = np.abs(times - times[target])
     widths = np.unique(np.concatenate([distance + 0.5, distance + 1.0, [4.0 * distance.max() + 1]]))
     weights = reports * np.maximum(0, 1 - distance / widths[:, None])
@@ -102,7 +102,7 @@ def _triangles(times: Integers, reports: Integers, target: int, most: float) -> 
 
 
 def bias_aware(bias: Floats, level: float) -> Floats:
-    """The `level` quantile of |N(bias, 1)|: how many standard errors an interval needs if its centre may be biased."""
+    """Return the `level` quantile of |N(bias, 1)|: how many standard errors a biased interval needs."""
     return np.asarray(
         np.where(bias > LARGE_BIAS, bias + float(ndtri(level)), np.interp(bias, _GRID, _critical_values(level)))
     )
@@ -110,12 +110,12 @@ def bias_aware(bias: Floats, level: float) -> Floats:
 
 @cache
 def _critical_values(level: float) -> Floats:
-    """The critical values at the biases of the grid; between them, linear interpolation errs by less than 1e-5."""
+    """Return the critical values on the grid. Linear interpolation between them errs by less than 1e-5."""
     return np.asarray(np.sqrt(chndtrix(level, 1, _GRID**2)))
 
 
 def refutes(epochs: EpochShares, most: float) -> Booleans:
-    """Whether the shares of any adjacent blocks of epochs differ by more than `most` an epoch, for each segment.
+    """Return, for each segment, whether adjacent blocks of epochs differ by more than `most` per epoch.
 
     A true declaration is refuted with probability REFUTATION_LEVEL at most.
     """
@@ -124,7 +124,7 @@ def refutes(epochs: EpochShares, most: float) -> Booleans:
 
 
 def _exceeds(tables: EpochShares, coefficients: Floats, allowed: Floats) -> Booleans:
-    """Whether any weighted sum is surely larger than allowed, in absolute value, for each segment."""
+    """Return, for each segment, whether any weighted sum is surely larger than allowed in absolute value."""
     if not len(coefficients):
         return np.zeros(tables.pooled.shape, dtype=bool)
     excess = (np.abs(tables.estimate(coefficients)) - allowed[:, None]) / tables.standard_error(coefficients)
@@ -133,7 +133,7 @@ def _exceeds(tables: EpochShares, coefficients: Floats, allowed: Floats) -> Bool
 
 
 def _adjacent_blocks(times: Integers, reports: Integers) -> Floats:
-    """The coefficients of the differences of adjacent blocks of 1, 2, 4, ... epochs; shape (differences, epochs)."""
+    """Return the coefficients of the differences of adjacent blocks of 1, 2, 4, ... epochs; (differences, epochs)."""
     count = times.size
     place = np.arange(count)
     found = []
@@ -148,11 +148,11 @@ def _adjacent_blocks(times: Integers, reports: Integers) -> Floats:
 
 
 def smooth(question: Question, survey: Survey, tallies: Mapping[str, Tally], most: float) -> dict[str, Smoothed]:
-    """The shares of all customers in every epoch, smoothed over its neighbours; by the label of the epoch.
+    """Smooth the shares of all customers in every epoch over its neighbours. The keys are the labels of the epochs.
 
     tallies: by the label of their epoch. most: the largest change of any share from one epoch to the next, such as
-    0.005 for half a percentage point. It is declared: no method can learn it from the data and stay valid (Low 1997).
-    Raises EstimateError without an epoch, and if most is not between 0 and 1.
+    0.005 for half a percentage point. The analyst declares it, because no method can learn it from the data and stay
+    valid (Low 1997). Raises EstimateError without an epoch, and if most is not between 0 and 1.
 
     >>> from hushtally.survey.template import example
     >>> from datetime import date
@@ -175,12 +175,13 @@ def smooth(question: Question, survey: Survey, tallies: Mapping[str, Tally], mos
 def smooth_gaps(
     question: Question, survey: Survey, groups: Sequence[Mapping[str, Tally]], most: float
 ) -> list[dict[str, Smoothed]]:
-    """The shares of several groups of customers in every epoch; only the gap of a group to all customers is smoothed.
+    """Smooth the gap of each group to all customers in every epoch, and return the shares of the groups.
 
-    What is common to all groups may change as it likes. groups: the tallies of each group by the label of their epoch;
-    only epochs in which every group has reports are smoothed, and returned. most: the largest change of a gap from one
-    epoch to the next. The share among all customers weights the groups by their reports in all epochs together. Raises
-    EstimateError for fewer than two groups, without a common epoch, and if most is not between 0 and 1.
+    Changes that are common to all groups need no declaration. groups: the tallies of each group by the label of their
+    epoch; only epochs in which every group has reports are smoothed and returned. most: the largest change of a gap
+    from one epoch to the next. The share among all customers weights the groups by their reports in all epochs
+    together. Raises EstimateError for fewer than two groups, without a common epoch, and if most is not between 0 and
+    1.
 
     >>> from hushtally.survey.template import example
     >>> from datetime import date

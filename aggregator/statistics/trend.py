@@ -21,9 +21,9 @@ from hushtally.client_sdk.survey.questions import Question
 class Trend:
     """The slope of every share, in shares per epoch; arrays of shape (domain,).
 
-    The line is the best one through the true shares, whatever their shape, with the epochs weighted by their reports.
-    Weights by precision would be wrong: the variance is smaller where the estimate is low, so they pull the line to low
-    estimates.
+    The line is the best line through the true shares, whatever their shape. The epochs are weighted by their reports.
+    Weights by precision would be wrong. The variance is smaller if the estimate is low, so such weights would pull the
+    line towards low estimates.
     """
 
     epochs: EpochShares
@@ -46,15 +46,15 @@ class Trend:
         return self.epochs.standard_error(self.coefficients)
 
     def confidence_interval(self, level: float = 0.95) -> Interval:
-        """The interval of each slope; it contains the true slope with probability `level`, or more."""
+        """Return the interval of each slope. It contains the true slope with probability `level` or more."""
         return self.epochs.interval(self.coefficients, level)
 
     @cached_property
     def p_value(self) -> Floats:
-        """The probability of estimates that differ as much between epochs, if the share never changed.
+        """The probability that the estimates differ as much between epochs if the share never changed.
 
-        Epochs are compared only within a panel, the epochs in which the same devices answer: what each panel happens to
-        be like recurs, and would look like a change. If no panel answers twice, all epochs are compared.
+        Epochs are compared only within a panel, which is the epochs in which the same devices answer. The sampling
+        error of a panel recurs, and would look like a change. If no panel answers twice, all epochs are compared.
         """
         epochs = self.epochs
         panels = epochs.panels if epochs.recurs else np.zeros_like(epochs.panels)
@@ -71,10 +71,10 @@ class Trend:
 def trend(
     question: Question, survey: Survey, tallies: Mapping[str, Tally], population: Population = "customers"
 ) -> Trend:
-    """The trend of every share over epochs.
+    """Estimate the trend of every share over epochs.
 
-    tallies: by the label of their epoch; raises EstimateError for fewer than two. Devices that answer again carry their
-    sampling error along, so their part of the variance is bounded by the inequality of Cauchy and Schwarz.
+    tallies: by the label of their epoch; raises EstimateError for fewer than two. Devices that answer again have the
+    same sampling error. The Cauchy-Schwarz inequality bounds their part of the variance.
 
     >>> from hushtally.survey.template import example
     >>> from datetime import date

@@ -1,4 +1,4 @@
-"""The rows of `hushtally estimate SURVEY --always-valid`: intervals that hold however often one looks."""
+"""The rows of `hushtally estimate SURVEY --always-valid`: intervals that hold however often the analyst looks."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from hushtally.aggregator.verbs.segment_rows import segment_rows
 
 
 def always_valid_rows(selection: Selection) -> list[Row]:
-    """One row for every question, epoch, group and segment.
+    """Return one row for every question, epoch, group and segment.
 
-    Raises ArgumentError for the population of respondents, which is another one at every look.
+    Raises ArgumentError for the population of respondents, because it changes with every look.
     """
     if selection.population != "customers":
         raise ArgumentError("always-valid", "needs --population customers: the respondents differ at every look")

@@ -19,7 +19,7 @@ from hushtally.aggregator.verbs.segment_rows import segment_rows
 
 
 def change_rows(selection: Selection, earlier: str, later: str, overlap: int = 0) -> list[Row]:
-    """One row for every question, group and segment that has reports in both ranges.
+    """Return one row for every question, group and segment that has reports in both ranges.
 
     earlier, later: an epoch, or a range like 2026-W45:2026-W48. overlap: see `change`. Raises ArgumentError for a range
     without reports, for ranges that share an epoch, and for an overlap that `change` refuses.

@@ -22,12 +22,12 @@ SEPARATOR = " & "  # between the two segments of a cell
 
 
 def lift_rows(selection: Selection) -> list[Row]:
-    """One row for every two segments of every two crossed questions of the selected questions.
+    """Return one row for every two segments of every two crossed questions of the selected questions.
 
     Raises ArgumentError if no selected question is a cross.
     """
     if not any(isinstance(question.form, Cross) for question in selection.selected_questions):
-        raise ArgumentError("question", "must name a question with cross; the selected ones have none")
+        raise ArgumentError("question", "must name a question with cross; the selected questions have none")
     rows: list[Row] = []
     for series in selection.cells():
         form = series.question.form
@@ -44,7 +44,10 @@ def lift_rows(selection: Selection) -> list[Row]:
 
 
 def cells_of(question: Question, first: int, second: int) -> list[list[list[int]]]:
-    """For every segment of the crossed questions with these numbers, the segments of the cross in both."""
+    """Return the indexes of the cross's segments for every two segments of two crossed questions.
+
+    first, second: the numbers of the two questions in the cross.
+    """
     assert isinstance(question.form, Cross)
     sizes = [len(form.segments) for form in question.form.forms]
     cells: list[list[list[int]]] = [[[] for _ in range(sizes[second])] for _ in range(sizes[first])]
@@ -93,7 +96,7 @@ def _too_few(found: Lifts, i: int, j: int) -> str:
 def command(selection: Selection) -> list[Row]:
     """Estimate the lift of every two segments of a question with `cross`: how often they occur together.
 
-    A lift of 2 means twice as often as if the two were independent, and 1 as often. Segments in the same cluster occur
-    together more often than by chance, as far as the data distinguish this; all clusters of a table hold at once.
+    A lift of 1 means as often as if the two were independent, and 2 means twice as often. Segments in the same cluster
+    occur together more often than by chance, as far as the data distinguish this. All clusters of a table hold at once.
     """
     return lift_rows(selection)

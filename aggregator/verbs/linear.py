@@ -19,10 +19,10 @@ from hushtally.client_sdk.error_text import did_you_mean
 
 
 def linear_rows(selection: Selection, weights: Mapping[str, float]) -> list[Row]:
-    """One row for every epoch and group of the only selected question.
+    """Return one row for every epoch and group of the only selected question.
 
-    weights: the weights of segments; all others weigh 0. Raises ArgumentError for a segment that the question does not
-    have, and if more than one question is selected.
+    weights: the weights of segments; all other segments have the weight 0. Raises ArgumentError for a segment that the
+    question does not have, and if more than one question is selected.
     """
     questions = selection.selected_questions
     if len(questions) != 1:
@@ -61,7 +61,7 @@ def _term(segment: str, weight: float) -> str:
 
 
 def _weight(text: str) -> tuple[str, float]:
-    """A segment and its weight, from SEGMENT=NUMBER. A segment may contain "="."""
+    """Parse a segment and its weight from SEGMENT=NUMBER. A segment may contain "="."""
     segment, equals, number = text.rpartition("=")
     try:
         weight = float(number)

@@ -18,7 +18,7 @@ from hushtally.client_sdk.survey.questions import Question, Scale
 
 
 def mean_rows(selection: Selection, cap: float, otherwise: float | None = None) -> list[Row]:
-    """One row for every number question, epoch and group.
+    """Return one row for every number question, epoch and group.
 
     cap, otherwise: see `Ranges.of`. Raises ArgumentError for numbers that `Ranges.of` refuses, and if no selected
     question asks for a number.
@@ -46,10 +46,10 @@ def _rows(series: Series, ranges: Ranges) -> Iterator[Row]:
 
 
 def number_questions(selection: Selection, cap: float, otherwise: float | None) -> list[Question]:
-    """The selected questions that ask for a number; raises ArgumentError if there is none, or for a wrong number."""
+    """Return the selected number questions. Raises ArgumentError if there is none, or for a wrong number."""
     numbers = [question for question in selection.selected_questions if isinstance(question.form, Scale)]
     if not numbers:
-        raise ArgumentError("question", "must name a question with number and edges; the selected ones have none")
+        raise ArgumentError("question", "must name a question with number and edges; the selected questions have none")
     for question in numbers:
         assert isinstance(question.form, Scale)
         first, last = question.form.edges[0], question.form.edges[-1]
@@ -62,13 +62,13 @@ def number_questions(selection: Selection, cap: float, otherwise: float | None) 
 
 
 def number_ranges(question: Question, cap: float, otherwise: float | None) -> Ranges:
-    """The ranges of a number question."""
+    """Return the ranges of a number question."""
     assert isinstance(question.form, Scale)
     return Ranges.of(question.form, cap, otherwise)
 
 
 def number_name(question: Question) -> str:
-    """The rule that gives the number of a question."""
+    """Return the rule that gives the number of a question."""
     assert isinstance(question.form, Scale)
     return question.form.rule.source
 
@@ -92,7 +92,7 @@ otherwise_option = click.option(
 @cap_option
 @otherwise_option
 def command(selection: Selection, cap: float, otherwise: float | None) -> list[Row]:
-    """Estimate bounds of the mean of a number, of which the survey asks only the range.
+    """Estimate bounds of the mean of a number for which the survey asks only the range.
 
     Within a range, a number may lie anywhere. Therefore there is no single estimate, and more reports do not shorten
     the interval below the width of the ranges.

@@ -1,4 +1,4 @@
-"""`hushtally estimate SURVEY membership`: what a single report can say about the customer who sent it."""
+"""`hushtally estimate SURVEY membership`: what a single report reveals about the customer who sent it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hushtally.aggregator.statistics.membership import membership
 
 
 def membership_rows(selection: Selection) -> list[Row]:
-    """One row for every question, epoch, group and segment."""
+    """Return one row for every question, epoch, group and segment."""
     return [
         row
         for series in selection.cells()
@@ -38,9 +38,9 @@ def _rows(series: Series) -> Iterator[Row]:
 
 @statistic("membership")
 def command(selection: Selection) -> list[Row]:
-    """Bound what a single report can say about its customer: a report is no label on a person.
+    """Bound what a single report reveals about its customer. A report does not label a person.
 
-    Before the report, anyone may believe the share of the segment. After it, the belief is within the interval,
+    Before the report, the best belief is the share of the segment. After the report, the belief is within the interval,
     whatever the report is. The interval includes the uncertainty of the share.
     """
     return membership_rows(selection)

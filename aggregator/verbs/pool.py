@@ -22,7 +22,7 @@ from hushtally.client_sdk.survey import Survey
 
 
 def epoch_rows(selection: Selection) -> list[Row]:
-    """One row for every question, group and segment: the mean over the selected epochs, weighted by reports."""
+    """Return one row for every question, group and segment: the mean over the selected epochs, weighted by reports."""
     rows = partial(_of_epochs, survey=selection.survey)
     return [
         row
@@ -36,7 +36,7 @@ def _of_epochs(series: Series, survey: Survey) -> Iterator[Row]:
 
 
 def group_rows(selection: Selection, cohort: str, customers: Mapping[str, float]) -> list[Row]:
-    """One row for every question, epoch, group and segment: the groups of a cohort, weighted by customers.
+    """Return one row for every question, epoch, group and segment: the groups of a cohort, weighted by customers.
 
     customers: how many customers each value of the cohort has. Raises ArgumentError for an unknown cohort or value, if
     a value has no number, and if the cohort is also in `by`.
@@ -86,7 +86,7 @@ def _of_groups(series: Series, of_values: Mapping[str, Tally], customers: Mappin
 
 
 def _customers(text: str) -> tuple[str, str, float]:
-    """A cohort, its value, and a number of customers, from COHORT=VALUE=NUMBER."""
+    """Parse a cohort, its value, and a number of customers from COHORT=VALUE=NUMBER."""
     name, _, number = text.rpartition("=")
     cohort, equals, value = name.partition("=")
     try:
@@ -109,7 +109,7 @@ def command(selection: Selection, customers: tuple[str, ...]) -> list[Row]:
     """Estimate the shares of several epochs together, or of groups of customers by their true sizes.
 
     Without --customers: the mean over the selected epochs, weighted by reports. With --customers: in every epoch, the
-    share among all customers, in which each group counts by its customers and not by its reports.
+    share among all customers, which weights each group by its customers and not by its reports.
     """
     if not customers:
         return epoch_rows(selection)

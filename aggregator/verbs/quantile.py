@@ -17,7 +17,7 @@ from hushtally.aggregator.verbs.mean import cap_option, number_name, number_ques
 
 
 def quantile_rows(selection: Selection, at: Sequence[float], cap: float, otherwise: float | None = None) -> list[Row]:
-    """One row for every number question, epoch, group and quantile.
+    """Return one row for every number question, epoch, group and quantile.
 
     at: between 0 and 1; 0.5 is the median. cap, otherwise: see `Ranges.of`. Raises ArgumentError like `mean_rows`.
     """

@@ -18,7 +18,7 @@ from hushtally.aggregator.statistics.ranking import Ranking, ranking
 
 
 def rank_rows(selection: Selection, k: int = 1) -> list[Row]:
-    """One row for every segment, with its rank and whether it is among the k largest.
+    """Return one row for every segment, with its rank and whether it is among the k largest.
 
     Raises ArgumentError if k is larger than the number of segments of a selected question.
     """
@@ -36,7 +36,7 @@ def rank_rows(selection: Selection, k: int = 1) -> list[Row]:
 
 
 def pair_rows(selection: Selection) -> list[Row]:
-    """One row for every two segments of a table: their difference, with an interval for all differences at once."""
+    """Return one row for every two segments of a table: the difference, with intervals that hold for all at once."""
     return [
         row
         for series in selection.cells()
@@ -64,7 +64,7 @@ def _ranks(series: Series, k: int) -> Iterator[Row]:
 
 def _top(found: Ranking, k: int, confidence: float) -> list[str]:
     surely, possibly = found.top(k, confidence)
-    if k == 1:  # the set that contains the largest is smaller than the top 1 of all pairs
+    if k == 1:  # the set that contains the largest segment is smaller than the top 1 from all pairs
         possibly = found.may_be_largest(confidence)
         surely = possibly & (possibly.sum() == 1)
     return ["yes" if sure else "maybe" if may else "no" for sure, may in zip(surely, possibly, strict=True)]

@@ -36,7 +36,7 @@ class Inside:
 
 
 def inside(question: Question, outcome: str, outcomes: Sequence[str], within: str) -> Inside:
-    """The outcome that one or several segments of the question `outcome` are, inside the segments of `within`."""
+    """Return the outcome given by segments of the question `outcome`, inside the segments of `within`."""
     assert isinstance(question.form, Cross)
     names = question.form.questions
     parts = [form.segments for form in question.form.forms]
@@ -56,11 +56,11 @@ def rate_rows(
     versus: str | None = None,
     ratio: bool = False,
 ) -> list[Row]:
-    """One row for every segment inside which the rate of the outcome is estimated.
+    """Return one row for every segment inside which the rate of the outcome is estimated.
 
-    outcome: a crossed question; outcomes: segments of it. within: another crossed question; None: every one. versus: a
-    segment that all others are compared with, by the difference of the rates, or their ratio. Raises ArgumentError for
-    an outcome that no selected cross has, and for an unknown question or segment.
+    outcome: a crossed question; outcomes: its segments. within: another crossed question; None means all of them.
+    versus: the segment with which all others are compared, by the difference or the ratio of the rates. Raises
+    ArgumentError for an outcome that no selected cross has, and for an unknown question or segment.
     """
     rows: list[Row] = []
     for series in selection.cells():
@@ -144,7 +144,7 @@ def _too_few(found: Rates, index: int) -> str:
 
 
 def crossed_outcome(selection: Selection, texts: Sequence[str]) -> tuple[str, list[str]]:
-    """The question and the segments of outcomes that are written QUESTION=SEGMENT.
+    """Parse outcomes that are written QUESTION=SEGMENT into their question and segments.
 
     Raises ArgumentError if they do not name segments of one question that a selected cross contains.
     """
@@ -189,8 +189,8 @@ def command(
 ) -> list[Row]:
     """Estimate the rate of an outcome inside each segment, such as the share of regular customers who returned.
 
-    The survey must ask both together, in a question with `cross`. Where a segment has too few customers, the rate
-    cannot be estimated, and the reason is printed. A rate inside a segment of few customers is marked as weak.
+    The survey must ask both together, in a question with `cross`. If a segment has too few customers, the rate cannot
+    be estimated, and the reason is printed. A rate inside a segment of few customers is marked as weak.
     """
     if ratio and versus is None:
         raise ArgumentError("ratio", "needs --versus")

@@ -23,11 +23,11 @@ class SegmentStatistic(Protocol):
         """The standard error of every figure."""
 
     def confidence_interval(self, level: float) -> Interval:
-        """The interval of every figure."""
+        """Return the interval of every figure."""
 
 
 def segment_rows(series: Series, found: SegmentStatistic, p_value: Floats | None = None) -> Iterator[Row]:
-    """The rows of a series, one for every segment; p_value: of every segment, or None."""
+    """Return one row of a series for every segment. p_value: of every segment, or None."""
     template, segments = series.template, series.question.segments
     estimate, standard_error = found.estimate, found.standard_error
     single = found.confidence_interval(template.confidence)

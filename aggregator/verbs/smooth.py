@@ -17,10 +17,10 @@ from hushtally.client_sdk.survey.questions import Question
 
 
 def smooth_rows(selection: Selection, most: float) -> list[Row]:
-    """One row for every question, epoch, group and segment. All epochs with reports help, also unselected ones.
+    """Return one row for every question, epoch, group and segment. Unselected epochs with reports are used, too.
 
     most: the largest change of a share from one epoch to the next. Raises ArgumentError for the population of
-    respondents: other respondents say nothing about them.
+    respondents, because other epochs have other respondents.
     """
     _require_customers(selection, "smooth")
     rows: list[Row] = []
@@ -32,7 +32,7 @@ def smooth_rows(selection: Selection, most: float) -> list[Row]:
 
 
 def smooth_gap_rows(selection: Selection, most: float) -> list[Row]:
-    """The same, but only the gap of a group to all customers is smoothed; all groups may change together.
+    """Return the rows of `smooth_rows`, but smooth only the gap of a group to all customers.
 
     most: the largest change of a gap from one epoch to the next. Raises ArgumentError without `by`, and for the
     population of respondents.
@@ -61,7 +61,7 @@ def _of_question(
     groups: Mapping[Group, Mapping[str, Tally]],
     found: Mapping[Group, Mapping[str, Smoothed]],
 ) -> Iterator[Row]:
-    """The rows of one question, by epoch and group."""
+    """Return the rows of one question, by epoch and group."""
     for epoch in selection.selected_epochs:
         for group, tallies in groups.items():
             if epoch in tallies:

@@ -16,7 +16,7 @@ from hushtally.client_sdk.survey import Survey
 
 
 def trend_rows(selection: Selection) -> list[Row]:
-    """One row for every question, group and segment, over all selected epochs."""
+    """Return one row for every question, group and segment, over all selected epochs."""
     rows = partial(_rows, survey=selection.survey)
     return [
         row
@@ -36,7 +36,7 @@ def _rows(series: Series, survey: Survey) -> Iterator[Row]:
 def command(selection: Selection) -> list[Row]:
     """Estimate the slope of the shares over epochs, in percentage points an epoch.
 
-    The slope is that of the best line through the true shares. p is small if the share changed, in any way. Choose the
+    The slope is that of the best line through the true shares. p is small if the share changed in any way. Choose the
     epochs with --epoch, for example a range.
     """
     return trend_rows(selection)
