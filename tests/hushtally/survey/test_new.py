@@ -20,6 +20,7 @@ from click.testing import CliRunner, Result
 
 from hushtally.cli import main
 from hushtally.client_sdk.survey import Survey
+from hushtally.survey import commands
 from hushtally.survey import new as command
 from hushtally.survey.template import NAMES, Template
 
@@ -30,7 +31,8 @@ HUSHTALLY = Path(sys.executable).parent / "hushtally"
 
 @pytest.fixture
 def today(monkeypatch: pytest.MonkeyPatch) -> date:
-    monkeypatch.setattr(command, "utc_today", lambda: TODAY)
+    for module in (command, commands):
+        monkeypatch.setattr(module, "utc_today", lambda: TODAY)
     return TODAY
 
 
