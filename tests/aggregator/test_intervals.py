@@ -82,6 +82,7 @@ def default(channel: Channel, counts: np.ndarray, n: int) -> Interval:
     return share_interval(channel, counts, n, 0.95)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "enumerate_", "least", "mean", "most"),
     [

@@ -224,6 +224,7 @@ made.close()
     assert_everything_arrived_once(run, counter, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing(method: str, run: Run, counter: Any, tmp_path: Path) -> None:
     """The events of a worker are on the disk when it ends, although such a worker skips atexit."""
@@ -341,6 +342,7 @@ made.start()
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("counted", [True, False])
 @pytest.mark.parametrize("last", [1, 20, 60])
 def test_killed_while_sending(last: int, counted: bool, run: Run, counter: Any, serve: Any) -> None:
@@ -374,6 +376,7 @@ for number in range(devices):
     assert_everything_arrived_once(run, counter, 60)
 
 
+@pytest.mark.slow
 def test_a_client_is_opened_while_another_process_writes(run: Run, counter: Any) -> None:
     """The client reads one moment of the file, so it never reports a change as damage."""
     run(

@@ -142,6 +142,7 @@ def run_many(lab, disk, seeds):
     return silenced, restored, answered
 
 
+@pytest.mark.slow
 def test_no_question_is_answered_twice_whatever_is_put_back(lab, disk):
     silenced, restored, answered = run_many(lab, disk, range(20))
     assert lab.faults == []

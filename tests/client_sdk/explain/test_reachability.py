@@ -58,6 +58,7 @@ def test_exactly_the_segments_that_no_customer_can_be_in_are_found(conditions, e
     assert unreachable_segments(Conditions(rules, "rest"), SIGNALS) == empty
 
 
+@pytest.mark.slow
 def test_the_found_segments_are_those_that_no_value_reaches():
     """For 2,000 drawn questions about days since a visit, compared with every possible number of days."""
     draw = Random(2026)

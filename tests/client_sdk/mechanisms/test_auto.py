@@ -70,6 +70,7 @@ def worst(domains: Iterable[int], epsilons: Iterable[float]) -> float:
     return max(choose(d, epsilon).mean_variance() / optimal_mean_variance(d, epsilon) for d, epsilon in cells)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("domains", "epsilons", "limit"), [(SMALL, EPSILONS, 1.0122), (LARGE, EPSILONS[:16], 1.0246)])
 def test_the_variance_is_close_to_the_optimum(domains: list[int], epsilons: list[float], limit: float) -> None:
     """At multiples of 0.25: at most 1.0122 times for d <= 1024, and 1.0246 for d <= 16384 and epsilon <= 4."""

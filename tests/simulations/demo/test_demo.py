@@ -111,6 +111,7 @@ def test_it_says_how_much_runs_differ(kept):
     assert low < mean < high <= 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("customers", "words"), [(1, ["1 customer of a", "1 report "]), (2, ["2 customers of a"])])
 def test_one_customer_is_in_the_singular(tmp_path, customers, words):
     """A pipe gets no progress bar."""
@@ -191,7 +192,7 @@ def test_without_keep_no_file_stays(tmp_path):
         assert done.returncode == 0, (line, done.stderr)
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_an_interrupt_leaves_no_process_and_no_file(tmp_path, how):
     """Ctrl-C or SIGTERM stops the demo and its collector, and is one line."""
     environment = os.environ | {"TMPDIR": str(tmp_path)}

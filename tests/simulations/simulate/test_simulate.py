@@ -129,6 +129,7 @@ def test_devices_stop_after_withdrawal_and_turnover_replaces_them() -> None:
     assert reports(tally_engine.run(survey, Scenario(50, ANYONE, epochs=3, turnover=1.0), (1,)))["one", 2] == 50
 
 
+@pytest.mark.slow
 def test_clients_with_permanent_memory_repeat_their_answers() -> None:
     """If epsilon_permanent equals epsilon, a report is the permanent symbol: unchanged answers give equal counts."""
     survey = small(PERMANENT.replace("4.0", "2.0") + "\nquestions_per_device = 2")
