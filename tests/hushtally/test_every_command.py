@@ -358,7 +358,7 @@ def test_an_output_that_nobody_reads_or_that_is_full_is_no_traceback(
         said = process.stderr.read()
     assert "Traceback" not in said
     assert "Error" not in said
-    assert process.returncode == 1
+    assert process.returncode == (0 if command[0] == "purge" else 1)  # a purge has done its work
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
         assert done.returncode == 1
