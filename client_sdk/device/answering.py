@@ -120,11 +120,10 @@ class Answering:
 
     def has_work(self, facts: Facts, today: date) -> bool:
         """Return whether a tick must write for the device."""
-        return (
-            bool(facts.ended(today))
-            or any(has_work(facts, survey, today) for survey in self._surveys)
-            or self.has_unneeded_cohorts(facts, today)
-        )
+        for survey in self._surveys:  # not a generator: an exception of a signal handler would be lost in its end
+            if has_work(facts, survey, today):
+                return True
+        return bool(facts.ended(today)) or self.has_unneeded_cohorts(facts, today)
 
     def has_unneeded_cohorts(self, facts: Facts, today: date) -> bool:
         """Return whether no survey needs the stored cohorts any more."""

@@ -65,7 +65,7 @@ def require_every_command(app: App) -> None:
     app.run("survey", "new", "survey.toml")
     assert "shopping-habits v1 is valid" in app.run("survey", "check", "survey.toml")
     assert "What you can do" in app.run("survey", "explain", "survey.toml")
-    assert app.run("survey", "card", "survey.toml").startswith("# Privacy card")
+    assert app.run("survey", "card", "survey.toml").startswith("# Data protection impact assessment")
     app.run("tune", "survey.toml", "--devices", "100000", "--epsilon", "1", "--output", "page.html")
     assert VERSION in (app.folder / "page.html").read_text(encoding="utf-8")
     assert "interval" in app.run("simulate", "survey.toml", "--devices", "100000", "--pictures", "pictures")
