@@ -150,7 +150,7 @@ def kill_at_every(survey, shm, steps):
     return next(runs for runs, at in enumerate(steps) if not kill_at(survey, shm / "run", KillSwitch(), at))
 
 
-@pytest.mark.parametrize("survey", ["fresh", "permanent"], indirect=True)
+@pytest.mark.parametrize("survey", ["fresh", pytest.param("permanent", marks=pytest.mark.slow)], indirect=True)
 def test_killed_at_every_29th_step(survey, shm):
     assert kill_at_every(survey, shm, count(1, 29)) >= 17
 

