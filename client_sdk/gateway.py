@@ -24,9 +24,9 @@ from hushtally.client_sdk.clock import utc_now
 from hushtally.client_sdk.delivery.http import HttpTransport
 from hushtally.client_sdk.delivery.transport import Transport
 from hushtally.client_sdk.delivery.url import checked_url
-from hushtally.client_sdk.device.device import Settings
 from hushtally.client_sdk.device.devices import Devices, KeyedDevice
 from hushtally.client_sdk.device.embedding import Embedding, Fault
+from hushtally.client_sdk.device.file_user import Settings
 from hushtally.client_sdk.device.recording import Recording
 from hushtally.client_sdk.explain.explanation import Explanation, explain_survey
 from hushtally.client_sdk.explain.status import Status

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import traceback
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
@@ -24,6 +23,7 @@ from hushtally.collector.refusal import Refusal
 from hushtally.collector.refusal_log import RefusalLog
 from hushtally.collector.sqlite_store import SqliteStore
 from hushtally.collector.startup_warnings import require_distinct, startup_warnings
+from hushtally.collector.unexpected import Unexpected
 from hushtally.collector.writer import RETRY_AFTER, Writer
 
 _JSON = "application/json"
@@ -54,7 +54,7 @@ def create_app(surveys: Sequence[Survey], database: str | Path, *, clock: Callab
     except BaseException:
         store.close()
         raise
-    metrics, refusals = Metrics(surveys), RefusalLog()
+    metrics, refusals, unexpected = Metrics(surveys), RefusalLog(), Unexpected()
     writer = Writer(store, Housekeeping(store, today, metrics), metrics)
     app = Flask("collector", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + 1  # cuts a body of unknown length to a size that is too large
@@ -62,12 +62,19 @@ def create_app(surveys: Sequence[Survey], database: str | Path, *, clock: Callab
     app.url_map.merge_slashes = app.url_map.strict_slashes = app.url_map.redirect_defaults = False
     app.extensions["hushtally"] = writer
     app.extensions["hushtally_metrics"], app.extensions["hushtally_refusals"] = metrics, refusals
+    app.extensions["hushtally_unexpected"] = unexpected
     app.register_blueprint(_reports(surveys, writer, metrics, refusals, today))
     app.register_blueprint(_surveys(surveys))
     app.register_blueprint(_health(writer, metrics))
     app.register_error_handler(Refusal, _refusal)
     app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(Exception, _unexpected)
+
+    @app.errorhandler(Exception)
+    def report_unexpected(error: Exception) -> Response:
+        unexpected.log(type(error), error.__traceback__)
+        problem = {"type": "about:blank", "title": "Internal Server Error", "status": 500}
+        return Response(json.dumps(problem), 500, mimetype=_PROBLEM)
+
     return app
 
 
@@ -155,10 +162,3 @@ def _http_error(error: HTTPException) -> Response:
     ).encode()
     response.content_type = _PROBLEM
     return response
-
-
-def _unexpected(error: Exception) -> Response:
-    # log the traceback without the error's message, which might quote a request
-    _log.error("unexpected %s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)).rstrip())
-    problem = {"type": "about:blank", "title": "Internal Server Error", "status": 500}
-    return Response(json.dumps(problem), 500, mimetype=_PROBLEM)

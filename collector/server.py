@@ -97,7 +97,7 @@ class Server:
     def __init__(self, app: Flask, listening: socket.socket, threads: int) -> None:
         self._metrics: Metrics = app.extensions["hushtally_metrics"]
         self._refusal_log: RefusalLog = app.extensions["hushtally_refusals"]
-        self._unexpected = Unexpected()
+        self._unexpected: Unexpected = app.extensions["hushtally_unexpected"]
         # waitress warns when requests queue for a thread, which is normal here, and when connections reach the limit,
         # which _log_overflow logs; its errors quote what a sender wrote, so `Unexpected` replaces them
         waitress_log = logging.getLogger("waitress")

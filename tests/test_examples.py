@@ -408,7 +408,6 @@ TRUTH = {"none": 0.4, "once": 0.3, "regular": 0.2, "heavy": 0.1}  # of the custo
 @pytest.mark.parametrize(
     "edits",
     [
-        pytest.param({"min_reports = 500": "min_reports = 100"}, id="quick", marks=pytest.mark.slow),
         pytest.param({}, id="as-written", marks=pytest.mark.slow),
     ],
 )

@@ -5,29 +5,28 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import date, datetime
 
 from hushtally.client_sdk import calls
-from hushtally.client_sdk.delivery.sender import Sender
 from hushtally.client_sdk.delivery.transport import Transport
-from hushtally.client_sdk.device.answering import Answering, has_work
+from hushtally.client_sdk.device.answering import has_work
+from hushtally.client_sdk.device.file_user import FileUser, Settings
 from hushtally.client_sdk.device.granting import consent_text, grant
-from hushtally.client_sdk.device.journal import Entry, Journal
+from hushtally.client_sdk.device.journal import Entry
 from hushtally.client_sdk.device.survey_status import survey_statuses
-from hushtally.client_sdk.device.withdrawal import Withdrawals, stop_sending
+from hushtally.client_sdk.device.withdrawal import stop_sending
 from hushtally.client_sdk.errors import StateError
 from hushtally.client_sdk.explain.explanation import Explanation, explain_survey
 from hushtally.client_sdk.explain.status import Status, SurveyStatus
-from hushtally.client_sdk.failures import describe_failure
 from hushtally.client_sdk.randomness import Randomness
 from hushtally.client_sdk.state import cohorts, consent, counters, outbox
 from hushtally.client_sdk.state.consent import Receipt
 from hushtally.client_sdk.state.facts import Facts
 from hushtally.client_sdk.state.file import State
-from hushtally.client_sdk.state.permission import NO_PERMIT, Permission, Permit
+from hushtally.client_sdk.state.permission import NO_PERMIT, Permit
 from hushtally.client_sdk.state.records import Records
 from hushtally.client_sdk.state.silence import Silence
 from hushtally.client_sdk.survey import Survey
@@ -45,16 +44,7 @@ ROLLBACK_MESSAGE = (
 )
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The app's settings for a device: see `Client`."""
-
-    max_lifetime_epsilon: float | None
-    keep_consent: bool
-    durable: bool
-
-
-class Device:
+class Device(FileUser):
     """The implementation of a client. Its methods raise; the client keeps failures out of the app."""
 
     def __init__(
@@ -68,26 +58,13 @@ class Device:
         clock: Callable[[], datetime],
         randomness: Randomness,
     ) -> None:
-        self._surveys = tuple(survey for survey, _ in surveys)
-        self._state = state
         self._id = state.device_number(key)
-        self._settings = settings
-        self._clock = clock
-        self._randomness = randomness
-        # these objects do not refer to the device: there is no reference cycle, and the file is closed with the device
+        asked = tuple(survey for survey, _ in surveys)
         given = {name: value for _, cohort in surveys for name, value in cohort.items()}
-        self._permission = Permission(self._surveys, given, settings.keep_consent, clock)
-        self._answering = Answering(
-            self._surveys, self._permission, settings.max_lifetime_epsilon, randomness, alone=True
-        )
-        self.delivery = Sender(state, self._id, self._surveys, collector, transport, randomness, self._permission)
-        self.journal = Journal(state, self._id, settings.durable, self._permission)
-        self._withdrawals = Withdrawals(state, self._surveys, self._permission, clock)
+        super().__init__(state, self._id, asked, given, collector, transport, settings, clock, randomness)
         with state.snapshot() as connection:
             if not Records.read(connection, self._id).intact:
                 self._permission.damaged.add(self._id)
-        self._last_failure: str | None = None
-        self._warned_of_rollback = False
         self._permit = NO_PERMIT
         self._store_missing_cohorts(self.refresh())
         state.add_user(self)
@@ -130,7 +107,7 @@ class Device:
         Return False if the customer agreed to a newer version of a survey. That consent stays, because consent to an
         older version would silence the newer version for good.
         """
-        self._finish_withdrawal()
+        self._finish_withdrawals()
         now = self._clock()
         with self._state.transaction() as connection:
             records = self._sound_records(connection)
@@ -150,7 +127,7 @@ class Device:
         self.stop()
         self._withdrawals.begin(self._id)
         self.journal.clear()
-        self._finish_withdrawal()
+        self._finish_withdrawals()
         return self._state.erase()
 
     def stop(self) -> None:
@@ -159,13 +136,16 @@ class Device:
         self.delivery.cancel()
         self._permit = NO_PERMIT
 
-    def _finish_withdrawal(self) -> None:
+    def _finish_withdrawals(self) -> None:
         """Write a withdrawal that could not be written before."""
         self._withdrawals.finish(self._withdrawn)
 
     def _withdrawn(self, device: int) -> None:
         self._permit = NO_PERMIT  # another thread may have issued a permit from facts that it read before
         stop_sending(self._state, device)
+
+    def _why_stopped(self) -> str | None:
+        return self._permission.stopped(self._id)
 
     def stop_sending(self, device: int) -> None:
         """Stop sending if this is the device, because consent was withdrawn."""
@@ -178,7 +158,7 @@ class Device:
             if self._state.is_paused:
                 return None
             with self._state.briefly():
-                self._finish_withdrawal()
+                self._finish_withdrawals()
         missing = len(self._permit.surveys) < len(self._surveys)
         if missing and time.monotonic() - self._refreshed_at > REFRESH_SECONDS:
             with suppress(sqlite3.Error), self._state.briefly():
@@ -217,7 +197,7 @@ class Device:
 
     def _answer(self, now: datetime) -> None:
         today = now.date()
-        self._finish_withdrawal()
+        self._finish_withdrawals()
         self.journal.write_if_due(today)
         self._state.erase()
         self._state.mark_soon()
@@ -236,20 +216,10 @@ class Device:
                     raise failure
             self._state.erase()
 
-    def send(self, seconds: float, now: datetime | None = None, *, wait: bool = False) -> bool:
-        """Send the batches that are due, for at most `seconds`; return whether all of them are settled.
-
-        now: by default the clock's time.
-        """
-        if self._permission.stopped(self._id):
-            return False
-        with self._recording_failure():
-            return self.delivery.send(now or self._clock(), seconds, wait=wait)
-
     def status(self) -> Status:
         """Return the status, even if the device may not record or send. The status contains no recorded value."""
         with suppress(sqlite3.Error):  # a file that cannot be written can still be read
-            self._finish_withdrawal()
+            self._finish_withdrawals()
             self.journal.write()
             self._state.erase()
         today = self._permission.today()
@@ -280,30 +250,6 @@ class Device:
             found = (consent.receipt(connection, self._id, survey) for survey in self._surveys)
             return tuple(receipt for receipt in found if receipt)
 
-    def require_file(self) -> None:
-        """Raise StateLostError if the file was deleted or replaced. The call never waits."""
-        self._state.require_file()
-
-    def abandon(self) -> None:
-        """Release a lost file, and discard the events that are not written yet."""
-        self.journal.clear()
-        self._state.remove_user(self)
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether `close` has nothing to write, so that it does not wait."""
-        return not (self._permission.withdrawing or self.journal.has_unwritten or self._state.mark_is_due)
-
-    def close(self) -> None:
-        """Write everything that is in memory, and release the file."""
-        try:
-            if not self.is_idle:
-                self._finish_withdrawal()
-                self.journal.write()
-                self._state.mark_soon()
-        finally:
-            self._state.remove_user(self)
-
     def _sound_records(self, connection: sqlite3.Connection) -> Records:
         """Return the device's records. Raises StateError if they are damaged."""
         records = Records.read(connection, self._id)
@@ -311,16 +257,6 @@ class Device:
             self._permission.damaged.add(self._id)
             raise StateError(Silence.DAMAGED)
         return records
-
-    @contextmanager
-    def _recording_failure(self) -> Iterator[None]:
-        """Store a failure for `status`, until the block succeeds again."""
-        try:
-            yield
-        except Exception as error:
-            self._last_failure = f"the last try failed: {describe_failure(error)}"
-            raise
-        self._last_failure = None
 
     def _survey_statuses(self, records: Records, today: date) -> tuple[SurveyStatus, ...]:
         ceiling = self._settings.max_lifetime_epsilon

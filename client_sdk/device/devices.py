@@ -6,31 +6,29 @@ import logging
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime
 
 from hushtally.client_sdk import calls
-from hushtally.client_sdk.delivery.sender import Sender
 from hushtally.client_sdk.delivery.transport import Transport
-from hushtally.client_sdk.device.answering import Answering
-from hushtally.client_sdk.device.device import REFRESH_SECONDS, ROLLBACK_MESSAGE, Settings
+from hushtally.client_sdk.device.device import REFRESH_SECONDS, ROLLBACK_MESSAGE
+from hushtally.client_sdk.device.file_user import FileUser, Settings
 from hushtally.client_sdk.device.granting import consent_text, grant
-from hushtally.client_sdk.device.journal import Entry, Journal, prune
+from hushtally.client_sdk.device.journal import Entry, prune
 from hushtally.client_sdk.device.survey_status import survey_statuses
-from hushtally.client_sdk.device.withdrawal import Withdrawals, stop_sending
+from hushtally.client_sdk.device.withdrawal import stop_sending
 from hushtally.client_sdk.errors import StateError
 from hushtally.client_sdk.explain.explanation import Explanation, explain_survey
 from hushtally.client_sdk.explain.status import Status, SurveyStatus
-from hushtally.client_sdk.failures import describe_failure
 from hushtally.client_sdk.randomness import Randomness
 from hushtally.client_sdk.state import consent, counters, events, outbox
 from hushtally.client_sdk.state.consent import Receipt
 from hushtally.client_sdk.state.facts import Facts
 from hushtally.client_sdk.state.file import State, StateBusyError
 from hushtally.client_sdk.state.opt_out import opt_out_reason
-from hushtally.client_sdk.state.permission import Permission, Permit
+from hushtally.client_sdk.state.permission import Permit
 from hushtally.client_sdk.state.records import Records
 from hushtally.client_sdk.state.silence import Silence
 from hushtally.client_sdk.state.work import any_rolled_back, devices_with_work
@@ -44,7 +42,7 @@ PRUNED_TOGETHER = 1_000  # devices whose expired events one transaction deletes
 MAX_KNOWN_PERMITS = 1_000
 
 
-class Devices:
+class Devices(FileUser):
     """The implementation of a gateway. Its methods raise; the gateway keeps failures out of the app."""
 
     def __init__(
@@ -57,20 +55,8 @@ class Devices:
         clock: Callable[[], datetime],
         randomness: Randomness,
     ) -> None:
-        self.surveys = surveys
-        self._state = state
-        self._settings = settings
-        self._clock = clock
-        self._randomness = randomness
-        # these objects do not refer to this one: there is no reference cycle, and the file is closed with this object
-        self._permission = Permission(surveys, {}, settings.keep_consent, clock)
-        self._answering = Answering(surveys, self._permission, settings.max_lifetime_epsilon, randomness, alone=False)
-        self.delivery = Sender(state, None, surveys, collector, transport, randomness, self._permission)
-        self.journal = Journal(state, None, settings.durable, self._permission)
-        self._withdrawals = Withdrawals(state, surveys, self._permission, clock)
+        super().__init__(state, None, surveys, {}, collector, transport, settings, clock, randomness)
         self._pruned_on: date | None = None
-        self._last_failure: str | None = None
-        self._warned_of_rollback = False
         self.known_permits: dict[str, tuple[float, Permit]] = {}  # by key, with the time when they were issued
         state.add_user(self)
 
@@ -90,16 +76,6 @@ class Devices:
         """Make the answers that are due, and delete what is no longer needed; return the failures of single devices."""
         with self._recording_failure():
             return self._answer(now or self._clock())
-
-    @contextmanager
-    def _recording_failure(self) -> Iterator[None]:
-        """Store a failure for `status`, until the block succeeds again."""
-        try:
-            yield
-        except Exception as error:
-            self._last_failure = f"the last try failed: {describe_failure(error)}"
-            raise
-        self._last_failure = None
 
     def _answer(self, now: datetime) -> list[Exception]:
         today = now.date()
@@ -125,11 +101,11 @@ class Devices:
 
     def _next_devices(self, today: date, after: int) -> list[int]:
         with self._state.snapshot() as connection:
-            if not self._warned_of_rollback and any_rolled_back(connection, self.surveys, today):
+            if not self._warned_of_rollback and any_rolled_back(connection, self._surveys, today):
                 self._warned_of_rollback = True
                 calls.report(logger.error, ROLLBACK_MESSAGE, self._state.path)
             keep = self._settings.keep_consent
-            return devices_with_work(connection, self.surveys, keep, today, after, TOGETHER)
+            return devices_with_work(connection, self._surveys, keep, today, after, TOGETHER)
 
     def _prune(self, today: date) -> None:
         """Delete the events that no survey needs any more, once a day."""
@@ -145,16 +121,6 @@ class Devices:
             after = devices[-1]
             time.sleep(0)
         self._pruned_on = today
-
-    def send(self, seconds: float, now: datetime | None = None, *, wait: bool = False) -> bool:
-        """Send the reports that are due, for at most `seconds`; return whether all of them are settled.
-
-        now: by default the clock's time.
-        """
-        if opt_out_reason():
-            return False
-        with self._recording_failure():
-            return self.delivery.send(now or self._clock(), seconds, wait=wait)
 
     def remember(self, key: str, permit: Permit) -> None:
         """Keep the permit of a device for calls while the file is in use."""
@@ -194,6 +160,9 @@ class Devices:
     def _finish_withdrawals(self) -> None:
         self._withdrawals.finish(lambda device: stop_sending(self._state, device))
 
+    def _why_stopped(self) -> str | None:
+        return opt_out_reason()  # a damaged device is silent on its own
+
     def stop_sending(self, device: int) -> None:
         """Stop sending a batch that was erased, because the consent of its only device was withdrawn."""
         self.delivery.cancel_erased()
@@ -202,30 +171,6 @@ class Devices:
         """Return the counters of all devices together, by name."""
         with self._state.lock() as connection:
             return counters.find_sums(connection)
-
-    def require_file(self) -> None:
-        """Raise StateLostError if the file was deleted or replaced. The call never waits."""
-        self._state.require_file()
-
-    def abandon(self) -> None:
-        """Release a lost file, and discard the events that are not written yet."""
-        self.journal.clear()
-        self._state.remove_user(self)
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether `close` has nothing to write, so that it does not wait."""
-        return not (self._permission.withdrawing or self.journal.has_unwritten or self._state.mark_is_due)
-
-    def close(self) -> None:
-        """Write everything that is in memory, and release the file."""
-        try:
-            if not self.is_idle:
-                self._finish_withdrawals()
-                self.journal.write()
-                self._state.mark_soon()
-        finally:
-            self._state.remove_user(self)
 
 
 class KeyedDevice:
@@ -253,7 +198,7 @@ class KeyedDevice:
                 one._permission.damaged.add(device)
                 raise StateError(Silence.DAMAGED)
             given, ceiling = self._cohort or {}, one._settings.max_lifetime_epsilon
-            outdated = grant(connection, records, one.surveys, text, given, now, ceiling, one._randomness)
+            outdated = grant(connection, records, one._surveys, text, given, now, ceiling, one._randomness)
         one.remember(self._key, one._permission.permit(records, now.date(), self._cohort))
         return not outdated
 
@@ -317,7 +262,7 @@ class KeyedDevice:
     def _statuses(self, records: Records) -> tuple[SurveyStatus, ...]:
         one = self._devices
         return survey_statuses(
-            records, one.surveys, one._permission, one._settings.max_lifetime_epsilon, one._permission.today()
+            records, one._surveys, one._permission, one._settings.max_lifetime_epsilon, one._permission.today()
         )
 
     def explain(self) -> tuple[Explanation, ...]:
@@ -328,7 +273,7 @@ class KeyedDevice:
         stopped = one._permission.stopped(records.device)
         return tuple(
             explain_survey(survey, status, stopped=stopped)
-            for survey, status in zip(one.surveys, self._statuses(records), strict=True)
+            for survey, status in zip(one._surveys, self._statuses(records), strict=True)
         )
 
     def receipts(self) -> tuple[Receipt, ...]:
@@ -338,5 +283,5 @@ class KeyedDevice:
             device = one._state.find_device(connection, self._key)
             if device is None:
                 return ()
-            found = (consent.receipt(connection, device, survey) for survey in one.surveys)
+            found = (consent.receipt(connection, device, survey) for survey in one._surveys)
             return tuple(receipt for receipt in found if receipt)

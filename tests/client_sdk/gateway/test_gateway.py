@@ -11,6 +11,7 @@ import pytest
 from hushtally import ClientError, Gateway, Survey
 from hushtally.client_sdk.delivery.transport import Response
 from hushtally.client_sdk.device import devices as devices_module
+from hushtally.client_sdk.device.answering import Answering
 from hushtally.client_sdk.protocol.report import MAX_BYTES, MAX_REPORTS, Batch
 from hushtally.client_sdk.state import outbox
 from hushtally.client_sdk.testing import Recorder, SeededRandomness
@@ -186,14 +187,14 @@ class TestTick:
     def test_one_device_whose_rule_fails_does_not_stop_the_others(self, lab, open_gateway, monkeypatch):
         gateway = open_gateway()
         agree(gateway, 5)
-        answer = devices_module.Answering._answer_device
+        answer = Answering._answer_device
 
         def fail(self, records, *rest):
             if records.device == 3:
                 raise ZeroDivisionError
             return answer(self, records, *rest)
 
-        monkeypatch.setattr(devices_module.Answering, "_answer_device", fail)
+        monkeypatch.setattr(Answering, "_answer_device", fail)
         gateway.tick()
         assert lab.rows("SELECT device FROM ledger") == [(1,), (2,), (4,), (5,)]
         assert [(fault.during, fault.kind) for fault in lab.faults] == [("tick", "ZeroDivisionError")]
