@@ -16,6 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PARTS = ("client_sdk", "collector", "aggregator", "simulations")
 SKIPPED = (".git", ".venv", ".*_cache", "__pycache__", "build", "dist", "*.db*", "tests", "benchmarks", "docs")
+SAFELY = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # from Python 3.11.4 on
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def unpacked_sdist(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """The folder that the source distribution unpacks to."""
     folder = tmp_path_factory.mktemp("unpacked")
     with tarfile.open(sdist) as archive:
-        archive.extractall(folder, filter="data")
+        archive.extractall(folder, **SAFELY)
     return next(folder.iterdir())
 
 
